@@ -1,0 +1,38 @@
+/* Deadline heap: a 4-ary min-heap of intrusive nodes keyed by (key, insertion order).
+ *
+ * One thread. The heap owns its pointer array, not the nodes; a node is in at most one heap. Equal keys leave in the order
+ * they came, which keeps simulations replayable.
+ */
+#ifndef CORE_BASE_HEAP_H
+#define CORE_BASE_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+struct heap_node {
+    uint64_t key; /* for deadlines: milliseconds */
+    uint64_t seq;
+    size_t pos; /* 1-based position; 0: on no heap */
+};
+
+struct heap {
+    struct heap_node **node; /* owned array */
+    size_t count;
+    size_t cap;
+    size_t count_max;
+    uint64_t seq_next;
+};
+
+void heap_init(struct heap *h, size_t count_max);
+void heap_fini(struct heap *h);
+/* Inserts, or moves the node to its new key. ERR_FULL, ERR_NOMEM. */
+enum err heap_set(struct heap *h, struct heap_node *n, uint64_t key) MUST_USE;
+/* No effect when it is on no heap. */
+void heap_remove(struct heap *h, struct heap_node *n);
+struct heap_node *heap_min(const struct heap *h);
+struct heap_node *heap_pop(struct heap *h);
+
+#endif
