@@ -1,7 +1,7 @@
 /* Arena: bump allocation with one free.
  *
- * One owner, one thread at a time. Chunks come from malloc (or from the caller's first block) and are kept by
- * arena_reset, so that a warm arena allocates nothing. `bytes_max` bounds the total: past it arena_alloc gives NULL.
+ * One owner, one thread at a time. Chunks come from malloc and are kept by arena_reset, so that a
+ * warm arena allocates nothing. `bytes_max` bounds the total: past it arena_alloc gives NULL.
  */
 #ifndef CORE_BASE_ARENA_H
 #define CORE_BASE_ARENA_H
@@ -23,7 +23,8 @@ void arena_init(struct arena *a, size_t chunk_bytes, size_t bytes_max);
 void arena_fini(struct arena *a);
 /* Forgets all objects; keeps chunks of the ordinary size. */
 void arena_reset(struct arena *a);
-/* `len` bytes, zeroed, aligned to 16. NULL when the bound or memory is exhausted. len 0 gives a valid pointer. */
+/* `len` bytes, zeroed, aligned to 16. NULL when the bound or memory is exhausted. len 0 gives a
+ * valid pointer. */
 void *arena_alloc(struct arena *a, size_t len);
 /* count * size, checked. */
 void *arena_array(struct arena *a, size_t count, size_t size);

@@ -1,7 +1,8 @@
 /* CHECK: our own mistakes end the process, compiled in always.
  *
- * Any thread. A CHECK states what the code itself guarantees. Nothing that a peer, a file or an operator sends may reach
- * one: that is an err. CHECK_OBJ opens each function on a long-lived object; x_free poisons the magic.
+ * Any thread. A CHECK states what the code itself guarantees. Nothing that a peer, a file or an
+ * operator sends may reach one: that is an err. CHECK_OBJ opens each function on a long-lived
+ * object; x_free poisons the magic.
  */
 #ifndef CORE_BASE_CHECK_H
 #define CORE_BASE_CHECK_H
@@ -9,12 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Prints "check failed: COND at FILE:LINE in FUNC" to descriptor 2 with one write and aborts. Async-signal-safe. */
+/* Prints "check failed: COND at FILE:LINE in FUNC" to descriptor 2 with one write and aborts.
+ * Async-signal-safe. */
 _Noreturn void check_fail(const char *cond, const char *file, int line, const char *func);
 
-#define CHECK(cond) ((cond) ? (void)0 : check_fail(#cond, __FILE__, __LINE__, __func__))
+#define CHECK(cond)        ((cond) ? (void)0 : check_fail(#cond, __FILE__, __LINE__, __func__))
 #define CHECK_OBJ(p, want) CHECK((p) != NULL && (p)->magic == (want))
-#define MAGIC_POISON 0xdead0bb1u
+#define MAGIC_POISON       0xdead0bb1u
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 /* The struct of type `type` whose member `member` is at `ptr`. */

@@ -1,7 +1,8 @@
 /* Error codes: the one list every function that can fail returns from.
  *
- * Any thread. Owns nothing. A code says what kind of thing went wrong; where a person must act, a `struct diag` says
- * where and how to mend it. errno becomes a code at the call that set it (err_from_errno).
+ * Any thread. Owns nothing. A code says what kind of thing went wrong; where a person must act, a
+ * `struct diag` says where and how to mend it. errno becomes a code at the call that set it
+ * (err_from_errno).
  */
 #ifndef CORE_BASE_ERR_H
 #define CORE_BASE_ERR_H
@@ -54,7 +55,8 @@ const char *err_text(enum err err);
 /* "ERR_NOMEM" and so on, static. */
 const char *err_name(enum err err);
 
-/* The code that errno value `errnum` means; ERR_IO when it has no code of its own. Never ERR_OK for errnum != 0. */
+/* The code that errno value `errnum` means; ERR_IO when it has no code of its own. Never ERR_OK for
+ * errnum != 0. */
 enum err err_from_errno(int errnum);
 
 #endif

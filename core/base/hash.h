@@ -1,6 +1,7 @@
 /* Keyed hash: SipHash-2-4 (Aumasson and Bernstein 2012) by libsodium's crypto_shorthash.
  *
- * Any thread. With a secret key nobody outside can aim collisions at our tables; with a fixed key the value is stable.
+ * Any thread. With a secret key nobody outside can aim collisions at our tables; with a fixed key
+ * the value is stable.
  */
 #ifndef CORE_BASE_HASH_H
 #define CORE_BASE_HASH_H

@@ -1,7 +1,7 @@
 /* Deadline heap: a 4-ary min-heap of intrusive nodes keyed by (key, insertion order).
  *
- * One thread. The heap owns its pointer array, not the nodes; a node is in at most one heap. Equal keys leave in the order
- * they came, which keeps simulations replayable.
+ * One thread. The heap owns its pointer array, not the nodes; a node is in at most one heap. Equal
+ * keys leave in the order they came, which keeps simulations replayable.
  */
 #ifndef CORE_BASE_HEAP_H
 #define CORE_BASE_HEAP_H

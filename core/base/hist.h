@@ -1,7 +1,8 @@
-/* Log-linear histogram (as in HDR Histogram): 32 linear buckets for each power of two, relative error at most 1/32.
+/* Log-linear histogram (as in HDR Histogram): 32 linear buckets for each power of two, relative
+ * error at most 1/32.
  *
- * One writer thread. Values are unsigned, in the caller's unit (microseconds for latencies); above HIST_VALUE_MAX they are
- * clamped. Plain counters: another thread reads a copy taken by its owner.
+ * One writer thread. Values are unsigned, in the caller's unit (microseconds for latencies); above
+ * HIST_VALUE_MAX they are clamped. Plain counters: another thread reads a copy taken by its owner.
  */
 #ifndef CORE_BASE_HIST_H
 #define CORE_BASE_HIST_H
@@ -9,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HIST_SUB_BITS 5u
+#define HIST_SUB_BITS   5u
 #define HIST_VALUE_BITS 36u /* up to 2^36 - 1: 19 hours in microseconds */
-#define HIST_VALUE_MAX ((UINT64_C(1) << HIST_VALUE_BITS) - 1)
-#define HIST_BUCKETS ((HIST_VALUE_BITS - HIST_SUB_BITS + 1) << HIST_SUB_BITS)
+#define HIST_VALUE_MAX  ((UINT64_C(1) << HIST_VALUE_BITS) - 1)
+#define HIST_BUCKETS    ((HIST_VALUE_BITS - HIST_SUB_BITS + 1) << HIST_SUB_BITS)
 
 struct hist {
     uint64_t count;

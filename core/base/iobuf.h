@@ -2,8 +2,9 @@
  *
  *   iobuf: head -> [....dddddd] -> [dddddddddd] -> [ddd.......] <- tail        d = unread bytes
  *
- * One thread owns a pool and all chains made from it. Blocks are taken when bytes are written and given back when they are
- * read, so an idle connection holds none. The pool keeps freed blocks: warm, nothing is malloc'd.
+ * One thread owns a pool and all chains made from it. Blocks are taken when bytes are written and
+ * given back when they are read, so an idle connection holds none. The pool keeps freed blocks:
+ * warm, nothing is malloc'd.
  */
 #ifndef CORE_BASE_IOBUF_H
 #define CORE_BASE_IOBUF_H
@@ -40,7 +41,8 @@ static inline enum err iobuf_append_span(struct iobuf *b, struct span s)
 {
     return iobuf_append(b, s.p, s.len);
 }
-/* The unread bytes of the first block; empty when there are none. Borrowed until the next change. */
+/* The unread bytes of the first block; empty when there are none. Borrowed until the next change.
+ */
 struct span iobuf_front(const struct iobuf *b);
 /* Drops the first `len` <= b->len bytes. */
 void iobuf_consume(struct iobuf *b, size_t len);

@@ -1,4 +1,5 @@
-/* Intrusive doubly linked list with a sentinel. Any one thread at a time. Owns nothing. A node not on a list is {NULL,NULL}.
+/* Intrusive doubly linked list with a sentinel. Any one thread at a time. Owns nothing. A node not
+ * on a list is {NULL,NULL}.
  */
 #ifndef CORE_BASE_LIST_H
 #define CORE_BASE_LIST_H
@@ -57,6 +58,7 @@ static inline struct list *list_first(const struct list *head)
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
 /* `pos` may be removed or freed in the body; its successor may not. */
 #define LIST_EACH(pos, tmp, head)                                                                  \
-    for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head); pos = tmp, tmp = pos->next)
+    for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head);                         \
+         pos = tmp, tmp = pos->next)
 
 #endif

@@ -1,7 +1,7 @@
 /* Hash map from bytes to a pointer: open addressing, robin hood, keyed hash.
  *
- * One thread. Keys and values are borrowed: a key must stay in place while it is in the map (usually it is a member of the
- * value). The table is owned and grows up to `count_max` entries.
+ * One thread. Keys and values are borrowed: a key must stay in place while it is in the map
+ * (usually it is a member of the value). The table is owned and grows up to `count_max` entries.
  */
 #ifndef CORE_BASE_MAP_H
 #define CORE_BASE_MAP_H
@@ -32,7 +32,8 @@ void *map_get(const struct map *m, struct span key);
 enum err map_put(struct map *m, struct span key, void *value) MUST_USE;
 /* The removed value, or NULL. */
 void *map_del(struct map *m, struct span key);
-/* Iterates: start with *pos = 0; NULL at the end. The map must not change meanwhile. Order depends on the hash key only. */
+/* Iterates: start with *pos = 0; NULL at the end. The map must not change meanwhile. Order depends
+ * on the hash key only. */
 void *map_next(const struct map *m, size_t *pos);
 void map_clear(struct map *m);
 

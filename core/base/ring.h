@@ -1,7 +1,8 @@
 /* Rings between two threads, lock-free, one producer and one consumer each.
  *
- * ring: pointers; a mailbox. byte_ring: variable-size records (log lines), a record is kept whole or dropped and counted.
- * The producer publishes `head` with release, the consumer reads it with acquire, and the other way round for `tail`.
+ * ring: pointers; a mailbox. byte_ring: variable-size records (log lines), a record is kept whole
+ * or dropped and counted. The producer publishes `head` with release, the consumer reads it with
+ * acquire, and the other way round for `tail`.
  */
 #ifndef CORE_BASE_RING_H
 #define CORE_BASE_RING_H
@@ -38,8 +39,8 @@ enum err byte_ring_init(struct byte_ring *r, size_t cap) MUST_USE;
 void byte_ring_fini(struct byte_ring *r);
 /* Producer. False: no room, counted in `dropped`. */
 bool byte_ring_put(struct byte_ring *r, struct span record);
-/* Consumer: copies the oldest record into `dst` (cap bytes); its length, or 0 when empty. A record longer than `cap` is
- * dropped and counted. */
+/* Consumer: copies the oldest record into `dst` (cap bytes); its length, or 0 when empty. A record
+ * longer than `cap` is dropped and counted. */
 size_t byte_ring_get(struct byte_ring *r, void *dst, size_t cap);
 
 #endif

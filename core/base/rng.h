@@ -1,6 +1,7 @@
 /* Random numbers that are injected: xoshiro256** (Blackman and Vigna 2018), seeded by the caller.
  *
- * One owner. For balancing, jitter and simulation; never for keys (crypto/ takes those from libsodium's randombytes).
+ * One owner. For balancing, jitter and simulation; never for keys (crypto/ takes those from
+ * libsodium's randombytes).
  */
 #ifndef CORE_BASE_RNG_H
 #define CORE_BASE_RNG_H

@@ -1,6 +1,7 @@
 /* Slab: fixed-size objects from pages of their own, free list, never shrinks below one page.
  *
- * One thread. slab_get gives zeroed storage; slab_put takes it back. `objects_max` bounds it: NULL past it.
+ * One thread. slab_get gives zeroed storage; slab_put takes it back. `objects_max` bounds it: NULL
+ * past it.
  */
 #ifndef CORE_BASE_SLAB_H
 #define CORE_BASE_SLAB_H

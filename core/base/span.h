@@ -1,7 +1,7 @@
 /* Spans: a borrowed run of bytes. The one way parsers hand out what they found.
  *
- * Any thread. A span owns nothing and is valid as long as the bytes it points into; each producer's header says how long.
- * Never NUL-terminated by promise. An empty span may have p == NULL.
+ * Any thread. A span owns nothing and is valid as long as the bytes it points into; each producer's
+ * header says how long. Never NUL-terminated by promise. An empty span may have p == NULL.
  */
 #ifndef CORE_BASE_SPAN_H
 #define CORE_BASE_SPAN_H
@@ -48,15 +48,19 @@ bool span_eq_nocase(struct span a, struct span b);
 bool span_starts(struct span s, struct span prefix);
 /* Without SP and HTAB at both ends. */
 struct span span_trim(struct span s);
-/* Splits at the first `sep`: the part before it, and `*rest` after it (empty with p == NULL when there is no `sep`). */
+/* Splits at the first `sep`: the part before it, and `*rest` after it (empty with p == NULL when
+ * there is no `sep`). */
 struct span span_cut(struct span s, char sep, struct span *rest);
-/* Decimal digits only, no sign, no space, no overflow. ERR_INVALID / ERR_RANGE as bool false: `*out` untouched. */
+/* Decimal digits only, no sign, no space, no overflow. ERR_INVALID / ERR_RANGE as bool false:
+ * `*out` untouched. */
 bool span_u64(struct span s, uint64_t *out);
 /* Total order: memcmp, then length. */
 int span_cmp(struct span a, struct span b);
-/* Copies into `dst` of `cap` bytes and terminates; false (dst = "") when it does not fit or holds a NUL. */
+/* Copies into `dst` of `cap` bytes and terminates; false (dst = "") when it does not fit or holds a
+ * NUL. */
 bool span_to_cstr(struct span s, char *dst, size_t cap);
-/* Damerau-Levenshtein distance (optimal string alignment) of at most 64 bytes each; 64 when longer. For did-you-mean. */
+/* Damerau-Levenshtein distance (optimal string alignment) of at most 64 bytes each; 64 when longer.
+ * For did-you-mean. */
 unsigned span_distance(struct span a, struct span b);
 
 #endif

@@ -1,7 +1,8 @@
 /* String builder: growing (heap, bounded) or fixed (caller's storage).
  *
- * One owner, any thread. Appends never fail loudly: past the bound or out of memory the buffer is marked `overflow`, keeps
- * what it has, and strbuf_ok says no; test it once at the end. The text is always NUL-terminated.
+ * One owner, any thread. Appends never fail loudly: past the bound or out of memory the buffer is
+ * marked `overflow`, keeps what it has, and strbuf_ok says no; test it once at the end. The text is
+ * always NUL-terminated.
  */
 #ifndef CORE_BASE_STRBUF_H
 #define CORE_BASE_STRBUF_H
@@ -37,7 +38,8 @@ void strbuf_vfmt(struct strbuf *sb, const char *fmt, va_list ap);
 /* Lower-case hex of `len` bytes. */
 void strbuf_hex(struct strbuf *sb, const void *p, size_t len);
 struct span strbuf_view(const struct strbuf *sb);
-/* Gives the heap text to the caller (free() it); the buffer is empty again. NULL on overflow or for fixed storage. */
+/* Gives the heap text to the caller (free() it); the buffer is empty again. NULL on overflow or for
+ * fixed storage. */
 char *strbuf_take(struct strbuf *sb);
 
 #endif
