@@ -1,0 +1,45 @@
+/* Identities: a certificate chain with its private key, immutable and reference-counted, shared by
+ * threads.
+ *
+ * Made on the control thread; identity_ref/unref from any thread (atomic count, acq_rel on the last
+ * drop). The private key lies in sodium_malloc memory and is wiped by the last unref. Keys are
+ * ECDSA P-256.
+ */
+#ifndef CORE_CRYPTO_IDENTITY_H
+#define CORE_CRYPTO_IDENTITY_H
+
+#include "core/base/err.h"
+#include "core/model/name.h"
+
+#define P256_SECRET_BYTES 32u
+#define P256_PUBLIC_BYTES 65u /* 04 || X || Y */
+
+struct identity; /* opaque */
+
+/* `leaf_der` is copied; `secret` (32 bytes, big-endian) is copied into locked memory. Parses the
+ * leaf (x509_check rules) to fill id and validity; ERR_INVALID when the certificate is not a valid
+ * SVID or the key does not belong to it. One reference. */
+enum err identity_new(struct span leaf_der, const uint8_t secret[P256_SECRET_BYTES],
+                      struct identity **out) MUST_USE;
+struct identity *identity_ref(struct identity *id);
+void identity_unref(struct identity *id);
+
+const struct spiffe_id *identity_spiffe(const struct identity *id);
+/* "spiffe://..." text, NUL-terminated, lives as long as the identity. */
+const char *identity_uri(const struct identity *id);
+struct span identity_leaf(const struct identity *id);
+int64_t identity_not_before_s(const struct identity *id);
+int64_t identity_not_after_s(const struct identity *id);
+const uint8_t *
+identity_secret(const struct identity *id); /* 32 bytes, borrowed; crypto/ and io/conn_tls only */
+
+/* Trust anchors: the mesh's CA certificates, same life rules. At most TRUST_ANCHORS_MAX. */
+#define TRUST_ANCHORS_MAX 4u
+struct trust; /* opaque */
+enum err identity_trust_new(const struct span *ca_der, size_t count, const struct name *mesh,
+                            struct trust **out) MUST_USE;
+struct trust *identity_trust_ref(struct trust *t);
+void identity_trust_unref(struct trust *t);
+const struct name *identity_trust_mesh(const struct trust *t);
+
+#endif

@@ -1,0 +1,75 @@
+/* Sealed gossip datagrams: XChaCha20-Poly1305 (libsodium) under the mesh's group key ring
+ * (gossip.md 3.4).
+ *
+ *  0      1         5          13        19          25                      25+n      +16
+ *  +------+---------+----------+---------+-----------+----------------------+---------+
+ *  | ver1 | key_id4 | sender8  | epoch6  | counter6  | ciphertext of n      | tag 16  | big-endian
+ *  +------+---------+----------+---------+-----------+----------------------+---------+
+ *  AAD = header(25) || mesh_id16 || receiver node_id16;  nonce24 = sender8 || epoch6 || counter6 ||
+ * 0^4
+ *
+ * sender8 is the first half of the node_id. Any thread, one owner. Keys lie in sodium_malloc
+ * memory. Time and randomness never enter: (epoch, counter) never repeats for a sender because the
+ * epoch is stored before the first send.
+ */
+#ifndef CORE_CRYPTO_SEAL_H
+#define CORE_CRYPTO_SEAL_H
+
+#include "core/base/err.h"
+#include "core/model/name.h"
+
+#define SEAL_KEY_BYTES      32u
+#define SEAL_KEYS_MAX       3u
+#define SEAL_HEADER_BYTES   25u
+#define SEAL_OVERHEAD_BYTES 41u
+
+struct seal_ring; /* up to SEAL_KEYS_MAX group keys, the first one seals */
+
+struct seal_header {
+    uint32_t key_id;
+    uint8_t sender[8];
+    uint64_t epoch;   /* 48 bits */
+    uint64_t counter; /* 48 bits */
+};
+
+enum err seal_ring_new(struct seal_ring **out) MUST_USE;
+void seal_ring_free(struct seal_ring *r);
+/* key_id = first 4 bytes of BLAKE2b-256(key). ERR_FULL, ERR_EXISTS. The first added is the one that
+ * seals until seal_ring_use. */
+enum err seal_ring_add(struct seal_ring *r, const uint8_t key[SEAL_KEY_BYTES]) MUST_USE;
+enum err seal_ring_use(struct seal_ring *r, uint32_t key_id) MUST_USE;
+enum err seal_ring_remove(struct seal_ring *r, uint32_t key_id) MUST_USE;
+size_t seal_ring_count(const struct seal_ring *r);
+/* Key number `i`, borrowed (for storing and for the join reply); NULL past the end. Number 0 is the
+ * one that seals. */
+const uint8_t *seal_ring_key(const struct seal_ring *r, size_t i, uint32_t *key_id);
+
+/* What a packet is bound to besides its header. All borrowed during the call. */
+struct seal_scope {
+    const struct seal_ring *ring;
+    const struct mesh_id *mesh;
+    const struct node_id *receiver;
+};
+
+/* Seals `plain` into `out` of `cap` bytes, `*len` of them used. ERR_TOO_LARGE; ERR_RANGE when epoch
+ * or counter does not fit 48 bits. h->key_id is ignored: the ring's first key seals. */
+enum err seal_packet(const struct seal_scope *scope, const struct seal_header *h, struct span plain,
+                     uint8_t *out, size_t cap, size_t *len) MUST_USE;
+/* Reads the header without authentication, to find the sender. ERR_INVALID: short, or not
+ * version 1. */
+enum err seal_peek(struct span packet, struct seal_header *h) MUST_USE;
+/* Opens into `out` (cap >= packet.len - SEAL_OVERHEAD_BYTES). ERR_NOT_FOUND: unknown key id;
+ * ERR_AUTH. */
+enum err seal_open(const struct seal_scope *scope, struct span packet, uint8_t *out, size_t cap,
+                   size_t *len) MUST_USE;
+
+/* Replay window of 64 (RFC 4303 3.4.3) for one sender and epoch. */
+struct seal_window {
+    uint64_t epoch;
+    uint64_t top;
+    uint64_t bits;
+};
+/* ERR_OK and marked seen; ERR_REPLAY: seen or too old; a newer epoch restarts the window. */
+enum err seal_window_check(struct seal_window *w, uint64_t epoch, uint64_t counter) MUST_USE;
+
+#endif

@@ -1,0 +1,91 @@
+/* TLS engine: one end of a TLS 1.2 connection without I/O, over BearSSL's byte ports.
+ *
+ *      socket  -> feed ->  [ engine ]  -> in/read  -> plaintext
+ *      socket <- out/sent <- [ engine ] <- write   <- plaintext
+ *
+ * One thread. Suites: ECDHE-ECDSA with AES-128-GCM (AES-NI, PCLMUL when the CPU has them) or
+ * ChaCha20-Poly1305; X25519 by libsodium first, then P-256. No renegotiation, no tickets, no
+ * resumption. The peer's chain is checked by br_x509_minimal against the trust anchors at `now_s`,
+ * then by crypto/x509_check; only then does tls_engine_ready say yes. Never tolerates a missing
+ * client certificate unless `anonymous_clients` (parley-join/1 only, chosen from the peeked hello).
+ * BearSSL's traps (performance.md 9) are handled here and nowhere else.
+ */
+#ifndef CORE_CRYPTO_TLS_ENGINE_H
+#define CORE_CRYPTO_TLS_ENGINE_H
+
+#include "core/crypto/identity.h"
+#include "core/crypto/x509_check.h"
+
+#define TLS_CHAIN_MAX        3u
+#define TLS_RECORD_PLAIN_MAX 16384u
+#define TLS_CA_PIN_BYTES     16u
+
+struct tls_profile; /* immutable: cached implementations (CPUID exits cost 15 us each). Made once,
+                       shared by threads. */
+enum err tls_engine_profile_new(struct tls_profile **out) MUST_USE;
+void tls_engine_profile_free(struct tls_profile *p);
+
+struct tls_engine; /* about 40 KiB */
+
+struct tls_client_options {
+    const struct tls_profile *profile;
+    struct identity *self;          /* reference taken; NULL: no client certificate (join) */
+    struct trust *trust;            /* reference taken; NULL with `ca_pin` */
+    const struct spiffe_id *expect; /* copied; NULL with `expect_any_node` */
+    bool expect_any_node;           /* accept any node identity of the mesh (sync to a seed) */
+    const uint8_t *ca_pin; /* join: first 16 bytes of SHA-256 of the CA certificate the server must
+                              send last */
+    const char *sni;
+    const char *alpn; /* the one protocol offered; the server must choose it */
+    int64_t now_s;
+};
+struct tls_server_options {
+    const struct tls_profile *profile;
+    struct identity *self; /* reference taken */
+    struct trust *trust;   /* reference taken */
+    struct span
+        ca_der; /* sent behind the leaf when not empty (join); borrowed for the engine's life */
+    bool anonymous_clients;
+    const char *alpn;
+    int64_t now_s;
+};
+
+enum err tls_engine_client(const struct tls_client_options *o, struct tls_engine **out) MUST_USE;
+enum err tls_engine_server(const struct tls_server_options *o, struct tls_engine **out) MUST_USE;
+void tls_engine_free(struct tls_engine *e); /* wiped; NULL is fine */
+
+/* Takes ciphertext; the bytes consumed, fewer than `len` only while plaintext waits to be read, or
+ * after a fault. */
+size_t tls_engine_feed(struct tls_engine *e, const void *p, size_t len);
+/* Ciphertext that waits to be sent, empty when none; borrowed until the next call. */
+struct span tls_engine_out(struct tls_engine *e);
+void tls_engine_sent(struct tls_engine *e, size_t len);
+/* Plaintext that waits to be read. */
+struct span tls_engine_in(struct tls_engine *e);
+void tls_engine_read(struct tls_engine *e, size_t len);
+/* Puts plaintext into the open record: bytes taken (0 while a finished record waits in
+ * tls_engine_out or before the handshake). */
+size_t tls_engine_write(struct tls_engine *e, const void *p, size_t len);
+/* Ends the open record so that tls_engine_out offers it. */
+void tls_engine_flush(struct tls_engine *e);
+/* Queues close_notify. */
+void tls_engine_close(struct tls_engine *e);
+
+/* Handshake complete, peer verified, ALPN agreed. */
+bool tls_engine_ready(const struct tls_engine *e);
+/* Ended: close_notify both ways, or a fault. */
+bool tls_engine_closed(const struct tls_engine *e);
+/* The peer sent close_notify (a clean end, T17). */
+bool tls_engine_peer_closed(const struct tls_engine *e);
+/* Once closed: ERR_OK for a clean end; ERR_AUTH / ERR_EXPIRED / ERR_UNTRUSTED / ERR_MISMATCH with a
+ * certificate fault, ERR_PROTOCOL otherwise. */
+enum err tls_engine_error(const struct tls_engine *e);
+enum x509_fault tls_engine_fault(const struct tls_engine *e);
+/* The TLS alert received or BearSSL's error number, for logs. */
+int tls_engine_detail(const struct tls_engine *e);
+/* The verified peer; NULL for an anonymous client or before ready. */
+const struct x509_leaf *tls_engine_peer(const struct tls_engine *e);
+/* Join client: the CA certificate that matched the pin; empty otherwise. */
+struct span tls_engine_pinned_ca(const struct tls_engine *e);
+
+#endif

@@ -1,0 +1,87 @@
+/* Connections: a non-blocking byte stream, plain or TLS, on a loop.
+ *
+ * Belongs to its loop's thread. Bytes arrive by on_data in the turn they were read; bytes written
+ * are collected and leave in the flush phase of the same turn (plain before links). The owner sees
+ * the same interface for both kinds.
+ *
+ * Life: conn_connect / conn_accept -> on_open once (plain: connected; TLS: handshake done, peer
+ * verified) -> on_data*, on_eof
+ * -> conn_close by the owner, always exactly once, also after on_error. After conn_close no
+ * callback comes; memory goes at the turn's end. Callbacks come last in whatever caused them; each
+ * may call conn_close on its own connection.
+ *
+ * Reading:   conn_pause stops reads (back-pressure: the kernel's window closes), conn_resume goes
+ * on. Writing:   conn_write takes all or nothing, bounded by `out_max`. conn_queued says how much
+ * waits. on_drain comes when it falls to conn_low_water or less after conn_write had brought it
+ * over. Producing: an owner with its own framer (nghttp2) sets on_flush and calls conn_mark: at
+ * flush time on_flush fills by conn_write while conn_room() > 0, so that frames go straight into
+ * one TLS record.
+ */
+#ifndef CORE_IO_CONN_H
+#define CORE_IO_CONN_H
+
+#include "core/crypto/tls_engine.h"
+#include "core/io/loop.h"
+#include "core/model/addr.h"
+
+struct conn;
+
+struct conn_events {
+    void (*on_open)(struct conn *c, void *owner);
+    /* `data` is valid during the call; take all of it, or conn_pause and return how much was taken
+     * (the rest is kept, at most one read buffer, and offered again after conn_resume). */
+    size_t (*on_data)(struct conn *c, void *owner, struct span data);
+    void (*on_eof)(struct conn *c, void *owner); /* clean end of the peer's bytes */
+    void (*on_error)(struct conn *c, void *owner,
+                     enum err err); /* RESET, TIMEOUT, REFUSED, UNREACHABLE, PROTOCOL, AUTH.. */
+    void (*on_drain)(struct conn *c, void *owner); /* may be NULL */
+    void (*on_flush)(struct conn *c, void *owner); /* may be NULL */
+};
+
+struct conn_options {
+    struct loop *loop;
+    const struct conn_events *events;
+    void *owner;
+    enum loop_flush_phase phase; /* LOOP_FLUSH_PLAIN or LOOP_FLUSH_LINK */
+    size_t out_max;              /* bytes that may wait; 0: BODY_HIGH_WATER_BYTES * 4 */
+    uint64_t open_deadline_ms;   /* on_error(ERR_TIMEOUT) when not open by then; 0: none */
+};
+
+/* Connects to an address or a unix socket. `tls` NULL: plain; else taken (freed with the
+ * connection, also on failure). Errors that appear at once are reported by on_error in the same
+ * turn's end, never inside this call, except ERR_NOMEM and ERR_FULL (no descriptor), which are
+ * returned and leave nothing. */
+enum err conn_connect(const struct conn_options *o, const struct target *to,
+                      struct tls_engine *take_tls, struct conn **out) MUST_USE;
+/* Takes an accepted, non-blocking descriptor. `seen`: bytes already read from it (copied), fed
+ * first. */
+enum err conn_accept(const struct conn_options *o, int take_fd, struct tls_engine *take_tls,
+                     struct span seen, struct conn **out) MUST_USE;
+
+enum err conn_write(struct conn *c,
+                    struct span data) MUST_USE; /* ERR_FULL: over out_max, nothing taken */
+/* Bytes that may be written now without queueing beyond one record (TLS) or the out bound (plain).
+ */
+size_t conn_room(const struct conn *c);
+size_t conn_queued(const struct conn *c);
+void conn_mark(struct conn *c);
+void conn_pause(struct conn *c);
+void conn_resume(struct conn *c);
+/* Ends our side after what is queued: FIN, or close_notify + FIN. Reading goes on. */
+void conn_shutdown(struct conn *c);
+/* Flushes what is queued as far as the kernel takes it at the turn's end, then closes. `abort`:
+ * RST, nothing flushed. */
+void conn_close(struct conn *c, bool abort);
+/* Gives the descriptor back instead of closing it, with what was read and not taken (plain only; fd
+ * -1 when already failed). */
+int conn_detach(struct conn *c);
+
+bool conn_is_tls(const struct conn *c);
+const struct x509_leaf *conn_peer(const struct conn *c); /* NULL when plain or anonymous */
+struct tls_engine *conn_engine(struct conn *c);          /* borrowed, NULL when plain */
+const struct addr *conn_remote(const struct conn *c);
+const struct addr *conn_local(const struct conn *c);
+uint64_t conn_received_total(const struct conn *c);
+uint64_t conn_sent_total(const struct conn *c);
+
+#endif

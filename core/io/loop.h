@@ -1,0 +1,83 @@
+/* Event loop: libev, one a thread, with deadlines and the two-phase flush of performance.md 7.
+ *
+ * A turn drains every ready descriptor (collecting output), then, before it sleeps, flushes what
+ * became dirty: first plain connections (LOOP_FLUSH_PLAIN), then mesh links (LOOP_FLUSH_LINK), so
+ * that many requests share one TLS record and one send. Everything here belongs to the loop's
+ * thread, except loop_post.
+ */
+#ifndef CORE_IO_LOOP_H
+#define CORE_IO_LOOP_H
+
+#include <ev.h>
+
+#include "core/base/heap.h"
+#include "core/base/iobuf.h"
+#include "core/base/list.h"
+
+struct loop;
+
+enum err loop_new(struct loop **out) MUST_USE;
+/* Everything registered must be gone. */
+void loop_free(struct loop *l);
+/* Runs until loop_stop. */
+void loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+/* Monotonic milliseconds and Unix seconds, read once a turn. */
+uint64_t loop_now_ms(const struct loop *l);
+uint64_t loop_now_us(const struct loop *l); /* read afresh: for latencies */
+int64_t loop_wall_s(const struct loop *l);
+uint64_t loop_wall_us(const struct loop *l);
+/* The thread's shared read buffer (READ_BUFFER_BYTES) and block pool. */
+uint8_t *loop_read_buffer(struct loop *l);
+struct iobuf_pool *loop_pool(struct loop *l);
+
+/* Descriptor watcher, embedded by its owner; zero-initialise. */
+struct loop_io {
+    ev_io ev;
+    void (*on_ready)(struct loop_io *io, bool readable, bool writable);
+};
+void loop_io_init(struct loop_io *io, int fd, void (*on_ready)(struct loop_io *, bool, bool));
+/* Changes interest; both false stops it. Cheap when nothing changes. */
+void loop_io_set(struct loop *l, struct loop_io *io, bool readable, bool writable);
+
+/* One-shot deadline, embedded; zero-initialise, set `on_expire`. All share one heap and one
+ * ev_timer. */
+struct loop_timer {
+    struct heap_node node;
+    void (*on_expire)(struct loop_timer *t);
+};
+void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ms);
+void loop_timer_clear(struct loop *l, struct loop_timer *t);
+
+/* End-of-turn flush, embedded; zero-initialise, set `on_flush`. Marking twice is once. on_flush may
+ * mark again (next turn) and may free its own object. */
+enum loop_flush_phase { LOOP_FLUSH_PLAIN, LOOP_FLUSH_LINK, LOOP_FLUSH_FREE, LOOP_FLUSH_PHASES };
+struct loop_flush {
+    struct list node;
+    void (*on_flush)(struct loop_flush *f);
+};
+void loop_flush_mark(struct loop *l, struct loop_flush *f, enum loop_flush_phase phase);
+void loop_flush_clear(struct loop_flush *f);
+
+/* Wakes the loop from another thread: `on_post` runs on the loop's thread soon (posts may merge).
+ */
+struct loop_post {
+    ev_async ev;
+    struct loop *loop;
+    void (*on_post)(struct loop_post *p);
+};
+void loop_post_init(struct loop *l, struct loop_post *p, void (*on_post)(struct loop_post *));
+void loop_post_fini(struct loop_post *p);
+/* Any thread. */
+void loop_post(struct loop_post *p);
+
+/* Signal on this loop (control thread only). */
+struct loop_signal {
+    ev_signal ev;
+    void (*on_signal)(struct loop_signal *s, int signum);
+};
+void loop_signal_start(struct loop *l, struct loop_signal *s, int signum,
+                       void (*on_signal)(struct loop_signal *, int));
+void loop_signal_stop(struct loop *l, struct loop_signal *s);
+
+#endif

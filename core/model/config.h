@@ -1,0 +1,134 @@
+/* Host configuration: everything /etc/parley/parley.toml and its includes say, checked and with
+ * defaults filled in.
+ *
+ * Control thread; immutable after config_load (wire/config_load.h). Everything it points to lives
+ * in its own arena and goes with config_free. Times are milliseconds.
+ */
+#ifndef CORE_MODEL_CONFIG_H
+#define CORE_MODEL_CONFIG_H
+
+#include "core/base/arena.h"
+#include "core/base/strbuf.h"
+#include "core/model/policy.h"
+#include "core/model/record.h"
+
+#define CONFIG_PORT_DEFAULT        7400u
+#define CONFIG_CONNECT_TIMEOUT_MS  500u
+#define CONFIG_REQUEST_TIMEOUT_MS  15000u
+#define CONFIG_IDLE_TIMEOUT_MS     60000u
+#define CONFIG_TCP_IDLE_TIMEOUT_MS 3600000u
+#define CONFIG_HEALTH_INTERVAL_MS  2000u
+#define CONFIG_HEALTH_TIMEOUT_MS   1000u
+#define CONFIG_HEALTH_FALL         3u
+#define CONFIG_HEALTH_RISE         1u
+#define CONFIG_WEIGHT              100u
+#define CONFIG_TRIES               3u
+
+enum config_health_kind { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP, CONFIG_HEALTH_NONE };
+struct config_health {
+    enum config_health_kind kind; /* default: TCP connect */
+    const char *path;             /* HTTP only */
+    uint32_t interval_ms, timeout_ms;
+    uint32_t unhealthy_after, healthy_after; /* consecutive results */
+};
+
+struct config_service {
+    struct name name;
+    struct target local; /* where the application listens */
+    enum service_protocol protocol;
+    struct config_health health;
+    struct policy policy;
+    uint32_t weight;
+    uint32_t connect_timeout_ms; /* to the application */
+    uint32_t tag_count;
+    struct service_tag *tag;
+    const char *file;
+    unsigned line;
+};
+
+enum config_balance { BALANCE_LEAST_LOADED, BALANCE_ROUND_ROBIN };
+struct config_retry {
+    uint32_t tries;  /* attempts in all, 1..5 */
+    bool on_connect; /* connect failure, refused stream: nothing reached the application */
+    bool on_reset; /* the endpoint died before its response began: GET, HEAD, OPTIONS only, once */
+};
+
+struct config_upstream {
+    struct name name; /* the service it reaches */
+    struct addr listen;
+    struct spiffe_id as; /* the identity local applications call with */
+    enum service_protocol protocol;
+    enum config_balance balance;
+    struct config_retry retry;
+    uint32_t connect_timeout_ms;
+    uint32_t request_timeout_ms; /* whole exchange until the response begins; HTTP only */
+    uint32_t idle_timeout_ms;    /* no byte either way */
+    const char *file;
+    unsigned line;
+};
+
+enum config_peer_kind { PEER_ADDR, PEER_NAME };
+struct config_peer {
+    enum config_peer_kind kind;
+    struct addr addr; /* PEER_ADDR */
+    const char *host; /* PEER_NAME, resolved by io/resolver */
+    uint16_t port;
+};
+
+enum config_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+enum config_log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+enum config_access_only { ACCESS_ALL, ACCESS_ERRORS, ACCESS_NONE };
+struct config_log {
+    enum config_log_format format;
+    enum config_log_level level;
+    enum config_access_only access_only;
+    const char *access_to; /* "stdout" or a file path; file is reopened on reload */
+    bool access_query;     /* keep the query string in `path` */
+};
+
+struct config_node {
+    struct name name;
+    struct name mesh;
+    struct name zone;
+    struct addr addr; /* what peers dial */
+    struct addr bind; /* default: addr */
+    uint32_t threads; /* 0 = one a core of the cpuset */
+    size_t peer_count;
+    struct config_peer *peer;
+};
+
+/* One effective value, for `config show --effective`. */
+struct config_value {
+    const char *key;   /* "upstream.api.retry.tries" */
+    const char *value; /* as TOML would write it */
+    const char *file;  /* NULL: the default */
+    unsigned line;
+};
+
+struct config {
+    struct arena arena; /* owned */
+    struct config_node node;
+    size_t service_count;
+    struct config_service *service; /* sorted by name */
+    size_t upstream_count;
+    struct config_upstream *upstream; /* sorted by name */
+    struct config_log log;
+    struct addr metrics_listen; /* family NONE: off */
+    uint32_t gossip_period_ms;  /* T: lan 1000, fast 500 */
+    uint32_t datagram_bytes;    /* 1200..1400 */
+    size_t value_count;
+    struct config_value *value;
+    uint64_t text_hash; /* of all files read, in order */
+};
+
+/* Frees the config and all it points to; NULL is fine. */
+void config_free(struct config *c);
+/* NULL: no such service / upstream. */
+const struct config_service *config_service(const struct config *c, struct span name);
+const struct config_upstream *config_upstream(const struct config *c, struct span name);
+/* Appends to `out` the keys (as "node.threads (file:line)" lines) whose change from `running` to
+ * `next` needs a restart; the count. */
+size_t config_restart_needed(const struct config *running, const struct config *next,
+                             struct strbuf *out);
+
+#endif

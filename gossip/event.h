@@ -1,0 +1,86 @@
+/* Events into and effects out of the gossip state machine (gossip.md 3.0, architecture.md 7).
+ *
+ * Plain data. Bytes an event points to are borrowed for the call; bytes an effect points to lie in
+ * the effects' own arena and live until the next gossip_step with the same `struct gossip_effects`.
+ */
+#ifndef GOSSIP_EVENT_H
+#define GOSSIP_EVENT_H
+
+#include "core/base/arena.h"
+#include "core/base/err.h"
+#include "core/model/addr.h"
+#include "core/model/name.h"
+
+enum gossip_event_kind {
+    GOSSIP_DATAGRAM,      /* from, data */
+    GOSSIP_STREAM_OPENED, /* stream, inbound, peer_name + peer_spki: what mutual TLS proved */
+    GOSSIP_STREAM_DATA, /* stream, data: one whole message (the driver frames: u32 length, bytes) */
+    GOSSIP_STREAM_CLOSED, /* stream, err: ERR_OK clean, ERR_REFUSED nobody listens, others */
+    GOSSIP_TICK,          /* time passed */
+    GOSSIP_JOIN,          /* addr[]: contact these; also later, to reconnect */
+    GOSSIP_LEAVE,         /* announce LEFT; the machine goes on answering */
+    GOSSIP_UPSERT, /* data: our record body (wire/pack_record); a new version is signed and spread
+                    */
+    GOSSIP_REMOVE, /* node: forget a dead or left member; ERR_BUSY while it is alive */
+    GOSSIP_ADMISSION, /* data: our renewed admission certificate */
+};
+
+struct gossip_event {
+    enum gossip_event_kind kind;
+    uint64_t now_ms;  /* monotonic */
+    int64_t wall_ms;  /* Unix time: epochs and certificate times only */
+    struct addr from; /* DATAGRAM */
+    struct span data;
+    uint32_t stream; /* STREAM_* : the id of STREAM_OPEN, or one the driver made with bit 31 set for
+                        an inbound one */
+    bool inbound;
+    struct name peer_name;
+    uint8_t peer_spki[32];
+    enum err err;
+    const struct addr *addr; /* JOIN */
+    size_t addr_count;
+    struct node_id node; /* REMOVE */
+};
+
+enum member_state {
+    MEMBER_ALIVE,
+    MEMBER_SUSPECT,
+    MEMBER_UNREACHABLE, /* end of the suspicion timer: the balancer stops choosing it; reversible */
+    MEMBER_DEAD,
+    MEMBER_LEFT,
+    MEMBER_BANNED,
+    MEMBER_STATES
+};
+
+enum gossip_effect_kind {
+    GOSSIP_SEND_DATAGRAM,  /* to, data */
+    GOSSIP_STREAM_OPEN,    /* stream, to, peer_name ("" = any node of the mesh) */
+    GOSSIP_STREAM_SEND,    /* stream, data: one message */
+    GOSSIP_STREAM_CLOSE,   /* stream */
+    GOSSIP_MEMBER_CHANGED, /* node, old_state, new_state (equal: its address or name changed) */
+    GOSSIP_RECORD_CHANGED, /* node: gossip_member_body has a new body */
+    GOSSIP_PERSIST,  /* data: peers to store (opaque; given back in gossip_options.persisted) */
+    GOSSIP_CONFLICT, /* node: another node uses our name, or our identity (N11) */
+};
+
+struct gossip_effect {
+    enum gossip_effect_kind kind;
+    struct addr to;
+    struct span data;
+    uint32_t stream;
+    struct name peer_name;
+    struct node_id node;
+    enum member_state old_state, new_state;
+};
+
+#define GOSSIP_EFFECTS_MAX 1024u
+struct gossip_effects {
+    struct gossip_effect *effect; /* owned, GOSSIP_EFFECTS_MAX */
+    size_t count;
+    struct arena arena; /* owned; reset by each gossip_step */
+};
+
+enum err event_effects_init(struct gossip_effects *fx) MUST_USE;
+void event_effects_fini(struct gossip_effects *fx);
+
+#endif
