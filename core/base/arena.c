@@ -1,6 +1,7 @@
 #include "core/base/arena.h"
 
 #include "core/base/check.h"
+#include "core/base/poison.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -50,6 +51,7 @@ void arena_reset(struct arena *a)
             free(chunk);
         } else {
             chunk->used = 0;
+            poison_bytes(chunk + 1, chunk->cap);
             link = &chunk->next;
         }
     }
@@ -62,6 +64,7 @@ static void *chunk_take(struct arena_chunk *chunk, size_t len)
     char *data = (char *)(chunk + 1);
     void *p = data + chunk->used;
     chunk->used += len;
+    unpoison_bytes(p, len);
     return memset(p, 0, len);
 }
 
@@ -73,6 +76,7 @@ static struct arena_chunk *chunk_new(size_t cap, struct arena_chunk **link)
     if (chunk == NULL) return NULL;
     *chunk = (struct arena_chunk){.next = *link, .cap = cap};
     *link = chunk;
+    poison_bytes(chunk + 1, cap);
     return chunk;
 }
 

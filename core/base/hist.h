@@ -27,7 +27,8 @@ void hist_add(struct hist *h, uint64_t value);
 void hist_merge(struct hist *into, const struct hist *from);
 /* The upper edge of the bucket that holds quantile q in [0,1]; 0 when empty; never above `max`. */
 uint64_t hist_quantile(const struct hist *h, double q);
-/* How many values are <= value, by whole buckets. */
+/* How many values are <= value, by whole buckets: a bucket that reaches above `value` is left out.
+ */
 uint64_t hist_count_le(const struct hist *h, uint64_t value);
 
 #endif

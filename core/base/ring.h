@@ -37,7 +37,7 @@ struct byte_ring {
 
 enum err byte_ring_init(struct byte_ring *r, size_t cap) MUST_USE;
 void byte_ring_fini(struct byte_ring *r);
-/* Producer. False: no room, counted in `dropped`. */
+/* Producer. False: no room, counted in `dropped`. An empty record is nothing and true. */
 bool byte_ring_put(struct byte_ring *r, struct span record);
 /* Consumer: copies the oldest record into `dst` (cap bytes); its length, or 0 when empty. A record
  * longer than `cap` is dropped and counted. */

@@ -1,4 +1,4 @@
-/* Slab: fixed-size objects from pages of their own, free list, never shrinks below one page.
+/* Slab: fixed-size objects from pages of their own, free list, never shrinks.
  *
  * One thread. slab_get gives zeroed storage; slab_put takes it back. `objects_max` bounds it: NULL
  * past it.

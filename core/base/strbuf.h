@@ -34,7 +34,8 @@ void strbuf_str(struct strbuf *sb, const char *s);
 void strbuf_char(struct strbuf *sb, char c);
 void strbuf_u64(struct strbuf *sb, uint64_t v);
 void strbuf_fmt(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void strbuf_vfmt(struct strbuf *sb, const char *fmt, va_list ap);
+void strbuf_vfmt(struct strbuf *sb, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 /* Lower-case hex of `len` bytes. */
 void strbuf_hex(struct strbuf *sb, const void *p, size_t len);
 struct span strbuf_view(const struct strbuf *sb);

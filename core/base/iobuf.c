@@ -1,0 +1,190 @@
+#include "core/base/iobuf.h"
+
+#include "core/base/check.h"
+#include "core/base/poison.h"
+
+#include <stdlib.h>
+
+struct iobuf_block {
+    struct iobuf_block *next; /* owned */
+    size_t start;             /* first unread byte */
+    size_t end;               /* behind the last byte written */
+    char data[];
+};
+
+void iobuf_pool_init(struct iobuf_pool *pool, size_t block_bytes, size_t blocks_max)
+{
+    size_t bytes;
+    CHECK(block_bytes > 0 && size_add(block_bytes, sizeof(struct iobuf_block), &bytes));
+    *pool = (struct iobuf_pool){.block_bytes = block_bytes, .blocks_max = blocks_max};
+}
+
+void iobuf_pool_fini(struct iobuf_pool *pool)
+{
+    CHECK(pool->blocks_live == 0);
+    for (struct iobuf_block *block = pool->free_list; block != NULL;) {
+        struct iobuf_block *next = block->next;
+        free(block);
+        block = next;
+    }
+    pool->free_list = NULL;
+    pool->blocks_free = 0;
+}
+
+static struct iobuf_block *block_take(struct iobuf_pool *pool)
+{
+    struct iobuf_block *block = pool->free_list;
+    if (block != NULL) {
+        pool->free_list = block->next;
+        pool->blocks_free--;
+        unpoison_bytes(block->data, pool->block_bytes);
+    } else {
+        block = malloc(sizeof(*block) + pool->block_bytes);
+        if (block == NULL) return NULL;
+    }
+    pool->blocks_live++;
+    block->next = NULL;
+    block->start = block->end = 0;
+    return block;
+}
+
+static void block_give(struct iobuf_pool *pool, struct iobuf_block *block)
+{
+    poison_bytes(block->data, pool->block_bytes);
+    block->next = pool->free_list;
+    pool->free_list = block;
+    pool->blocks_live--;
+    pool->blocks_free++;
+}
+
+static void chain_give(struct iobuf_pool *pool, struct iobuf_block *block)
+{
+    while (block != NULL) {
+        struct iobuf_block *next = block->next;
+        block_give(pool, block);
+        block = next;
+    }
+}
+
+void iobuf_init(struct iobuf *b, struct iobuf_pool *pool)
+{
+    *b = (struct iobuf){.pool = pool};
+}
+
+void iobuf_clear(struct iobuf *b)
+{
+    chain_give(b->pool, b->head);
+    b->head = b->tail = NULL;
+    b->len = 0;
+}
+
+/* `count` linked blocks: `*first` to `*last`. On failure the pool is as before. */
+static enum err take_chain(struct iobuf_pool *pool, size_t count, struct iobuf_block **first,
+                           struct iobuf_block **last)
+{
+    struct iobuf_block *head = NULL, *tail = NULL;
+    if (count > pool->blocks_max - pool->blocks_live) return ERR_FULL;
+    for (size_t i = 0; i < count; i++) {
+        struct iobuf_block *block = block_take(pool);
+        if (block == NULL) {
+            chain_give(pool, head);
+            return ERR_NOMEM;
+        }
+        if (tail != NULL)
+            tail->next = block;
+        else
+            head = block;
+        tail = block;
+    }
+    *first = head;
+    *last = tail;
+    return ERR_OK;
+}
+
+/* Fills `block` and those behind it. */
+static void fill(struct iobuf_block *block, size_t block_bytes, struct span s)
+{
+    for (; s.len > 0; block = block->next) {
+        size_t room = block_bytes - block->end;
+        size_t n = s.len < room ? s.len : room;
+        memcpy(block->data + block->end, s.p, n);
+        block->end += n;
+        s = span_skip(s, n);
+    }
+}
+
+enum err iobuf_append(struct iobuf *b, const void *p, size_t len)
+{
+    struct iobuf_pool *pool = b->pool;
+    size_t room = b->tail != NULL ? pool->block_bytes - b->tail->end : 0;
+    size_t total;
+    if (len == 0) return ERR_OK;
+    if (!size_add(b->len, len, &total)) return ERR_FULL;
+    struct iobuf_block *into = b->tail;
+    if (len > room) {
+        struct iobuf_block *first, *last;
+        enum err err = take_chain(pool, (len - room - 1) / pool->block_bytes + 1, &first, &last);
+        if (err != ERR_OK) return err;
+        if (b->tail != NULL)
+            b->tail->next = first;
+        else
+            b->head = into = first;
+        b->tail = last;
+    }
+    fill(into, pool->block_bytes, span_of(p, len));
+    b->len = total;
+    return ERR_OK;
+}
+
+struct span iobuf_front(const struct iobuf *b)
+{
+    const struct iobuf_block *head = b->head;
+    if (head == NULL) return span_of(NULL, 0);
+    return span_of(head->data + head->start, head->end - head->start);
+}
+
+void iobuf_consume(struct iobuf *b, size_t len)
+{
+    CHECK(len <= b->len);
+    b->len -= len;
+    while (len > 0) {
+        struct iobuf_block *head = b->head;
+        size_t unread = head->end - head->start;
+        if (len < unread) {
+            head->start += len;
+            return;
+        }
+        len -= unread;
+        b->head = head->next;
+        if (b->head == NULL) b->tail = NULL;
+        block_give(b->pool, head);
+    }
+}
+
+void iobuf_move(struct iobuf *dst, struct iobuf *src)
+{
+    CHECK(dst->pool == src->pool && dst != src);
+    if (src->head == NULL) return;
+    if (dst->tail != NULL)
+        dst->tail->next = src->head;
+    else
+        dst->head = src->head;
+    dst->tail = src->tail;
+    dst->len += src->len;
+    src->head = src->tail = NULL;
+    src->len = 0;
+}
+
+size_t iobuf_peek(const struct iobuf *b, void *dst, size_t cap)
+{
+    char *out = dst;
+    size_t copied = 0;
+    for (const struct iobuf_block *block = b->head; block != NULL && copied < cap;
+         block = block->next) {
+        size_t unread = block->end - block->start;
+        size_t n = unread < cap - copied ? unread : cap - copied;
+        memcpy(out + copied, block->data + block->start, n);
+        copied += n;
+    }
+    return copied;
+}
