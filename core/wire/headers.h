@@ -1,0 +1,46 @@
+/* Header fields: an ordered table of name and value spans, and what HTTP says about particular
+ * names.
+ *
+ * Any thread, no allocation: the table's array is the caller's (an exchange's arena). Names are
+ * lower-case. Spans are borrowed from whatever the parser filled; they live as long as that
+ * storage. RFC 9110 5, 7.6.1; RFC 9113 8.2.
+ */
+#ifndef CORE_WIRE_HEADERS_H
+#define CORE_WIRE_HEADERS_H
+
+#include "core/base/err.h"
+#include "core/base/limits.h"
+#include "core/base/span.h"
+
+struct header {
+    struct span name; /* lower-case */
+    struct span value;
+};
+struct headers {
+    struct header field[HEADER_FIELDS_MAX];
+    size_t count;
+    size_t bytes; /* names + values */
+};
+
+/* ERR_FULL: HEADER_FIELDS_MAX or HEADER_BYTES_MAX. */
+enum err headers_add(struct headers *h, struct span name, struct span value) MUST_USE;
+/* First field with that name (lower-case literal), or NULL. */
+const struct header *headers_find(const struct headers *h, const char *name);
+size_t headers_count(const struct headers *h, const char *name);
+/* Removes every field with that name; the count. */
+size_t headers_remove(struct headers *h, const char *name);
+/* Removes every field whose name starts with `prefix`. */
+size_t headers_remove_prefix(struct headers *h, const char *prefix);
+/* Removes hop-by-hop fields (RFC 9110 7.6.1): connection and all it names, keep-alive,
+ * proxy-connection, te (except trailers), transfer-encoding, upgrade, http2-settings,
+ * proxy-authenticate, proxy-authorization. */
+void headers_strip_hop(struct headers *h);
+/* RFC 9110 6.5.1: may this field stand in a trailer section we forward (A30)? */
+bool headers_trailer_allowed(struct span name);
+/* RFC 9110 5.6.2 token; 5.5 field value without CTLs. */
+bool headers_token_valid(struct span s);
+bool headers_value_valid(struct span s);
+/* Does a comma-separated list field hold `token` (case-insensitive)? */
+bool headers_list_has(struct span value, const char *token);
+
+#endif

@@ -1,0 +1,63 @@
+/* Filters: one const struct of function pointers a feature (architecture.md 6).
+ *
+ * Worker thread, except compile (control thread, at snapshot build). Order is written once, in
+ * registry.c.
+ */
+#ifndef PROXY_FILTERS_FILTER_H
+#define PROXY_FILTERS_FILTER_H
+
+#include "core/base/arena.h"
+#include "core/base/diag.h"
+#include "core/model/policy.h"
+#include "core/model/reason.h"
+#include "proxy/http/message.h"
+
+enum filter_direction { DIRECTION_OUTBOUND, DIRECTION_INBOUND };
+enum filter_verdict { FILTER_NEXT, FILTER_REPLY, FILTER_RETRY, FILTER_ABORT };
+
+/* What a filter sees of the exchange it works for. */
+struct filter_ctx {
+    enum filter_direction direction;
+    const void *conf; /* what compile made, from the snapshot */
+    void *state;      /* state_size bytes of the exchange's arena, zeroed */
+    struct arena *arena;
+    uint64_t now_ms;
+    enum reason reason;  /* set with FILTER_REPLY or FILTER_ABORT */
+    const char *rule;    /* the rule that decided, for the log; "" */
+    const char *verdict; /* allow, deny, audit; "" */
+};
+
+struct filter_session { /* an L4 session, judged once and again on each new snapshot */
+    const struct spiffe_id *peer;
+    const struct name *service;
+};
+struct filter_attempt {
+    enum reason failure;      /* REASON_NONE: a response began */
+    bool reached_application; /* bytes of the request may have been seen by it */
+    bool response_begun;
+    unsigned attempts; /* so far, this one included */
+    bool replay_safe;
+};
+struct filter_outcome {
+    unsigned status;
+    enum reason reason;
+    uint64_t duration_us;
+};
+
+struct filter_ops { /* const, one a filter; NULL member = not interested */
+    const char *name;
+    size_t state_size;
+    enum err (*compile)(const struct policy *, struct arena *, const void **conf, struct diag *);
+    enum filter_verdict (*session)(struct filter_ctx *, const struct filter_session *);
+    enum filter_verdict (*request)(struct filter_ctx *, struct request *);
+    enum filter_verdict (*response)(struct filter_ctx *, struct response *);
+    enum filter_verdict (*attempt_end)(struct filter_ctx *, const struct filter_attempt *);
+    void (*finish)(struct filter_ctx *, const struct filter_outcome *);
+};
+
+struct filter_slot { /* one filter of a route, with its compiled configuration */
+    const struct filter_ops *ops;
+    const void *conf;
+};
+
+#endif

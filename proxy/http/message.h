@@ -1,0 +1,43 @@
+/* Messages: a request and a response head as every part of the data plane sees them, whatever
+ * protocol carried them.
+ *
+ * Worker thread. Spans point into the exchange's arena. Header names are lower-case; hop-by-hop
+ * fields, `parley-` fields and the framing fields content-length, transfer-encoding and host are
+ * already gone from `headers`: they are members here.
+ */
+#ifndef PROXY_HTTP_MESSAGE_H
+#define PROXY_HTTP_MESSAGE_H
+
+#include "core/model/name.h"
+#include "core/wire/headers.h"
+#include "core/wire/uri.h"
+
+#define BODY_LENGTH_NONE    (-2) /* no body */
+#define BODY_LENGTH_UNKNOWN (-1) /* chunked, or until the stream ends */
+
+struct request {
+    struct span method;
+    struct span authority; /* as the client sent it; "" for HTTP/1.0 without Host */
+    struct span host;      /* canonical, lower-case, without port */
+    struct uri_target target;
+    struct headers *headers;
+    int64_t body_length; /* or BODY_LENGTH_* */
+    bool expect_continue;
+    bool upgrade; /* an HTTP/1.1 upgrade to `upgrade_protocol` */
+    struct span upgrade_protocol;
+    bool connect;                 /* HTTP/2 CONNECT: a TCP session (RFC 9113 8.5) */
+    bool replay_safe;             /* GET, HEAD, OPTIONS without a body */
+    const struct spiffe_id *peer; /* who calls */
+    struct span peer_uri;
+    struct span id; /* parley-request-id */
+    struct span traceparent;
+};
+
+struct response {
+    unsigned status;
+    struct headers *headers;
+    int64_t body_length;
+    bool upgrade; /* 101 */
+};
+
+#endif

@@ -1,0 +1,44 @@
+/* Access log: one JSON object an exchange or TCP session, fixed key order (interface.md 6.3).
+ *
+ * Workers format into their own byte ring and never wait; the control thread drains the rings to
+ * the sink. A full ring drops the line and counts it. Lines are at most ACCESS_LOG_LINE_BYTES_MAX;
+ * control bytes are escaped; the query is dropped unless asked for.
+ */
+#ifndef PROXY_OBSERVE_ACCESS_LOG_H
+#define PROXY_OBSERVE_ACCESS_LOG_H
+
+#include "core/base/ring.h"
+#include "core/base/strbuf.h"
+#include "core/model/addr.h"
+#include "core/model/config.h"
+#include "proxy/filters/filter.h"
+
+struct access_record {
+    uint64_t wall_us;
+    struct span id;
+    enum filter_direction direction;
+    struct span service, peer, peer_id, node;
+    const struct addr *client; /* NULL: unknown */
+    const char *proto;         /* h1, h2, tcp */
+    struct span method, host, path, query;
+    unsigned status; /* 0: none */
+    enum reason reason;
+    bool origin_app;
+    const char *verdict, *rule;
+    struct span endpoint; /* node it went to */
+    unsigned tries;
+    uint64_t duration_us, app_us, connect_us;
+    uint64_t rx, tx;
+    bool tls;
+    uint64_t generation;
+    struct span user_agent;
+    const char *close; /* TCP: how it ended; NULL for HTTP */
+};
+
+/* Appends the line, without newline, to `out`. */
+void access_log_line(const struct access_record *r, bool with_query, struct strbuf *out);
+/* Worker: filters by `only`, formats, puts. False: dropped (counted in the ring). */
+bool access_log_put(struct byte_ring *ring, const struct access_record *r,
+                    enum config_access_only only, bool with_query);
+
+#endif

@@ -1,0 +1,71 @@
+/* Metrics: one shard a worker, written by it alone, rendered by the control thread
+ * (interface.md 6.1).
+ *
+ * Series are found by their label tuple in an append-only table (release/acquire publication);
+ * counters are relaxed atomics, so a scrape never stops a worker. At METRIC_SERIES_MAX new tuples
+ * fold into peer="_other".
+ */
+#ifndef PROXY_OBSERVE_METRICS_H
+#define PROXY_OBSERVE_METRICS_H
+
+#include "core/base/strbuf.h"
+#include "core/model/reason.h"
+#include "proxy/filters/filter.h"
+
+struct metrics_shard;
+
+enum err metrics_shard_new(struct metrics_shard **out) MUST_USE;
+void metrics_shard_free(struct metrics_shard *m);
+
+struct metrics_labels {
+    enum filter_direction direction;
+    struct span service; /* the local side */
+    struct span peer;    /* the other side */
+};
+
+/* Worker thread, at the end of an exchange. `status` 0: no answer. `origin_app`: the application
+ * answered. */
+struct metrics_exchange {
+    struct metrics_labels labels;
+    unsigned status;
+    bool origin_app;
+    enum reason reason;
+    uint64_t duration_us;
+    uint64_t app_us; /* to its first byte; 0: none */
+    uint64_t rx_bytes, tx_bytes;
+    unsigned retries;
+    const char *verdict, *rule, *layer; /* "" when no decision was made here */
+};
+void metrics_request(struct metrics_shard *m, const struct metrics_exchange *x);
+
+struct metrics_tcp {
+    struct metrics_labels labels;
+    enum reason reason;
+    uint64_t duration_us, rx_bytes, tx_bytes;
+};
+void metrics_tcp_open(struct metrics_shard *m, const struct metrics_labels *l);
+void metrics_tcp_close(struct metrics_shard *m, const struct metrics_tcp *x);
+void metrics_in_flight(struct metrics_shard *m, const struct metrics_labels *l, int delta);
+/* result: "ok" or an x509_check / error word. */
+void metrics_handshake(struct metrics_shard *m, bool server, const char *result,
+                       uint64_t duration_us);
+/* Counters without labels. */
+enum metrics_count {
+    METRICS_SESSIONS_OPENED,
+    METRICS_SESSIONS_REFUSED, /* caps */
+    METRICS_ACCEPT_ERRORS,
+    METRICS_PLAINTEXT_ON_MESH, /* G17 */
+    METRICS_BAD_HELLO,
+    METRICS_LINKS_OPENED,
+    METRICS_LINK_SENDS,
+    METRICS_LOG_DROPPED,
+    METRICS_COUNTS
+};
+void metrics_count(struct metrics_shard *m, enum metrics_count c, uint64_t n);
+uint64_t metrics_count_get(const struct metrics_shard *m, enum metrics_count c);
+
+/* Control thread: sums all shards and appends text format 0.0.4 (# HELP, # TYPE, samples, sorted)
+ * to `out`. */
+void metrics_render(struct metrics_shard *const *shard, size_t count, struct strbuf *out);
+
+#endif

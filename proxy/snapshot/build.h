@@ -1,0 +1,50 @@
+/* Build: configuration, catalogue and identities in; one snapshot out.
+ *
+ * Control thread. The data plane knows nothing of gossip: the daemon turns members and records into
+ * build_endpoint rows.
+ */
+#ifndef PROXY_SNAPSHOT_BUILD_H
+#define PROXY_SNAPSHOT_BUILD_H
+
+#include "proxy/snapshot/snapshot.h"
+
+struct build_endpoint {
+    struct name service;
+    struct name node;
+    struct node_id node_id;
+    struct addr addr;
+    enum service_protocol protocol;
+    enum endpoint_status status;
+    uint32_t weight;
+    bool self; /* runs on this host: reached in the process */
+};
+
+struct build_listener {
+    enum listener_kind kind;
+    struct addr addr;
+    const struct name *upstream; /* NULL for MESH */
+    const int *fd;               /* one a worker */
+};
+
+struct build_input {
+    uint64_t generation;
+    const struct config *config;
+    struct node_id node_id;
+    const struct build_endpoint *endpoint;
+    size_t endpoint_count;
+    struct identity *const *identity; /* node and service leaves, any order; references are taken */
+    size_t identity_count;
+    struct trust *trust;
+    const struct build_listener *listener;
+    size_t listener_count;
+    bool draining;
+};
+
+/* On ERR_OK `*out` is the caller's until published. ERR_INVALID: a policy does not compile (said in
+ * `d`); ERR_NOMEM. Copies all it needs: the input may go after the call. */
+enum err build_snapshot(const struct build_input *in, struct diag *d,
+                        struct snapshot **out) MUST_USE;
+/* The stable id of a service's instance on a node. */
+uint64_t build_endpoint_id(const struct node_id *node, const struct name *service);
+
+#endif

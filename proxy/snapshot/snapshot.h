@@ -1,0 +1,93 @@
+/* Snapshot: the whole compiled state of the data plane, immutable, in one arena (architecture.md
+ * 3).
+ *
+ * Built on the control thread (build.h), published to workers (publish.h), read by workers only
+ * through a view (view.h), freed by the control thread when the last worker has handed it back.
+ * Indices link its tables; nothing in it is ever written after build.
+ */
+#ifndef PROXY_SNAPSHOT_SNAPSHOT_H
+#define PROXY_SNAPSHOT_SNAPSHOT_H
+
+#include "core/crypto/identity.h"
+#include "core/model/config.h"
+#include "proxy/filters/filter.h"
+
+#define SNAPSHOT_FILTERS_MAX 8u
+
+enum endpoint_status { ENDPOINT_UP, ENDPOINT_DRAINING, ENDPOINT_DOWN, ENDPOINT_UNREACHABLE };
+
+struct snapshot_service { /* an application on this host: where inbound exchanges go */
+    struct name name;
+    struct spiffe_id id;
+    const struct identity *identity; /* presented for SNI of this service; NULL until issued */
+    struct target local;
+    enum service_protocol protocol;
+    uint64_t endpoint_id; /* stable id of this instance */
+    uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
+    enum service_health health;
+    struct filter_slot filter[SNAPSHOT_FILTERS_MAX]; /* inbound chain */
+    size_t filter_count;
+};
+
+struct snapshot_endpoint {
+    uint64_t id; /* stable: hash of node id and service; keys the live state */
+    struct name node;
+    struct addr addr;        /* of the host's mesh port */
+    struct spiffe_id expect; /* who must answer */
+    uint32_t weight;
+    enum endpoint_status status;
+    int32_t local_service; /* index into service[] when it runs on this host, else -1 */
+};
+
+struct snapshot_upstream { /* a service local applications call through a listener of ours */
+    struct name name;
+    uint64_t id; /* stable hash of the upstream's name */
+    struct spiffe_id as;
+    struct identity *identity; /* of `as`; NULL until issued; owned reference */
+    enum service_protocol protocol;
+    enum config_balance balance;
+    struct config_retry retry;
+    uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
+    const struct snapshot_endpoint *endpoint; /* sorted by id */
+    size_t endpoint_count;
+    struct filter_slot filter[SNAPSHOT_FILTERS_MAX]; /* outbound chain */
+    size_t filter_count;
+};
+
+enum listener_kind { LISTENER_MESH, LISTENER_HTTP, LISTENER_TCP };
+struct snapshot_listener {
+    uint64_t
+        id; /* stable: hash of kind and address; a worker keeps the descriptor while the id stays */
+    enum listener_kind kind;
+    struct addr addr;
+    int32_t upstream; /* index; -1 for MESH */
+    const int *fd; /* one a worker; borrowed from the control thread, which closes it after the last
+                      worker let go */
+};
+
+struct snapshot {
+    uint32_t magic;
+    uint64_t generation;
+    struct arena arena; /* owned; everything below lives in it */
+    struct name mesh, node;
+    struct spiffe_id node_spiffe;
+    struct identity *node_identity; /* owned reference */
+    struct trust *trust;            /* owned reference */
+    struct addr mesh_addr;
+    const struct snapshot_service *service; /* sorted by name */
+    size_t service_count;
+    const struct snapshot_upstream *upstream; /* sorted by name */
+    size_t upstream_count;
+    const struct snapshot_listener *listener;
+    size_t listener_count;
+    enum config_access_only access_only;
+    bool access_query;
+    bool draining;
+};
+
+/* NULL: not on this host. `name` is a service name. */
+const struct snapshot_service *snapshot_service(const struct snapshot *s, struct span name);
+/* Control thread, once no worker holds it. NULL is fine. */
+void snapshot_free(struct snapshot *s);
+
+#endif

@@ -1,0 +1,34 @@
+/* View: a worker's pin on a snapshot, with the live state of its endpoints beside it.
+ *
+ * One worker's thread. Plain counter: the worker's current view holds one pin, each exchange one
+ * more; the last drop lets the caller return the snapshot.
+ */
+#ifndef PROXY_SNAPSHOT_VIEW_H
+#define PROXY_SNAPSHOT_VIEW_H
+
+#include "proxy/snapshot/snapshot.h"
+#include "proxy/traffic/endpoint_state.h"
+
+struct view {
+    struct snapshot *snapshot; /* owned until returned */
+    uint32_t pins;
+    struct endpoint_state *
+        *state; /* owned array: all endpoints of all upstreams in order, then one a local service */
+    size_t state_count;
+    size_t *upstream_first; /* owned: index of upstream u's first endpoint in state[] */
+};
+
+/* Wraps `s` with one pin. ERR_NOMEM, ERR_FULL: the snapshot stays the caller's. */
+enum err view_new(struct snapshot *s, struct endpoint_table *t, struct view **out) MUST_USE;
+static inline struct view *view_pin(struct view *v)
+{
+    v->pins++;
+    return v;
+}
+/* Drops a pin. The last one frees the view and gives back its snapshot to hand over; else NULL. */
+struct snapshot *view_unpin(struct view *v, struct endpoint_table *t) MUST_USE;
+struct endpoint_state *view_endpoint(const struct view *v, const struct snapshot_upstream *u,
+                                     size_t endpoint_idx);
+struct endpoint_state *view_local(const struct view *v, const struct snapshot_service *s);
+
+#endif
