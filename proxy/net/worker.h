@@ -11,6 +11,7 @@
 #ifndef PROXY_NET_WORKER_H
 #define PROXY_NET_WORKER_H
 
+#include "core/base/hash.h"
 #include "core/crypto/tls_engine.h"
 #include "core/io/log.h"
 #include "core/io/loop.h"
