@@ -5,6 +5,7 @@
 
 #define MESSAGE_BYTES_MAX 1024u
 #define SOURCE_BYTES_MAX  512u
+#define DISTANCE_MAX      3u    /* "retires" for "retry" */
 #define FILE_BYTES_MAX    4096u /* PATH_MAX, the NUL counted */
 
 void diag_init(struct diag *d)
@@ -204,7 +205,7 @@ void diag_print(const struct diag *d, struct strbuf *out)
 const char *diag_did_you_mean(struct span word, const char *const *candidates, size_t n)
 {
     const char *closest = NULL, *longer = NULL;
-    unsigned best = 3;
+    unsigned best = DISTANCE_MAX + 1;
     size_t longer_count = 0;
     if (word.len == 0) return NULL;
     for (size_t i = 0; i < n; i++) {

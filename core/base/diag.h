@@ -51,7 +51,7 @@ void diag_add(struct diag *d, enum diag_level level, const struct diag_at *at, c
 /* Every entry as in the picture above, then "N errors, M warnings" when there is more than one. */
 void diag_print(const struct diag *d, struct strbuf *out);
 
-/* The closest of `n` candidates to `word`: Damerau distance at most 2 and under half the word, or
+/* The closest of `n` candidates to `word`: Damerau distance at most 3 and under half the word, or
  * the only one that starts with it. NULL: none. */
 const char *diag_did_you_mean(struct span word, const char *const *candidates, size_t n);
 
