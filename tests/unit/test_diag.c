@@ -181,7 +181,7 @@ static void test_did_you_mean_finds_the_closest_or_the_only_longer(void **state)
     assert_null(diag_did_you_mean(SPAN_LIT("lo"), words, 5));
     assert_null(diag_did_you_mean(SPAN_LIT(""), words, 5));
     assert_string_equal(diag_did_you_mean(SPAN_LIT("retires"), words, 5), "retry");
-    assert_null(diag_did_you_mean(SPAN_LIT("retire"), words, 5));
+    assert_null(diag_did_you_mean(SPAN_LIT("retiring"), words, 5));
 }
 
 int main(void)
