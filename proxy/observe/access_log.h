@@ -7,7 +7,7 @@
 #ifndef PROXY_OBSERVE_ACCESS_LOG_H
 #define PROXY_OBSERVE_ACCESS_LOG_H
 
-#include "core/base/ring.h"
+#include "core/base/byte_ring.h"
 #include "core/base/strbuf.h"
 #include "core/model/addr.h"
 #include "core/model/config.h"
