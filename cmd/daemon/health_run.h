@@ -1,0 +1,31 @@
+/* Health runs: probes each local service as its configuration says and judges it up or down.
+ *
+ * Control thread. One TCP connect, or one HTTP/1.1 GET that must answer 2xx or 3xx, per interval
+ * (+-10 % jitter); `unhealthy_after` failures in a row make it down, `healthy_after` successes up.
+ * The first result counts at once. A change goes into our record and the next snapshot.
+ */
+#ifndef CMD_DAEMON_HEALTH_RUN_H
+#define CMD_DAEMON_HEALTH_RUN_H
+
+#include "cmd/daemon/daemon.h"
+
+struct health_run_status {
+    enum service_health health;
+    uint64_t checks_total, failures_total;
+    uint32_t in_row;      /* equal results so far */
+    int64_t since_wall_s; /* of the present state */
+    char last_error[96];  /* "" after a success: "connection refused", "status 503" */
+};
+
+enum err health_run_new(struct daemon *d, struct health_run **out) MUST_USE;
+void health_run_free(struct health_run *h);
+/* Follows the configuration: new services are checked, gone ones forgotten, equal ones keep their
+ * state. ERR_NOMEM: nothing changed. */
+enum err health_run_sync(struct health_run *h, const struct config *c) MUST_USE;
+/* HEALTH_UNKNOWN for a service without a result or without checks. */
+enum service_health health_run_of(const struct health_run *h, const struct name *service);
+/* ERR_NOT_FOUND: no such service. */
+enum err health_run_status(const struct health_run *h, const struct name *service,
+                           struct health_run_status *out) MUST_USE;
+
+#endif
