@@ -67,17 +67,28 @@ static void sift(struct heap *h, size_t i, struct heap_node *n)
         sift_down(h, i, n);
 }
 
-static enum err grow(struct heap *h)
+static enum err resize(struct heap *h, size_t cap)
 {
-    size_t cap, bytes;
-    if (!size_mul(h->cap, 2, &cap)) return ERR_NOMEM;
-    if (cap < HEAP_FIRST_SLOTS) cap = HEAP_FIRST_SLOTS;
+    size_t bytes;
     if (!size_mul(cap, sizeof(struct heap_node *), &bytes)) return ERR_NOMEM;
     struct heap_node **node = realloc(h->node, bytes);
     if (node == NULL) return ERR_NOMEM;
     h->node = node;
     h->cap = cap;
     return ERR_OK;
+}
+
+static enum err grow(struct heap *h)
+{
+    size_t cap;
+    if (!size_mul(h->cap, 2, &cap)) return ERR_NOMEM;
+    return resize(h, cap < HEAP_FIRST_SLOTS ? HEAP_FIRST_SLOTS : cap);
+}
+
+enum err heap_reserve(struct heap *h, size_t count)
+{
+    if (count > h->count_max) return ERR_FULL;
+    return count <= h->cap ? ERR_OK : resize(h, count);
 }
 
 enum err heap_set(struct heap *h, struct heap_node *n, uint64_t key)

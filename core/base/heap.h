@@ -28,6 +28,9 @@ struct heap {
 
 void heap_init(struct heap *h, size_t count_max);
 void heap_fini(struct heap *h);
+/* Makes room for `count` <= count_max nodes, so that heap_set cannot lack memory below it.
+ * ERR_FULL, ERR_NOMEM: unchanged. */
+enum err heap_reserve(struct heap *h, size_t count) MUST_USE;
 /* Inserts, or moves the node to its new key. ERR_FULL, ERR_NOMEM. */
 enum err heap_set(struct heap *h, struct heap_node *n, uint64_t key) MUST_USE;
 /* No effect when it is on no heap. */

@@ -106,6 +106,21 @@ static void test_removing_an_absent_node_does_nothing(void **state)
     heap_fini(&h);
 }
 
+static void test_reserved_room_needs_no_memory(void **state)
+{
+    (void)state;
+    static struct heap_node node[NODES];
+    struct heap h;
+    heap_init(&h, NODES);
+    assert_int_equal(heap_reserve(&h, NODES + 1), ERR_FULL);
+    assert_int_equal(heap_reserve(&h, NODES), ERR_OK);
+    struct heap_node **before = h.node;
+    for (size_t i = 0; i < NODES; i++)
+        assert_int_equal(heap_set(&h, &node[i], i), ERR_OK);
+    assert_ptr_equal(h.node, before);
+    heap_fini(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_random_moves_and_removals_keep_the_order),
         cmocka_unit_test(test_bound_refuses_one_more_but_moves_those_in_it),
         cmocka_unit_test(test_removing_an_absent_node_does_nothing),
+        cmocka_unit_test(test_reserved_room_needs_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
