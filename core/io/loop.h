@@ -13,13 +13,21 @@
 #include "core/base/heap.h"
 #include "core/base/iobuf.h"
 #include "core/base/list.h"
+#include "core/base/slab.h"
+
+#define LOOP_TIMERS_MAX  262144u /* deadlines at once, memory reserved at start */
+#define LOOP_BLOCK_BYTES 16384u  /* a block of the pool: one TLS record's plaintext */
+#define LOOP_BLOCKS_MAX  16384u  /* 256 MiB a loop */
+#define LOOP_SLABS_MAX   8u      /* object sizes */
 
 struct loop;
 
+/* Never libev's default loop: one for each thread. ERR_NOMEM, ERR_FULL (no descriptor), ERR_IO. */
 enum err loop_new(struct loop **out) MUST_USE;
-/* Everything registered must be gone. */
+/* Ends the orphans and what waits in LOOP_FLUSH_FREE, then the loop. Everything else registered
+ * must be gone. NULL is fine. */
 void loop_free(struct loop *l);
-/* Runs until loop_stop. */
+/* Runs until loop_stop; what was marked by then is still flushed. May be called again. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* Monotonic milliseconds and Unix seconds, read once a turn. */
@@ -30,6 +38,9 @@ uint64_t loop_wall_us(const struct loop *l);
 /* The thread's shared read buffer (READ_BUFFER_BYTES) and block pool. */
 uint8_t *loop_read_buffer(struct loop *l);
 struct iobuf_pool *loop_pool(struct loop *l);
+/* The thread's slab for objects of this size, made at the first call; it lives as long as the loop.
+ * At most LOOP_SLABS_MAX sizes. */
+struct slab *loop_slab(struct loop *l, size_t object_bytes);
 
 /* Descriptor watcher, embedded by its owner; zero-initialise. */
 struct loop_io {
@@ -58,6 +69,16 @@ struct loop_flush {
 };
 void loop_flush_mark(struct loop *l, struct loop_flush *f, enum loop_flush_phase phase);
 void loop_flush_clear(struct loop_flush *f);
+
+/* Something that ends by itself and has no owner left (a closing connection that lingers);
+ * embedded, zero-initialise. loop_free calls `on_loop_free` of each that is still there, which must
+ * remove it. */
+struct loop_orphan {
+    struct list node;
+    void (*on_loop_free)(struct loop_orphan *o);
+};
+void loop_orphan_add(struct loop *l, struct loop_orphan *o);
+void loop_orphan_remove(struct loop_orphan *o);
 
 /* Wakes the loop from another thread: `on_post` runs on the loop's thread soon (posts may merge).
  */
