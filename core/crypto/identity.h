@@ -30,16 +30,29 @@ const char *identity_uri(const struct identity *id);
 struct span identity_leaf(const struct identity *id);
 int64_t identity_not_before_s(const struct identity *id);
 int64_t identity_not_after_s(const struct identity *id);
-const uint8_t *
-identity_secret(const struct identity *id); /* 32 bytes, borrowed; crypto/ and io/conn_tls only */
+/* P256_SECRET_BYTES, borrowed, read-only memory; for crypto/ and for storing. */
+const uint8_t *identity_secret(const struct identity *id);
 
 /* Trust anchors: the mesh's CA certificates, same life rules. At most TRUST_ANCHORS_MAX. */
 #define TRUST_ANCHORS_MAX 4u
 struct trust; /* opaque */
+/* What a chain is checked against; borrowed from the trust. */
+struct identity_anchor {
+    struct span der;
+    struct span subject;    /* the Name, with its header */
+    struct span public_key; /* P256_PUBLIC_BYTES of it */
+    struct span key_id;     /* subjectKeyIdentifier, empty when absent */
+    int64_t not_after_s;
+};
+/* Copies 1 to TRUST_ANCHORS_MAX CA certificates. ERR_INVALID: none, or one is not a CA's
+ * (x509_check_ca); ERR_MISMATCH: of another mesh; ERR_TOO_LARGE: too many; ERR_NOMEM. */
 enum err identity_trust_new(const struct span *ca_der, size_t count, const struct name *mesh,
                             struct trust **out) MUST_USE;
 struct trust *identity_trust_ref(struct trust *t);
 void identity_trust_unref(struct trust *t);
 const struct name *identity_trust_mesh(const struct trust *t);
+size_t identity_trust_count(const struct trust *t);
+/* NULL past the end. */
+const struct identity_anchor *identity_trust_anchor(const struct trust *t, size_t i);
 
 #endif

@@ -23,6 +23,7 @@
     X(X509_EXPIRED, "expired")                                                                     \
     X(X509_NOT_YET_VALID, "not_yet_valid")                                                         \
     X(X509_IS_CA, "is_ca")                                                                         \
+    X(X509_NOT_CA, "not_ca")                                                                       \
     X(X509_KEY_USAGE, "key_usage")                                                                 \
     X(X509_EXTENDED_KEY_USAGE, "extended_key_usage")                                               \
     X(X509_NO_URI_SAN, "no_uri_san")                                                               \
