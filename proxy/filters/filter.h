@@ -1,7 +1,8 @@
 /* Filters: one const struct of function pointers a feature (architecture.md 6).
  *
- * Worker thread, except compile (control thread, at snapshot build). Order is written once, in
- * registry.c.
+ * Worker thread, except compile (control thread, at snapshot build). The order of filters is
+ * written once, in registry.c; chain.h runs them. What a filter needs to remember between its
+ * calls lives in `state`, which the chain takes from the exchange's arena.
  */
 #ifndef PROXY_FILTERS_FILTER_H
 #define PROXY_FILTERS_FILTER_H
@@ -12,6 +13,11 @@
 #include "core/model/reason.h"
 #include "proxy/http/message.h"
 
+#define FILTERS_MAX 8u /* in one chain */
+
+struct addr;
+struct config_retry;
+
 enum filter_direction { DIRECTION_OUTBOUND, DIRECTION_INBOUND };
 enum filter_verdict { FILTER_NEXT, FILTER_REPLY, FILTER_RETRY, FILTER_ABORT };
 
@@ -21,10 +27,19 @@ struct filter_ctx {
     const void *conf; /* what compile made, from the snapshot */
     void *state;      /* state_size bytes of the exchange's arena, zeroed */
     struct arena *arena;
+    const struct addr *client; /* downstream address; NULL: none to tell (a unix socket) */
     uint64_t now_ms;
     enum reason reason;  /* set with FILTER_REPLY or FILTER_ABORT */
     const char *rule;    /* the rule that decided, for the log; "" */
     const char *verdict; /* allow, deny, audit; "" */
+    const char *layer;   /* where the rule is from: host, default; "" */
+};
+
+/* What a chain is compiled from. */
+struct filter_config {
+    enum filter_direction direction;
+    const struct policy *policy;      /* inbound; else NULL */
+    const struct config_retry *retry; /* outbound; else NULL */
 };
 
 struct filter_session { /* an L4 session, judged once and again on each new snapshot */
@@ -47,7 +62,9 @@ struct filter_outcome {
 struct filter_ops { /* const, one a filter; NULL member = not interested */
     const char *name;
     size_t state_size;
-    enum err (*compile)(const struct policy *, struct arena *, const void **conf, struct diag *);
+    /* `*conf` into the snapshot's arena. */
+    enum err (*compile)(const struct filter_config *, struct arena *, const void **conf,
+                        struct diag *);
     enum filter_verdict (*session)(struct filter_ctx *, const struct filter_session *);
     enum filter_verdict (*request)(struct filter_ctx *, struct request *);
     enum filter_verdict (*response)(struct filter_ctx *, struct response *);

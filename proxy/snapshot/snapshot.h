@@ -12,7 +12,7 @@
 #include "core/model/config.h"
 #include "proxy/filters/filter.h"
 
-#define SNAPSHOT_FILTERS_MAX 8u
+#define SNAPSHOT_FILTERS_MAX FILTERS_MAX
 
 enum endpoint_status { ENDPOINT_UP, ENDPOINT_DRAINING, ENDPOINT_DOWN, ENDPOINT_UNREACHABLE };
 
