@@ -12,13 +12,14 @@
 struct view {
     struct snapshot *snapshot; /* owned until returned */
     uint32_t pins;
-    struct endpoint_state *
-        *state; /* owned array: all endpoints of all upstreams in order, then one a local service */
+    /* Owned array: all endpoints of all upstreams in order, then one a local service. */
+    struct endpoint_state **state;
     size_t state_count;
     size_t *upstream_first; /* owned: index of upstream u's first endpoint in state[] */
 };
 
-/* Wraps `s` with one pin. ERR_NOMEM, ERR_FULL: the snapshot stays the caller's. */
+/* Wraps `s` with one pin and holds the state of every endpoint in it. ERR_NOMEM, ERR_FULL (the
+ * table): the snapshot stays the caller's. */
 enum err view_new(struct snapshot *s, struct endpoint_table *t, struct view **out) MUST_USE;
 static inline struct view *view_pin(struct view *v)
 {
@@ -27,8 +28,10 @@ static inline struct view *view_pin(struct view *v)
 }
 /* Drops a pin. The last one frees the view and gives back its snapshot to hand over; else NULL. */
 struct snapshot *view_unpin(struct view *v, struct endpoint_table *t) MUST_USE;
+/* The live state of u->endpoint[endpoint_idx]; `u` is of the view's snapshot. */
 struct endpoint_state *view_endpoint(const struct view *v, const struct snapshot_upstream *u,
                                      size_t endpoint_idx);
+/* The live state of this host's instance of `s`. */
 struct endpoint_state *view_local(const struct view *v, const struct snapshot_service *s);
 
 #endif

@@ -1,8 +1,10 @@
 /* Endpoint state: what this worker knows of an endpoint from its own traffic. Survives snapshots
  * (keyed by stable id).
  *
- * One worker's thread. Held in a table; an entry goes when no view names it and nothing is in
- * flight. No clock: `now_ms` comes in.
+ * One worker's thread. Held in a table of at most ENDPOINT_STATE_MAX entries. An entry is freed
+ * when no view names it, nothing is in flight on it and the pool has no link to it: whoever drops
+ * the last of the three calls endpoint_state_release or endpoint_state_settle. No clock: `now_ms`
+ * comes in.
  */
 #ifndef PROXY_TRAFFIC_ENDPOINT_STATE_H
 #define PROXY_TRAFFIC_ENDPOINT_STATE_H
@@ -10,6 +12,10 @@
 #include "core/base/list.h"
 #include "core/base/map.h"
 #include "core/base/slab.h"
+
+#define ENDPOINT_STATE_MAX    65536u
+#define ENDPOINT_AVOID_MS     250u /* after the first failure; doubles with each more */
+#define ENDPOINT_AVOID_MS_MAX 10000u
 
 struct endpoint_state {
     uint64_t id;
@@ -28,11 +34,15 @@ struct endpoint_table {
 };
 
 void endpoint_state_table_init(struct endpoint_table *t, const struct hash_key *key);
+/* All entries go with it: no view and no link may be left. */
 void endpoint_state_table_fini(struct endpoint_table *t);
-/* Finds or makes, and counts a view. NULL: table full. */
+/* Finds or makes, and counts a view. NULL: table full or out of memory. */
 struct endpoint_state *endpoint_state_hold(struct endpoint_table *t, uint64_t id);
 /* A view lets go; freed when nothing uses it any more. */
 void endpoint_state_release(struct endpoint_table *t, struct endpoint_state *e);
+/* Frees `e` when nothing uses it: for the pool, after the last link of an endpoint that no view
+ * names any more has gone. */
+void endpoint_state_settle(struct endpoint_table *t, struct endpoint_state *e);
 /* A link died or could not be made: avoid it for 250 ms, doubling to 10 s. */
 void endpoint_state_failed(struct endpoint_state *e, uint64_t now_ms);
 void endpoint_state_succeeded(struct endpoint_state *e);

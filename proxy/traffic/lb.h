@@ -1,10 +1,15 @@
 /* Load balancing: picks an endpoint of an upstream.
  *
- * One worker's thread; never allocates; no clock. Eligible: status UP first; none of those:
- * UNREACHABLE or DOWN ones are still tried (a wrong control plane must not stop traffic), DRAINING
- * last. Endpoints in their avoid time are skipped while others are left. least-loaded: two random
- * choices, fewer in flight per weight wins (Mitzenmacher 2001), ties by coin. round-robin: smooth
- * weighted round robin.
+ * One worker's thread; never allocates; no clock. Candidates are the best rank that has an untried
+ * endpoint, so that there is an answer while any is left:
+ *
+ *   UP > UP in its avoid time > DOWN or UNREACHABLE (a wrong control plane must not stop traffic)
+ *   > those in their avoid time > DRAINING > DRAINING in its avoid time
+ *
+ * What the mesh says of an endpoint outranks what this worker alone saw. least-loaded: two distinct
+ * draws, each by weight; the one with fewer in flight per weight wins, the first at a tie, so that
+ * an idle service sees its weights (Mitzenmacher 2001). round-robin: smooth weighted round robin,
+ * ties by lot so that workers do not all begin with the same endpoint.
  */
 #ifndef PROXY_TRAFFIC_LB_H
 #define PROXY_TRAFFIC_LB_H
@@ -23,7 +28,8 @@ struct lb_request {
     struct rng *rng;
 };
 
-/* Index into upstream->endpoint. ERR_NO_ENDPOINT: none left. */
+/* Index into upstream->endpoint; counted in its picks_total. ERR_NO_ENDPOINT: all were tried, or
+ * there is none. */
 enum err lb_pick(const struct lb_request *req, size_t *out) MUST_USE;
 
 #endif

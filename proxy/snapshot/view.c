@@ -1,0 +1,83 @@
+#include "proxy/snapshot/view.h"
+
+#include "core/base/check.h"
+
+#include <stdlib.h>
+
+/* One block: the view, then state[], then upstream_first[]. */
+static enum err view_alloc(const struct snapshot *s, struct view **out)
+{
+    size_t states = s->service_count, state_bytes, first_bytes, bytes = sizeof(struct view);
+    for (size_t u = 0; u < s->upstream_count; u++)
+        if (!size_add(states, s->upstream[u].endpoint_count, &states)) return ERR_NOMEM;
+    if (!size_mul(states, sizeof(struct endpoint_state *), &state_bytes) ||
+        !size_mul(s->upstream_count, sizeof(size_t), &first_bytes) ||
+        !size_add(bytes, state_bytes, &bytes) || !size_add(bytes, first_bytes, &bytes))
+        return ERR_NOMEM;
+    struct view *v = calloc(1, bytes);
+    if (v == NULL) return ERR_NOMEM;
+    v->state = (struct endpoint_state **)(void *)(v + 1);
+    v->state_count = states;
+    v->upstream_first = (size_t *)(void *)(v->state + states);
+    *out = v;
+    return ERR_OK;
+}
+
+static void release_states(struct view *v, size_t count, struct endpoint_table *t)
+{
+    for (size_t i = 0; i < count; i++)
+        endpoint_state_release(t, v->state[i]);
+}
+
+enum err view_new(struct snapshot *s, struct endpoint_table *t, struct view **out)
+{
+    struct view *v;
+    size_t at = 0;
+    enum err err = view_alloc(s, &v);
+    if (err != ERR_OK) return err;
+    for (size_t u = 0; u < s->upstream_count; u++) {
+        v->upstream_first[u] = at;
+        for (size_t i = 0; i < s->upstream[u].endpoint_count; i++, at++) {
+            v->state[at] = endpoint_state_hold(t, s->upstream[u].endpoint[i].id);
+            if (v->state[at] == NULL) goto fail_states;
+        }
+    }
+    for (size_t i = 0; i < s->service_count; i++, at++) {
+        v->state[at] = endpoint_state_hold(t, s->service[i].endpoint_id);
+        if (v->state[at] == NULL) goto fail_states;
+    }
+    v->snapshot = s;
+    v->pins = 1;
+    *out = v;
+    return ERR_OK;
+
+fail_states:
+    release_states(v, at, t);
+    free(v);
+    return ERR_FULL;
+}
+
+struct snapshot *view_unpin(struct view *v, struct endpoint_table *t)
+{
+    CHECK(v->pins > 0);
+    if (--v->pins > 0) return NULL;
+    struct snapshot *s = v->snapshot;
+    release_states(v, v->state_count, t);
+    free(v);
+    return s;
+}
+
+struct endpoint_state *view_endpoint(const struct view *v, const struct snapshot_upstream *u,
+                                     size_t endpoint_idx)
+{
+    size_t upstream = (size_t)(u - v->snapshot->upstream);
+    CHECK(upstream < v->snapshot->upstream_count && endpoint_idx < u->endpoint_count);
+    return v->state[v->upstream_first[upstream] + endpoint_idx];
+}
+
+struct endpoint_state *view_local(const struct view *v, const struct snapshot_service *s)
+{
+    size_t service = (size_t)(s - v->snapshot->service);
+    CHECK(service < v->snapshot->service_count);
+    return v->state[v->state_count - v->snapshot->service_count + service];
+}
