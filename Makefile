@@ -56,7 +56,7 @@ $(B)/$(1)/%.o: %.c Makefile
 	$(2) $(BASE) $(WARN) $(FLAGS_$(1)) -MMD -MP -c $$< -o $$@
 $(B)/$(1)/llhttp/%.o: /usr/share/llhttp/%.c Makefile
 	@mkdir -p $$(@D)
-	$(2) $(BASE) -w $(FLAGS_$(1)) -isystem /usr/share/include/llhttp -c $$< -o $$@
+	$(2) $(BASE) -w -DLLHTTP_STRICT_MODE=1 $(FLAGS_$(1)) -isystem /usr/share/include/llhttp -c $$< -o $$@
 $(B)/$(1)/libparley.a: $(LIB_SRC:%.c=$(B)/$(1)/%.o) $(LLHTTP_SRC:%.c=$(B)/$(1)/llhttp/%.o)
 	@rm -f $$@
 	$(AR) crD $$@ $$^

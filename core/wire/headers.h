@@ -27,9 +27,12 @@ enum err headers_add(struct headers *h, struct span name, struct span value) MUS
 /* First field with that name (lower-case literal), or NULL. */
 const struct header *headers_find(const struct headers *h, const char *name);
 size_t headers_count(const struct headers *h, const char *name);
-/* Removes every field with that name; the count. */
+/* Is `name` the same as `wanted` (lower-case) once '_' reads as '-', as CGI-style servers read it
+ * (A21)? */
+bool headers_alias(struct span name, const char *wanted);
+/* Removes every field with that name or an alias of it; the count. */
 size_t headers_remove(struct headers *h, const char *name);
-/* Removes every field whose name starts with `prefix`. */
+/* Removes every field whose name, or an alias of it, starts with `prefix`. */
 size_t headers_remove_prefix(struct headers *h, const char *prefix);
 /* Removes hop-by-hop fields (RFC 9110 7.6.1): connection and all it names, keep-alive,
  * proxy-connection, te (except trailers), transfer-encoding, upgrade, http2-settings,

@@ -1,0 +1,211 @@
+#include "core/wire/headers.h"
+
+#include "core/base/check.h"
+
+enum err headers_add(struct headers *h, struct span name, struct span value)
+{
+    /* Names and values are bounded by their head, so the sum cannot wrap. */
+    size_t bytes = h->bytes + name.len + value.len;
+    if (h->count == HEADER_FIELDS_MAX || bytes > HEADER_BYTES_MAX) return ERR_FULL;
+    h->field[h->count++] = (struct header){name, value};
+    h->bytes = bytes;
+    return ERR_OK;
+}
+
+const struct header *headers_find(const struct headers *h, const char *name)
+{
+    struct span wanted = span_str(name);
+    for (size_t i = 0; i < h->count; i++)
+        if (span_eq(h->field[i].name, wanted)) return &h->field[i];
+    return NULL;
+}
+
+size_t headers_count(const struct headers *h, const char *name)
+{
+    struct span wanted = span_str(name);
+    size_t count = 0;
+    for (size_t i = 0; i < h->count; i++)
+        count += span_eq(h->field[i].name, wanted);
+    return count;
+}
+
+/* Keeps, in order, the fields that `drop` does not want. */
+static size_t remove_where(struct headers *h, bool (*drop)(const struct header *f, struct span arg),
+                           struct span arg)
+{
+    size_t kept = 0, before = h->count;
+    for (size_t i = 0; i < before; i++) {
+        struct header *f = &h->field[i];
+        if (drop(f, arg)) {
+            h->bytes -= f->name.len + f->value.len;
+            continue;
+        }
+        if (kept != i) h->field[kept] = *f;
+        kept++;
+    }
+    h->count = kept;
+    return before - kept;
+}
+
+static char folded(char c)
+{
+    if (c == '_') return '-';
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool folded_prefix(struct span name, struct span prefix)
+{
+    if (name.len < prefix.len) return false;
+    for (size_t i = 0; i < prefix.len; i++)
+        if (folded(name.p[i]) != prefix.p[i]) return false;
+    return true;
+}
+
+bool headers_alias(struct span name, const char *wanted)
+{
+    struct span w = span_str(wanted);
+    return name.len == w.len && folded_prefix(name, w);
+}
+
+static bool has_prefix(const struct header *f, struct span prefix)
+{
+    return folded_prefix(f->name, prefix);
+}
+
+static bool has_name(const struct header *f, struct span name)
+{
+    return f->name.len == name.len && folded_prefix(f->name, name);
+}
+
+size_t headers_remove(struct headers *h, const char *name)
+{
+    return remove_where(h, has_name, span_str(name));
+}
+
+size_t headers_remove_prefix(struct headers *h, const char *prefix)
+{
+    return remove_where(h, has_prefix, span_str(prefix));
+}
+
+/* Fields that belong to one connection, whether `connection` names them or not. By length first:
+ * this runs for every field of every head. */
+static bool hop_name(struct span n)
+{
+    switch (n.len) {
+    case 7:
+        return span_eq(n, SPAN_LIT("upgrade"));
+    case 10:
+        return span_eq(n, SPAN_LIT("connection")) || span_eq(n, SPAN_LIT("keep-alive"));
+    case 14:
+        return span_eq(n, SPAN_LIT("http2-settings"));
+    case 16:
+        return span_eq(n, SPAN_LIT("proxy-connection"));
+    case 17:
+        return span_eq(n, SPAN_LIT("transfer-encoding"));
+    case 18:
+        return span_eq(n, SPAN_LIT("proxy-authenticate"));
+    case 19:
+        return span_eq(n, SPAN_LIT("proxy-authorization"));
+    default:
+        return false;
+    }
+}
+
+static bool hop_field(const struct header *f, struct span unused)
+{
+    (void)unused;
+    if (f->name.len == 2 && span_eq(f->name, SPAN_LIT("te")))
+        return !span_eq_nocase(f->value, SPAN_LIT("trailers"));
+    return hop_name(f->name);
+}
+
+static bool named_by_connection(const struct header *f, struct span list)
+{
+    struct span rest = list;
+    while (rest.p != NULL)
+        if (span_eq_nocase(span_trim(span_cut(rest, ',', &rest)), f->name)) return true;
+    return false;
+}
+
+void headers_strip_hop(struct headers *h)
+{
+    /* The lists are kept before the `connection` fields go: they point into the head, not into the
+     * table. */
+    struct span list[HEADER_FIELDS_MAX];
+    size_t lists = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        const struct header *f = &h->field[i];
+        if (f->name.len == 10 && span_eq(f->name, SPAN_LIT("connection"))) list[lists++] = f->value;
+    }
+    remove_where(h, hop_field, (struct span){NULL, 0});
+    for (size_t i = 0; i < lists; i++)
+        if (!span_eq_nocase(list[i], SPAN_LIT("keep-alive")) &&
+            !span_eq_nocase(list[i], SPAN_LIT("close")))
+            remove_where(h, named_by_connection, list[i]);
+}
+
+bool headers_trailer_allowed(struct span name)
+{
+    /* RFC 9110 6.5.1: nothing that frames, routes, authenticates or describes the content. */
+    static const char *const refused[] = {"authorization",
+                                          "cache-control",
+                                          "content-encoding",
+                                          "content-length",
+                                          "content-range",
+                                          "content-type",
+                                          "cookie",
+                                          "expect",
+                                          "host",
+                                          "max-forwards",
+                                          "set-cookie",
+                                          "te",
+                                          "trailer",
+                                          "forwarded",
+                                          "www-authenticate",
+                                          "age",
+                                          "date",
+                                          "expires",
+                                          "location",
+                                          "retry-after",
+                                          "vary",
+                                          "warning",
+                                          "if-match",
+                                          "if-none-match",
+                                          "if-modified-since"};
+    if (hop_name(name) || headers_alias(name, "transfer-encoding")) return false;
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        if (headers_alias(name, refused[i])) return false;
+    return !folded_prefix(name, SPAN_LIT("parley-")) &&
+           !folded_prefix(name, SPAN_LIT("x-forwarded-"));
+}
+
+static bool token_char(unsigned char c)
+{
+    /* RFC 9110 5.6.2 tchar, one bit a character below 0x80. */
+    static const uint32_t set[4] = {0, 0x03ff6cfau, 0xc7fffffeu, 0x57ffffffu};
+    return c < 128 && (set[c / 32] >> (c % 32) & 1u) != 0;
+}
+
+bool headers_token_valid(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!token_char((unsigned char)s.p[i])) return false;
+    return s.len != 0;
+}
+
+bool headers_value_valid(struct span s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f) return false;
+    }
+    return true;
+}
+
+bool headers_list_has(struct span value, const char *token)
+{
+    struct span wanted = span_str(token), rest = value;
+    while (rest.p != NULL)
+        if (span_eq_nocase(span_trim(span_cut(rest, ',', &rest)), wanted)) return true;
+    return false;
+}
