@@ -41,22 +41,29 @@ expect_text()
 echo 1..15
 expect "passes are added over programs" "3 passed, 0 failed" 0 \
     a='echo 1..2; echo ok 1 - x; echo ok 2 - y' b='echo ok 1'
-expect "a failed test fails the run" "1 passed, 1 failed" 1 a='echo ok 1; echo not ok 2 - y; exit 1'
+expect "a failed test fails the run" "1 passed, 1 failed" 1 \
+    a='echo ok 1; echo not ok 2 - y; exit 1'
 expect "a skip is neither" "1 passed, 0 failed, 1 skipped" 0 \
     a='echo ok 1; echo "ok 2 - y # SKIP no root"'
 expect "a skip as cmocka writes it is one too" "0 passed, 0 failed, 1 skipped" 0 \
     a='echo "not ok 1 # SKIP test_x"'
 expect "an empty plan skips a program" "0 passed, 0 failed, 1 skipped" 0 \
     a='echo "1..0 # SKIP nothing to do"'
-expect_text "the reason of a skip is shown" "skipped: a: y: no root" a='echo "ok 2 - y # SKIP no root"'
-expect "an exit code without a failed test is a failure" "1 passed, 1 failed" 1 a='echo ok 1; exit 9'
-expect "a crash is a failure" "1 passed, 1 failed" 1 a='echo ok 1; kill -SEGV $$'
-expect "a hang is a failure" "1 passed, 1 failed" 1 a@1='echo ok 1; exec sleep 100'
-expect "silence is a failure" "0 passed, 1 failed" 1 a='true'
+expect_text "the reason of a skip is shown" "skipped: a: y: no root" \
+    a='echo "ok 2 - y # SKIP no root"'
+expect "an exit code without a failed test is a failure" "1 passed, 1 failed" 1 \
+    a='echo ok 1; exit 9'
+expect "a crash is a failure" "1 passed, 1 failed" 1 \
+    a='echo ok 1; kill -SEGV $$'
+expect "a hang is a failure" "1 passed, 1 failed" 1 \
+    a@1='echo ok 1; exec sleep 100'
+expect "silence is a failure" "0 passed, 1 failed" 1 \
+    a='true'
 expect "fewer tests than planned are a failure" "2 passed, 1 failed" 1 \
     a='echo 1..3; echo ok 1; echo ok 2'
 expect "a missing program is a failure" "0 passed, 1 failed" 1 build/no-such-program
-expect "later programs run after a failure" "1 passed, 1 failed" 1 a='exit 1' b='echo ok 1'
+expect "later programs run after a failure" "1 passed, 1 failed" 1 \
+    a='exit 1' b='echo ok 1'
 expect_text "the output of a failed program is shown" "because of this" \
     a='echo not ok 1 - x; echo "# because of this"'
 expect_text "what a failed program said on stderr is shown" "and of that" \

@@ -28,7 +28,8 @@ static int run_child(void (*body)(void), char *text, size_t cap)
     assert_true(pid >= 0);
     if (pid == 0) {
         dup2(fds[1], 2);
-        signal(SIGABRT, SIG_DFL);
+        struct sigaction plain = {.sa_handler = SIG_DFL};
+        sigaction(SIGABRT, &plain, NULL);
         body();
         _exit(0);
     }
