@@ -14,9 +14,8 @@ bool source_kind(const char *path, enum source_kind *kind)
         const char *suffix;
         enum source_kind kind;
     } kinds[] = {
-        {".c", SOURCE_C},         {".h", SOURCE_HEADER},        {".sh", SOURCE_SCRIPT},
-        {".py", SOURCE_SCRIPT},   {"tests/run", SOURCE_SCRIPT}, {".service", SOURCE_SCRIPT},
-        {".conf", SOURCE_SCRIPT},
+        {".c", SOURCE_C},       {".h", SOURCE_HEADER},        {".sh", SOURCE_SCRIPT},
+        {".py", SOURCE_SCRIPT}, {"tests/run", SOURCE_SCRIPT},
     };
     size_t len = strlen(path);
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
