@@ -99,7 +99,7 @@ folders_are_made()
 
 install_is_complete()
 {
-    make -s install B="$(dirname "$parley")" DESTDIR="$dir/stage" PREFIX=/opt/mesh || return 1
+    env -u MAKEFLAGS -u MAKELEVEL make -s install DESTDIR="$dir/stage" PREFIX=/opt/mesh || return 1
     (cd "$dir/stage" && find . -type f | sort) >"$dir/files"
     cat "$dir/files"
     printf '%s\n' ./opt/mesh/bin/parley ./opt/mesh/lib/systemd/system/parley.service \

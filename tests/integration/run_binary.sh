@@ -1,0 +1,112 @@
+#!/bin/bash
+# Time limit: 600 s for a whole build.
+# What readelf can show of the shipped binary's hardening (security.md 5), that it needs nothing
+# around it, and that a build elsewhere gives the same bytes. Prints TAP.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+
+binary=build/parley
+if [ "${PARLEY:-$binary}" != "$binary" ]; then
+    echo "1..0 # SKIP $PARLEY is not the shipped binary"
+    exit 0
+fi
+if [ ! -x "$binary" ]; then
+    echo "1..0 # SKIP $binary is not built"
+    exit 0
+fi
+
+dir=$(mktemp -d) || exit 2
+trap 'rm -rf "$dir"' EXIT
+number=0
+
+# $1 what holds; the command that shows it, whose output is kept for the failure
+check()
+{
+    local fact=$1 out
+    shift
+    number=$((number + 1))
+    if out=$("$@" 2>&1); then
+        echo "ok $number - $fact"
+    else
+        echo "not ok $number - $fact"
+        printf '%s\n' "$out" | tail -n 30 | sed 's/^/# /'
+    fi
+}
+
+# $1 a flag of readelf, $2 a pattern its output of the binary must match
+shows()
+{
+    readelf -W "$1" "${3:-$binary}" >"$dir/readelf" && grep -E "$2" "$dir/readelf" && return
+    cat "$dir/readelf"
+    return 1
+}
+
+# As shows, of a pattern that must not match.
+shows_no()
+{
+    readelf -W "$1" "${3:-$binary}" >"$dir/readelf" && ! grep -E "$2" "$dir/readelf"
+}
+
+# $1 a pattern of a name that must be undefined in them
+objects_refer_to()
+{
+    nm -u build/rel/libparley.a 2>/dev/null | grep -E " U $1\$" | sort | uniq -c
+    return "${PIPESTATUS[1]}"
+}
+
+ordinary_program_fails()
+{
+    ! shows_no -l 'INTERP' /bin/sh && ! shows_no -d 'NEEDED' /bin/sh
+}
+
+is_small()
+{
+    local bytes
+    bytes=$(stat -c %s "$binary")
+    echo "$bytes bytes"
+    [ "$bytes" -le $((4 * 1024 * 1024)) ]
+}
+
+# Nothing is around it: no loader, no libraries, no /proc, no /etc.
+runs_alone()
+{
+    mkdir "$dir/empty" && cp "$binary" "$dir/empty/parley" || return 1
+    chroot "$dir/empty" /parley version >"$dir/version" || return 1
+    cat "$dir/version"
+    [ -s "$dir/version" ] && [ "$(ls -A "$dir/empty")" = parley ]
+}
+
+# Another folder, umask, time zone, language and set of variables.
+builds_the_same()
+{
+    mkdir "$dir/elsewhere"
+    tar --exclude=./build --exclude=./.git -cf - . | tar -xf - -C "$dir/elsewhere" || return 1
+    (
+        cd "$dir/elsewhere" && umask 027 &&
+            env -i PATH="$PATH" TZ=Asia/Tokyo LC_ALL=C.UTF-8 make -s -j2 build/parley
+    ) || return 1
+    sha256sum "$binary" "$dir/elsewhere/build/parley"
+    cmp "$binary" "$dir/elsewhere/build/parley"
+}
+
+echo 1..15
+check "it is position-independent" shows -h 'Type: +DYN'
+check "no interpreter loads it" shows_no -l 'INTERP'
+check "no library is needed" shows_no -d 'NEEDED'
+check "it has a read-only segment after relocation" shows -l 'GNU_RELRO'
+check "every symbol is bound at start" shows -d 'FLAGS.*(BIND_NOW|NOW)'
+check "no segment is writable and executable" shows_no -l '^ *LOAD.* RWE'
+check "the stack is not executable" shows -l 'GNU_STACK.* RW '
+check "code has pages of its own" shows -l 'LOAD.* R E 0x1000'
+check "it is stripped" shows_no -S '\.symtab|\.debug_'
+check "our objects have stack protectors" objects_refer_to '__stack_chk_fail'
+check "our objects call the checked library functions" objects_refer_to '__[a-z]+_chk'
+check "an ordinary program would not pass" ordinary_program_fails
+check "it has at most 4 MiB" is_small
+if [ "$(id -u)" -eq 0 ]; then
+    check "it runs in an empty root" runs_alone
+else
+    number=$((number + 1))
+    echo "ok $number - it runs in an empty root # SKIP not root"
+fi
+check "a build in another folder gives the same bytes" builds_the_same
