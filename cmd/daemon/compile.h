@@ -12,9 +12,8 @@
 #include "cmd/daemon/daemon.h"
 #include "proxy/snapshot/build.h"
 
-#define COMPILE_QUIET_MS      100u
-#define COMPILE_LATEST_MS     250u
-#define COMPILE_ENDPOINTS_MAX (MEMBERS_MAX * 4u)
+#define COMPILE_QUIET_MS  100u
+#define COMPILE_LATEST_MS 250u
 
 enum err compile_new(struct daemon *d, struct compile **out) MUST_USE;
 /* After every worker has stopped: takes back what they hold and frees all. */

@@ -15,7 +15,7 @@
 
 #include "cmd/daemon/store.h"
 #include "core/base/hash.h"
-#include "core/base/ring.h"
+#include "core/base/byte_ring.h"
 #include "core/base/rng.h"
 #include "core/io/log.h"
 #include "core/io/loop.h"

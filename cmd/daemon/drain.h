@@ -42,5 +42,7 @@ void drain_status(const struct drain *dr, struct drain_status *out);
 const char *drain_word(enum drain_state s);
 /* True from drain_start on, until undone. */
 bool drain_active(const struct drain *dr);
+/* True once peers have heard of it: long connections are to be asked to close. */
+bool drain_closing(const struct drain *dr);
 
 #endif

@@ -2,12 +2,26 @@
  *
  * Control thread. One TCP connect, or one HTTP/1.1 GET that must answer 2xx or 3xx, per interval
  * (+-10 % jitter); `unhealthy_after` failures in a row make it down, `healthy_after` successes up.
- * The first result counts at once. A change goes into our record and the next snapshot.
+ * The first result counts at once. Flapping is damped: after 3 changes within 30 s it stays down
+ * for 10 s (gossip.md 3.6). `on_change` comes last in what caused it.
  */
 #ifndef CMD_DAEMON_HEALTH_RUN_H
 #define CMD_DAEMON_HEALTH_RUN_H
 
-#include "cmd/daemon/daemon.h"
+#include "core/base/rng.h"
+#include "core/io/log.h"
+#include "core/io/loop.h"
+#include "core/model/config.h"
+
+struct health_run;
+
+struct health_run_options {
+    struct loop *loop;
+    struct log *log;
+    struct rng *rng; /* jitter */
+    void (*on_change)(void *owner, const struct name *service, enum service_health health);
+    void *owner;
+};
 
 struct health_run_status {
     enum service_health health;
@@ -17,7 +31,7 @@ struct health_run_status {
     char last_error[96];  /* "" after a success: "connection refused", "status 503" */
 };
 
-enum err health_run_new(struct daemon *d, struct health_run **out) MUST_USE;
+enum err health_run_new(const struct health_run_options *o, struct health_run **out) MUST_USE;
 void health_run_free(struct health_run *h);
 /* Follows the configuration: new services are checked, gone ones forgotten, equal ones keep their
  * state. ERR_NOMEM: nothing changed. */

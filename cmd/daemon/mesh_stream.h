@@ -19,7 +19,7 @@
 
 #define MESH_STREAM_ALPN         "parley-sync/1"
 #define MESH_STREAM_FRAME_MAX    (1024u * 1024)
-#define MESH_STREAM_INBOUND_MAX  16u
+#define MESH_STREAM_INBOUND_MAX  32u
 #define MESH_STREAM_OUTBOUND_MAX 32u
 #define MESH_STREAM_LIMIT_MS     10000u
 

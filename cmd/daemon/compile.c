@@ -1,0 +1,212 @@
+#include "cmd/daemon/compile.h"
+
+#include <stdlib.h>
+
+#include "cmd/daemon/drain.h"
+#include "cmd/daemon/endpoints.h"
+#include "cmd/daemon/identities.h"
+#include "cmd/daemon/listeners.h"
+#include "cmd/daemon/mesh.h"
+#include "cmd/daemon/own_record.h"
+#include "proxy/net/worker.h"
+
+#define COMPILE_MAGIC 0x636d7031u
+
+struct published { /* a snapshot out with the workers */
+    struct list node;
+    struct snapshot *snapshot;
+    uint64_t generation;
+    unsigned refs; /* workers that have it, or will take it */
+};
+
+struct compile {
+    uint32_t magic;
+    struct daemon *d;
+    struct endpoints *endpoints;
+    struct node_record *own; /* scratch */
+    struct list published;
+    struct loop_timer timer;
+    uint64_t first_request_ms; /* 0: none waits */
+    uint64_t generation;       /* of the newest */
+    uint64_t failures;
+};
+
+static void timer_due(struct loop_timer *t);
+
+enum err compile_new(struct daemon *d, struct compile **out)
+{
+    struct compile *c = calloc(1, sizeof *c);
+    if (c == NULL) return ERR_NOMEM;
+    enum err err = ERR_NOMEM;
+    c->own = calloc(1, sizeof *c->own);
+    if (c->own == NULL) goto fail_compile;
+    err = endpoints_new(&d->hash_key, &c->endpoints);
+    if (err != ERR_OK) goto fail_own;
+    c->magic = COMPILE_MAGIC;
+    c->d = d;
+    c->timer.on_expire = timer_due;
+    list_init(&c->published);
+    *out = c;
+    return ERR_OK;
+
+fail_own:
+    free(c->own);
+fail_compile:
+    free(c);
+    return err;
+}
+
+static void published_free(struct published *p)
+{
+    list_remove(&p->node);
+    snapshot_free(p->snapshot);
+    free(p);
+}
+
+void compile_free(struct compile *c)
+{
+    if (c == NULL) return;
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    loop_timer_clear(c->d->loop, &c->timer);
+    compile_reclaim(c);
+    LIST_EACH(pos, tmp, &c->published)
+    published_free(LIST_ENTRY(pos, struct published, node));
+    endpoints_free(c->endpoints);
+    free(c->own);
+    c->magic = MAGIC_POISON;
+    free(c);
+}
+
+/* A worker gave `s` back, or never took it. */
+static void unref(struct compile *c, struct snapshot *s)
+{
+    LIST_EACH(pos, tmp, &c->published)
+    {
+        struct published *p = LIST_ENTRY(pos, struct published, node);
+        if (p->snapshot != s) continue;
+        CHECK(p->refs > 0);
+        if (--p->refs == 0) published_free(p);
+        return;
+    }
+    CHECK(false); /* every snapshot a worker holds was published here */
+}
+
+static uint64_t oldest_generation(const struct compile *c)
+{
+    struct list *first = list_first(&c->published);
+    return first != NULL ? LIST_ENTRY(first, struct published, node)->generation : c->generation;
+}
+
+static uint64_t reached_generation(const struct compile *c)
+{
+    uint64_t least = c->generation;
+    for (unsigned i = 0; i < c->d->worker_count; i++) {
+        uint64_t g = worker_generation(c->d->worker[i].worker);
+        if (g < least) least = g;
+    }
+    return least;
+}
+
+void compile_reclaim(struct compile *c)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    for (unsigned i = 0; i < c->d->worker_count; i++) {
+        struct snapshot *s;
+        while ((s = worker_reclaim(c->d->worker[i].worker)) != NULL)
+            unref(c, s);
+    }
+    listeners_collect(c->d->listeners, reached_generation(c), oldest_generation(c));
+}
+
+static enum err build(struct compile *c, const struct config *config, struct diag *diag,
+                      struct snapshot **out)
+{
+    struct daemon *d = c->d;
+    own_record_build(d, config, c->own);
+    enum err err = endpoints_collect(c->endpoints, d->mesh, c->own);
+    if (err == ERR_FULL)
+        log_limited(&d->log, LOG_LEVEL_WARN, COMPILE_MAGIC, "catalogue",
+                    "more than %u endpoints: the rest is left out", ENDPOINTS_MAX);
+    else if (err != ERR_OK)
+        return err;
+    struct build_input in = {.generation = c->generation + 1,
+                             .config = config,
+                             .node_id = mesh_own_id(d->mesh),
+                             .trust = identities_trust(d->identities),
+                             .draining = d->drain != NULL && drain_closing(d->drain)};
+    in.endpoint = endpoints_rows(c->endpoints, &in.endpoint_count);
+    in.identity = identities_all(d->identities, &in.identity_count);
+    in.listener = listeners_rows(d->listeners, &in.listener_count);
+    return build_snapshot(&in, diag, out);
+}
+
+static void publish(struct compile *c, struct published *p)
+{
+    p->refs = c->d->worker_count;
+    p->generation = ++c->generation;
+    list_push_back(&c->published, &p->node);
+    for (unsigned i = 0; i < c->d->worker_count; i++) {
+        struct snapshot *skipped = worker_publish(c->d->worker[i].worker, p->snapshot);
+        if (skipped != NULL) unref(c, skipped);
+    }
+}
+
+enum err compile_now(struct compile *c, const struct config *config, struct diag *diag)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    struct published *p = calloc(1, sizeof *p);
+    if (p == NULL) return ERR_NOMEM;
+    enum err err = build(c, config, diag, &p->snapshot);
+    if (err != ERR_OK) {
+        free(p);
+        return err;
+    }
+    loop_timer_clear(c->d->loop, &c->timer);
+    c->first_request_ms = 0;
+    publish(c, p);
+    compile_reclaim(c);
+    return ERR_OK;
+}
+
+void compile_request(struct compile *c)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    uint64_t now_ms = loop_now_ms(c->d->loop);
+    if (c->first_request_ms == 0) c->first_request_ms = now_ms;
+    uint64_t due = now_ms + COMPILE_QUIET_MS;
+    uint64_t latest = c->first_request_ms + COMPILE_LATEST_MS;
+    loop_timer_set(c->d->loop, &c->timer, due < latest ? due : latest);
+}
+
+static void timer_due(struct loop_timer *t)
+{
+    struct compile *c = CONTAINER_OF(t, struct compile, timer);
+    struct diag diag;
+    diag_init(&diag);
+    c->first_request_ms = 0;
+    enum err err = compile_now(c, c->d->config, &diag);
+    if (err != ERR_OK) {
+        c->failures++;
+        log_error(&c->d->log, "compile", "the running snapshot stays: %s",
+                  diag.count > 0 ? diag.entry[0].message : err_text(err));
+    }
+    diag_fini(&diag);
+}
+
+const struct build_endpoint *compile_endpoints(const struct compile *c, size_t *count)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    return endpoints_rows(c->endpoints, count);
+}
+
+uint64_t compile_generation(const struct compile *c)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    return c->generation;
+}
+
+bool compile_settled(const struct compile *c)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    return reached_generation(c) == c->generation;
+}
