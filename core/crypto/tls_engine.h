@@ -19,6 +19,11 @@
 #define TLS_CHAIN_MAX        3u
 #define TLS_RECORD_PLAIN_MAX 16384u
 #define TLS_CA_PIN_BYTES     16u
+#define TLS_ALPN_BYTES_MAX   31u
+/* Ciphertext a peer may send before the handshake is done: our longest flight is 3 KiB. */
+#define TLS_HANDSHAKE_BYTES_MAX 65536u
+/* Records in a row without plaintext once it is done: empty ones, warnings, hellos (T13, T16). */
+#define TLS_BARREN_RECORDS_MAX 64u
 
 struct tls_profile; /* immutable: cached implementations (CPUID exits cost 15 us each). Made once,
                        shared by threads. */
@@ -50,12 +55,14 @@ struct tls_server_options {
     int64_t now_s;
 };
 
+/* Both: ERR_NOMEM; ERR_EXPIRED: no trust anchor is valid at now_s; ERR_INVALID: `sni` is over 255
+ * bytes. `alpn` is at most TLS_ALPN_BYTES_MAX bytes. */
 enum err tls_engine_client(const struct tls_client_options *o, struct tls_engine **out) MUST_USE;
 enum err tls_engine_server(const struct tls_server_options *o, struct tls_engine **out) MUST_USE;
 void tls_engine_free(struct tls_engine *e); /* wiped; NULL is fine */
 
-/* Takes ciphertext; the bytes consumed, fewer than `len` only while plaintext waits to be read, or
- * after a fault. */
+/* Takes ciphertext; the bytes consumed, fewer than `len` only while plaintext waits to be read.
+ * After a fault or the peer's close_notify the rest is discarded, and counts as consumed. */
 size_t tls_engine_feed(struct tls_engine *e, const void *p, size_t len);
 /* Ciphertext that waits to be sent, empty when none; borrowed until the next call. */
 struct span tls_engine_out(struct tls_engine *e);
@@ -68,20 +75,22 @@ void tls_engine_read(struct tls_engine *e, size_t len);
 size_t tls_engine_write(struct tls_engine *e, const void *p, size_t len);
 /* Ends the open record so that tls_engine_out offers it. */
 void tls_engine_flush(struct tls_engine *e);
-/* Queues close_notify. */
+/* Queues close_notify, behind what was written. Plaintext not read yet is dropped. */
 void tls_engine_close(struct tls_engine *e);
 
 /* Handshake complete, peer verified, ALPN agreed. */
 bool tls_engine_ready(const struct tls_engine *e);
-/* Ended: close_notify both ways, or a fault. */
+/* Ended: close_notify both ways, or a fault and its alert (if one is due) has left by
+ * tls_engine_out. */
 bool tls_engine_closed(const struct tls_engine *e);
 /* The peer sent close_notify (a clean end, T17). */
 bool tls_engine_peer_closed(const struct tls_engine *e);
-/* Once closed: ERR_OK for a clean end; ERR_AUTH / ERR_EXPIRED / ERR_UNTRUSTED / ERR_MISMATCH with a
- * certificate fault, ERR_PROTOCOL otherwise. */
+/* Once ended: ERR_OK for a clean end; ERR_AUTH / ERR_EXPIRED / ERR_NOT_YET_VALID / ERR_UNTRUSTED /
+ * ERR_MISMATCH with a certificate fault; ERR_AUTH without one when the peer's alert says that it
+ * refused ours; ERR_PROTOCOL otherwise. */
 enum err tls_engine_error(const struct tls_engine *e);
 enum x509_fault tls_engine_fault(const struct tls_engine *e);
-/* The TLS alert received or BearSSL's error number, for logs. */
+/* BearSSL's error number, for logs: 256 + n for a fatal alert n received, 512 + n for one sent. */
 int tls_engine_detail(const struct tls_engine *e);
 /* The verified peer; NULL for an anonymous client or before ready. */
 const struct x509_leaf *tls_engine_peer(const struct tls_engine *e);
