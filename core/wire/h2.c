@@ -1,0 +1,589 @@
+#include "core/wire/h2.h"
+
+#include "core/base/check.h"
+#include "core/wire/h2_head.h"
+
+#include <nghttp2/nghttp2.h>
+
+#define H2_MAGIC 0x68320001u
+/* Pseudo fields and content-length beside HEADER_FIELDS_MAX. */
+#define NV_MAX (HEADER_FIELDS_MAX + 8u)
+/* D02 wants the end before 300 resets; a peer that cancels what has run for a while is none. */
+#define FLOOD_BURST            280u
+#define FLOOD_REFILL_MS        20u
+#define RAPID_RESET_MS         250u
+#define FRAME_HEAD_BYTES       9u
+#define SETTINGS_PER_FRAME_MAX 16u
+
+struct h2 {
+    uint32_t magic;
+    nghttp2_session *session; /* owned */
+    const struct h2_events *events;
+    void *owner;
+    struct h2_alloc *alloc; /* borrowed */
+    bool server;
+    bool goaway_seen;
+    bool over; /* told to end for a flood */
+    uint32_t flood_tokens;
+    uint64_t flood_refilled_ms, now_ms;
+    size_t streams;
+    size_t room, written; /* of the h2_pull in progress */
+};
+
+/* --- floods --- */
+
+static void flood_spend(struct h2 *h)
+{
+    uint64_t refill = (h->now_ms - h->flood_refilled_ms) / FLOOD_REFILL_MS;
+    if (refill > 0) {
+        uint64_t tokens = h->flood_tokens + refill;
+        h->flood_tokens = tokens > FLOOD_BURST ? FLOOD_BURST : (uint32_t)tokens;
+        h->flood_refilled_ms += refill * FLOOD_REFILL_MS;
+    }
+    if (h->flood_tokens > 0) {
+        h->flood_tokens--;
+        return;
+    }
+    if (h->over) return;
+    h->over = true;
+    /* Fails only for want of memory; then `over` ends the connection by itself. */
+    (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* --- receiving --- */
+
+static struct h2_stream *stream_of(struct h2 *h, int32_t id)
+{
+    return nghttp2_session_get_stream_user_data(h->session, id);
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
+{
+    struct h2 *h = owner;
+    int32_t id = frame->hd.stream_id;
+    struct h2_stream *s;
+    if (h->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        s = h->over ? NULL : h->events->on_begin(h->owner);
+        if (s == NULL)
+            return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id,
+                                             NGHTTP2_REFUSED_STREAM) != 0
+                       ? NGHTTP2_ERR_CALLBACK_FAILURE
+                       : 0;
+        s->id = id;
+        s->begun_ms = h->now_ms;
+        h->streams++;
+        nghttp2_session_set_stream_user_data(session, id, s);
+    } else {
+        s = stream_of(h, id);
+        if (s == NULL) return 0;
+    }
+    if (s->head_seen) {
+        s->fields = arena_alloc(s->arena, sizeof *s->fields);
+        if (s->fields == NULL) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    h2_head_begin(s);
+    return 0;
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
+                     void *owner)
+{
+    (void)session;
+    (void)flags;
+    struct h2_stream *s = stream_of(owner, frame->hd.stream_id);
+    if (s == NULL || s->head.too_large || name_len == 0) return 0;
+    /* The rest is still decoded, so that the connection's HPACK state stays right (D15). */
+    if (!h2_head_field(s, span_of(name, name_len), span_of(value, value_len)))
+        s->head.too_large = true;
+    return 0;
+}
+
+static void headers_received(struct h2 *h, const nghttp2_frame *frame)
+{
+    struct h2_stream *s = stream_of(h, frame->hd.stream_id);
+    bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (s == NULL) return;
+    if (s->head_seen) {
+        if (ended) h->events->on_end(h->owner, s, s->head.too_large ? NULL : s->fields);
+        return;
+    }
+    if (!h->server && s->head.status / 100 == 1) {
+        if (h->events->on_interim != NULL) h->events->on_interim(h->owner, s);
+        return;
+    }
+    s->head_seen = true;
+    h->events->on_head(h->owner, s, ended);
+}
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
+{
+    struct h2 *h = owner;
+    struct h2_stream *s;
+    (void)session;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+        headers_received(h, frame);
+        break;
+    case NGHTTP2_DATA:
+        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
+            s = stream_of(h, frame->hd.stream_id);
+            if (s != NULL) h->events->on_end(h->owner, s, NULL);
+        } else if (frame->hd.length == 0) {
+            flood_spend(h);
+        }
+        break;
+    case NGHTTP2_RST_STREAM:
+        /* Streams the peer ends at once are the flood; late cancellations are ordinary. */
+        s = stream_of(h, frame->hd.stream_id);
+        if (h->server && (s == NULL || h->now_ms - s->begun_ms < RAPID_RESET_MS)) flood_spend(h);
+        break;
+    case NGHTTP2_PING:
+    case NGHTTP2_SETTINGS:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) flood_spend(h);
+        break;
+    case NGHTTP2_PRIORITY:
+        flood_spend(h);
+        break;
+    case NGHTTP2_GOAWAY:
+        h->goaway_seen = true;
+        h->events->on_goaway(h->owner);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int on_data_chunk_recv(nghttp2_session *session, uint8_t flags, int32_t id,
+                              const uint8_t *data, size_t len, void *owner)
+{
+    struct h2 *h = owner;
+    (void)flags;
+    struct h2_stream *s = stream_of(h, id);
+    if (s == NULL) {
+        /* Nobody will read it: give the window back at once (performance.md 9). */
+        return nghttp2_session_consume(session, id, len) != 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+    }
+    s->unconsumed_bytes += len;
+    h->events->on_data(h->owner, s, span_of(data, len));
+    return 0;
+}
+
+/* What the stream will never consume goes back to the connection's window. */
+static void settle(struct h2 *h, struct h2_stream *s)
+{
+    if (s->unconsumed_bytes > 0)
+        (void)nghttp2_session_consume_connection(h->session, s->unconsumed_bytes);
+    s->unconsumed_bytes = 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *owner)
+{
+    struct h2 *h = owner;
+    struct h2_stream *s = stream_of(h, id);
+    (void)session;
+    if (s == NULL) return 0;
+    settle(h, s);
+    s->id = 0;
+    h->streams--;
+    enum h2_close how = H2_RESET;
+    if (s->unsent || code == NGHTTP2_REFUSED_STREAM)
+        how = H2_REFUSED;
+    else if (code == NGHTTP2_NO_ERROR)
+        how = H2_CLOSED;
+    else if (code == NGHTTP2_CANCEL)
+        how = H2_CANCELLED;
+    h->events->on_close(h->owner, s, how);
+    return 0;
+}
+
+/* --- sending --- */
+
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
+{
+    (void)session;
+    if (frame->hd.type != NGHTTP2_RST_STREAM) return 0;
+    /* Resets that the peer's mistakes make us send count like its own (D03). */
+    uint32_t code = frame->rst_stream.error_code;
+    if (code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR ||
+        code == NGHTTP2_STREAM_CLOSED || code == NGHTTP2_FRAME_SIZE_ERROR)
+        flood_spend(owner);
+    return 0;
+}
+
+static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *frame, int code,
+                             void *owner)
+{
+    (void)session;
+    (void)code;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    struct h2_stream *s = stream_of(owner, frame->hd.stream_id);
+    if (s != NULL) s->unsent = true;
+    return 0;
+}
+
+static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t len,
+                       uint32_t *flags, nghttp2_data_source *source, void *owner)
+{
+    struct h2 *h = owner;
+    (void)buf;
+    (void)source;
+    struct h2_stream *s = stream_of(h, id);
+    if (s == NULL) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (h->written >= h->room) return NGHTTP2_ERR_PAUSE;
+    size_t left = h->room - h->written;
+    /* A frame fills what is left of the record, head included. */
+    if (left > FRAME_HEAD_BYTES && len > left - FRAME_HEAD_BYTES) len = left - FRAME_HEAD_BYTES;
+    if (len > s->out->len) len = s->out->len;
+    if (len == 0 && !s->out_ended) {
+        s->deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    if (len > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+    if (len == s->out->len && s->out_ended) {
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (s->out_trailers != NULL && s->out_trailers->count > 0) {
+            nghttp2_nv nv[HEADER_FIELDS_MAX];
+            for (size_t i = 0; i < s->out_trailers->count; i++) {
+                const struct header *f = &s->out_trailers->field[i];
+                nv[i] =
+                    (nghttp2_nv){(uint8_t *)(uintptr_t)f->name.p, (uint8_t *)(uintptr_t)f->value.p,
+                                 f->name.len, f->value.len, NGHTTP2_NV_FLAG_NONE};
+            }
+            if (nghttp2_submit_trailer(session, id, nv, s->out_trailers->count) != 0)
+                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+        }
+    }
+    return (ssize_t)len;
+}
+
+static void write_out(struct h2 *h, struct span bytes)
+{
+    h->written += bytes.len;
+    h->events->on_write(h->owner, bytes);
+}
+
+static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
+                        size_t len, nghttp2_data_source *source, void *owner)
+{
+    struct h2 *h = owner;
+    (void)session;
+    (void)source;
+    struct h2_stream *s = stream_of(h, frame->hd.stream_id);
+    if (s == NULL) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    write_out(h, span_of(head, FRAME_HEAD_BYTES));
+    for (size_t left = len; left > 0;) {
+        struct span part = iobuf_front(s->out);
+        CHECK(part.len > 0);
+        if (part.len > left) part.len = left;
+        write_out(h, part);
+        iobuf_consume(s->out, part.len);
+        left -= part.len;
+    }
+    h->events->on_sent(h->owner, s, len);
+    return 0;
+}
+
+enum err h2_pull(struct h2 *h, size_t room)
+{
+    CHECK_OBJ(h, H2_MAGIC);
+    h->room = room;
+    h->written = 0;
+    while (h->written < room) {
+        const uint8_t *data;
+        ssize_t len = nghttp2_session_mem_send(h->session, &data);
+        if (len < 0) return len == NGHTTP2_ERR_NOMEM ? ERR_NOMEM : ERR_PROTOCOL;
+        if (len == 0) break;
+        write_out(h, span_of(data, (size_t)len));
+    }
+    return ERR_OK;
+}
+
+bool h2_wants_write(const struct h2 *h)
+{
+    return nghttp2_session_want_write(h->session) != 0;
+}
+
+bool h2_done(const struct h2 *h)
+{
+    return nghttp2_session_want_read(h->session) == 0 &&
+           nghttp2_session_want_write(h->session) == 0;
+}
+
+enum err h2_feed(struct h2 *h, struct span in, uint64_t now_ms)
+{
+    CHECK_OBJ(h, H2_MAGIC);
+    h->now_ms = now_ms;
+    ssize_t taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)in.p, in.len);
+    if (taken < 0 || (size_t)taken != in.len) return ERR_PROTOCOL;
+    return ERR_OK;
+}
+
+/* --- submitting --- */
+
+struct nv_list {
+    nghttp2_nv nv[NV_MAX];
+    size_t count;
+    char number[24];
+};
+
+static void nv_add(struct nv_list *l, const char *name, struct span value)
+{
+    /* nghttp2 copies; its structure is not const-correct. */
+    l->nv[l->count++] = (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value.p,
+                                     strlen(name), value.len, NGHTTP2_NV_FLAG_NONE};
+}
+
+static struct span digits(char *end, uint64_t v)
+{
+    char *p = end;
+    do {
+        *--p = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    return span_of(p, (size_t)(end - p));
+}
+
+static void nv_fields(struct nv_list *l, const struct h2_head *head)
+{
+    if (head->content_length >= 0)
+        nv_add(l, "content-length",
+               digits(l->number + sizeof l->number, (uint64_t)head->content_length));
+    for (size_t i = 0; head->headers != NULL && i < head->headers->count; i++) {
+        const struct header *f = &head->headers->field[i];
+        l->nv[l->count++] =
+            (nghttp2_nv){(uint8_t *)(uintptr_t)f->name.p, (uint8_t *)(uintptr_t)f->value.p,
+                         f->name.len, f->value.len, NGHTTP2_NV_FLAG_NONE};
+    }
+}
+
+static enum err submit_error(int code)
+{
+    if (code == NGHTTP2_ERR_NOMEM) return ERR_NOMEM;
+    return code == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE ? ERR_FULL : ERR_INVALID;
+}
+
+enum err h2_request(struct h2 *h, struct h2_stream *s, const struct h2_head *head, bool has_body)
+{
+    CHECK_OBJ(h, H2_MAGIC);
+    CHECK(!h->server && s->id == 0);
+    struct nv_list l = {.count = 0};
+    nv_add(&l, ":method", head->method);
+    if (head->scheme.len > 0) nv_add(&l, ":scheme", head->scheme);
+    if (head->authority.len > 0) nv_add(&l, ":authority", head->authority);
+    if (head->path.len > 0) nv_add(&l, ":path", head->path);
+    if (head->protocol.len > 0) nv_add(&l, ":protocol", head->protocol);
+    nv_fields(&l, head);
+    nghttp2_data_provider provider = {.read_callback = on_read};
+    if (!h2_may_open(h)) return ERR_FULL;
+    int32_t id =
+        nghttp2_submit_request(h->session, NULL, l.nv, l.count, has_body ? &provider : NULL, s);
+    if (id < 0) return submit_error(id);
+    s->id = id;
+    s->begun_ms = h->now_ms;
+    s->deferred = s->head_seen = s->unsent = false;
+    h->streams++;
+    return ERR_OK;
+}
+
+static void nv_status(struct nv_list *l, char text[4], unsigned status)
+{
+    text[0] = (char)('0' + status / 100 % 10);
+    text[1] = (char)('0' + status / 10 % 10);
+    text[2] = (char)('0' + status % 10);
+    nv_add(l, ":status", span_of(text, 3));
+}
+
+enum err h2_respond(struct h2 *h, struct h2_stream *s, const struct h2_head *head, bool has_body)
+{
+    CHECK_OBJ(h, H2_MAGIC);
+    struct nv_list l = {.count = 0};
+    char status[4];
+    if (s->id == 0) return ERR_CANCELLED;
+    nv_status(&l, status, head->status);
+    nv_fields(&l, head);
+    nghttp2_data_provider provider = {.read_callback = on_read};
+    int code =
+        nghttp2_submit_response(h->session, s->id, l.nv, l.count, has_body ? &provider : NULL);
+    return code == 0 ? ERR_OK : submit_error(code);
+}
+
+enum err h2_interim(struct h2 *h, struct h2_stream *s, const struct h2_head *head)
+{
+    struct nv_list l = {.count = 0};
+    char status[4];
+    if (s->id == 0) return ERR_CANCELLED;
+    nv_status(&l, status, head->status);
+    nv_fields(&l, head);
+    int code =
+        nghttp2_submit_headers(h->session, NGHTTP2_FLAG_NONE, s->id, NULL, l.nv, l.count, NULL);
+    return code == 0 ? ERR_OK : submit_error(code);
+}
+
+void h2_resume(struct h2 *h, struct h2_stream *s)
+{
+    if (s->id == 0 || !s->deferred) return;
+    s->deferred = false;
+    /* Fails when the data was cancelled or memory is short; the stream's end is reported anyway. */
+    (void)nghttp2_session_resume_data(h->session, s->id);
+}
+
+void h2_consume(struct h2 *h, struct h2_stream *s, size_t bytes)
+{
+    if (s->id == 0 || bytes == 0) return;
+    CHECK(bytes <= s->unconsumed_bytes);
+    s->unconsumed_bytes -= bytes;
+    (void)nghttp2_session_consume(h->session, s->id, bytes);
+}
+
+void h2_detach(struct h2 *h, struct h2_stream *s)
+{
+    if (s->id == 0) return;
+    nghttp2_session_set_stream_user_data(h->session, s->id, NULL);
+    settle(h, s);
+    s->id = 0;
+    h->streams--;
+}
+
+void h2_reset(struct h2 *h, struct h2_stream *s, enum h2_close how)
+{
+    static const uint32_t code[] = {NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL,
+                                    NGHTTP2_INTERNAL_ERROR};
+    if (s->id == 0) return;
+    (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, code[how]);
+    h2_detach(h, s);
+}
+
+void h2_ping(struct h2 *h)
+{
+    (void)nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+}
+
+void h2_shutdown_notice(struct h2 *h)
+{
+    (void)nghttp2_submit_shutdown_notice(h->session);
+}
+
+void h2_goaway(struct h2 *h)
+{
+    (void)nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(h->session),
+                                NGHTTP2_NO_ERROR, NULL, 0);
+}
+
+size_t h2_streams(const struct h2 *h)
+{
+    return h->streams;
+}
+
+bool h2_may_open(const struct h2 *h)
+{
+    return !h->over && !h->goaway_seen && nghttp2_session_check_request_allowed(h->session) != 0 &&
+           h->streams < nghttp2_session_get_remote_settings(
+                            h->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+/* --- life --- */
+
+static void *mem_malloc(size_t len, void *alloc)
+{
+    return h2_alloc_get(alloc, len);
+}
+
+static void mem_free(void *p, void *alloc)
+{
+    h2_alloc_put(alloc, p);
+}
+
+static void *mem_calloc(size_t count, size_t size, void *alloc)
+{
+    size_t len;
+    if (!size_mul(count, size, &len)) return NULL;
+    void *p = h2_alloc_get(alloc, len);
+    if (p != NULL) memset(p, 0, len);
+    return p;
+}
+
+static void *mem_realloc(void *p, size_t len, void *alloc)
+{
+    return h2_alloc_resize(alloc, p, len);
+}
+
+static enum err session_new(struct h2 *h, const struct h2_options *o)
+{
+    nghttp2_session_callbacks *cb = NULL;
+    nghttp2_option *option = NULL;
+    nghttp2_mem mem = {o->alloc, mem_malloc, mem_free, mem_calloc, mem_realloc};
+    int code = NGHTTP2_ERR_NOMEM;
+    if (nghttp2_session_callbacks_new(&cb) != 0 || nghttp2_option_new(&option) != 0) goto out;
+    nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk_recv);
+    nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
+    nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_peer_max_concurrent_streams(option, o->streams_max);
+    nghttp2_option_set_max_reserved_remote_streams(option, 0);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    nghttp2_option_set_max_settings(option, SETTINGS_PER_FRAME_MAX);
+    code = o->server ? nghttp2_session_server_new3(&h->session, cb, h, option, &mem)
+                     : nghttp2_session_client_new3(&h->session, cb, h, option, &mem);
+out:
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(cb);
+    return code == 0 ? ERR_OK : ERR_NOMEM;
+}
+
+static int settings_submit(struct h2 *h, const struct h2_options *o)
+{
+    const nghttp2_settings_entry entry[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o->streams_max},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, o->stream_window_bytes},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_BYTES_MAX},
+        /* RFC 8441 for servers; RFC 9113 8.4: clients want no push. */
+        {o->server ? NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL : NGHTTP2_SETTINGS_ENABLE_PUSH,
+         o->server ? 1 : 0},
+    };
+    int code = nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, entry, ARRAY_LEN(entry));
+    if (code != 0) return code;
+    return nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
+                                                 (int32_t)o->connection_window_bytes);
+}
+
+enum err h2_new(const struct h2_options *o, struct h2 **out)
+{
+    struct h2 *h = h2_alloc_get(o->alloc, sizeof *h);
+    if (h == NULL) return ERR_NOMEM;
+    *h = (struct h2){.magic = H2_MAGIC,
+                     .events = o->events,
+                     .owner = o->owner,
+                     .server = o->server,
+                     .alloc = o->alloc,
+                     .flood_tokens = FLOOD_BURST,
+                     .flood_refilled_ms = o->now_ms,
+                     .now_ms = o->now_ms};
+    if (session_new(h, o) != ERR_OK) goto fail_object;
+    if (settings_submit(h, o) != 0) goto fail_session;
+    *out = h;
+    return ERR_OK;
+
+fail_session:
+    nghttp2_session_del(h->session);
+fail_object:
+    h2_alloc_put(o->alloc, h);
+    return ERR_NOMEM;
+}
+
+void h2_free(struct h2 *h)
+{
+    if (h == NULL) return;
+    CHECK_OBJ(h, H2_MAGIC);
+    nghttp2_session_del(h->session);
+    h->magic = MAGIC_POISON;
+    h2_alloc_put(h->alloc, h);
+}

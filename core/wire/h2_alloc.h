@@ -1,0 +1,35 @@
+/* Size-classed allocator for nghttp2: blocks are kept when freed, so that a warm connection
+ * allocates nothing.
+ *
+ * One thread; shared by all its HTTP/2 connections. Requests above H2_ALLOC_BLOCK_MAX go to malloc
+ * (session tables, at connection start). `bytes_max` bounds what is held, live and free.
+ *
+ *      | class or large size | bytes ... |      8-byte header before each block
+ */
+#ifndef CORE_WIRE_H2_ALLOC_H
+#define CORE_WIRE_H2_ALLOC_H
+
+#include <stddef.h>
+
+#define H2_ALLOC_CLASSES   9u
+#define H2_ALLOC_BLOCK_MAX 16384u
+
+struct h2_alloc_block;
+
+struct h2_alloc {
+    struct h2_alloc_block *free_list[H2_ALLOC_CLASSES]; /* owned */
+    size_t bytes_held;
+    size_t bytes_max;
+    size_t mallocs_total;
+};
+
+void h2_alloc_init(struct h2_alloc *a, size_t bytes_max);
+/* Every block must have been put back. */
+void h2_alloc_fini(struct h2_alloc *a);
+/* NULL: over the bound or out of memory. */
+void *h2_alloc_get(struct h2_alloc *a, size_t len);
+void h2_alloc_put(struct h2_alloc *a, void *p); /* NULL is fine */
+/* As realloc(3). */
+void *h2_alloc_resize(struct h2_alloc *a, void *p, size_t len);
+
+#endif

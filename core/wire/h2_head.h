@@ -1,0 +1,18 @@
+/* Gathers one received HTTP/2 header section into a stream's `head`, field by field (RFC
+ * 9113 8.2, 8.3).
+ *
+ * One thread, that of the connection; of core/wire/h2 alone. Text is copied to the stream's arena.
+ * Pseudo fields, :status and content-length become members, cookie crumbs one field; names and
+ * values have been checked by nghttp2.
+ */
+#ifndef CORE_WIRE_H2_HEAD_H
+#define CORE_WIRE_H2_HEAD_H
+
+#include "core/wire/h2.h"
+
+/* Starts a section in `s->fields`. */
+void h2_head_begin(struct h2_stream *s);
+/* Takes a field. False: the section is over a limit. */
+bool h2_head_field(struct h2_stream *s, struct span name, struct span value);
+
+#endif
