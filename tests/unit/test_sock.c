@@ -1,0 +1,416 @@
+#define _GNU_SOURCE
+#include "core/io/sock.h"
+
+#include "core/base/check.h"
+#include "core/io/udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define WAIT_MS 5000
+
+static struct addr loopback(uint8_t family)
+{
+    struct addr a = {.family = family};
+    if (family == ADDR_IP4) {
+        a.ip[0] = 127;
+        a.ip[3] = 1;
+    } else {
+        a.ip[15] = 1;
+    }
+    return a;
+}
+
+static void wait_for(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+}
+
+static void assert_flags(int fd)
+{
+    assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+    assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+}
+
+static int option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
+static void connect_and_compare(uint8_t family)
+{
+    struct addr at = loopback(family);
+    int listener, client;
+    bool done;
+    struct sock_accepted accepted[4];
+    size_t count;
+    assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);
+    struct target to = {.addr = sock_local(listener)};
+    assert_int_equal(to.addr.family, family);
+    assert_true(to.addr.port != 0);
+    assert_int_equal(sock_connect(&to, &client, &done), ERR_OK);
+    wait_for(client, POLLOUT);
+    assert_int_equal(sock_error(client), ERR_OK);
+    wait_for(listener, POLLIN);
+    assert_int_equal(sock_accept(listener, accepted, 4, &count), ERR_AGAIN);
+    assert_int_equal(count, 1);
+    struct addr local = sock_local(client), remote = sock_remote(client);
+    assert_true(addr_eq(&accepted[0].peer, &local));
+    assert_true(addr_eq(&remote, &to.addr));
+    struct addr seen = sock_remote(accepted[0].fd);
+    assert_true(addr_eq(&seen, &local));
+    assert_flags(listener);
+    assert_flags(client);
+    assert_flags(accepted[0].fd);
+    assert_int_equal(option(client, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option(accepted[0].fd, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option(accepted[0].fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option(accepted[0].fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 30000);
+    close(accepted[0].fd);
+    close(client);
+    close(listener);
+}
+
+static void test_connection_knows_both_ends_and_inherits_options(void **state)
+{
+    (void)state;
+    connect_and_compare(ADDR_IP4);
+    connect_and_compare(ADDR_IP6);
+}
+
+static void test_taken_port_is_in_use_even_when_its_holder_shares_it(void **state)
+{
+    (void)state;
+    struct addr at = loopback(ADDR_IP4);
+    int first, second;
+    assert_int_equal(sock_listen(&at, SOCK_LISTEN_SHARED | SOCK_LISTEN_PROBE, &first), ERR_OK);
+    at = sock_local(first);
+    assert_int_equal(sock_listen(&at, 0, &second), ERR_IN_USE);
+    assert_int_equal(sock_listen(&at, SOCK_LISTEN_SHARED | SOCK_LISTEN_PROBE, &second), ERR_IN_USE);
+    assert_int_equal(sock_listen(&at, SOCK_LISTEN_SHARED, &second), ERR_OK);
+    close(first);
+    close(second);
+    assert_int_equal(sock_listen(&at, SOCK_LISTEN_SHARED | SOCK_LISTEN_PROBE, &first), ERR_OK);
+    close(first);
+}
+
+static void test_address_of_another_host_is_unreachable(void **state)
+{
+    (void)state;
+    /* RFC 5737: documentation addresses are nobody's. */
+    struct addr at = {.ip = {192, 0, 2, 1}, .family = ADDR_IP4};
+    struct addr none = {.family = ADDR_NONE};
+    int fd;
+    assert_int_equal(sock_listen(&at, 0, &fd), ERR_UNREACHABLE);
+    assert_int_equal(sock_listen(&none, 0, &fd), ERR_INVALID);
+    assert_int_equal(udp_bind(&at, &fd), ERR_UNREACHABLE);
+    assert_int_equal(udp_bind(&none, &fd), ERR_INVALID);
+}
+
+static void test_closed_port_refuses(void **state)
+{
+    (void)state;
+    struct addr at = loopback(ADDR_IP4);
+    int listener, client;
+    bool done;
+    assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);
+    struct target to = {.addr = sock_local(listener)};
+    close(listener);
+    enum err err = sock_connect(&to, &client, &done);
+    if (err == ERR_OK) {
+        wait_for(client, POLLOUT);
+        err = sock_error(client);
+        close(client);
+    }
+    assert_int_equal(err, ERR_REFUSED);
+}
+
+static void test_accept_batches_and_says_when_more_may_wait(void **state)
+{
+    (void)state;
+    struct addr at = loopback(ADDR_IP4);
+    int listener, client[3];
+    bool done;
+    struct sock_accepted accepted[2];
+    size_t count;
+    assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);
+    struct target to = {.addr = sock_local(listener)};
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(sock_connect(&to, &client[i], &done), ERR_OK);
+        wait_for(client[i], POLLOUT);
+    }
+    assert_int_equal(sock_accept(listener, accepted, 2, &count), ERR_OK);
+    assert_int_equal(count, 2);
+    close(accepted[0].fd);
+    close(accepted[1].fd);
+    assert_int_equal(sock_accept(listener, accepted, 2, &count), ERR_AGAIN);
+    assert_int_equal(count, 1);
+    close(accepted[0].fd);
+    for (size_t i = 0; i < 3; i++)
+        close(client[i]);
+    close(listener);
+}
+
+static void test_accept_without_descriptors_is_full_and_works_again_later(void **state)
+{
+    (void)state;
+    struct addr at = loopback(ADDR_IP4);
+    int listener, client;
+    bool done;
+    struct sock_accepted accepted[2];
+    struct rlimit limit, none;
+    size_t count;
+    assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);
+    struct target to = {.addr = sock_local(listener)};
+    assert_int_equal(sock_connect(&to, &client, &done), ERR_OK);
+    wait_for(listener, POLLIN);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum err err = sock_accept(listener, accepted, 2, &count);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(err, ERR_FULL);
+    assert_int_equal(count, 0);
+    assert_int_equal(sock_accept(listener, accepted, 2, &count), ERR_AGAIN);
+    assert_int_equal(count, 1);
+    close(accepted[0].fd);
+    close(client);
+    close(listener);
+}
+
+struct folder {
+    char path[64];
+};
+
+static void folder_make(struct folder *f)
+{
+    snprintf(f->path, sizeof(f->path), "/tmp/parley-sock-XXXXXX");
+    assert_non_null(mkdtemp(f->path));
+}
+
+static void
+test_unix_listener_replaces_a_stale_socket_but_neither_a_live_one_nor_a_file(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct target to = {.addr = {.family = ADDR_NONE}};
+    int listener, second, client;
+    bool done;
+    folder_make(&f);
+    snprintf(to.path, sizeof(to.path), "%s/socket", f.path);
+    assert_int_equal(sock_connect(&to, &client, &done), ERR_NOT_FOUND);
+    assert_int_equal(sock_listen_unix(to.path, 0600, &listener), ERR_OK);
+    struct stat st;
+    assert_int_equal(stat(to.path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_flags(listener);
+    assert_int_equal(sock_listen_unix(to.path, 0600, &second), ERR_IN_USE);
+    close(listener);
+    assert_int_equal(sock_connect(&to, &client, &done), ERR_REFUSED);
+    assert_int_equal(sock_listen_unix(to.path, 0666, &listener), ERR_OK);
+    assert_int_equal(sock_connect(&to, &client, &done), ERR_OK);
+    assert_true(done);
+    close(client);
+    close(listener);
+    assert_int_equal(unlink(to.path), 0);
+    int file = open(to.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    close(file);
+    assert_int_equal(sock_listen_unix(to.path, 0600, &listener), ERR_EXISTS);
+    assert_int_equal(unlink(to.path), 0);
+    assert_int_equal(rmdir(f.path), 0);
+}
+
+static void test_unix_path_that_does_not_fit_is_too_large(void **state)
+{
+    (void)state;
+    char path[200];
+    int fd;
+    memset(path, 'x', sizeof(path) - 1);
+    path[sizeof(path) - 1] = '\0';
+    assert_int_equal(sock_listen_unix(path, 0600, &fd), ERR_TOO_LARGE);
+    assert_int_equal(sock_listen_unix("", 0600, &fd), ERR_INVALID);
+}
+
+static void test_unix_peer_is_known_by_user_group_and_process(void **state)
+{
+    (void)state;
+    int pair[2];
+    struct sock_cred cred = {.pid = 0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(sock_peer_cred(pair[0], &cred), ERR_OK);
+    assert_int_equal(cred.uid, getuid());
+    assert_int_equal(cred.gid, getgid());
+    assert_int_equal(cred.pid, getpid());
+    gid_t group[SOCK_GROUPS_MAX];
+    int count = getgroups((int)SOCK_GROUPS_MAX, group);
+    assert_int_equal(cred.group_count, count);
+    for (int i = 0; i < count; i++)
+        assert_true(sock_cred_in_group(&cred, group[i]));
+    assert_true(sock_cred_in_group(&cred, getgid()));
+    assert_false(sock_cred_in_group(&cred, 4242424));
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static void test_tcp_peer_has_no_credentials(void **state)
+{
+    (void)state;
+    struct addr at = loopback(ADDR_IP4);
+    struct sock_cred cred;
+    int listener;
+    assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);
+    assert_int_equal(sock_peer_cred(listener, &cred), ERR_UNSUPPORTED);
+    close(listener);
+}
+
+static void test_mapped_address_is_read_as_ipv4(void **state)
+{
+    (void)state;
+    struct addr mapped = {
+        .ip = {[10] = 0xff, [11] = 0xff, [12] = 10, [15] = 7}, .port = 80, .family = ADDR_IP6};
+    struct sockaddr_storage sys;
+    sock_to_sys(&mapped, &sys);
+    struct addr plain = sock_from_sys(&sys);
+    assert_int_equal(plain.family, ADDR_IP4);
+    assert_int_equal(plain.ip[0], 10);
+    assert_int_equal(plain.ip[3], 7);
+    assert_int_equal(plain.port, 80);
+}
+
+static void send_and_receive(uint8_t family)
+{
+    struct addr at = loopback(family);
+    int a, b;
+    static uint8_t buffer[65536];
+    struct udp_datagram out[20], in[UDP_BATCH_MAX];
+    size_t handled, refused = 0, count;
+    assert_int_equal(udp_bind(&at, &a), ERR_OK);
+    assert_int_equal(udp_bind(&at, &b), ERR_OK);
+    assert_flags(a);
+    static const char text[] = "abcdefghijklmnopqrst";
+    for (size_t i = 0; i < 20; i++)
+        out[i] = (struct udp_datagram){.peer = sock_local(b), .data = span_of(text, i + 1)};
+    assert_int_equal(udp_send(a, out, 20, &handled, &refused), ERR_OK);
+    assert_int_equal(handled, 20);
+    assert_int_equal(refused, 0);
+    size_t total = 0;
+    struct addr from = sock_local(a);
+    while (total < 20) {
+        wait_for(b, POLLIN);
+        enum err err = udp_recv(b, buffer, sizeof(buffer), in, &count);
+        assert_int_equal(err, count == UDP_BATCH_MAX ? ERR_OK : ERR_AGAIN);
+        for (size_t i = 0; i < count; i++, total++) {
+            assert_true(span_eq(in[i].data, span_of(text, total + 1)));
+            assert_true(addr_eq(&in[i].peer, &from));
+            assert_false(in[i].cut);
+        }
+    }
+    assert_int_equal(udp_recv(b, buffer, sizeof(buffer), in, &count), ERR_AGAIN);
+    assert_int_equal(count, 0);
+    close(a);
+    close(b);
+}
+
+static void test_datagrams_keep_order_bounds_and_sender(void **state)
+{
+    (void)state;
+    send_and_receive(ADDR_IP4);
+    send_and_receive(ADDR_IP6);
+}
+
+static void test_datagram_longer_than_its_slice_is_marked_cut(void **state)
+{
+    (void)state;
+    struct addr at = loopback(ADDR_IP4);
+    int fd;
+    uint8_t buffer[UDP_BATCH_MAX * 4];
+    struct udp_datagram in[UDP_BATCH_MAX];
+    size_t handled, count;
+    assert_int_equal(udp_bind(&at, &fd), ERR_OK);
+    struct udp_datagram out = {.peer = sock_local(fd), .data = SPAN_LIT("12345")};
+    assert_int_equal(udp_send(fd, &out, 1, &handled, NULL), ERR_OK);
+    wait_for(fd, POLLIN);
+    assert_int_equal(udp_recv(fd, buffer, sizeof(buffer), in, &count), ERR_AGAIN);
+    assert_int_equal(count, 1);
+    assert_true(in[0].cut);
+    assert_true(span_eq(in[0].data, SPAN_LIT("1234")));
+    close(fd);
+}
+
+static void test_datagram_the_kernel_refuses_does_not_stop_those_behind_it(void **state)
+{
+    (void)state;
+    static char large[70000];
+    struct addr at = loopback(ADDR_IP4);
+    int fd;
+    uint8_t buffer[4096];
+    struct udp_datagram in[UDP_BATCH_MAX];
+    size_t handled, refused = 0, count;
+    assert_int_equal(udp_bind(&at, &fd), ERR_OK);
+    struct addr self = sock_local(fd);
+    struct udp_datagram out[3] = {{.peer = self, .data = SPAN_LIT("one")},
+                                  {.peer = self, .data = span_of(large, sizeof(large))},
+                                  {.peer = self, .data = SPAN_LIT("three")}};
+    assert_int_equal(udp_send(fd, out, 3, &handled, &refused), ERR_OK);
+    assert_int_equal(handled, 3);
+    assert_int_equal(refused, 1);
+    wait_for(fd, POLLIN);
+    assert_int_equal(udp_recv(fd, buffer, sizeof(buffer), in, &count), ERR_AGAIN);
+    assert_int_equal(count, 2);
+    assert_true(span_eq(in[1].data, SPAN_LIT("three")));
+    close(fd);
+}
+
+static void test_udp_port_is_never_shared(void **state)
+{
+    (void)state;
+    struct addr at = loopback(ADDR_IP4);
+    int first, second;
+    assert_int_equal(udp_bind(&at, &first), ERR_OK);
+    at = sock_local(first);
+    assert_int_equal(udp_bind(&at, &second), ERR_IN_USE);
+    close(first);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_connection_knows_both_ends_and_inherits_options),
+        cmocka_unit_test(test_taken_port_is_in_use_even_when_its_holder_shares_it),
+        cmocka_unit_test(test_address_of_another_host_is_unreachable),
+        cmocka_unit_test(test_closed_port_refuses),
+        cmocka_unit_test(test_accept_batches_and_says_when_more_may_wait),
+        cmocka_unit_test(test_accept_without_descriptors_is_full_and_works_again_later),
+        cmocka_unit_test(
+            test_unix_listener_replaces_a_stale_socket_but_neither_a_live_one_nor_a_file),
+        cmocka_unit_test(test_unix_path_that_does_not_fit_is_too_large),
+        cmocka_unit_test(test_unix_peer_is_known_by_user_group_and_process),
+        cmocka_unit_test(test_tcp_peer_has_no_credentials),
+        cmocka_unit_test(test_mapped_address_is_read_as_ipv4),
+        cmocka_unit_test(test_datagrams_keep_order_bounds_and_sender),
+        cmocka_unit_test(test_datagram_longer_than_its_slice_is_marked_cut),
+        cmocka_unit_test(test_datagram_the_kernel_refuses_does_not_stop_those_behind_it),
+        cmocka_unit_test(test_udp_port_is_never_shared),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
