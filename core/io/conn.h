@@ -5,17 +5,22 @@
  * the same interface for both kinds.
  *
  * Life: conn_connect / conn_accept -> on_open once (plain: connected; TLS: handshake done, peer
- * verified) -> on_data*, on_eof
- * -> conn_close by the owner, always exactly once, also after on_error. After conn_close no
- * callback comes; memory goes at the turn's end. Callbacks come last in whatever caused them; each
- * may call conn_close on its own connection.
+ * verified) -> on_data*, on_eof -> conn_close by the owner, always exactly once, also after
+ * on_error. After conn_close no callback comes; memory goes at the turn's end. Callbacks come last
+ * in whatever caused them and never from inside a conn_ call; each may call anything on any
+ * connection, conn_close on its own too.
  *
- * Reading:   conn_pause stops reads (back-pressure: the kernel's window closes), conn_resume goes
- * on. Writing:   conn_write takes all or nothing, bounded by `out_max`. conn_queued says how much
- * waits. on_drain comes when it falls to conn_low_water or less after conn_write had brought it
- * over. Producing: an owner with its own framer (nghttp2) sets on_flush and calls conn_mark: at
- * flush time on_flush fills by conn_write while conn_room() > 0, so that frames go straight into
- * one TLS record.
+ * Reading: conn_pause stops reads (back-pressure: the kernel's window closes), conn_resume goes on.
+ * Writing: conn_write takes all or nothing, bounded by `out_max`. conn_queued says how much waits.
+ * on_drain comes when it falls to conn_low_water or less after conn_write had brought it over or
+ * had answered ERR_FULL. Producing: an owner with its own framer (nghttp2) sets on_flush and calls
+ * conn_mark: at flush time on_flush fills by conn_write while conn_room() > 0, so that frames go
+ * straight into one TLS record; it is called again until it leaves room.
+ *
+ * Ends: plain TCP has two halves, conn_shutdown ends ours. TLS 1.2 has not (RFC 5246 7.2.1): after
+ * the peer's close_notify (on_eof) our writes are ERR_EOF, after ours the peer's bytes are dropped.
+ * A TLS peer that closes TCP without close_notify is ERR_RESET (security.md T17). A send that fails
+ * is told after what the peer had sent before.
  */
 #ifndef CORE_IO_CONN_H
 #define CORE_IO_CONN_H
@@ -29,7 +34,8 @@ struct conn;
 struct conn_events {
     void (*on_open)(struct conn *c, void *owner);
     /* `data` is valid during the call; take all of it, or conn_pause and return how much was taken
-     * (the rest is kept, at most one read buffer, and offered again after conn_resume). */
+     * (the rest is kept, at most one read buffer, and offered again after conn_resume; without a
+     * pause in the next turn). */
     size_t (*on_data)(struct conn *c, void *owner, struct span data);
     void (*on_eof)(struct conn *c, void *owner); /* clean end of the peer's bytes */
     void (*on_error)(struct conn *c, void *owner,
@@ -53,27 +59,36 @@ struct conn_options {
  * returned and leave nothing. */
 enum err conn_connect(const struct conn_options *o, const struct target *to,
                       struct tls_engine *take_tls, struct conn **out) MUST_USE;
-/* Takes an accepted, non-blocking descriptor. `seen`: bytes already read from it (copied), fed
- * first. */
+/* Takes an accepted, non-blocking descriptor and `tls`, also on failure. `seen`: bytes already read
+ * from it (copied), fed first. on_open comes in the turn's flush at the earliest. ERR_NOMEM,
+ * ERR_FULL. */
 enum err conn_accept(const struct conn_options *o, int take_fd, struct tls_engine *take_tls,
                      struct span seen, struct conn **out) MUST_USE;
 
-enum err conn_write(struct conn *c,
-                    struct span data) MUST_USE; /* ERR_FULL: over out_max, nothing taken */
+/* All of `data` or nothing. ERR_FULL: over out_max; ERR_NOMEM; ERR_EOF: our side has ended
+ * (conn_shutdown, an error, a TLS peer's end). Before on_open it waits. */
+enum err conn_write(struct conn *c, struct span data) MUST_USE;
 /* Bytes that may be written now without queueing beyond one record (TLS) or the out bound (plain).
  */
 size_t conn_room(const struct conn *c);
 size_t conn_queued(const struct conn *c);
+/* A quarter of out_max, at most BODY_LOW_WATER_BYTES. */
+size_t conn_low_water(const struct conn *c);
+/* on_flush comes in this turn's flush, or when there is room again. */
 void conn_mark(struct conn *c);
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 /* Ends our side after what is queued: FIN, or close_notify + FIN. Reading goes on. */
 void conn_shutdown(struct conn *c);
-/* Flushes what is queued as far as the kernel takes it at the turn's end, then closes. `abort`:
- * RST, nothing flushed. */
+/* Closes. Without `abort` what is queued is still sent (at most 5 s), then FIN (and close_notify),
+ * then what the peer still sends is thrown away until its end, at most 2 s: the owner hears nothing
+ * of that. `abort`: RST, nothing flushed. Before on_open and after on_error: at once. */
 void conn_close(struct conn *c, bool abort);
-/* Gives the descriptor back instead of closing it, with what was read and not taken (plain only; fd
- * -1 when already failed). */
+/* Copies what was read, not taken and kept; the count. Ciphertext when TLS. */
+size_t conn_unread(const struct conn *c, void *dst, size_t cap);
+/* Ends the connection as conn_close does but gives the descriptor to the caller; -1 when it has
+ * failed. Plain only. What was read is conn_unread and, in on_data, the span of the call; what is
+ * queued is lost. */
 int conn_detach(struct conn *c);
 
 bool conn_is_tls(const struct conn *c);

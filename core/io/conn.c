@@ -1,0 +1,243 @@
+#include "core/io/conn_impl.h"
+
+#include "core/base/limits.h"
+#include "core/io/sock.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINGER_OUTPUT_MS 5000u /* for the kernel to take what is queued */
+
+static void on_loop_free(struct loop_orphan *o)
+{
+    struct conn *c = CONTAINER_OF(o, struct conn, orphan);
+    loop_orphan_remove(o);
+    conn_turn_end(c);
+}
+
+static struct conn *make(const struct conn_options *o, struct tls_engine *tls)
+{
+    struct conn *c = slab_get(loop_slab(o->loop, sizeof(*c)));
+    if (c == NULL) return NULL;
+    CHECK(o->phase == LOOP_FLUSH_PLAIN || o->phase == LOOP_FLUSH_LINK);
+    c->magic = CONN_MAGIC;
+    c->phase = o->phase;
+    c->fd = -1;
+    c->loop = o->loop;
+    c->events = o->events;
+    c->owner = o->owner;
+    c->tls = tls;
+    c->out_max = o->out_max != 0 ? o->out_max : (size_t)BODY_HIGH_WATER_BYTES * 4;
+    c->flush.on_flush = conn_turn_on_flush;
+    c->timer.on_expire = conn_turn_on_deadline;
+    c->orphan.on_loop_free = on_loop_free;
+    iobuf_init(&c->in, loop_pool(o->loop));
+    iobuf_init(&c->out, loop_pool(o->loop));
+    return c;
+}
+
+static void start(struct conn *c, const struct conn_options *o)
+{
+    if (c->fd >= 0) loop_io_init(&c->io, c->fd, conn_turn_on_ready);
+    if (o->open_deadline_ms != 0 && c->state < CONN_OPENING)
+        loop_timer_set(c->loop, &c->timer, o->open_deadline_ms);
+    conn_turn_interest(c);
+}
+
+enum err conn_connect(const struct conn_options *o, const struct target *to,
+                      struct tls_engine *take_tls, struct conn **out)
+{
+    bool done;
+    int fd = -1;
+    enum err err = sock_connect(to, &fd, &done);
+    if (err == ERR_NOMEM || err == ERR_FULL) goto fail_tls;
+    struct conn *c = make(o, take_tls);
+    if (c == NULL) {
+        err = ERR_NOMEM;
+        goto fail_fd;
+    }
+    c->fd = fd;
+    c->state = CONN_CONNECTING;
+    c->error = err;
+    c->remote = to->addr;
+    /* When it is done already the first writable event comes at once and says the same. */
+    start(c, o);
+    if (err != ERR_OK) conn_turn_again(c);
+    *out = c;
+    return ERR_OK;
+fail_fd:
+    if (fd >= 0) close(fd);
+fail_tls:
+    tls_engine_free(take_tls);
+    return err;
+}
+
+enum err conn_accept(const struct conn_options *o, int take_fd, struct tls_engine *take_tls,
+                     struct span seen, struct conn **out)
+{
+    enum err err = ERR_NOMEM;
+    struct conn *c = make(o, take_tls);
+    if (c == NULL) goto fail;
+    err = iobuf_append_span(&c->in, seen);
+    if (err != ERR_OK) goto fail_conn;
+    c->fd = take_fd;
+    c->state = take_tls != NULL ? CONN_HANDSHAKE : CONN_OPENING;
+    c->received_total = seen.len;
+    c->local = sock_local(take_fd);
+    c->remote = sock_remote(take_fd);
+    start(c, o);
+    conn_turn_again(c);
+    *out = c;
+    return ERR_OK;
+fail_conn:
+    c->tls = NULL;
+    conn_turn_destroy(c);
+fail:
+    close(take_fd);
+    tls_engine_free(take_tls);
+    return err;
+}
+
+enum err conn_write(struct conn *c, struct span data)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    CHECK(c->state != CONN_CLOSING && c->state != CONN_CLOSED);
+    if (c->state == CONN_FAILED || c->error != ERR_OK || c->shut_wanted) return ERR_EOF;
+    if (c->tls != NULL && c->eof_seen) return ERR_EOF;
+    size_t queued = conn_queued(c);
+    if (data.len > c->out_max || queued > c->out_max - data.len) {
+        c->drain_wanted = true;
+        conn_turn_again(c);
+        return ERR_FULL;
+    }
+    enum err err = c->tls != NULL ? conn_tls_queue(c, data) : iobuf_append_span(&c->out, data);
+    if (err != ERR_OK) return err;
+    if (conn_queued(c) > conn_low_water(c)) c->drain_wanted = true;
+    if (c->error != ERR_OK)
+        conn_turn_again(c);
+    else
+        conn_turn_mark_output(c);
+    return ERR_OK;
+}
+
+size_t conn_room(const struct conn *c)
+{
+    if (c->state == CONN_FAILED || c->shut_wanted || c->error != ERR_OK) return 0;
+    if (c->tls == NULL) return c->out.len < c->out_max ? c->out_max - c->out.len : 0;
+    if (c->state != CONN_OPEN || c->eof_seen || c->blocked || c->out.len > 0) return 0;
+    return c->record_bytes < TLS_RECORD_PLAIN_MAX ? TLS_RECORD_PLAIN_MAX - c->record_bytes : 0;
+}
+
+size_t conn_queued(const struct conn *c)
+{
+    return c->out.len + c->record_bytes;
+}
+
+size_t conn_low_water(const struct conn *c)
+{
+    size_t quarter = c->out_max / 4;
+    return quarter < BODY_LOW_WATER_BYTES ? quarter : BODY_LOW_WATER_BYTES;
+}
+
+void conn_mark(struct conn *c)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    CHECK(c->events->on_flush != NULL);
+    c->produce = true;
+    conn_turn_mark_output(c);
+}
+
+void conn_pause(struct conn *c)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    if (c->paused) return;
+    c->paused = true;
+    conn_turn_interest(c);
+}
+
+void conn_resume(struct conn *c)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    if (!c->paused) return;
+    c->paused = false;
+    if (c->state != CONN_OPEN) return;
+    if (c->in.len > 0 || (c->tls != NULL && conn_tls_has_plaintext(c))) conn_turn_again(c);
+    conn_turn_interest(c);
+}
+
+void conn_shutdown(struct conn *c)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    if (conn_gone(c) || c->shut_wanted) return;
+    c->shut_wanted = true;
+    conn_turn_again(c);
+}
+
+void conn_close(struct conn *c, bool abort)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    CHECK(c->state != CONN_CLOSING && c->state != CONN_CLOSED);
+    bool open = c->state == CONN_OPEN || c->state == CONN_OPENING;
+    if (abort && c->fd >= 0) sock_set_abort(c->fd);
+    if (abort || !open || c->error != ERR_OK) {
+        conn_turn_end(c);
+        return;
+    }
+    c->state = CONN_CLOSING;
+    c->paused = false;
+    loop_timer_set(c->loop, &c->timer, loop_now_ms(c->loop) + LINGER_OUTPUT_MS);
+    loop_orphan_add(c->loop, &c->orphan);
+    conn_turn_interest(c);
+    conn_turn_again(c);
+}
+
+size_t conn_unread(const struct conn *c, void *dst, size_t cap)
+{
+    return iobuf_peek(&c->in, dst, cap);
+}
+
+int conn_detach(struct conn *c)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    CHECK(c->tls == NULL && c->state != CONN_CLOSING && c->state != CONN_CLOSED);
+    int fd = c->state == CONN_FAILED ? -1 : c->fd;
+    conn_turn_end(c);
+    if (fd >= 0) c->fd = -1;
+    return fd;
+}
+
+bool conn_is_tls(const struct conn *c)
+{
+    return c->tls != NULL;
+}
+
+const struct x509_leaf *conn_peer(const struct conn *c)
+{
+    return c->tls != NULL ? tls_engine_peer(c->tls) : NULL;
+}
+
+struct tls_engine *conn_engine(struct conn *c)
+{
+    return c->tls;
+}
+
+const struct addr *conn_remote(const struct conn *c)
+{
+    return &c->remote;
+}
+
+const struct addr *conn_local(const struct conn *c)
+{
+    return &c->local;
+}
+
+uint64_t conn_received_total(const struct conn *c)
+{
+    return c->received_total;
+}
+
+uint64_t conn_sent_total(const struct conn *c)
+{
+    return c->sent_total;
+}
