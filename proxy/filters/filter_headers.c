@@ -1,0 +1,78 @@
+#include "proxy/filters/filter_headers.h"
+
+#include "core/base/check.h"
+#include "core/model/addr.h"
+
+struct headers_state {
+    struct span id; /* of the request, for its response */
+};
+
+static void strip(struct headers *h)
+{
+    static const char *const identity[] = {"forwarded",   "x-forwarded-for",
+                                           "x-real-ip",   "x-forwarded-client-cert",
+                                           "client-cert", "client-cert-chain"};
+    headers_remove_prefix(h, "parley-");
+    for (size_t i = 0; i < ARRAY_LEN(identity); i++)
+        headers_remove(h, identity[i]);
+}
+
+static enum filter_verdict refuse(struct filter_ctx *ctx, enum reason reason)
+{
+    ctx->reason = reason;
+    return FILTER_REPLY;
+}
+
+/* "10.0.0.2", "[fd00::2]": an address without its port, in the exchange's arena. */
+static struct span ip_text(struct filter_ctx *ctx)
+{
+    char text[ADDR_TEXT_MAX];
+    const char *port = strrchr(addr_format(ctx->client, text), ':');
+    size_t len = port != NULL ? (size_t)(port - text) : strlen(text);
+    return arena_span(ctx->arena, span_of(text, len));
+}
+
+static enum filter_verdict stamp_inbound(struct filter_ctx *ctx, struct request *req)
+{
+    if (req->peer_uri.len > 0 &&
+        headers_add(req->headers, SPAN_LIT("parley-peer"), req->peer_uri) != ERR_OK)
+        return refuse(ctx, REASON_HEADERS_TOO_LARGE);
+    if (ctx->client == NULL || ctx->client->family == ADDR_NONE) return FILTER_NEXT;
+    struct span ip = ip_text(ctx);
+    if (ip.p == NULL) return refuse(ctx, REASON_INTERNAL);
+    if (headers_add(req->headers, SPAN_LIT("x-forwarded-for"), ip) != ERR_OK)
+        return refuse(ctx, REASON_HEADERS_TOO_LARGE);
+    return FILTER_NEXT;
+}
+
+static enum filter_verdict headers_request(struct filter_ctx *ctx, struct request *req)
+{
+    struct headers_state *state = ctx->state;
+    state->id = req->id;
+    strip(req->headers);
+    if (headers_add(req->headers, SPAN_LIT("parley-request-id"), req->id) != ERR_OK)
+        return refuse(ctx, REASON_HEADERS_TOO_LARGE);
+    return ctx->direction == DIRECTION_INBOUND ? stamp_inbound(ctx, req) : FILTER_NEXT;
+}
+
+static enum filter_verdict headers_response(struct filter_ctx *ctx, struct response *resp)
+{
+    const struct headers_state *state = ctx->state;
+    const struct header *field = headers_find(resp->headers, "parley-reason");
+    bool keep = ctx->direction == DIRECTION_OUTBOUND && field != NULL;
+    struct span reason = keep ? field->value : span_of(NULL, 0);
+    headers_remove_prefix(resp->headers, "parley-");
+    if (ctx->direction == DIRECTION_INBOUND) return FILTER_NEXT;
+    if (keep && headers_add(resp->headers, SPAN_LIT("parley-reason"), reason) != ERR_OK)
+        return refuse(ctx, REASON_PROTOCOL_ERROR);
+    if (headers_add(resp->headers, SPAN_LIT("parley-request-id"), state->id) != ERR_OK)
+        return refuse(ctx, REASON_PROTOCOL_ERROR);
+    return FILTER_NEXT;
+}
+
+const struct filter_ops filter_headers = {
+    .name = "headers",
+    .state_size = sizeof(struct headers_state),
+    .request = headers_request,
+    .response = headers_response,
+};
