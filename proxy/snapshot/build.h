@@ -1,7 +1,9 @@
 /* Build: configuration, catalogue and identities in; one snapshot out.
  *
  * Control thread. The data plane knows nothing of gossip: the daemon turns members and records into
- * build_endpoint rows.
+ * build_endpoint rows. Rows may come in any order; one that repeats a (node, service) is left out,
+ * as is one whose protocol is not the upstream's, and a `self` row of a service that the
+ * configuration no longer has.
  */
 #ifndef PROXY_SNAPSHOT_BUILD_H
 #define PROXY_SNAPSHOT_BUILD_H
@@ -40,11 +42,12 @@ struct build_input {
     bool draining;
 };
 
-/* On ERR_OK `*out` is the caller's until published. ERR_INVALID: a policy does not compile (said in
- * `d`); ERR_NOMEM. Copies all it needs: the input may go after the call. */
+/* On ERR_OK `*out` has one reference, the caller's. ERR_INVALID: a policy does not compile, or a
+ * listener is for an upstream that the configuration does not have (said in `d`); ERR_NOMEM. Copies
+ * all it needs but the listeners' descriptor arrays: the input may go after the call. */
 enum err build_snapshot(const struct build_input *in, struct diag *d,
                         struct snapshot **out) MUST_USE;
-/* The stable id of a service's instance on a node. */
+/* The stable id of a service's instance on a node: the same in every build and process. */
 uint64_t build_endpoint_id(const struct node_id *node, const struct name *service);
 
 #endif

@@ -1,8 +1,9 @@
 /* Publish: hands snapshots from the control thread to one worker, and back.
  *
- *   control: publish_put(slot, s) --exchange(acq_rel)--> slot.next --exchange--> worker:
- * publish_take worker:  publish_return(slot, s) --ring--> control: publish_reclaim -> refs 0 ->
- * snapshot_free
+ *   control                                  worker
+ *   publish_put ------- exchange(slot.next) ------> publish_take
+ *   publish_reclaim <------ ring returned --------- publish_return
+ *   snapshot_unref: the last worker's return frees it
  *
  * A snapshot that a worker never took (a newer one came first) is returned to publish_put's caller.
  * The request path does no atomics: a worker takes once a wake-up.

@@ -12,19 +12,23 @@
 #include "core/model/config.h"
 #include "proxy/filters/filter.h"
 
+#define SNAPSHOT_MAGIC       0x5aa95407u
 #define SNAPSHOT_FILTERS_MAX FILTERS_MAX
+#define SNAPSHOT_BYTES_MAX   (256u * 1024 * 1024)
 
 enum endpoint_status { ENDPOINT_UP, ENDPOINT_DRAINING, ENDPOINT_DOWN, ENDPOINT_UNREACHABLE };
 
 struct snapshot_service { /* an application on this host: where inbound exchanges go */
     struct name name;
     struct spiffe_id id;
-    const struct identity *identity; /* presented for SNI of this service; NULL until issued */
+    struct identity *identity; /* presented for SNI of this service; NULL until issued; owned
+                                  reference */
     struct target local;
     enum service_protocol protocol;
     uint64_t endpoint_id; /* stable id of this instance */
-    uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
-    enum service_health health;
+    uint32_t connect_timeout_ms, idle_timeout_ms;
+    uint32_t request_timeout_ms;                     /* 0: none, the caller's side has its own */
+    enum service_health health;                      /* of this instance, as announced */
     struct filter_slot filter[SNAPSHOT_FILTERS_MAX]; /* inbound chain */
     size_t filter_count;
 };
@@ -67,6 +71,7 @@ struct snapshot_listener {
 
 struct snapshot {
     uint32_t magic;
+    uint32_t refs; /* control thread: workers that have not handed it back, and the builder */
     uint64_t generation;
     struct arena arena; /* owned; everything below lives in it */
     struct name mesh, node;
@@ -87,7 +92,14 @@ struct snapshot {
 
 /* NULL: not on this host. `name` is a service name. */
 const struct snapshot_service *snapshot_service(const struct snapshot *s, struct span name);
-/* Control thread, once no worker holds it. NULL is fine. */
+/* NULL: nothing listens for it. `name` is the service that the upstream reaches. */
+const struct snapshot_upstream *snapshot_upstream(const struct snapshot *s, struct span name);
+/* Control thread: one more reference, for each worker it is published to; a build begins with one.
+ */
+struct snapshot *snapshot_ref(struct snapshot *s);
+/* Control thread: drops one; the last frees it. NULL is fine. */
+void snapshot_unref(struct snapshot *s);
+/* Control thread: frees it whatever the count, for a caller that counts by itself. NULL is fine. */
 void snapshot_free(struct snapshot *s);
 
 #endif

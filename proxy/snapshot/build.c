@@ -1,0 +1,308 @@
+#include "proxy/snapshot/build.h"
+
+#include "core/base/check.h"
+#include "core/base/hash.h"
+#include "proxy/filters/registry.h"
+
+#include <stdlib.h>
+
+#define BUILD_CHUNK_BYTES (64u * 1024)
+#define WEIGHT_MAX        1000u
+
+struct build_row {
+    const struct build_endpoint *from; /* borrowed */
+    uint64_t id;
+};
+
+/* One build in progress. Identities and the trust are owned by `s` from the moment they are in it,
+ * so snapshot_free undoes a build that stops anywhere. */
+struct build {
+    const struct build_input *in;
+    struct diag *d;
+    struct snapshot *s;
+    struct build_row *row; /* owned: the input's endpoints by service, then id */
+};
+
+/* Stable ids need no secret: nobody outside chooses node ids or names at will, and a collision
+ * would only share one endpoint's live state. */
+static uint64_t stable_hash(const void *a, size_t a_len, const void *b, size_t b_len)
+{
+    static const struct hash_key key = {{0}};
+    return hash_mix(hash_bytes(&key, a, a_len) ^ hash_mix(hash_bytes(&key, b, b_len)));
+}
+
+uint64_t build_endpoint_id(const struct node_id *node, const struct name *service)
+{
+    return stable_hash(node->byte, sizeof(node->byte), service->text, strlen(service->text));
+}
+
+static struct spiffe_id spiffe_of(const struct build *b, enum identity_kind kind,
+                                  const struct name *name)
+{
+    return (struct spiffe_id){.mesh = b->in->config->node.mesh, .name = *name, .kind = kind};
+}
+
+/* A new reference, or NULL when it has not been issued yet. */
+static struct identity *identity_of(const struct build *b, const struct spiffe_id *id)
+{
+    for (size_t i = 0; i < b->in->identity_count; i++)
+        if (name_spiffe_eq(identity_spiffe(b->in->identity[i]), id))
+            return identity_ref(b->in->identity[i]);
+    return NULL;
+}
+
+/* --- Endpoint rows --- */
+
+static int row_cmp(const void *a, const void *b)
+{
+    const struct build_row *x = a, *y = b;
+    int order = strcmp(x->from->service.text, y->from->service.text);
+    if (order != 0) return order;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static enum err sort_rows(struct build *b)
+{
+    size_t count = b->in->endpoint_count;
+    b->row = calloc(count > 0 ? count : 1, sizeof(*b->row));
+    if (b->row == NULL) return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const struct build_endpoint *from = &b->in->endpoint[i];
+        b->row[i] = (struct build_row){from, build_endpoint_id(&from->node_id, &from->service)};
+    }
+    qsort(b->row, count, sizeof(*b->row), row_cmp);
+    return ERR_OK;
+}
+
+/* The first row of `service` or of one after it. */
+static size_t first_row(const struct build *b, const struct name *service)
+{
+    size_t low = 0, high = b->in->endpoint_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(b->row[middle].from->service.text, service->text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static size_t count_rows(const struct build *b, size_t first, const struct name *service)
+{
+    size_t end = first;
+    while (end < b->in->endpoint_count && name_eq(&b->row[end].from->service, service))
+        end++;
+    return end - first;
+}
+
+/* --- Services --- */
+
+static enum service_health health_of(const struct build *b, const struct name *service)
+{
+    size_t first = first_row(b, service), count = count_rows(b, first, service);
+    for (size_t i = first; i < first + count; i++)
+        if (b->row[i].from->self)
+            return b->row[i].from->status == ENDPOINT_DOWN ? HEALTH_DOWN : HEALTH_UP;
+    return HEALTH_UNKNOWN;
+}
+
+static enum err build_service(struct build *b, const struct config_service *from,
+                              struct snapshot_service *to)
+{
+    to->name = from->name;
+    to->id = spiffe_of(b, IDENTITY_SERVICE, &from->name);
+    to->identity = identity_of(b, &to->id);
+    to->local = from->local;
+    to->protocol = from->protocol;
+    to->endpoint_id = build_endpoint_id(&b->in->node_id, &from->name);
+    to->connect_timeout_ms = from->connect_timeout_ms;
+    to->request_timeout_ms = 0;
+    to->idle_timeout_ms =
+        from->protocol == PROTOCOL_TCP ? CONFIG_TCP_IDLE_TIMEOUT_MS : CONFIG_IDLE_TIMEOUT_MS;
+    to->health = health_of(b, &from->name);
+    struct filter_config config = {.direction = DIRECTION_INBOUND, .policy = &from->policy};
+    return registry_compile(&config, &b->s->arena, to->filter, &to->filter_count, b->d);
+}
+
+static int service_cmp(const void *a, const void *b)
+{
+    const struct config_service *const *x = a, *const *y = b;
+    return strcmp((*x)->name.text, (*y)->name.text);
+}
+
+static enum err build_services(struct build *b)
+{
+    const struct config *config = b->in->config;
+    size_t count = config->service_count;
+    const struct config_service **from = arena_array(&b->s->arena, count, sizeof(*from));
+    struct snapshot_service *to = arena_array(&b->s->arena, count, sizeof(*to));
+    if (from == NULL || to == NULL) return ERR_NOMEM;
+    b->s->service = to;
+    b->s->service_count = count;
+    for (size_t i = 0; i < count; i++)
+        from[i] = &config->service[i];
+    qsort(from, count, sizeof(*from), service_cmp);
+    for (size_t i = 0; i < count; i++) {
+        enum err err = build_service(b, from[i], &to[i]);
+        if (err != ERR_OK) return err;
+    }
+    return ERR_OK;
+}
+
+/* --- Upstreams --- */
+
+/* False: the row is none of this upstream's endpoints. */
+static bool build_endpoint(const struct build *b, const struct build_row *r,
+                           enum service_protocol protocol, struct snapshot_endpoint *to)
+{
+    const struct build_endpoint *row = r->from;
+    const struct snapshot_service *local =
+        row->self ? snapshot_service(b->s, span_str(row->service.text)) : NULL;
+    if (row->protocol != protocol || (row->self && local == NULL)) return false;
+    uint32_t weight = row->weight > WEIGHT_MAX ? WEIGHT_MAX : row->weight;
+    *to = (struct snapshot_endpoint){
+        .id = r->id,
+        .node = row->node,
+        .addr = row->addr,
+        .expect = spiffe_of(b, IDENTITY_SERVICE, &row->service),
+        .weight = weight > 0 ? weight : 1,
+        .status = row->status,
+        .local_service = local != NULL ? (int32_t)(local - b->s->service) : -1,
+    };
+    return true;
+}
+
+static enum err build_endpoints(struct build *b, struct snapshot_upstream *to)
+{
+    size_t first = first_row(b, &to->name), rows = count_rows(b, first, &to->name), count = 0;
+    struct snapshot_endpoint *endpoint = arena_array(&b->s->arena, rows, sizeof(*endpoint));
+    if (endpoint == NULL) return ERR_NOMEM;
+    for (size_t i = first; i < first + rows; i++) {
+        if (!build_endpoint(b, &b->row[i], to->protocol, &endpoint[count])) continue;
+        if (count == 0 || endpoint[count - 1].id != endpoint[count].id) count++;
+    }
+    to->endpoint = endpoint;
+    to->endpoint_count = count;
+    return ERR_OK;
+}
+
+static enum err build_upstream(struct build *b, const struct config_upstream *from,
+                               struct snapshot_upstream *to)
+{
+    to->name = from->name;
+    to->id = stable_hash("upstream", 8, from->name.text, strlen(from->name.text));
+    to->as = from->as;
+    to->identity = identity_of(b, &from->as);
+    to->protocol = from->protocol;
+    to->balance = from->balance;
+    to->retry = from->retry;
+    to->connect_timeout_ms = from->connect_timeout_ms;
+    to->request_timeout_ms = from->request_timeout_ms;
+    to->idle_timeout_ms = from->idle_timeout_ms;
+    enum err err = build_endpoints(b, to);
+    if (err != ERR_OK) return err;
+    struct filter_config config = {.direction = DIRECTION_OUTBOUND, .retry = &from->retry};
+    return registry_compile(&config, &b->s->arena, to->filter, &to->filter_count, b->d);
+}
+
+static int upstream_cmp(const void *a, const void *b)
+{
+    const struct config_upstream *const *x = a, *const *y = b;
+    return strcmp((*x)->name.text, (*y)->name.text);
+}
+
+static enum err build_upstreams(struct build *b)
+{
+    const struct config *config = b->in->config;
+    size_t count = config->upstream_count;
+    const struct config_upstream **from = arena_array(&b->s->arena, count, sizeof(*from));
+    struct snapshot_upstream *to = arena_array(&b->s->arena, count, sizeof(*to));
+    if (from == NULL || to == NULL) return ERR_NOMEM;
+    b->s->upstream = to;
+    b->s->upstream_count = count;
+    for (size_t i = 0; i < count; i++)
+        from[i] = &config->upstream[i];
+    qsort(from, count, sizeof(*from), upstream_cmp);
+    for (size_t i = 0; i < count; i++) {
+        enum err err = build_upstream(b, from[i], &to[i]);
+        if (err != ERR_OK) return err;
+    }
+    return ERR_OK;
+}
+
+/* --- Listeners --- */
+
+static enum err build_listener(struct build *b, const struct build_listener *from,
+                               struct snapshot_listener *to)
+{
+    char text[ADDR_TEXT_MAX];
+    uint32_t kind = from->kind;
+    addr_format(&from->addr, text);
+    *to = (struct snapshot_listener){.id = stable_hash(&kind, sizeof(kind), text, strlen(text)),
+                                     .kind = from->kind,
+                                     .addr = from->addr,
+                                     .upstream = -1,
+                                     .fd = from->fd};
+    if (from->kind == LISTENER_MESH) return ERR_OK;
+    const struct snapshot_upstream *upstream =
+        from->upstream != NULL ? snapshot_upstream(b->s, span_str(from->upstream->text)) : NULL;
+    if (upstream == NULL) {
+        diag_error(b->d, NULL, "the listener %s is for no upstream of the configuration", text);
+        return ERR_INVALID;
+    }
+    to->upstream = (int32_t)(upstream - b->s->upstream);
+    return ERR_OK;
+}
+
+static enum err build_listeners(struct build *b)
+{
+    size_t count = b->in->listener_count;
+    struct snapshot_listener *to = arena_array(&b->s->arena, count, sizeof(*to));
+    if (to == NULL) return ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        enum err err = build_listener(b, &b->in->listener[i], &to[i]);
+        if (err != ERR_OK) return err;
+    }
+    b->s->listener = to;
+    b->s->listener_count = count;
+    return ERR_OK;
+}
+
+static void build_head(struct build *b)
+{
+    const struct build_input *in = b->in;
+    const struct config *config = in->config;
+    struct snapshot *s = b->s;
+    s->magic = SNAPSHOT_MAGIC;
+    s->refs = 1;
+    s->generation = in->generation;
+    arena_init(&s->arena, BUILD_CHUNK_BYTES, SNAPSHOT_BYTES_MAX);
+    s->mesh = config->node.mesh;
+    s->node = config->node.name;
+    s->node_spiffe = spiffe_of(b, IDENTITY_NODE, &config->node.name);
+    s->node_identity = identity_of(b, &s->node_spiffe);
+    s->trust = in->trust != NULL ? identity_trust_ref(in->trust) : NULL;
+    s->mesh_addr = config->node.addr;
+    s->access_only = config->log.access_only;
+    s->access_query = config->log.access_query;
+    s->draining = in->draining;
+}
+
+enum err build_snapshot(const struct build_input *in, struct diag *d, struct snapshot **out)
+{
+    struct build b = {.in = in, .d = d, .s = calloc(1, sizeof(*b.s))};
+    if (b.s == NULL) return ERR_NOMEM;
+    build_head(&b);
+    enum err err = sort_rows(&b);
+    if (err == ERR_OK) err = build_services(&b);
+    if (err == ERR_OK) err = build_upstreams(&b);
+    if (err == ERR_OK) err = build_listeners(&b);
+    free(b.row);
+    if (err != ERR_OK) {
+        snapshot_free(b.s);
+        return err;
+    }
+    *out = b.s;
+    return ERR_OK;
+}
