@@ -79,17 +79,35 @@ static struct span include_target(struct span line)
     return span_trim(span_skip(line, 7));
 }
 
+/* The name behind a directive of line `i`, `*open` its first delimiter; empty: no include. */
+static struct span included(const struct source *s, size_t i, char *open)
+{
+    struct span rest;
+    /* The code tells a directive from a comment; the text still has the name. */
+    if (!span_starts(span_trim(s->code_line[i]), SPAN_LIT("#"))) return span_of(NULL, 0);
+    struct span target = include_target(s->line[i]);
+    if (target.len < 2) return span_of(NULL, 0);
+    *open = target.p[0];
+    return span_cut(span_skip(target, 1), *open == '<' ? '>' : '"', &rest);
+}
+
 void include_check(const struct source *s, struct rule_report *report)
 {
-    if (s->kind == SOURCE_SCRIPT) return;
     for (size_t i = 0; i < s->line_count; i++) {
-        /* The code tells a directive from a comment; the text still has the name. */
-        if (!span_starts(span_trim(s->code_line[i]), SPAN_LIT("#"))) continue;
-        struct span target = include_target(s->line[i]), rest;
-        if (target.len < 2) continue;
-        char open = target.p[0];
-        struct span name = span_cut(span_skip(target, 1), open == '<' ? '>' : '"', &rest);
+        char open = '\0';
+        struct span name = included(s, i, &open);
         if (open == '"') check_own(s, i + 1, name, report);
         if (open == '<') check_library(s, i + 1, name, report);
     }
+}
+
+bool include_wraps_library(const struct source *s)
+{
+    static const char *const with_callbacks[SEES_MAX] = {"bearssl", "nghttp2", "ares"};
+    for (size_t i = 0; i < s->line_count; i++) {
+        char open = '\0';
+        struct span name = included(s, i, &open);
+        if (open == '<' && starts_with_any(name, with_callbacks)) return true;
+    }
+    return false;
 }
