@@ -100,14 +100,3 @@ void include_check(const struct source *s, struct rule_report *report)
         if (open == '<') check_library(s, i + 1, name, report);
     }
 }
-
-bool include_wraps_library(const struct source *s)
-{
-    static const char *const with_callbacks[SEES_MAX] = {"bearssl", "nghttp2", "ares"};
-    for (size_t i = 0; i < s->line_count; i++) {
-        char open = '\0';
-        struct span name = included(s, i, &open);
-        if (open == '<' && starts_with_any(name, with_callbacks)) return true;
-    }
-    return false;
-}

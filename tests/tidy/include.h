@@ -14,7 +14,5 @@
 
 /* Reports the includes of `s` that break the law. */
 void include_check(const struct source *s, struct rule_report *report);
-/* Whether `s` includes a library whose callbacks set how many parameters our functions take. */
-bool include_wraps_library(const struct source *s);
 
 #endif

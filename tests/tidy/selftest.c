@@ -67,7 +67,7 @@ static const struct example examples[] = {
     {RULE_INCLUDE_WRAPPER, 1, "cmd/a.c", "#include <ev.h>\n"},
     {RULE_INCLUDE_WRAPPER, 0, "core/io/loop.c", "#include <ev.h>\n"},
     {RULE_PARAMETERS, 0, "core/wire/h2.c",
-     "#include <nghttp2/nghttp2.h>\nint a(b c, b d, b e, b f, b g, b h, b i)\n{\n}\n"},
+     "int a(nghttp2_session *c, b d, b e, b f, b g, b h, b i)\n{\n}\n"},
     {RULE_BANNED_CALL, 1, "cmd/a.c", "int a = atoi(b);\n"},
     {RULE_BANNED_CALL, 1, "cmd/a.c", "int a = time (NULL);\n"},
     {RULE_BANNED_CALL, 1, "tests/unit/a.c", "int a = getaddrinfo(b, c, d, e);\n"},
