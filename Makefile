@@ -153,7 +153,7 @@ RUN_UNIT    := $(UNIT:%=$(B)/rel/unit/%)
 RUN_ASAN    := $(UNIT:%=$(B)/asan/unit/%)
 RUN_TSAN    := $(patsubst %,$(B)/tsan/unit/%,$(filter %ring test_publish% test_worker%,$(UNIT)))
 RUN_REPLAY  := $(FUZZ:%=$(B)/asan/fuzz/%)
-RUN_SIM     := $(wildcard tests/sim/seeds.sh)
+RUN_SIM     := tests/sim/seeds.py
 RUN_SCRIPTS := $(sort $(wildcard tests/conformance/run_*.sh tests/conformance/run_*.py \
                                  tests/integration/run_*.sh tests/integration/run_*.py))
 RUN_TIDY    := tidy=$(B)/tidy \
@@ -172,7 +172,7 @@ tidy: $(TIDY_NEEDS)
 	@tests/run $(RUN_TIDY)
 
 sim: $(B)/parley-sim
-	@SEEDS=$(SEEDS) tests/run sim@3600=tests/sim/seeds.sh
+	@SEEDS=$(SEEDS) tests/run tests/sim/seeds.py
 
 ASAN_BINS := $(patsubst $(B)/%,$(B)/asan/%,$(PROGRAMS))
 asan: $(RUN_ASAN) $(RUN_REPLAY) $(ASAN_BINS)
