@@ -61,7 +61,8 @@ def same(want, got):
 def check(program, suite, name):
     """None when the case passes, else what went wrong."""
     with open(os.path.join(suite, name), "rb") as f:
-        run = subprocess.run([program], stdin=f, capture_output=True, timeout=TIMEOUT_S, check=False)
+        run = subprocess.run([program], stdin=f, capture_output=True, timeout=TIMEOUT_S,
+                             check=False)
     if name.startswith("invalid/"):
         if run.returncode != 1:
             return f"accepted, or exit {run.returncode}"
