@@ -37,7 +37,9 @@ void seal_ring_free(struct seal_ring *r);
 /* key_id = first 4 bytes of BLAKE2b-256(key). ERR_FULL, ERR_EXISTS. The first added is the one that
  * seals until seal_ring_use. */
 enum err seal_ring_add(struct seal_ring *r, const uint8_t key[SEAL_KEY_BYTES]) MUST_USE;
+/* Makes the key number 0. ERR_NOT_FOUND. */
 enum err seal_ring_use(struct seal_ring *r, uint32_t key_id) MUST_USE;
+/* ERR_NOT_FOUND; ERR_BUSY: it is the one that seals. */
 enum err seal_ring_remove(struct seal_ring *r, uint32_t key_id) MUST_USE;
 size_t seal_ring_count(const struct seal_ring *r);
 /* Key number `i`, borrowed (for storing and for the join reply); NULL past the end. Number 0 is the
@@ -51,15 +53,16 @@ struct seal_scope {
     const struct node_id *receiver;
 };
 
-/* Seals `plain` into `out` of `cap` bytes, `*len` of them used. ERR_TOO_LARGE; ERR_RANGE when epoch
- * or counter does not fit 48 bits. h->key_id is ignored: the ring's first key seals. */
+/* Seals `plain` into `out` of `cap` bytes, `*len` of them used; the two must not overlap.
+ * ERR_TOO_LARGE; ERR_RANGE when epoch or counter does not fit 48 bits; ERR_NOT_FOUND: the ring is
+ * empty. h->key_id is ignored: the ring's first key seals. */
 enum err seal_packet(const struct seal_scope *scope, const struct seal_header *h, struct span plain,
                      uint8_t *out, size_t cap, size_t *len) MUST_USE;
 /* Reads the header without authentication, to find the sender. ERR_INVALID: short, or not
  * version 1. */
 enum err seal_peek(struct span packet, struct seal_header *h) MUST_USE;
-/* Opens into `out` (cap >= packet.len - SEAL_OVERHEAD_BYTES). ERR_NOT_FOUND: unknown key id;
- * ERR_AUTH. */
+/* Opens into `out` (cap >= packet.len - SEAL_OVERHEAD_BYTES). ERR_INVALID: as seal_peek;
+ * ERR_NOT_FOUND: unknown key id; ERR_TOO_LARGE: over `cap`; ERR_AUTH. */
 enum err seal_open(const struct seal_scope *scope, struct span packet, uint8_t *out, size_t cap,
                    size_t *len) MUST_USE;
 

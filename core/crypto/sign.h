@@ -1,5 +1,6 @@
-/* Ed25519 keys and signatures (RFC 8032, libsodium), and the admission certificate that ties a
- * node's keys to its name.
+/* Ed25519 keys and signatures (RFC 8032 5.1, libsodium), and the admission certificate that ties a
+ * node's keys to its name. Signatures are Ed25519ph, so that a domain and a message of any length
+ * are hashed where they lie.
  *
  * Any thread. Secrets are in sodium_malloc memory owned by `struct sign_key`.
  *
@@ -22,7 +23,7 @@
 
 struct sign_key; /* owned secret + public */
 
-/* `seed` 32 bytes, copied; NULL: fresh from randombytes. */
+/* `seed` 32 bytes, copied; NULL: fresh from randombytes. ERR_NOMEM. */
 enum err sign_key_new(const uint8_t *seed, struct sign_key **out) MUST_USE;
 void sign_key_free(struct sign_key *k);
 const uint8_t *sign_key_public(const struct sign_key *k);
@@ -48,7 +49,8 @@ struct sign_admission {
     struct name service[ADMISSION_SERVICES_MAX];
 };
 
-/* Encodes and signs; `*len` bytes into out (cap ADMISSION_BYTES_MAX). */
+/* Encodes and signs; `*len` bytes into out (cap ADMISSION_BYTES_MAX). ERR_MISMATCH: a->node is not
+ * the id of a->public_key; ERR_RANGE: too many services, or the dates are the wrong way round. */
 enum err sign_admission_make(const struct sign_key *issuer, const struct sign_admission *a,
                              uint8_t out[ADMISSION_BYTES_MAX], size_t *len) MUST_USE;
 /* Decodes and verifies: signature, mesh, node_id = hash of the key, times. ERR_INVALID, ERR_AUTH,

@@ -1,0 +1,87 @@
+#include "core/crypto/sign.h"
+
+#include "core/base/check.h"
+#include "core/crypto/secret.h"
+
+#include <assert.h>
+#include <sodium.h>
+
+#define SIGN_MAGIC 0x5160ed25u
+
+static_assert(SIGN_PUBLIC_BYTES == crypto_sign_PUBLICKEYBYTES, "Ed25519 public key");
+static_assert(SIGN_SEED_BYTES == crypto_sign_SEEDBYTES, "Ed25519 seed");
+static_assert(SIGN_BYTES == crypto_sign_BYTES, "Ed25519 signature");
+
+/* Lies in locked memory as a whole, read-only once made. */
+struct sign_key {
+    unsigned magic;
+    uint8_t secret[crypto_sign_SECRETKEYBYTES]; /* seed || public key */
+    uint8_t public_key[SIGN_PUBLIC_BYTES];
+};
+
+enum err sign_key_new(const uint8_t *seed, struct sign_key **out)
+{
+    struct sign_key *k = secret_new(sizeof(*k));
+    if (k == NULL) return ERR_NOMEM;
+    if (seed != NULL)
+        crypto_sign_seed_keypair(k->public_key, k->secret, seed);
+    else
+        crypto_sign_keypair(k->public_key, k->secret);
+    k->magic = SIGN_MAGIC;
+    secret_seal(k);
+    *out = k;
+    return ERR_OK;
+}
+
+void sign_key_free(struct sign_key *k)
+{
+    if (k == NULL) return;
+    CHECK_OBJ(k, SIGN_MAGIC);
+    secret_free(k);
+}
+
+const uint8_t *sign_key_public(const struct sign_key *k)
+{
+    CHECK_OBJ(k, SIGN_MAGIC);
+    return k->public_key;
+}
+
+const uint8_t *sign_key_seed(const struct sign_key *k)
+{
+    CHECK_OBJ(k, SIGN_MAGIC);
+    return k->secret;
+}
+
+static void absorb(crypto_sign_state *state, const char *domain, struct span msg)
+{
+    crypto_sign_init(state);
+    crypto_sign_update(state, (const unsigned char *)domain, strlen(domain) + 1);
+    if (msg.len > 0) crypto_sign_update(state, (const unsigned char *)msg.p, msg.len);
+}
+
+void sign_make(const struct sign_key *k, const char *domain, struct span msg,
+               uint8_t sig[SIGN_BYTES])
+{
+    CHECK_OBJ(k, SIGN_MAGIC);
+    crypto_sign_state state;
+    absorb(&state, domain, msg);
+    int failed = crypto_sign_final_create(&state, sig, NULL, k->secret);
+    CHECK(failed == 0);
+}
+
+bool sign_verify(const uint8_t pk[SIGN_PUBLIC_BYTES], const char *domain, struct span msg,
+                 const uint8_t sig[SIGN_BYTES])
+{
+    crypto_sign_state state;
+    absorb(&state, domain, msg);
+    return crypto_sign_final_verify(&state, sig, pk) == 0;
+}
+
+struct node_id sign_node_id(const uint8_t pk[SIGN_PUBLIC_BYTES])
+{
+    uint8_t hash[32];
+    struct node_id id;
+    crypto_generichash(hash, sizeof(hash), pk, SIGN_PUBLIC_BYTES, NULL, 0);
+    memcpy(id.byte, hash, sizeof(id.byte));
+    return id;
+}
