@@ -144,7 +144,8 @@ void diag_add(struct diag *d, enum diag_level level, const struct diag_at *at, c
     struct span message = len < 0                       ? SPAN_LIT("(unprintable)")
                           : (size_t)len >= sizeof(text) ? without_half_char(text, sizeof(text))
                                                         : span_of(text, (size_t)len);
-    struct diag_entry e = {.level = level, .line = at->line, .column = at->column};
+    struct diag_entry e = {
+        .level = level, .line = at->line, .column = at->column, .code = at->code};
     e.width = at->column > 0 && at->width == 0 ? 1 : at->width;
     e.message = copy_text(message, 4 * MESSAGE_BYTES_MAX, add_escaped);
     if (e.message == NULL) return;
@@ -185,8 +186,9 @@ static void print_entry(const struct diag_entry *e, struct strbuf *out)
         if (e->line > 0 && e->column > 0) strbuf_fmt(out, ":%u", e->column);
         strbuf_str(out, ": ");
     }
-    strbuf_str(out, e->level == DIAG_ERROR ? "error: " : "warning: ");
-    strbuf_str(out, e->message);
+    strbuf_str(out, e->level == DIAG_ERROR ? "error" : "warning");
+    if (e->code != NULL) strbuf_fmt(out, "[%s]", e->code);
+    strbuf_fmt(out, ": %s", e->message);
     strbuf_char(out, '\n');
     if (e->line > 0 && e->source != NULL) print_source(e, out);
 }

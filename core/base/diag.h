@@ -19,9 +19,10 @@ enum diag_level { DIAG_ERROR, DIAG_WARNING };
 
 struct diag_entry {
     enum diag_level level;
-    char *file;    /* owned, may be NULL */
-    char *message; /* owned */
-    char *source;  /* owned: the source line without its newline, may be NULL */
+    char *file;       /* owned, may be NULL */
+    char *message;    /* owned */
+    char *source;     /* owned: the source line without its newline, may be NULL */
+    const char *code; /* of the kind of finding ("L07"), static; NULL: none */
     unsigned line;
     unsigned column;
     unsigned width; /* characters to underline, at least 1 when column is known */
@@ -38,6 +39,7 @@ struct diag_at { /* a place; zero = unknown */
     const char *file;
     struct span source; /* the line */
     unsigned line, column, width;
+    const char *code; /* static; printed as "warning[L07]: " */
 };
 
 void diag_init(struct diag *d);

@@ -56,6 +56,17 @@ static void test_unknown_parts_of_a_place_are_left_out(void **state)
     diag_fini(&d);
 }
 
+static void test_a_finding_shows_its_code(void **state)
+{
+    (void)state;
+    struct diag d;
+    struct diag_at at = {.file = "a.toml", .line = 25, .column = 1, .code = "L07"};
+    diag_init(&d);
+    diag_warning(&d, &at, "rule \"all\" is open");
+    assert_string_equal(printed(&d), "a.toml:25:1: warning[L07]: rule \"all\" is open\n");
+    diag_fini(&d);
+}
+
 static void test_columns_count_characters(void **state)
 {
     (void)state;
@@ -189,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prints_place_source_and_caret),
         cmocka_unit_test(test_unknown_parts_of_a_place_are_left_out),
+        cmocka_unit_test(test_a_finding_shows_its_code),
         cmocka_unit_test(test_columns_count_characters),
         cmocka_unit_test(test_caret_stays_within_the_line),
         cmocka_unit_test(test_controls_never_reach_the_terminal),
