@@ -1,0 +1,189 @@
+#include "cmd/daemon/admin_route.h"
+
+#include "cmd/daemon/compile.h"
+#include "cmd/daemon/health_run.h"
+#include "cmd/daemon/identities.h"
+#include "cmd/daemon/issue.h"
+#include "cmd/daemon/mesh.h"
+#include "core/base/check.h"
+#include "gossip/gossip.h"
+#include "proxy/snapshot/build.h"
+
+#include <stdarg.h>
+
+enum finding { FINDING_OK, FINDING_WARNING, FINDING_FAILED };
+
+/* One row of the answer. The id names the check for good: scripts and pages refer to it. */
+static void __attribute__((format(printf, 6, 7)))
+say(struct admin_call *call, const char *id, const char *group, enum finding level,
+    const char *hint, const char *fmt, ...)
+{
+    static const char *const words[] = {"ok", "warning", "failed"};
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    struct strbuf sb;
+    strbuf_init_fixed(&sb, text, sizeof text);
+    strbuf_vfmt(&sb, fmt, ap);
+    va_end(ap);
+    struct json *j = &call->json;
+    json_object(j);
+    json_key(j, "id");
+    json_cstr(j, id);
+    json_key(j, "group");
+    json_cstr(j, group);
+    json_key(j, "level");
+    json_cstr(j, words[level]);
+    json_key(j, "text");
+    json_cstr(j, text);
+    if (level != FINDING_OK && hint[0]) {
+        json_key(j, "hint");
+        json_cstr(j, hint);
+    }
+    json_object_end(j);
+}
+
+static void check_node(struct admin_call *call)
+{
+    const struct daemon *d = call->daemon;
+    if (d->config_last_good)
+        say(call, "P012", "node", FINDING_FAILED, "parley config check",
+            "the host file is bad; running from the last good copy");
+    else if (d->reloads_refused > 0)
+        say(call, "P012", "node", FINDING_FAILED, "parley config check",
+            "the last %llu reload(s) were refused; the old configuration runs",
+            (unsigned long long)d->reloads_refused);
+    else
+        say(call, "P012", "node", FINDING_OK, "", "the host file is in use");
+    say(call, "P013", "node", d->ready ? FINDING_OK : FINDING_FAILED, "",
+        "%u workers %s generation %llu", d->worker_count,
+        compile_settled(d->compile) ? "use" : "are moving to",
+        (unsigned long long)compile_generation(d->compile));
+}
+
+static void check_gossip(struct admin_call *call)
+{
+    const struct gossip *g = mesh_gossip(call->daemon->mesh);
+    struct gossip_member m;
+    size_t pos = 0;
+    unsigned alive = 0, missing = 0;
+    while (gossip_member_next(g, &pos, &m)) {
+        if (m.state == MEMBER_ALIVE) alive++;
+        if (m.state != MEMBER_UNREACHABLE && m.state != MEMBER_DEAD && m.state != MEMBER_SUSPECT)
+            continue;
+        missing++;
+        say(call, "P021", "gossip", m.state == MEMBER_SUSPECT ? FINDING_WARNING : FINDING_FAILED,
+            m.state == MEMBER_DEAD ? "parley forget NODE, when it will not come back"
+                                   : "is its port 7400 open for TCP and UDP?",
+            "%s is %s", m.name.text[0] ? m.name.text : "a node without a known name",
+            gossip_state_word(m.state));
+    }
+    if (missing == 0)
+        say(call, "P021", "gossip", FINDING_OK, "", "%u of %u members alive", alive, alive);
+    uint32_t agreeing, live;
+    gossip_agreement(g, &agreeing, &live);
+    say(call, "P022", "gossip", agreeing == live ? FINDING_OK : FINDING_WARNING,
+        "views meet within seconds; if not, see: parley members on both sides",
+        "view agreed by %u of %u", agreeing, live);
+}
+
+static void check_identity(struct admin_call *call)
+{
+    const struct daemon *d = call->daemon;
+    int64_t now_s = loop_wall_s(d->loop);
+    const struct identity *node = identities_node(d->identities);
+    int64_t left = identity_not_after_s(node) - now_s;
+    int64_t life = identity_not_after_s(node) - identity_not_before_s(node);
+    say(call, "P031", "identity",
+        left <= 0         ? FINDING_FAILED
+        : left * 4 < life ? FINDING_WARNING
+                          : FINDING_OK,
+        left <= 0 ? "join again with a new token" : "is a signer alive? see: parley members",
+        "the node's certificate ends in %lldh%02lldm", (long long)(left / 3600),
+        (long long)(left % 3600 / 60));
+    struct issue_status is;
+    issue_status(enroll_renewals(d->enroll), &is);
+    if (is.waiting)
+        say(call, "P032", "identity", FINDING_FAILED, "parley cert list", "certificates wait: %s",
+            is.last_error);
+    else
+        say(call, "P032", "identity", FINDING_OK, "", "every certificate asked for is issued");
+    struct gossip_member m;
+    size_t pos = 0;
+    unsigned signers = 0;
+    while (gossip_member_next(mesh_gossip(d->mesh), &pos, &m))
+        signers += m.state == MEMBER_ALIVE && (m.roles & ADMISSION_ROLE_SIGNER);
+    say(call, "P033", "identity",
+        signers == 0   ? FINDING_FAILED
+        : signers == 1 ? FINDING_WARNING
+                       : FINDING_OK,
+        "a second one: parley token create --role signer",
+        signers == 0   ? "no live member holds the CA key: nothing can be renewed"
+        : signers == 1 ? "one live member holds the CA key"
+                       : "several live members hold the CA key");
+}
+
+static void check_policy(struct admin_call *call)
+{
+    const struct config *c = call->daemon->config;
+    unsigned closed = 0;
+    for (size_t i = 0; i < c->service_count; i++) {
+        const struct config_service *s = &c->service[i];
+        if (s->policy.rule_count == 0 && s->policy.fallback == POLICY_DEFAULT_DENY) {
+            closed++;
+            say(call, "P041", "policy", FINDING_WARNING, "allow = [\"CALLER\"] in its table",
+                "nobody may call %s: it has no rule", s->name.text);
+        }
+        if (s->policy.fallback == POLICY_DEFAULT_ALLOW)
+            say(call, "P042", "policy", FINDING_WARNING, "policy = \"deny\" in [defaults]",
+                "every member may call %s", s->name.text);
+        if (s->local.path[0] == 0 && !addr_is_loopback(&s->local.addr))
+            say(call, "P043", "policy", FINDING_WARNING,
+                "let it listen on 127.0.0.1 or a unix socket",
+                "%s listens on an address that can be reached past parley", s->name.text);
+    }
+    if (closed == 0) say(call, "P041", "policy", FINDING_OK, "", "every service has a rule");
+}
+
+static void check_traffic(struct admin_call *call)
+{
+    const struct daemon *d = call->daemon;
+    const struct config *c = d->config;
+    size_t n;
+    const struct build_endpoint *e = compile_endpoints(d->compile, &n);
+    for (size_t i = 0; i < c->service_count; i++) {
+        struct health_run_status hs = {0};
+        if (health_run_status(d->health, &c->service[i].name, &hs) != ERR_OK) continue;
+        if (hs.health == HEALTH_DOWN)
+            say(call, "P051", "traffic", FINDING_FAILED, "is the application running?",
+                "%s is down: %s", c->service[i].name.text, hs.last_error);
+        else
+            say(call, "P051", "traffic", FINDING_OK, "", "%s is up", c->service[i].name.text);
+    }
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        unsigned up = 0, all = 0;
+        for (size_t k = 0; k < n; k++) {
+            if (!name_eq(&e[k].service, &c->upstream[i].name)) continue;
+            all++;
+            up += e[k].status == ENDPOINT_UP;
+        }
+        say(call, "P053", "traffic",
+            all == 0 || up == 0 ? FINDING_FAILED
+            : up < all          ? FINDING_WARNING
+                                : FINDING_OK,
+            "parley endpoints NAME", "upstream %s: %u of %u endpoints up", c->upstream[i].name.text,
+            up, all);
+    }
+}
+
+enum admin_progress admin_check_run(struct admin_call *call)
+{
+    json_array(&call->json);
+    check_node(call);
+    check_gossip(call);
+    check_identity(call);
+    check_policy(call);
+    check_traffic(call);
+    json_array_end(&call->json);
+    return ADMIN_DONE;
+}

@@ -1,0 +1,343 @@
+#include "cmd/daemon/admin_route.h"
+
+#include "cmd/daemon/compile.h"
+#include "cmd/daemon/drain.h"
+#include "cmd/daemon/enroll.h"
+#include "cmd/daemon/health_run.h"
+#include "cmd/daemon/identities.h"
+#include "cmd/daemon/issue.h"
+#include "cmd/daemon/mesh.h"
+#include "cmd/daemon/telemetry.h"
+#include "core/base/check.h"
+#include "gossip/gossip.h"
+#include "proxy/net/worker.h"
+#include "proxy/snapshot/build.h"
+
+#include <stdlib.h>
+
+static const char *const endpoint_words[] = {[ENDPOINT_UP] = "up",
+                                             [ENDPOINT_DRAINING] = "draining",
+                                             [ENDPOINT_DOWN] = "down",
+                                             [ENDPOINT_UNREACHABLE] = "unreachable"};
+static const char *const health_words[] = {
+    [HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
+static const char *const protocol_words[] = {[PROTOCOL_HTTP] = "http", [PROTOCOL_TCP] = "tcp"};
+
+static void key_str(struct json *j, const char *key, const char *value)
+{
+    json_key(j, key);
+    json_cstr(j, value);
+}
+
+static void key_u64(struct json *j, const char *key, uint64_t value)
+{
+    json_key(j, key);
+    json_u64(j, value);
+}
+
+static void key_i64(struct json *j, const char *key, int64_t value)
+{
+    json_key(j, key);
+    json_i64(j, value);
+}
+
+static void key_bool(struct json *j, const char *key, bool value)
+{
+    json_key(j, key);
+    json_bool(j, value);
+}
+
+static void key_addr(struct json *j, const char *key, const struct addr *a)
+{
+    char text[ADDR_TEXT_MAX];
+    key_str(j, key, addr_format(a, text));
+}
+
+enum admin_progress admin_view_ready(struct admin_call *call)
+{
+    const struct daemon *d = call->daemon;
+    bool ready = d->ready && !drain_active(d->drain);
+    if (!ready) {
+        admin_route_fail(call, 503, "%s", d->ready ? "draining" : "starting");
+        return ADMIN_DONE;
+    }
+    json_object(&call->json);
+    key_bool(&call->json, "ready", true);
+    json_object_end(&call->json);
+    return ADMIN_DONE;
+}
+
+static void status_config(struct json *j, const struct daemon *d)
+{
+    json_key(j, "config");
+    json_object(j);
+    key_bool(j, "ok", !d->config_last_good && d->reloads_refused == 0);
+    key_bool(j, "last_good", d->config_last_good);
+    key_u64(j, "reloads_refused", d->reloads_refused);
+    key_u64(j, "loaded_at", d->reload_wall_s);
+    key_u64(j, "generation", compile_generation(d->compile));
+    json_object_end(j);
+}
+
+static void status_members(struct json *j, const struct daemon *d)
+{
+    uint64_t count[MEMBER_STATES] = {0};
+    struct gossip_member m;
+    size_t pos = 0;
+    while (gossip_member_next(mesh_gossip(d->mesh), &pos, &m))
+        count[m.state]++;
+    json_key(j, "members");
+    json_object(j);
+    for (unsigned s = 0; s < MEMBER_STATES; s++)
+        key_u64(j, gossip_state_word((enum member_state)s), count[s]);
+    json_object_end(j);
+}
+
+static void status_services(struct json *j, const struct daemon *d)
+{
+    const struct config *c = d->config;
+    json_key(j, "services");
+    json_array(j);
+    for (size_t i = 0; i < c->service_count; i++) {
+        char local[ADDR_TEXT_MAX];
+        struct health_run_status hs = {0};
+        (void)!health_run_status(d->health, &c->service[i].name, &hs);
+        json_object(j);
+        key_str(j, "name", c->service[i].name.text);
+        key_str(j, "protocol", protocol_words[c->service[i].protocol]);
+        key_str(j, "local", addr_target_format(&c->service[i].local, local));
+        key_str(j, "health", health_words[hs.health]);
+        key_str(j, "error", hs.last_error);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+/* How many endpoints of a service are in each state, from the last build. */
+static void count_endpoints(const struct daemon *d, const struct name *service, uint64_t count[4])
+{
+    size_t n;
+    const struct build_endpoint *e = compile_endpoints(d->compile, &n);
+    for (unsigned i = 0; i < 4; i++)
+        count[i] = 0;
+    for (size_t i = 0; i < n; i++)
+        if (name_eq(&e[i].service, service)) count[e[i].status]++;
+}
+
+static void status_upstreams(struct json *j, const struct daemon *d)
+{
+    const struct config *c = d->config;
+    json_key(j, "upstreams");
+    json_array(j);
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        const struct config_upstream *u = &c->upstream[i];
+        uint64_t count[4];
+        count_endpoints(d, &u->name, count);
+        json_object(j);
+        key_str(j, "name", u->name.text);
+        key_addr(j, "listen", &u->listen);
+        key_str(j, "as", u->as.name.text);
+        key_str(j, "protocol", protocol_words[u->protocol]);
+        key_bool(j, "identity", identities_get(d->identities, &u->as) != NULL);
+        for (unsigned s = 0; s < 4; s++)
+            key_u64(j, endpoint_words[s], count[s]);
+        json_object_end(j);
+    }
+    json_array_end(j);
+}
+
+enum admin_progress admin_view_status(struct admin_call *call)
+{
+    const struct daemon *d = call->daemon;
+    struct json *j = &call->json;
+    struct drain_status dr;
+    uint64_t sessions = 0;
+    drain_status(d->drain, &dr);
+    for (unsigned i = 0; i < d->worker_count; i++)
+        sessions += worker_sessions(d->worker[i].worker);
+    json_object(j);
+    key_str(j, "mesh", d->config->node.mesh.text);
+    key_str(j, "node", d->config->node.name.text);
+    key_addr(j, "addr", &d->config->node.addr);
+    key_str(j, "version", PARLEY_VERSION);
+    key_str(j, "state", d->ready ? drain_word(dr.state) : "starting");
+    key_u64(j, "uptime_s", (loop_now_ms(d->loop) - d->started_ms) / 1000);
+    key_u64(j, "workers", d->worker_count);
+    key_u64(j, "in_flight", dr.in_flight);
+    key_u64(j, "sessions", sessions);
+    key_bool(j, "signer", enroll_signer(d->enroll) != NULL);
+    const struct identity *node = identities_node(d->identities);
+    key_i64(j, "cert_not_after", identity_not_after_s(node));
+    key_i64(j, "cert_renew_due", issue_renew_due_s(enroll_renewals(d->enroll), node));
+    status_config(j, d);
+    status_members(j, d);
+    status_services(j, d);
+    status_upstreams(j, d);
+    json_object_end(j);
+    return ADMIN_DONE;
+}
+
+static void member_row(struct admin_call *call, const struct gossip_member *m,
+                       const struct node_record *r)
+{
+    struct json *j = &call->json;
+    bool draining = r && r->draining && m->state == MEMBER_ALIVE;
+    json_object(j);
+    key_str(j, "node", m->name.text);
+    key_addr(j, "address", &m->addr);
+    key_str(j, "status", draining ? "draining" : gossip_state_word(m->state));
+    key_u64(j, "since_s", (loop_now_ms(call->daemon->loop) - m->since_ms) / 1000);
+    key_bool(j, "self", m->self);
+    key_u64(j, "rtt_us", m->rtt_us);
+    key_u64(j, "loss_permille", m->loss_permille);
+    key_bool(j, "signer", m->roles & ADMISSION_ROLE_SIGNER);
+    key_u64(j, "incarnation", m->incarnation);
+    key_str(j, "version", r ? r->version : "");
+    key_str(j, "zone", r ? r->zone.text : "");
+    key_i64(j, "cert_not_after", r ? r->cert_not_after_s : 0);
+    json_key(j, "services");
+    json_array(j);
+    for (uint32_t i = 0; r && i < r->service_count; i++)
+        json_cstr(j, r->service[i].service.text);
+    json_array_end(j);
+    json_object_end(j);
+}
+
+enum admin_progress admin_view_members(struct admin_call *call)
+{
+    const struct mesh *mesh = call->daemon->mesh;
+    struct gossip_member m;
+    size_t pos = 0;
+    struct node_record *r = arena_alloc(call->arena, sizeof *r);
+    if (!r) {
+        admin_route_fail(call, 500, "out of memory");
+        return ADMIN_DONE;
+    }
+    json_array(&call->json);
+    while (gossip_member_next(mesh_gossip(mesh), &pos, &m))
+        member_row(call, &m, mesh_record(mesh, &m.id, r) == ERR_OK ? r : NULL);
+    json_array_end(&call->json);
+    return ADMIN_DONE;
+}
+
+enum admin_progress admin_view_services(struct admin_call *call)
+{
+    const struct daemon *d = call->daemon;
+    struct json *j = &call->json;
+    size_t n;
+    const struct build_endpoint *e = compile_endpoints(d->compile, &n);
+    json_array(j);
+    for (size_t i = 0; i < n;) {
+        uint64_t count[4] = {0};
+        size_t first = i;
+        bool here = false;
+        for (; i < n && name_eq(&e[i].service, &e[first].service); i++) {
+            count[e[i].status]++;
+            here |= e[i].self;
+        }
+        const struct config_upstream *u =
+            config_upstream(d->config, span_str(e[first].service.text));
+        json_object(j);
+        key_str(j, "service", e[first].service.text);
+        key_str(j, "protocol", protocol_words[e[first].protocol]);
+        for (unsigned s = 0; s < 4; s++)
+            key_u64(j, endpoint_words[s], count[s]);
+        key_bool(j, "here", here);
+        if (u) key_addr(j, "listen", &u->listen);
+        json_object_end(j);
+    }
+    json_array_end(j);
+    return ADMIN_DONE;
+}
+
+enum admin_progress admin_view_endpoints(struct admin_call *call)
+{
+    const struct daemon *d = call->daemon;
+    struct json *j = &call->json;
+    size_t n, rows = 0;
+    const struct build_endpoint *e = compile_endpoints(d->compile, &n);
+    if (!name_valid(call->argument)) {
+        admin_route_fail(call, 400, "a service name is 1 to 63 of a-z, 0-9 and -");
+        return ADMIN_DONE;
+    }
+    json_array(j);
+    for (size_t i = 0; i < n; i++) {
+        if (!span_eq_str(call->argument, e[i].service.text)) continue;
+        rows++;
+        json_object(j);
+        key_str(j, "service", e[i].service.text);
+        key_str(j, "node", e[i].node.text);
+        key_addr(j, "address", &e[i].addr);
+        key_str(j, "status", endpoint_words[e[i].status]);
+        key_u64(j, "weight", e[i].weight);
+        key_bool(j, "self", e[i].self);
+        json_object_end(j);
+    }
+    json_array_end(j);
+    if (rows > 0 || config_upstream(d->config, call->argument)) return ADMIN_DONE;
+    const char *names[64];
+    size_t count = 0;
+    for (size_t i = 0; i < n && count < ARRAY_LEN(names); i++)
+        if (count == 0 || !span_eq_str(span_str(names[count - 1]), e[i].service.text))
+            names[count++] = e[i].service.text;
+    const char *near = diag_did_you_mean(call->argument, names, count);
+    admin_route_fail(call, 404, "no service \"%.*s\"%s%s%s", SPAN_ARG(call->argument),
+                     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    return ADMIN_DONE;
+}
+
+enum admin_progress admin_view_certs(struct admin_call *call)
+{
+    const struct daemon *d = call->daemon;
+    struct json *j = &call->json;
+    size_t count;
+    struct identity *const *id = identities_all(d->identities, &count);
+    int64_t now_s = loop_wall_s(d->loop);
+    json_array(j);
+    for (size_t i = 0; i < count; i++) {
+        int64_t due = issue_renew_due_s(enroll_renewals(d->enroll), id[i]);
+        int64_t end = identity_not_after_s(id[i]);
+        json_object(j);
+        key_str(j, "identity", identity_uri(id[i]));
+        key_i64(j, "not_before", identity_not_before_s(id[i]));
+        key_i64(j, "not_after", end);
+        key_i64(j, "renew_due", due);
+        key_str(j, "state", end <= now_s ? "expired" : due <= now_s ? "renewal due" : "ok");
+        json_object_end(j);
+    }
+    json_array_end(j);
+    return ADMIN_DONE;
+}
+
+enum admin_progress admin_view_tokens(struct admin_call *call)
+{
+    const struct enroll *e = call->daemon->enroll;
+    struct json *j = &call->json;
+    const struct token_entry *t;
+    json_array(j);
+    for (size_t i = 0; (t = enroll_token_at(e, i)) != NULL; i++) {
+        char id[TOKEN_ID_TEXT_MAX];
+        json_object(j);
+        key_str(j, "id", token_id_format(t->id, id));
+        key_i64(j, "expires", t->expires_s);
+        key_u64(j, "uses_left", t->uses_left);
+        key_str(j, "node", t->glob);
+        key_str(j, "role", t->roles & ADMISSION_ROLE_SIGNER ? "signer" : "host");
+        json_key(j, "services");
+        json_array(j);
+        for (uint32_t s = 0; s < t->service_count; s++)
+            json_cstr(j, t->service[s].text);
+        json_array_end(j);
+        json_object_end(j);
+    }
+    json_array_end(j);
+    return ADMIN_DONE;
+}
+
+enum admin_progress admin_view_metrics(struct admin_call *call)
+{
+    call->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    telemetry_render(call->daemon, call->raw);
+    if (!strbuf_ok(call->raw)) admin_route_fail(call, 500, "the metrics are over the size limit");
+    return ADMIN_DONE;
+}
