@@ -1,0 +1,137 @@
+#include "cmd/verbs/verbs.h"
+
+#include "cmd/daemon/reload.h"
+#include "core/wire/config_load.h"
+#include "core/wire/json.h"
+
+#include <stdio.h>
+
+#define OUT_BYTES_MAX (16u * 1024 * 1024)
+
+/* Reads and checks the host file; what is wrong with it is in `diag`. */
+static enum err load(const struct verb_ctx *ctx, struct diag *diag, struct config **out)
+{
+    struct store store;
+    enum err err = store_open(ctx->root, verb_text(ctx, "config"), &store);
+    if (err != ERR_OK) return err;
+    err = reload_read(&store, false, diag, NULL, out);
+    store_close(&store);
+    return err;
+}
+
+static void print_json(const char *schema, const struct diag *diag, struct strbuf *out)
+{
+    struct json j;
+    json_init(&j, out);
+    json_object(&j);
+    json_key(&j, "schema");
+    json_cstr(&j, schema);
+    json_key(&j, "data");
+    json_array(&j);
+    for (unsigned i = 0; i < diag->count; i++) {
+        const struct diag_entry *e = &diag->entry[i];
+        json_object(&j);
+        json_key(&j, "level");
+        json_cstr(&j, e->level == DIAG_ERROR ? "error" : "warning");
+        json_key(&j, "file");
+        json_cstr(&j, e->file);
+        json_key(&j, "line");
+        json_u64(&j, e->line);
+        json_key(&j, "column");
+        json_u64(&j, e->column);
+        json_key(&j, "message");
+        json_cstr(&j, e->message);
+        json_object_end(&j);
+    }
+    json_array_end(&j);
+    json_object_end(&j);
+}
+
+static enum verb_exit exit_of(enum err err, const struct diag *diag)
+{
+    if (err == ERR_OK) return EXIT_DONE;
+    if (err == ERR_PERM) return EXIT_NOT_PERMITTED;
+    return diag->errors > 0 ? EXIT_CONFIG : EXIT_FAILED;
+}
+
+enum verb_exit config_verb_check_run(struct verb_ctx *ctx)
+{
+    struct config *c = NULL;
+    struct diag diag;
+    struct strbuf text;
+    diag_init(&diag);
+    strbuf_init(&text, OUT_BYTES_MAX);
+    enum err err = load(ctx, &diag, &c);
+    if (ctx->json)
+        print_json("parley.config-check.v1", &diag, &text);
+    else
+        diag_print(&diag, &text);
+    if (text.len > 0) fprintf(ctx->json ? stdout : stderr, "%s%s", text.p, ctx->json ? "\n" : "");
+    if (err == ERR_OK && !ctx->json && !ctx->quiet)
+        printf("ok: %zu services, %zu upstreams\n", c->service_count, c->upstream_count);
+    else if (err != ERR_OK && diag.errors == 0)
+        verb_fail(EXIT_FAILED, "%s", err_text(err));
+    enum verb_exit code = exit_of(err, &diag);
+    config_free(c);
+    strbuf_fini(&text);
+    diag_fini(&diag);
+    return code;
+}
+
+static void show_json(const struct config *c, bool effective, struct strbuf *out)
+{
+    struct json j;
+    json_init(&j, out);
+    json_object(&j);
+    json_key(&j, "schema");
+    json_cstr(&j, "parley.config.v1");
+    json_key(&j, "data");
+    json_array(&j);
+    for (size_t i = 0; i < c->value_count; i++) {
+        const struct config_value *v = &c->value[i];
+        if (!v->file && !effective) continue;
+        json_object(&j);
+        json_key(&j, "key");
+        json_cstr(&j, v->key);
+        json_key(&j, "value");
+        json_cstr(&j, v->value);
+        json_key(&j, "file");
+        json_cstr(&j, v->file);
+        json_key(&j, "line");
+        json_u64(&j, v->line);
+        json_object_end(&j);
+    }
+    json_array_end(&j);
+    json_object_end(&j);
+    strbuf_char(out, '\n');
+}
+
+enum verb_exit config_verb_show_run(struct verb_ctx *ctx)
+{
+    struct config *c = NULL;
+    struct diag diag;
+    struct strbuf text;
+    bool effective = verb_has(ctx, "effective");
+    diag_init(&diag);
+    strbuf_init(&text, OUT_BYTES_MAX);
+    enum err err = load(ctx, &diag, &c);
+    if (err != ERR_OK) {
+        diag_print(&diag, &text);
+        if (text.len > 0) fputs(text.p, stderr);
+    } else if (ctx->json) {
+        show_json(c, effective, &text);
+        fputs(text.p, stdout);
+    } else if (effective) {
+        config_load_show(c, &text);
+        fputs(text.p ? text.p : "", stdout);
+    } else {
+        for (size_t i = 0; i < c->value_count; i++)
+            if (c->value[i].file) printf("%s = %s\n", c->value[i].key, c->value[i].value);
+    }
+    enum verb_exit code = exit_of(err, &diag);
+    if (err != ERR_OK && diag.errors == 0) verb_fail(code, "%s", err_text(err));
+    config_free(c);
+    strbuf_fini(&text);
+    diag_fini(&diag);
+    return code;
+}

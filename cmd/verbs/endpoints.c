@@ -1,0 +1,31 @@
+#include "cmd/verbs/verbs.h"
+
+#include "cmd/client.h"
+#include "cmd/table.h"
+
+static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value *doc)
+{
+    static const char *const header[] = {"NODE", "ADDRESS", "STATUS", "WEIGHT"};
+    const struct json_value *list = json_read_get(doc, "data");
+    struct table t;
+    (void)ctx;
+    table_init(&t, header, 4);
+    for (const struct json_value *e = list ? list->child : NULL; e; e = e->next) {
+        table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(e, "node", SPAN_LIT("-"))));
+        table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(e, "address", SPAN_LIT("-"))));
+        table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(e, "status", SPAN_LIT("-"))));
+        table_cellf(&t, "%llu", (unsigned long long)json_read_u64(e, "weight", 0));
+    }
+    table_print(&t, stdout);
+    table_fini(&t);
+    return EXIT_DONE;
+}
+
+enum verb_exit endpoints_run(struct verb_ctx *ctx)
+{
+    char name[256], path[320];
+    if (!client_segment(ctx->arg[0], name, sizeof name))
+        return verb_fail(EXIT_USAGE, "that is no service name");
+    snprintf(path, sizeof path, "/v1/endpoints/%s", name);
+    return client_show(ctx, path, render);
+}

@@ -1,0 +1,73 @@
+#include "cmd/verbs/verbs.h"
+
+#include "cmd/client.h"
+#include "cmd/table.h"
+
+static void print_view(const struct json_value *doc)
+{
+    const struct json_value *view = json_read_get(doc, "view");
+    struct span hash = json_read_str(view, "hash", SPAN_LIT("-"));
+    if (hash.len > 4) hash.len = 4;
+    printf("view %.*s  agreed by %llu/%llu\n", SPAN_ARG(hash),
+           (unsigned long long)json_read_u64(view, "agreeing", 0),
+           (unsigned long long)json_read_u64(view, "alive", 0));
+}
+
+static void services_cell(struct table *t, const struct json_value *list)
+{
+    char text[256];
+    struct strbuf sb;
+    strbuf_init_fixed(&sb, text, sizeof text);
+    for (const struct json_value *s = list ? list->child : NULL; s; s = s->next) {
+        if (sb.len > 0) strbuf_char(&sb, ' ');
+        strbuf_span(&sb, s->text);
+    }
+    table_cell(t, text);
+}
+
+static void row(struct table *t, const struct json_value *m, bool wide)
+{
+    char text[64];
+    struct span status = json_read_str(m, "status", SPAN_LIT("?"));
+    bool self = json_read_bool(m, "self", false);
+    uint64_t rtt = json_read_u64(m, "rtt_us", 0), since = json_read_u64(m, "since_s", 0);
+    table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "node", SPAN_LIT("-"))));
+    table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "address", SPAN_LIT("-"))));
+    if (span_eq_str(status, "alive"))
+        table_cell(t, "alive");
+    else
+        table_cellf(t, "%.*s %s", SPAN_ARG(status),
+                    table_duration(since * 1000000, text, sizeof text));
+    table_cell(t, self ? "self" : rtt ? table_duration(rtt, text, sizeof text) : "-");
+    table_cellf(t, "%.1f%%", (double)json_read_u64(m, "loss_permille", 0) / 10);
+    table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "version", SPAN_LIT("-"))));
+    if (wide) {
+        table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "zone", SPAN_LIT("-"))));
+        table_cell(t, json_read_bool(m, "signer", false) ? "signer" : "-");
+    }
+    services_cell(t, json_read_get(m, "services"));
+}
+
+static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value *doc)
+{
+    static const char *const header[] = {"NODE", "ADDRESS", "STATUS",  "RTT",
+                                         "LOSS", "VERSION", "SERVICES"};
+    static const char *const wide[] = {"NODE",    "ADDRESS", "STATUS", "RTT",     "LOSS",
+                                       "VERSION", "ZONE",    "ROLE",   "SERVICES"};
+    const struct json_value *list = json_read_get(doc, "data");
+    const char *only = verb_text(ctx, "status");
+    struct table t;
+    if (!ctx->quiet) print_view(doc);
+    table_init(&t, ctx->wide ? wide : header, ctx->wide ? 9 : 7);
+    for (const struct json_value *m = list ? list->child : NULL; m; m = m->next)
+        if (!only || span_eq_str(json_read_str(m, "status", (struct span){0}), only))
+            row(&t, m, ctx->wide);
+    table_print(&t, stdout);
+    table_fini(&t);
+    return EXIT_DONE;
+}
+
+enum verb_exit members_run(struct verb_ctx *ctx)
+{
+    return client_show(ctx, "/v1/members", render);
+}

@@ -1,0 +1,54 @@
+#include "cmd/verbs/verbs.h"
+
+#include "cmd/daemon/daemon.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static enum verb_exit exit_of(enum err err)
+{
+    switch ((int)err) {
+    case ERR_INVALID:
+    case ERR_TOO_LARGE:
+        return EXIT_CONFIG;
+    case ERR_PERM:
+        return EXIT_NOT_PERMITTED;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+/* sd_watchdog_enabled(3): the period counts only when it is meant for this process. */
+static uint64_t watchdog_usec(void)
+{
+    const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+    uint64_t period, for_pid;
+    if (!usec || !span_u64(span_str(usec), &period)) return 0;
+    if (pid && (!span_u64(span_str(pid), &for_pid) || for_pid != (uint64_t)getpid())) return 0;
+    return period;
+}
+
+enum verb_exit up_run(struct verb_ctx *ctx)
+{
+    struct daemon_options o = {.root = ctx->root,
+                               .config_path = verb_text(ctx, "config"),
+                               .strict = verb_has(ctx, "strict"),
+                               .notify_socket = getenv("NOTIFY_SOCKET"),
+                               .watchdog_usec = watchdog_usec(),
+                               .journal = getenv("JOURNAL_STREAM") != NULL};
+    struct diag diag;
+    struct strbuf text;
+    int code = EXIT_FAILED;
+    diag_init(&diag);
+    enum err err = daemon_run(&o, &diag, &code);
+    strbuf_init(&text, 1u << 20);
+    diag_print(&diag, &text);
+    if (text.len > 0) fprintf(stderr, "%.*s", SPAN_ARG(strbuf_view(&text)));
+    if (err != ERR_OK) {
+        code = (int)exit_of(err);
+        if (diag.errors == 0) verb_fail(EXIT_FAILED, "%s", err_text(err));
+    }
+    strbuf_fini(&text);
+    diag_fini(&diag);
+    return (enum verb_exit)code;
+}
