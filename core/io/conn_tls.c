@@ -3,7 +3,7 @@
 /* A fault, or the peer's close_notify, that the engine has met by now. */
 static void settle(struct conn *c)
 {
-    if (tls_engine_closed(c->tls) && tls_engine_error(c->tls) != ERR_OK) {
+    if (tls_engine_error(c->tls) != ERR_OK) {
         /* The alert is worth one try; the connection is lost either way. */
         struct span alert = tls_engine_out(c->tls);
         size_t sent;
@@ -96,7 +96,10 @@ enum err conn_tls_output(struct conn *c)
     for (unsigned round = 0; round < CONN_RECORDS_A_TURN; round++) {
         enum err err = send_records(c);
         if (err != ERR_OK) return err;
-        if (c->state < CONN_OPEN) return ERR_OK;
+        /* The end that answers last is ready when its answer has left. */
+        if (c->state == CONN_HANDSHAKE && tls_engine_ready(c->tls)) conn_turn_opened(c);
+        if (c->state < CONN_OPEN || c->state == CONN_FAILED || c->state == CONN_CLOSED)
+            return ERR_OK;
         if (tls_engine_closed(c->tls)) {
             iobuf_clear(&c->out);
             c->record_bytes = 0;

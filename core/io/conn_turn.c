@@ -9,15 +9,23 @@
 
 #define LINGER_PEER_MS 2000u /* after our FIN, for the peer's */
 
+static bool wants_read(const struct conn *c)
+{
+    if (c->eof_seen) return false;
+    if (c->state == CONN_CLOSING) return true;
+    if (c->in.len > 0) return false;
+    if (c->state == CONN_HANDSHAKE) return true;
+    /* The engine takes no bytes while its close_notify waits to be sent. */
+    bool farewell = c->tls_closing && !c->shut_done;
+    return conn_may_deliver(c) && !farewell;
+}
+
 void conn_turn_interest(struct conn *c)
 {
-    bool readable = false;
+    bool alive = c->state != CONN_FAILED && c->state != CONN_CLOSED;
     if (c->fd < 0) return;
-    if (c->state == CONN_HANDSHAKE || c->state == CONN_CLOSING) readable = !c->eof_seen;
-    if (c->state == CONN_OPEN) readable = !c->eof_seen && !c->paused && c->in.len == 0;
-    bool writable = c->state == CONN_CONNECTING || c->blocked;
-    if (c->state == CONN_FAILED || c->state == CONN_CLOSED) writable = false;
-    loop_io_set(c->loop, &c->io, readable, writable);
+    loop_io_set(c->loop, &c->io, wants_read(c),
+                alive && (c->blocked || c->state == CONN_CONNECTING));
 }
 
 void conn_turn_again(struct conn *c)
@@ -131,12 +139,6 @@ static void take_input(struct conn *c, const char *p, size_t len)
     if (!c->paused) conn_turn_again(c);
 }
 
-static bool wants_read(const struct conn *c)
-{
-    if (c->eof_seen || c->in.len > 0) return false;
-    return c->state == CONN_HANDSHAKE || conn_may_deliver(c);
-}
-
 static void read_end(struct conn *c)
 {
     /* A send that failed took the socket's error with it, and the end that is left is no clean one.
@@ -154,7 +156,7 @@ static void read_socket(struct conn *c)
 {
     uint8_t *buffer = loop_read_buffer(c->loop);
     size_t left = CONN_READ_BYTES_A_TURN;
-    while (left > 0 && wants_read(c)) {
+    while (left > 0 && !conn_gone(c) && wants_read(c)) {
         ssize_t n = recv(c->fd, buffer, READ_BUFFER_BYTES, 0);
         if (n == 0) {
             read_end(c);

@@ -1,0 +1,352 @@
+#include "core/io/conn.h"
+
+#include "core/base/check.h"
+#include "core/base/limits.h"
+#include "core/io/sock.h"
+#include "tests/unit/support_conn.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define MIB (1024u * 1024u)
+
+static const struct pair_kind plain = {.phase = LOOP_FLUSH_PLAIN};
+
+static void test_echo_then_clean_end(void **state)
+{
+    (void)state;
+    pair_case_echo_then_clean_end(&plain);
+}
+
+static void test_ten_mebibytes_both_ways_through_a_tiny_queue(void **state)
+{
+    (void)state;
+    pair_case_bulk_both_ways(&plain, 10 * MIB, 20000);
+    pair_case_bulk_both_ways(&plain, 100000, 100);
+}
+
+static void test_ten_mebibytes_both_ways_by_producing_at_flush(void **state)
+{
+    (void)state;
+    pair_case_bulk_by_producing(&plain, 10 * MIB);
+}
+
+static void test_pauses_in_the_middle_of_data_keep_order(void **state)
+{
+    (void)state;
+    pair_case_pauses_keep_order(&plain);
+}
+
+static void test_close_in_each_callback_of_either_end(void **state)
+{
+    (void)state;
+    pair_case_close_in_each_callback(&plain);
+}
+
+static void test_abort_is_a_reset_at_the_other_end(void **state)
+{
+    (void)state;
+    pair_case_abort_is_reset(&plain);
+}
+
+static void test_close_sends_what_is_queued(void **state)
+{
+    (void)state;
+    pair_case_close_sends_what_is_queued(&plain);
+}
+
+static void test_answer_survives_a_close_during_upload(void **state)
+{
+    (void)state;
+    pair_case_answer_survives_close_during_upload(&plain);
+}
+
+static void test_closed_port_refuses(void **state)
+{
+    (void)state;
+    pair_case_refused(&plain);
+}
+
+static void test_write_over_the_bound_takes_nothing_and_drains_later(void **state)
+{
+    (void)state;
+    pair_case_full_queue_takes_nothing(&plain);
+}
+
+static void test_writes_of_a_turn_leave_together(void **state)
+{
+    (void)state;
+    pair_case_writes_of_a_turn_leave_together(&plain, 0);
+}
+
+static void test_loop_ends_with_a_lingering_connection(void **state)
+{
+    (void)state;
+    pair_case_loop_ends_with_lingering(&plain);
+}
+
+static void test_warm_loop_takes_no_memory(void **state)
+{
+    (void)state;
+    pair_case_no_memory_when_warm(&plain);
+}
+
+/* The client ends its half at once; the server answers after it has seen that. */
+static void half_event(struct pair_side *s, enum pair_event event)
+{
+    struct pair *p = s->pair;
+    if (s == &p->client && event == PAIR_OPEN) {
+        conn_shutdown(s->conn);
+        assert_int_equal(conn_write(s->conn, SPAN_LIT("more")), ERR_EOF);
+        assert_int_equal(conn_room(s->conn), 0);
+    }
+    if (event != PAIR_EOF) return;
+    if (s == &p->server) {
+        s->to_send = MIB;
+        pair_side_pump(s);
+        pair_side_close(s, false);
+        return;
+    }
+    pair_side_close(s, false);
+    loop_stop(p->loop);
+}
+
+static void test_half_closed_connection_still_carries_the_answer(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_open(&p, &plain);
+    p.out_max = 2 * MIB;
+    p.client.on_event = p.server.on_event = half_event;
+    p.client.to_send = 3;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_int_equal(p.server.received, 3);
+    assert_int_equal(p.client.received, MIB);
+    pair_close(&p);
+}
+
+static void seen_event(struct pair_side *s, enum pair_event event)
+{
+    struct pair *p = s->pair;
+    if (s == &p->client && event == PAIR_OPEN) {
+        /* The first three bytes of the pattern are not sent: the server has them already. */
+        s->sent = 3;
+        s->to_send = 10;
+        pair_side_pump(s);
+    }
+    if (s == &p->server && s->received == 10) loop_stop(p->loop);
+}
+
+static void test_bytes_seen_before_come_first(void **state)
+{
+    (void)state;
+    static const char first[3] = {0, (char)131, (char)(2 * 131 - 256)};
+    struct pair p;
+    pair_open(&p, &plain);
+    p.seen = span_of(first, sizeof(first));
+    p.client.on_event = p.server.on_event = seen_event;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_int_equal(conn_received_total(p.server.conn), 10);
+    struct addr client = *conn_local(p.client.conn);
+    assert_true(addr_eq(conn_remote(p.server.conn), &client));
+    assert_true(addr_eq(conn_remote(p.client.conn), &p.target.addr));
+    assert_true(addr_eq(conn_local(p.server.conn), &p.target.addr));
+    assert_null(conn_peer(p.client.conn));
+    assert_null(conn_engine(p.client.conn));
+    pair_close(&p);
+}
+
+struct detaching {
+    struct pair pair; /* first: sides lead here */
+    int fd;
+};
+
+static void detach_event(struct pair_side *s, enum pair_event event)
+{
+    struct detaching *d = (struct detaching *)(void *)s->pair;
+    if (s != &d->pair.server || event != PAIR_DATA) return;
+    d->fd = conn_detach(s->conn);
+    s->closed = true;
+    s->conn = NULL;
+    loop_stop(d->pair.loop);
+}
+
+static void test_detached_descriptor_goes_on_elsewhere(void **state)
+{
+    (void)state;
+    struct detaching d = {.fd = -1};
+    char byte;
+    pair_open(&d.pair, &plain);
+    d.pair.client.on_event = d.pair.server.on_event = detach_event;
+    d.pair.client.to_send = 5;
+    pair_connect(&d.pair);
+    pair_run(&d.pair);
+    assert_int_equal(d.pair.server.received, 5);
+    assert_true(fcntl(d.fd, F_GETFD) >= 0);
+    pair_side_close(&d.pair.client, false);
+    pair_close(&d.pair);
+    /* The client has gone with its loop; the descriptor tells, so it is open and ours. */
+    assert_int_equal(recv(d.fd, &byte, 1, 0), 0);
+    close(d.fd);
+}
+
+static void keep_event(struct pair_side *s, enum pair_event event)
+{
+    struct pair *p = s->pair;
+    if (s != &p->server || event != PAIR_DATA) return;
+    loop_stop(p->loop);
+}
+
+static void test_bytes_not_taken_can_be_copied_for_the_next_owner(void **state)
+{
+    (void)state;
+    struct pair p;
+    uint8_t kept[100];
+    pair_open(&p, &plain);
+    p.server.take_part = true;
+    p.client.on_event = p.server.on_event = keep_event;
+    p.client.to_send = 60;
+    pair_connect(&p);
+    pair_run(&p);
+    uint64_t taken = p.server.received;
+    assert_true(taken < 60);
+    assert_int_equal(conn_unread(p.server.conn, kept, sizeof(kept)), 60 - taken);
+    assert_int_equal(kept[0], (uint8_t)(taken * 131));
+    int fd = conn_detach(p.server.conn);
+    p.server.closed = true;
+    p.server.conn = NULL;
+    close(fd);
+    pair_close(&p);
+}
+
+static void stop_when_open(struct pair_side *s, enum pair_event event)
+{
+    if (event == PAIR_OPEN || event == PAIR_ERROR) loop_stop(s->pair->loop);
+}
+
+static void test_unix_socket_connects_and_a_missing_one_is_not_found(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/parley-conn-XXXXXX";
+    struct pair p;
+    int fd;
+    assert_non_null(mkdtemp(folder));
+    pair_open(&p, &plain);
+    p.client.on_event = stop_when_open;
+    p.target.addr = (struct addr){.family = ADDR_NONE};
+    snprintf(p.target.path, sizeof(p.target.path), "%s/socket", folder);
+    pair_connect(&p);
+    pair_run(&p);
+    assert_int_equal(p.client.error, ERR_NOT_FOUND);
+    pair_close(&p);
+
+    pair_open(&p, &plain);
+    p.client.on_event = stop_when_open;
+    p.target.addr = (struct addr){.family = ADDR_NONE};
+    snprintf(p.target.path, sizeof(p.target.path), "%s/socket", folder);
+    assert_int_equal(sock_listen_unix(p.target.path, 0600, &fd), ERR_OK);
+    pair_connect(&p);
+    pair_run(&p);
+    assert_true(p.client.opened);
+    assert_int_equal(conn_remote(p.client.conn)->family, ADDR_NONE);
+    pair_close(&p);
+    close(fd);
+    assert_int_equal(unlink(p.target.path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+/* Linux drops the SYN when the accept queue (backlog + 1) is full. */
+static void test_connect_that_nobody_answers_times_out(void **state)
+{
+    (void)state;
+    struct pair p;
+    int listener, filler[2];
+    bool done;
+    const struct addr at = {.ip = {127, 0, 0, 1}, .family = ADDR_IP4};
+    pair_open(&p, &plain);
+    assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);
+    assert_int_equal(listen(listener, 0), 0);
+    p.target.addr = sock_local(listener);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(sock_connect(&p.target, &filler[i], &done), ERR_OK);
+    p.client.on_event = stop_when_open;
+    p.open_deadline_ms = loop_now_ms(p.loop) + 50;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_int_equal(p.client.error, ERR_TIMEOUT);
+    pair_close(&p);
+    close(filler[0]);
+    close(filler[1]);
+    close(listener);
+}
+
+static void test_answer_before_a_reset_is_read_although_sending_fails_first(void **state)
+{
+    (void)state;
+    int fd[2];
+    struct pair p;
+    pair_open(&p, &plain);
+    p.client.on_event = stop_when_open;
+    struct conn_options o = pair_options(&p, &p.client);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+    /* The first byte of the pattern, and an end: the next send fails with EPIPE. */
+    assert_int_equal(write(fd[1], "", 1), 1);
+    close(fd[1]);
+    p.client.to_send = 10;
+    assert_int_equal(conn_accept(&o, fd[0], NULL, span_of(NULL, 0), &p.client.conn), ERR_OK);
+    pair_run(&p);
+    assert_int_equal(p.client.received, 1);
+    assert_false(p.client.ended);
+    assert_int_equal(p.client.error, ERR_RESET);
+    pair_close(&p);
+}
+
+static void test_idle_connection_holds_no_buffers(void **state)
+{
+    (void)state;
+    struct pair p;
+    pair_open(&p, &plain);
+    p.client.on_event = stop_when_open;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_int_equal(loop_pool(p.loop)->blocks_live, 0);
+    pair_close(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_echo_then_clean_end),
+        cmocka_unit_test(test_ten_mebibytes_both_ways_through_a_tiny_queue),
+        cmocka_unit_test(test_ten_mebibytes_both_ways_by_producing_at_flush),
+        cmocka_unit_test(test_pauses_in_the_middle_of_data_keep_order),
+        cmocka_unit_test(test_close_in_each_callback_of_either_end),
+        cmocka_unit_test(test_abort_is_a_reset_at_the_other_end),
+        cmocka_unit_test(test_close_sends_what_is_queued),
+        cmocka_unit_test(test_answer_survives_a_close_during_upload),
+        cmocka_unit_test(test_closed_port_refuses),
+        cmocka_unit_test(test_write_over_the_bound_takes_nothing_and_drains_later),
+        cmocka_unit_test(test_writes_of_a_turn_leave_together),
+        cmocka_unit_test(test_loop_ends_with_a_lingering_connection),
+        cmocka_unit_test(test_warm_loop_takes_no_memory),
+        cmocka_unit_test(test_half_closed_connection_still_carries_the_answer),
+        cmocka_unit_test(test_bytes_seen_before_come_first),
+        cmocka_unit_test(test_detached_descriptor_goes_on_elsewhere),
+        cmocka_unit_test(test_bytes_not_taken_can_be_copied_for_the_next_owner),
+        cmocka_unit_test(test_unix_socket_connects_and_a_missing_one_is_not_found),
+        cmocka_unit_test(test_connect_that_nobody_answers_times_out),
+        cmocka_unit_test(test_answer_before_a_reset_is_read_although_sending_fails_first),
+        cmocka_unit_test(test_idle_connection_holds_no_buffers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

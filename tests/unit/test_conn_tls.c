@@ -1,0 +1,420 @@
+#include "core/io/conn.h"
+
+#include "core/base/check.h"
+#include "core/io/sock.h"
+#include "tests/unit/support_conn.h"
+#include "tests/unit/support_x509.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define MIB (1024u * 1024u)
+/* TLS 1.2 with AES-128-GCM: header 5, explicit nonce 8, tag 16 (RFC 5288 3). */
+#define RECORD_OVERHEAD 29u
+
+struct tls_world {
+    struct tls_profile *profile;
+    struct trust *trust;
+    struct identity *client, *server;
+    struct spiffe_id expect;
+    const char *client_alpn;
+};
+
+static struct tls_engine *make_client(void *context)
+{
+    const struct tls_world *w = context;
+    const struct tls_client_options o = {.profile = w->profile,
+                                         .self = w->client,
+                                         .trust = w->trust,
+                                         .expect = &w->expect,
+                                         .sni = "api.shop",
+                                         .alpn = w->client_alpn,
+                                         .now_s = SUPPORT_X509_NOW};
+    struct tls_engine *e = NULL;
+    assert_int_equal(tls_engine_client(&o, &e), ERR_OK);
+    return e;
+}
+
+static struct tls_engine *make_server(void *context)
+{
+    const struct tls_world *w = context;
+    const struct tls_server_options o = {.profile = w->profile,
+                                         .self = w->server,
+                                         .trust = w->trust,
+                                         .alpn = "h2",
+                                         .now_s = SUPPORT_X509_NOW};
+    struct tls_engine *e = NULL;
+    assert_int_equal(tls_engine_server(&o, &e), ERR_OK);
+    return e;
+}
+
+static int world_open(void **state)
+{
+    static struct tls_world w;
+    struct support_x509_ca ca;
+    w = (struct tls_world){.client_alpn = "h2"};
+    support_x509_ca_new("shop", &ca);
+    w.client = support_x509_identity(&ca, "spiffe://shop/service/web");
+    w.server = support_x509_identity(&ca, "spiffe://shop/service/api");
+    w.trust = support_x509_trust(&ca);
+    w.expect = *identity_spiffe(w.server);
+    assert_int_equal(tls_engine_profile_new(&w.profile), ERR_OK);
+    *state = &w;
+    return 0;
+}
+
+static int world_close(void **state)
+{
+    struct tls_world *w = *state;
+    tls_engine_profile_free(w->profile);
+    identity_unref(w->client);
+    identity_unref(w->server);
+    identity_trust_unref(w->trust);
+    return 0;
+}
+
+static struct pair_kind kind_of(void **state)
+{
+    return (struct pair_kind){
+        .client = make_client, .server = make_server, .context = *state, .phase = LOOP_FLUSH_LINK};
+}
+
+static void test_echo_then_clean_end(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_echo_then_clean_end(&kind);
+}
+
+static void test_ten_mebibytes_both_ways_through_a_small_queue(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_bulk_both_ways(&kind, 10 * MIB, 20000);
+    pair_case_bulk_both_ways(&kind, 100000, 100);
+}
+
+static void test_ten_mebibytes_both_ways_by_producing_at_flush(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_bulk_by_producing(&kind, 10 * MIB);
+}
+
+static void test_pauses_in_the_middle_of_data_keep_order(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_pauses_keep_order(&kind);
+}
+
+static void test_close_in_each_callback_of_either_end(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_close_in_each_callback(&kind);
+}
+
+static void test_abort_is_a_reset_at_the_other_end(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_abort_is_reset(&kind);
+}
+
+static void test_close_sends_what_is_queued(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_close_sends_what_is_queued(&kind);
+}
+
+static void test_answer_survives_a_close_during_upload(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_answer_survives_close_during_upload(&kind);
+}
+
+static void test_closed_port_refuses(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_refused(&kind);
+}
+
+static void test_write_over_the_bound_takes_nothing_and_drains_later(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_full_queue_takes_nothing(&kind);
+}
+
+static void test_writes_of_a_turn_leave_in_one_record(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_writes_of_a_turn_leave_together(&kind, RECORD_OVERHEAD);
+}
+
+static void test_loop_ends_with_a_lingering_connection(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_loop_ends_with_lingering(&kind);
+}
+
+static void test_warm_loop_takes_no_blocks(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_no_memory_when_warm(&kind);
+}
+
+static void stop_when_both_open(struct pair_side *s, enum pair_event event)
+{
+    struct pair *p = s->pair;
+    if (event == PAIR_OPEN && p->client.opened && p->server.opened) loop_stop(p->loop);
+}
+
+static void test_each_end_knows_whom_it_speaks_to(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    const struct tls_world *w = *state;
+    struct pair p;
+    pair_open(&p, &kind);
+    p.client.on_event = p.server.on_event = stop_when_both_open;
+    pair_connect(&p);
+    assert_null(conn_peer(p.client.conn));
+    pair_run(&p);
+    const struct x509_leaf *server = conn_peer(p.client.conn);
+    const struct x509_leaf *client = conn_peer(p.server.conn);
+    assert_non_null(server);
+    assert_non_null(client);
+    assert_memory_equal(&server->id, identity_spiffe(w->server), sizeof(server->id));
+    assert_memory_equal(&client->id, identity_spiffe(w->client), sizeof(client->id));
+    assert_non_null(conn_engine(p.client.conn));
+    pair_close(&p);
+}
+
+/* Each end that has failed closes; the loop stops when the client has. */
+static void failing_event(struct pair_side *s, enum pair_event event)
+{
+    if (event != PAIR_ERROR) return;
+    if (s == &s->pair->server)
+        pair_side_close(s, false);
+    else
+        loop_stop(s->pair->loop);
+}
+
+static void test_peer_with_another_identity_is_a_mismatch_with_its_fault(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct tls_world w = *(struct tls_world *)*state;
+    struct pair p;
+    kind.context = &w;
+    w.expect = *identity_spiffe(w.client);
+    pair_open(&p, &kind);
+    p.client.on_event = p.server.on_event = failing_event;
+    p.client.to_send = 100;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_false(p.client.opened);
+    assert_int_equal(p.client.error, ERR_MISMATCH);
+    assert_int_equal(tls_engine_fault(conn_engine(p.client.conn)), X509_OTHER_IDENTITY);
+    assert_int_equal(p.server.received, 0);
+    pair_close(&p);
+}
+
+static void test_caller_of_another_mesh_is_untrusted_at_the_server(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct tls_world w = *(struct tls_world *)*state;
+    struct support_x509_ca other;
+    struct pair p;
+    support_x509_ca_new("shop", &other);
+    w.client = support_x509_identity(&other, "spiffe://shop/service/web");
+    kind.context = &w;
+    pair_open(&p, &kind);
+    p.client.on_event = p.server.on_event = failing_event;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_false(p.server.opened);
+    assert_int_equal(p.server.error, ERR_UNTRUSTED);
+    /* The alert reached the client before the connection went. */
+    assert_int_equal(p.client.error, ERR_AUTH);
+    pair_close(&p);
+    identity_unref(w.client);
+}
+
+static void test_protocol_that_the_server_does_not_speak_is_an_error(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct tls_world w = *(struct tls_world *)*state;
+    struct pair p;
+    w.client_alpn = "parley-sync/1";
+    kind.context = &w;
+    pair_open(&p, &kind);
+    p.client.on_event = p.server.on_event = failing_event;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_false(p.client.opened);
+    assert_false(p.server.opened);
+    assert_int_equal(p.client.error, ERR_PROTOCOL);
+    pair_close(&p);
+}
+
+static void stop_at_error(struct pair_side *s, enum pair_event event)
+{
+    if (event == PAIR_ERROR) loop_stop(s->pair->loop);
+}
+
+static void test_listener_that_never_answers_the_hello_times_out(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct pair p;
+    pair_open(&p, &kind);
+    loop_io_set(p.loop, &p.listener, false, false);
+    p.client.on_event = stop_at_error;
+    p.open_deadline_ms = loop_now_ms(p.loop) + 50;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_int_equal(p.client.error, ERR_TIMEOUT);
+    pair_close(&p);
+}
+
+/* A server side over one end of a socket pair; the test holds the other. */
+static int raw_peer(struct pair *p, const struct pair_kind *kind, struct span seen)
+{
+    int fd[2];
+    struct conn_options o = pair_options(p, &p->server);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+    struct tls_engine *tls = kind->server(kind->context);
+    assert_int_equal(conn_accept(&o, fd[0], tls, seen, &p->server.conn), ERR_OK);
+    return fd[1];
+}
+
+static void test_plaintext_is_a_protocol_error(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct pair p;
+    pair_open(&p, &kind);
+    p.server.on_event = stop_at_error;
+    int fd = raw_peer(&p, &kind, SPAN_LIT("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    pair_run(&p);
+    assert_int_equal(p.server.error, ERR_PROTOCOL);
+    pair_close(&p);
+    close(fd);
+}
+
+static void test_end_in_the_handshake_is_a_reset(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct pair p;
+    pair_open(&p, &kind);
+    p.server.on_event = stop_at_error;
+    int fd = raw_peer(&p, &kind, span_of(NULL, 0));
+    close(fd);
+    pair_run(&p);
+    assert_int_equal(p.server.error, ERR_RESET);
+    pair_close(&p);
+}
+
+/* T17: the client's process dies: its kernel ends the stream without close_notify. */
+static void truncate_event(struct pair_side *s, enum pair_event event)
+{
+    struct pair *p = s->pair;
+    if (s == &p->server && s->received == 1000 && p->client.conn != NULL) {
+        int fd = p->listen_fd;
+        struct addr local = *conn_local(p->client.conn);
+        /* Nothing in the interface ends TCP alone: find the client's descriptor by its address. */
+        for (fd = 3; fd < 1024; fd++) {
+            struct addr found = sock_local(fd);
+            if (addr_eq(&found, &local)) break;
+        }
+        assert_true(fd < 1024);
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    }
+    if (s == &p->server && event == PAIR_ERROR) loop_stop(p->loop);
+}
+
+static void test_end_without_close_notify_is_a_reset(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct pair p;
+    pair_open(&p, &kind);
+    p.client.on_event = p.server.on_event = truncate_event;
+    p.client.to_send = 1000;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_int_equal(p.server.received, 1000);
+    assert_false(p.server.ended);
+    assert_int_equal(p.server.error, ERR_RESET);
+    pair_close(&p);
+}
+
+struct hello_thief {
+    struct pair pair; /* first: sides lead here */
+    int fd;
+};
+
+/* The listener of a worker: reads the hello itself, then hands descriptor and bytes on. */
+static void steal_hello(struct loop_io *io, bool readable, bool writable)
+{
+    struct pair *p = CONTAINER_OF(io, struct pair, listener);
+    struct hello_thief *t = (struct hello_thief *)(void *)p;
+    uint8_t hello[2048];
+    (void)readable;
+    (void)writable;
+    if (t->fd < 0) {
+        struct sock_accepted accepted;
+        size_t count;
+        assert_int_equal(sock_accept(p->listen_fd, &accepted, 1, &count), ERR_OK);
+        t->fd = accepted.fd;
+        loop_io_set(p->loop, io, false, false);
+        loop_io_init(io, t->fd, steal_hello);
+        loop_io_set(p->loop, io, true, false);
+        return;
+    }
+    ssize_t n = recv(t->fd, hello, sizeof(hello), 0);
+    assert_true(n > 0);
+    loop_io_set(p->loop, io, false, false);
+    struct conn_options o = pair_options(p, &p->server);
+    struct tls_engine *tls = p->kind->server(p->kind->context);
+    struct span seen = span_of(hello, (size_t)n);
+    assert_int_equal(conn_accept(&o, t->fd, tls, seen, &p->server.conn), ERR_OK);
+}
+
+static void test_hello_that_was_peeked_is_fed_first(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct hello_thief t = {.fd = -1};
+    pair_open(&t.pair, &kind);
+    t.pair.listener.on_ready = steal_hello;
+    t.pair.client.on_event = t.pair.server.on_event = stop_when_both_open;
+    pair_connect(&t.pair);
+    pair_run(&t.pair);
+    assert_true(t.pair.server.opened);
+    pair_close(&t.pair);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_echo_then_clean_end),
+        cmocka_unit_test(test_ten_mebibytes_both_ways_through_a_small_queue),
+        cmocka_unit_test(test_ten_mebibytes_both_ways_by_producing_at_flush),
+        cmocka_unit_test(test_pauses_in_the_middle_of_data_keep_order),
+        cmocka_unit_test(test_close_in_each_callback_of_either_end),
+        cmocka_unit_test(test_abort_is_a_reset_at_the_other_end),
+        cmocka_unit_test(test_close_sends_what_is_queued),
+        cmocka_unit_test(test_answer_survives_a_close_during_upload),
+        cmocka_unit_test(test_closed_port_refuses),
+        cmocka_unit_test(test_write_over_the_bound_takes_nothing_and_drains_later),
+        cmocka_unit_test(test_writes_of_a_turn_leave_in_one_record),
+        cmocka_unit_test(test_loop_ends_with_a_lingering_connection),
+        cmocka_unit_test(test_warm_loop_takes_no_blocks),
+        cmocka_unit_test(test_each_end_knows_whom_it_speaks_to),
+        cmocka_unit_test(test_peer_with_another_identity_is_a_mismatch_with_its_fault),
+        cmocka_unit_test(test_caller_of_another_mesh_is_untrusted_at_the_server),
+        cmocka_unit_test(test_protocol_that_the_server_does_not_speak_is_an_error),
+        cmocka_unit_test(test_listener_that_never_answers_the_hello_times_out),
+        cmocka_unit_test(test_plaintext_is_a_protocol_error),
+        cmocka_unit_test(test_end_in_the_handshake_is_a_reset),
+        cmocka_unit_test(test_end_without_close_notify_is_a_reset),
+        cmocka_unit_test(test_hello_that_was_peeked_is_fed_first),
+    };
+    return cmocka_run_group_tests(tests, world_open, world_close);
+}
