@@ -39,6 +39,8 @@ struct mesh_stream *mesh_streams(const struct mesh *m);
 /* Rebuilds our record from configuration, health, drain state and the node leaf, and spreads it
  * when it differs. */
 void mesh_announce(struct mesh *m);
+/* Contacts these addresses. */
+void mesh_join(struct mesh *m, const struct addr *addr, size_t count);
 /* Contacts the configuration's peers (again). */
 void mesh_contact_peers(struct mesh *m);
 /* Drops a dead or left member. ERR_BUSY: it is alive; ERR_NOT_FOUND. */

@@ -24,6 +24,8 @@
 #include "core/base/diag.h"
 #include "core/model/name.h"
 
+#include <sys/types.h>
+
 #define STORE_PATH_MAX 512u
 
 /* constant, path under the root, mode */
@@ -91,6 +93,10 @@ enum err store_read(const struct store *s, enum store_file f, struct diag *d,
  */
 enum err store_write(const struct store *s, enum store_file f, struct span data,
                      struct diag *d) MUST_USE;
+/* The same for a path that is not in the list. `secret`: owner and mode 0600 are demanded. */
+enum err store_read_path(const char *path, bool secret, struct diag *d,
+                         struct strbuf *out) MUST_USE;
+enum err store_write_path(const char *path, mode_t mode, struct span data, struct diag *d) MUST_USE;
 /* The same behind a first line "parley-state 1 LENGTH CHECKSUM": truncation and flipped bits are
  * ERR_CORRUPT, and `advice` ("delete it to ...") ends the message. */
 enum err store_read_checked(const struct store *s, enum store_file f, const char *advice,

@@ -10,6 +10,8 @@
 #include "core/crypto/seal.h"
 #include "core/crypto/sign.h"
 
+#define STORE_PEERS_BYTES_MAX (64u * 1024 * 1024)
+
 struct store_mesh {
     struct name name;
     struct mesh_id id;

@@ -1,0 +1,376 @@
+#include "cmd/daemon/mesh.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd/daemon/compile.h"
+#include "cmd/daemon/mesh_boot.h"
+#include "cmd/daemon/mesh_peers.h"
+#include "cmd/daemon/mesh_stream.h"
+#include "cmd/daemon/own_record.h"
+#include "core/io/udp.h"
+#include "core/wire/pack_record.h"
+
+#define MESH_MAGIC          0x6d736831u
+#define MESH_SLICE_BYTES    2048u /* a datagram is at most 1400 */
+#define MESH_BATCHES_A_TURN 4u
+
+struct mesh {
+    uint32_t magic;
+    struct daemon *d;
+    struct mesh_boot boot; /* owned */
+    struct gossip *gossip; /* boot.gossip */
+    struct gossip_effects fx;
+    struct mesh_stream *streams; /* owned */
+    struct mesh_peers *peers;    /* owned */
+    int fd;
+    struct loop_io io;
+    struct loop_timer tick;
+    struct node_record *own; /* as last announced */
+    struct node_record *scratch;
+    uint8_t *body; /* own, packed: RECORD_BODY_BYTES_MAX */
+    size_t body_len;
+    uint8_t *packing;
+    uint8_t received[UDP_BATCH_MAX * MESH_SLICE_BYTES];
+};
+
+static void apply_effects(struct mesh *m);
+
+/* One event through the machine, then what it asks for. */
+static enum err step(struct mesh *m, struct gossip_event *e)
+{
+    struct loop *loop = m->d->loop;
+    e->now_ms = loop_now_ms(loop);
+    e->wall_ms = (int64_t)(loop_wall_us(loop) / 1000u);
+    enum err err = gossip_step(m->gossip, e, &m->fx);
+    apply_effects(m);
+    uint64_t next = err == ERR_FULL ? e->now_ms : gossip_next_deadline_ms(m->gossip);
+    loop_timer_set(loop, &m->tick, next);
+    return err == ERR_FULL ? ERR_OK : err;
+}
+
+/* A step whose failure leaves nothing to do but say so: memory. */
+static void step_logged(struct mesh *m, struct gossip_event *e)
+{
+    enum err err = step(m, e);
+    if (err != ERR_OK)
+        log_limited(&m->d->log, LOG_LEVEL_ERROR, MESH_MAGIC, "gossip", "a step failed: %s",
+                    err_text(err));
+}
+
+static void tick_due(struct loop_timer *t)
+{
+    struct mesh *m = CONTAINER_OF(t, struct mesh, tick);
+    struct gossip_event e = {.kind = GOSSIP_TICK};
+    step_logged(m, &e);
+}
+
+static void member_changed(struct mesh *m, const struct gossip_effect *fx)
+{
+    struct gossip_member who;
+    compile_request(m->d->compile);
+    if (gossip_member_get(m->gossip, &fx->node, &who) != ERR_OK || who.self) return;
+    if (fx->old_state == fx->new_state && who.since_ms != loop_now_ms(m->d->loop)) return;
+    char text[ADDR_TEXT_MAX];
+    bool bad = fx->new_state == MEMBER_UNREACHABLE || fx->new_state == MEMBER_DEAD;
+    log_event(&m->d->log, bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "member",
+              "node=%s addr=%s was=%s now=%s", who.name.text, addr_format(&who.addr, text),
+              gossip_state_word(fx->old_state), gossip_state_word(fx->new_state));
+}
+
+static void persist(struct mesh *m, struct span blob)
+{
+    struct diag diag;
+    diag_init(&diag);
+    enum err err = store_state_peers_save(&m->d->store, blob, &diag);
+    if (err != ERR_OK)
+        log_limited(&m->d->log, LOG_LEVEL_WARN, MESH_MAGIC + 1, "store", "peers not saved: %s",
+                    diag.count > 0 ? diag.entry[0].message : err_text(err));
+    diag_fini(&diag);
+}
+
+static void conflict(struct mesh *m, const struct gossip_effect *fx)
+{
+    struct gossip_member who;
+    char text[ADDR_TEXT_MAX] = "?";
+    if (gossip_member_get(m->gossip, &fx->node, &who) == ERR_OK) (void)addr_format(&who.addr, text);
+    log_limited(&m->d->log, LOG_LEVEL_ERROR, MESH_MAGIC + 2, "conflict",
+                "another host (%s) uses this node's name or identity: give one of them a name and "
+                "identity of its own (parley join)",
+                text);
+}
+
+/* Datagrams of one step leave in batches; what the kernel will not take now is lost, as UDP may. */
+static void send_datagrams(struct mesh *m)
+{
+    struct udp_datagram out[UDP_BATCH_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i <= m->fx.count; i++) {
+        bool last = i == m->fx.count;
+        if (!last && m->fx.effect[i].kind == GOSSIP_SEND_DATAGRAM)
+            out[n++] =
+                (struct udp_datagram){.peer = m->fx.effect[i].to, .data = m->fx.effect[i].data};
+        if (n == 0 || (!last && n < UDP_BATCH_MAX)) continue;
+        size_t handled = 0;
+        if (m->fd >= 0 && udp_send(m->fd, out, n, &handled, NULL) == ERR_AGAIN) return;
+        n = 0;
+    }
+}
+
+static void apply_effects(struct mesh *m)
+{
+    send_datagrams(m);
+    for (size_t i = 0; i < m->fx.count; i++) {
+        const struct gossip_effect *fx = &m->fx.effect[i];
+        switch (fx->kind) {
+        case GOSSIP_SEND_DATAGRAM:
+            break;
+        case GOSSIP_STREAM_OPEN:
+            mesh_stream_open(m->streams, fx->stream, &fx->to, &fx->peer_name);
+            break;
+        case GOSSIP_STREAM_SEND:
+            mesh_stream_send(m->streams, fx->stream, fx->data);
+            break;
+        case GOSSIP_STREAM_CLOSE:
+            mesh_stream_close(m->streams, fx->stream);
+            break;
+        case GOSSIP_MEMBER_CHANGED:
+            member_changed(m, fx);
+            break;
+        case GOSSIP_RECORD_CHANGED:
+            compile_request(m->d->compile);
+            break;
+        case GOSSIP_PERSIST:
+            persist(m, fx->data);
+            break;
+        case GOSSIP_CONFLICT:
+            conflict(m, fx);
+            break;
+        }
+    }
+}
+
+static void on_opened(void *owner, uint32_t stream, bool inbound, const struct x509_leaf *peer)
+{
+    struct gossip_event e = {.kind = GOSSIP_STREAM_OPENED,
+                             .stream = stream,
+                             .inbound = inbound,
+                             .peer_name = peer->id.name};
+    memcpy(e.peer_spki, peer->spki_sha256, sizeof e.peer_spki);
+    step_logged(owner, &e);
+}
+
+static void on_message(void *owner, uint32_t stream, struct span message)
+{
+    struct gossip_event e = {.kind = GOSSIP_STREAM_DATA, .stream = stream, .data = message};
+    step_logged(owner, &e);
+}
+
+static void on_closed(void *owner, uint32_t stream, enum err err)
+{
+    struct gossip_event e = {.kind = GOSSIP_STREAM_CLOSED, .stream = stream, .err = err};
+    step_logged(owner, &e);
+}
+
+static const struct mesh_stream_events stream_events = {
+    .on_opened = on_opened, .on_message = on_message, .on_closed = on_closed};
+
+static void on_readable(struct loop_io *io, bool readable, bool writable)
+{
+    struct mesh *m = CONTAINER_OF(io, struct mesh, io);
+    (void)writable;
+    enum err err = readable ? ERR_OK : ERR_AGAIN;
+    for (unsigned batch = 0; err == ERR_OK && batch < MESH_BATCHES_A_TURN; batch++) {
+        struct udp_datagram in[UDP_BATCH_MAX];
+        size_t count = 0;
+        err = udp_recv(m->fd, m->received, sizeof m->received, in, &count);
+        for (size_t i = 0; i < count; i++) {
+            struct gossip_event e = {
+                .kind = GOSSIP_DATAGRAM, .from = in[i].peer, .data = in[i].data};
+            step_logged(m, &e);
+        }
+    }
+}
+
+enum err mesh_new(struct daemon *d, struct diag *diag, struct mesh **out)
+{
+    struct mesh *m = calloc(1, sizeof *m);
+    if (m == NULL) return ERR_NOMEM;
+    m->magic = MESH_MAGIC;
+    m->d = d;
+    m->fd = -1;
+    m->tick.on_expire = tick_due;
+    enum err err = ERR_NOMEM;
+    m->own = calloc(1, sizeof *m->own);
+    m->scratch = calloc(1, sizeof *m->scratch);
+    m->body = calloc(1, RECORD_BODY_BYTES_MAX);
+    m->packing = calloc(1, RECORD_BODY_BYTES_MAX);
+    if (m->own == NULL || m->scratch == NULL || m->body == NULL || m->packing == NULL) goto fail;
+    err = event_effects_init(&m->fx);
+    if (err != ERR_OK) goto fail;
+    err = mesh_stream_new(d, &stream_events, m, &m->streams);
+    if (err != ERR_OK) goto fail;
+    err = mesh_boot_load(d, diag, &m->boot);
+    if (err != ERR_OK) goto fail;
+    m->gossip = m->boot.gossip;
+    err = mesh_peers_new(m, d, &m->peers);
+    if (err != ERR_OK) goto fail;
+    *out = m;
+    return ERR_OK;
+
+fail:
+    mesh_free(m);
+    return err;
+}
+
+void mesh_free(struct mesh *m)
+{
+    if (m == NULL) return;
+    CHECK_OBJ(m, MESH_MAGIC);
+    if (m->fd >= 0) {
+        loop_io_set(m->d->loop, &m->io, false, false);
+        (void)close(m->fd);
+    }
+    loop_timer_clear(m->d->loop, &m->tick);
+    mesh_peers_free(m->peers);
+    mesh_stream_free(m->streams);
+    event_effects_fini(&m->fx);
+    mesh_boot_fini(&m->boot);
+    free(m->own);
+    free(m->scratch);
+    free(m->body);
+    free(m->packing);
+    m->magic = MAGIC_POISON;
+    free(m);
+}
+
+enum err mesh_start(struct mesh *m, struct diag *diag)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    const struct addr *bind = &m->d->config->node.bind;
+    enum err err = udp_bind(bind, &m->fd);
+    if (err != ERR_OK) {
+        char text[ADDR_TEXT_MAX];
+        m->fd = -1;
+        diag_error(diag, NULL, "cannot bind UDP %s (mesh port): %s", addr_format(bind, text),
+                   err_text(err));
+        return err;
+    }
+    loop_io_init(&m->io, m->fd, on_readable);
+    loop_io_set(m->d->loop, &m->io, true, false);
+    mesh_announce(m);
+    mesh_contact_peers(m);
+    return ERR_OK;
+}
+
+void mesh_announce(struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    size_t len = 0;
+    own_record_build(m->d, m->d->config, m->scratch);
+    enum err err = pack_record_encode(m->scratch, m->packing, RECORD_BODY_BYTES_MAX, &len);
+    if (err != ERR_OK) {
+        log_error(&m->d->log, "record", "this host's record does not fit: %s", err_text(err));
+        return;
+    }
+    if (len == m->body_len && memcmp(m->packing, m->body, len) == 0) return;
+    uint8_t *fresh = m->packing;
+    m->packing = m->body;
+    m->body = fresh;
+    m->body_len = len;
+    *m->own = *m->scratch;
+    struct gossip_event e = {.kind = GOSSIP_UPSERT, .data = span_of(m->body, len)};
+    step_logged(m, &e);
+}
+
+void mesh_contact_peers(struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    mesh_peers_contact(m->peers);
+}
+
+void mesh_join(struct mesh *m, const struct addr *addr, size_t count)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    struct gossip_event e = {.kind = GOSSIP_JOIN, .addr = addr, .addr_count = count};
+    step_logged(m, &e);
+}
+
+void mesh_hint(struct mesh *m, const struct addr *peer)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    mesh_peers_hint(m->peers, peer);
+}
+
+enum err mesh_forget(struct mesh *m, const struct node_id *id)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    struct gossip_event e = {.kind = GOSSIP_REMOVE, .node = *id};
+    enum err err = step(m, &e);
+    if (err == ERR_OK) compile_request(m->d->compile);
+    return err;
+}
+
+void mesh_leave(struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    struct gossip_event e = {.kind = GOSSIP_LEAVE};
+    step_logged(m, &e);
+}
+
+enum err mesh_admission(struct mesh *m, struct span cert)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    struct gossip_event e = {.kind = GOSSIP_ADMISSION, .data = cert};
+    return step(m, &e);
+}
+
+const struct gossip *mesh_gossip(const struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    return m->gossip;
+}
+
+enum err mesh_record(const struct mesh *m, const struct node_id *id, struct node_record *out)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    struct span body = gossip_member_body(m->gossip, id);
+    if (body.len == 0) return ERR_NOT_FOUND;
+    return pack_record_decode(body, out);
+}
+
+const struct node_record *mesh_own_record(const struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    return m->own;
+}
+
+struct node_id mesh_own_id(const struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    return m->boot.id;
+}
+
+const struct store_mesh *mesh_info(const struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    return &m->boot.info;
+}
+
+const struct sign_key *mesh_sign_key(const struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    return m->boot.key;
+}
+
+const struct seal_ring *mesh_ring(const struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    return m->boot.ring;
+}
+
+struct mesh_stream *mesh_streams(const struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    return m->streams;
+}

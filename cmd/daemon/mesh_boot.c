@@ -1,0 +1,67 @@
+#include "cmd/daemon/mesh_boot.h"
+
+#include "cmd/daemon/store_identity.h"
+#include "core/io/clock.h"
+
+static enum err machine_new(struct daemon *d, struct diag *diag, struct mesh_boot *b)
+{
+    uint8_t admission[ADMISSION_BYTES_MAX];
+    size_t admission_len = 0;
+    enum err err = store_state_admission(&d->store, diag, admission, &admission_len);
+    if (err != ERR_OK) return err;
+    struct gossip_options o = {.mesh = b->info.id,
+                               .key = b->key,
+                               .admission = span_of(admission, admission_len),
+                               .ring = b->ring,
+                               .addr = d->config->node.addr,
+                               .period_ms = d->config->gossip_period_ms,
+                               .datagram_bytes = d->config->datagram_bytes,
+                               .seed = rng_u64(&d->rng)};
+    memcpy(o.issuer_pk, b->info.issuer_pk, sizeof o.issuer_pk);
+    err = store_state_epoch_next(&d->store, clock_wall_us() / 1000u, diag, &o.epoch);
+    if (err != ERR_OK) return err;
+    struct strbuf persisted;
+    strbuf_init(&persisted, STORE_PEERS_BYTES_MAX);
+    struct diag peers_diag;
+    diag_init(&peers_diag);
+    enum err peers = store_state_peers(&d->store, &peers_diag, &persisted);
+    if (peers == ERR_OK)
+        o.persisted = strbuf_view(&persisted);
+    else if (peers != ERR_NOT_FOUND)
+        log_warn(&d->log, "store", "%s; starting without it",
+                 peers_diag.count > 0 ? peers_diag.entry[0].message : err_text(peers));
+    err = gossip_new(&o, &b->gossip);
+    if (err == ERR_INVALID || err == ERR_MISMATCH)
+        diag_error(diag, NULL,
+                   "the admission certificate and gossip.key of this host do not belong together: "
+                   "get a new identity with parley join");
+    diag_fini(&peers_diag);
+    strbuf_fini(&persisted);
+    return err;
+}
+
+enum err mesh_boot_load(struct daemon *d, struct diag *diag, struct mesh_boot *b)
+{
+    const struct store *s = &d->store;
+    enum err err = store_state_mesh(s, diag, &b->info);
+    if (err != ERR_OK) return err;
+    if (!name_eq(&b->info.name, &d->config->node.mesh)) {
+        diag_error(diag, NULL,
+                   "this host's identity is of mesh \"%s\", the configuration says \"%s\"",
+                   b->info.name.text, d->config->node.mesh.text);
+        return ERR_MISMATCH;
+    }
+    err = store_identity_sign_key(s, STORE_GOSSIP_KEY, diag, &b->key);
+    if (err != ERR_OK) return err;
+    b->id = sign_node_id(sign_key_public(b->key));
+    err = store_state_keyring(s, diag, &b->ring);
+    return err != ERR_OK ? err : machine_new(d, diag, b);
+}
+
+void mesh_boot_fini(struct mesh_boot *b)
+{
+    gossip_free(b->gossip);
+    seal_ring_free(b->ring);
+    sign_key_free(b->key);
+    *b = (struct mesh_boot){0};
+}
