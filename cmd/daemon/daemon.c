@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include "cmd/daemon/access_sink.h"
+#include "cmd/daemon/admin.h"
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/control.h"
 #include "cmd/daemon/drain.h"
+#include "cmd/daemon/enroll.h"
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/listeners.h"
@@ -200,6 +202,9 @@ enum err daemon_new(const struct daemon_options *o, struct diag *diag, struct da
     if (err == ERR_OK) err = make_parts(d, diag);
     if (err == ERR_OK) err = start_traffic(d, diag);
     if (err == ERR_OK) err = mesh_start(d->mesh, diag);
+    if (err == ERR_OK) err = enroll_new(d, diag, &d->enroll);
+    if (err == ERR_OK) err = admin_new(d, diag, &d->admin);
+    if (err == ERR_OK) err = admin_metrics_listen(d->admin, &d->config->metrics_listen, diag);
     if (err != ERR_OK) {
         daemon_free(d);
         return err;
@@ -226,6 +231,8 @@ void daemon_free(struct daemon *d)
     CHECK_OBJ(d, DAEMON_MAGIC);
     for (unsigned i = 0; i < d->worker_count; i++)
         if (d->worker[i].started) worker_stop(d->worker[i].worker);
+    admin_free(d->admin);
+    enroll_free(d->enroll);
     access_sink_free(d->sink);
     compile_free(d->compile);
     drain_free(d->drain);

@@ -72,7 +72,7 @@ struct daemon {
     struct store store;
     struct config *config;    /* running; replaced by reload */
     bool config_last_good;    /* the file was bad: running from last-good.toml */
-    int64_t reload_wall_s;    /* of the last reload that was applied */
+    uint64_t reload_wall_s;   /* of the last reload that was applied */
     uint64_t reloads_refused; /* since the last one that was applied */
 
     struct tls_profile *profile;

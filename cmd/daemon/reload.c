@@ -1,8 +1,10 @@
 #include "cmd/daemon/reload.h"
 
 #include "cmd/daemon/access_sink.h"
+#include "cmd/daemon/admin.h"
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/control.h"
+#include "cmd/daemon/enroll.h"
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/listeners.h"
@@ -135,8 +137,10 @@ static enum err switch_to(struct daemon *d, const struct config *next, struct di
 {
     enum err err = listeners_prepare(d->listeners, next, diag);
     if (err != ERR_OK) return err;
-    err = access_sink_prepare(d->sink, &next->log, diag);
+    err = admin_metrics_listen(d->admin, &next->metrics_listen, diag);
     if (err != ERR_OK) goto fail_listeners;
+    err = access_sink_prepare(d->sink, &next->log, diag);
+    if (err != ERR_OK) goto fail_metrics;
     err = health_run_sync(d->health, next);
     if (err != ERR_OK) goto fail_sink;
     identities_sync(d->identities, &d->store, next, diag);
@@ -153,6 +157,9 @@ fail_compile:
                   err_text(ERR_NOMEM));
 fail_sink:
     access_sink_abort(d->sink);
+fail_metrics:
+    if (admin_metrics_listen(d->admin, &d->config->metrics_listen, NULL) != ERR_OK)
+        log_error(&d->log, "metrics", "the listener of the running configuration did not reopen");
 fail_listeners:
     listeners_abort(d->listeners);
     return err;
@@ -178,6 +185,7 @@ static enum err apply(struct daemon *d, struct config *next, struct diag *diag,
     atomic_store_explicit(&d->log.format, (int)next->log.format, memory_order_relaxed);
     mesh_announce(d->mesh);
     mesh_contact_peers(d->mesh);
+    enroll_kick(d->enroll);
     out->generation = compile_generation(d->compile);
     return ERR_OK;
 }
@@ -191,7 +199,7 @@ static enum err read_and_apply(struct daemon *d, struct diag *diag, struct reloa
     err = apply(d, next, diag, out);
     if (err == ERR_OK) {
         d->config_last_good = false;
-        d->reload_wall_s = loop_wall_s(d->loop);
+        d->reload_wall_s = (uint64_t)loop_wall_s(d->loop);
         d->reloads_refused = 0;
         reload_keep(d, &file);
     } else {
