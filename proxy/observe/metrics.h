@@ -2,8 +2,9 @@
  * (interface.md 6.1).
  *
  * Series are found by their label tuple in an append-only table (release/acquire publication);
- * counters are relaxed atomics, so a scrape never stops a worker. At METRIC_SERIES_MAX new tuples
- * fold into peer="_other".
+ * counters are relaxed atomics, so a scrape never stops a worker. A series allocates when it is
+ * first seen and never again. At METRIC_SERIES_MAX new tuples fold into peer="_other", new status
+ * codes into their class, and parley_metrics_overflow_total counts it.
  */
 #ifndef PROXY_OBSERVE_METRICS_H
 #define PROXY_OBSERVE_METRICS_H
@@ -31,20 +32,24 @@ struct metrics_exchange {
     bool origin_app;
     enum reason reason;
     uint64_t duration_us;
-    uint64_t app_us; /* to its first byte; 0: none */
-    uint64_t rx_bytes, tx_bytes;
+    uint64_t app_us;             /* to its first byte; 0: none */
+    uint64_t rx_bytes, tx_bytes; /* of bodies: from the caller, to the caller */
     unsigned retries;
-    const char *verdict, *rule, *layer; /* "" when no decision was made here */
+    const char *verdict, *rule, *layer; /* "" or NULL when no decision was made here; verdict and
+                                           layer are static */
 };
 void metrics_request(struct metrics_shard *m, const struct metrics_exchange *x);
 
 struct metrics_tcp {
     struct metrics_labels labels;
-    enum reason reason;
+    enum reason reason; /* how it ended; NONE: both sides closed */
     uint64_t duration_us, rx_bytes, tx_bytes;
+    const char *verdict, *rule, *layer; /* as above */
 };
+/* Each close follows an open, also when the session was denied. */
 void metrics_tcp_open(struct metrics_shard *m, const struct metrics_labels *l);
 void metrics_tcp_close(struct metrics_shard *m, const struct metrics_tcp *x);
+/* Exchanges in progress: +1 when one begins, -1 with the same labels when it ends. */
 void metrics_in_flight(struct metrics_shard *m, const struct metrics_labels *l, int delta);
 /* result: "ok" or an x509_check / error word. */
 void metrics_handshake(struct metrics_shard *m, bool server, const char *result,
@@ -64,8 +69,8 @@ enum metrics_count {
 void metrics_count(struct metrics_shard *m, enum metrics_count c, uint64_t n);
 uint64_t metrics_count_get(const struct metrics_shard *m, enum metrics_count c);
 
-/* Control thread: sums all shards and appends text format 0.0.4 (# HELP, # TYPE, samples, sorted)
- * to `out`. */
+/* Control thread: sums all shards and appends text format 0.0.4 (# HELP, # TYPE, samples, sorted by
+ * labels) to `out`. Out of memory marks `out` as overflowed. Writers go on meanwhile. */
 void metrics_render(struct metrics_shard *const *shard, size_t count, struct strbuf *out);
 
 #endif
