@@ -1,0 +1,160 @@
+#define _GNU_SOURCE
+#include "core/io/notify.h"
+
+#include "core/base/check.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+/* A service manager: a bound datagram socket. `name` as in NOTIFY_SOCKET. */
+static int manager_open(const char *name)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    size_t len = strlen(name);
+    memcpy(un.sun_path, name, len);
+    if (name[0] == '@') un.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_true(fd >= 0);
+    socklen_t un_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&un, un_len), 0);
+    return fd;
+}
+
+static void assert_message(int fd, const char *want)
+{
+    char text[256];
+    ssize_t n = recv(fd, text, sizeof(text), 0);
+    assert_int_equal(n, strlen(want));
+    assert_memory_equal(text, want, strlen(want));
+}
+
+static void test_message_reaches_a_socket_by_path(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/parley-notify-XXXXXX";
+    char path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/socket", folder);
+    assert_int_equal(notify_send(path, SPAN_LIT("READY=1")), ERR_NOT_FOUND);
+    int fd = manager_open(path);
+    assert_int_equal(notify_send(path, SPAN_LIT("READY=1\nSTATUS=serving")), ERR_OK);
+    assert_message(fd, "READY=1\nSTATUS=serving");
+    assert_int_equal(notify_reloading(path, 123456789), ERR_OK);
+    assert_message(fd, "RELOADING=1\nMONOTONIC_USEC=123456789");
+    close(fd);
+    assert_int_equal(notify_send(path, SPAN_LIT("STOPPING=1")), ERR_REFUSED);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void test_message_reaches_an_abstract_socket(void **state)
+{
+    (void)state;
+    char name[64];
+    snprintf(name, sizeof(name), "@parley-notify-test-%d", (int)getpid());
+    int fd = manager_open(name);
+    assert_int_equal(notify_send(name, SPAN_LIT("WATCHDOG=1")), ERR_OK);
+    assert_message(fd, "WATCHDOG=1");
+    close(fd);
+}
+
+static void test_manager_that_does_not_read_does_not_hold_us(void **state)
+{
+    (void)state;
+    char name[64];
+    snprintf(name, sizeof(name), "@parley-notify-full-%d", (int)getpid());
+    int fd = manager_open(name);
+    enum err err = ERR_OK;
+    for (unsigned i = 0; i < 100000 && err == ERR_OK; i++)
+        err = notify_send(name, SPAN_LIT("STATUS=busy"));
+    assert_int_equal(err, ERR_AGAIN);
+    close(fd);
+}
+
+static void test_no_manager_is_no_error_and_a_strange_name_is(void **state)
+{
+    (void)state;
+    char longest[200];
+    memset(longest, 'a', sizeof(longest) - 1);
+    longest[0] = '/';
+    longest[sizeof(longest) - 1] = '\0';
+    assert_int_equal(notify_send(NULL, SPAN_LIT("READY=1")), ERR_OK);
+    assert_int_equal(notify_send("", SPAN_LIT("READY=1")), ERR_OK);
+    assert_int_equal(notify_send("relative", SPAN_LIT("READY=1")), ERR_INVALID);
+    assert_int_equal(notify_send("@", SPAN_LIT("READY=1")), ERR_INVALID);
+    assert_int_equal(notify_send(longest, SPAN_LIT("READY=1")), ERR_INVALID);
+}
+
+static void test_watchdog_counts_only_for_its_process(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *usec, *pid;
+        uint64_t want_ms;
+    } cases[] = {
+        {NULL, NULL, 0},        {"10000000", NULL, 10000}, {"10000000", "77", 10000},
+        {"10000000", "78", 0},  {"10000000", "x", 0},      {"", NULL, 0},
+        {"-5", NULL, 0},        {"999", "77", 0},          {"1000", "77", 1},
+        {"10000000 ", "77", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(notify_watchdog_ms(cases[i].usec, cases[i].pid, 77), cases[i].want_ms);
+}
+
+static void test_passed_sockets_count_only_for_their_process_and_become_ours(void **state)
+{
+    (void)state;
+    unsigned count = 9;
+    assert_int_equal(notify_listen_fds(NULL, "77", 77, &count), ERR_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(notify_listen_fds("2", "78", 77, &count), ERR_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(notify_listen_fds("2", NULL, 77, &count), ERR_OK);
+    assert_int_equal(count, 0);
+    assert_int_equal(notify_listen_fds("65", "77", 77, &count), ERR_INVALID);
+    assert_int_equal(notify_listen_fds("two", "77", 77, &count), ERR_INVALID);
+    /* Descriptors 3 and 4, whatever was there before. */
+    int kept[2], pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    for (int i = 0; i < 2; i++)
+        kept[i] = fcntl(NOTIFY_LISTEN_FD_FIRST + i, F_DUPFD_CLOEXEC, 20);
+    int from[2] = {fcntl(pair[0], F_DUPFD, 20), fcntl(pair[1], F_DUPFD, 20)};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(dup2(from[i], NOTIFY_LISTEN_FD_FIRST + i), NOTIFY_LISTEN_FD_FIRST + i);
+    assert_int_equal(notify_listen_fds("2", "77", 77, &count), ERR_OK);
+    assert_int_equal(count, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_true((fcntl(NOTIFY_LISTEN_FD_FIRST + i, F_GETFD) & FD_CLOEXEC) != 0);
+        assert_true((fcntl(NOTIFY_LISTEN_FD_FIRST + i, F_GETFL) & O_NONBLOCK) != 0);
+    }
+    close(from[0]);
+    close(from[1]);
+    for (int i = 0; i < 2; i++) {
+        close(NOTIFY_LISTEN_FD_FIRST + i);
+        if (kept[i] < 0) continue;
+        assert_true(dup2(kept[i], NOTIFY_LISTEN_FD_FIRST + i) >= 0);
+        close(kept[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_message_reaches_a_socket_by_path),
+        cmocka_unit_test(test_message_reaches_an_abstract_socket),
+        cmocka_unit_test(test_manager_that_does_not_read_does_not_hold_us),
+        cmocka_unit_test(test_no_manager_is_no_error_and_a_strange_name_is),
+        cmocka_unit_test(test_watchdog_counts_only_for_its_process),
+        cmocka_unit_test(test_passed_sockets_count_only_for_their_process_and_become_ours),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
