@@ -1,0 +1,234 @@
+#include "cmd/daemon/listeners.h"
+
+#include "core/io/sock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define WORKERS 2u
+
+/* A port of this test's own address that nobody has. */
+static struct addr free_addr(void)
+{
+    struct addr a;
+    int fd = -1;
+    assert_int_equal(addr_parse(SPAN_LIT("127.0.0.31"), 1, &a), ERR_OK);
+    a.port = 0;
+    assert_int_equal(sock_listen(&a, 0, &fd), ERR_OK);
+    a = sock_local(fd);
+    assert_int_equal(close(fd), 0);
+    return a;
+}
+
+static struct config config_of(struct config_upstream *u, size_t count)
+{
+    struct config c = {.upstream_count = count, .upstream = u};
+    c.node.bind = free_addr();
+    return c;
+}
+
+static struct config_upstream upstream_on(const char *name, struct addr at)
+{
+    struct config_upstream u = {
+        .listen = at, .protocol = PROTOCOL_HTTP, .file = "p.toml", .line = 7};
+    assert_int_equal(name_set(&u.name, span_str(name)), ERR_OK);
+    return u;
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+static struct listeners *listeners_with(const struct config *c)
+{
+    struct listeners *l = NULL;
+    assert_int_equal(listeners_new(WORKERS, &l), ERR_OK);
+    assert_int_equal(listeners_prepare(l, c, NULL), ERR_OK);
+    listeners_commit(l, 1);
+    return l;
+}
+
+static const struct build_listener *row_of(const struct listeners *l, const struct addr *at)
+{
+    size_t count = 0;
+    const struct build_listener *row = listeners_rows(l, &count);
+    for (size_t i = 0; i < count; i++)
+        if (addr_eq(&row[i].addr, at)) return &row[i];
+    return NULL;
+}
+
+static void test_every_worker_gets_a_descriptor_of_its_own(void **state)
+{
+    (void)state;
+    struct config_upstream u = upstream_on("api", free_addr());
+    struct config c = config_of(&u, 1);
+    struct listeners *l = listeners_with(&c);
+    const struct build_listener *mesh = row_of(l, &c.node.bind), *api = row_of(l, &u.listen);
+    assert_non_null(mesh);
+    assert_non_null(api);
+    assert_int_equal(mesh->kind, LISTENER_MESH);
+    assert_null(mesh->upstream);
+    assert_int_equal(api->kind, LISTENER_HTTP);
+    assert_string_equal(api->upstream->text, "api");
+    assert_int_not_equal(api->fd[0], api->fd[1]);
+    assert_true(is_open(api->fd[0]) && is_open(api->fd[1]));
+    listeners_free(l);
+}
+
+static void test_busy_port_refuses_the_whole_set_and_names_the_place(void **state)
+{
+    (void)state;
+    struct config_upstream u[2] = {upstream_on("api", free_addr()), upstream_on("db", free_addr())};
+    struct config c = config_of(u, 1);
+    struct listeners *l = listeners_with(&c);
+    const struct build_listener *before = row_of(l, &u[0].listen);
+    int other = -1;
+    assert_int_equal(sock_listen(&u[1].listen, SOCK_LISTEN_SHARED, &other), ERR_OK);
+
+    struct diag diag;
+    diag_init(&diag);
+    c.upstream_count = 2;
+    assert_int_equal(listeners_prepare(l, &c, &diag), ERR_IN_USE);
+    assert_int_equal(diag.errors, 1);
+    assert_string_equal(diag.entry[0].file, "p.toml");
+    assert_int_equal(diag.entry[0].line, 7);
+    assert_non_null(strstr(diag.entry[0].message, "(db): another process uses it"));
+    diag_fini(&diag);
+
+    size_t count = 0;
+    (void)listeners_rows(l, &count);
+    assert_int_equal(count, 2);
+    assert_ptr_equal(row_of(l, &u[0].listen), before);
+    assert_true(is_open(before->fd[0]));
+
+    /* Free again, the same configuration is taken. */
+    assert_int_equal(close(other), 0);
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 2);
+    assert_non_null(row_of(l, &u[1].listen));
+    listeners_free(l);
+}
+
+static void test_what_stays_keeps_its_descriptors(void **state)
+{
+    (void)state;
+    struct config_upstream u[2] = {upstream_on("api", free_addr()), upstream_on("db", free_addr())};
+    struct config c = config_of(u, 1);
+    struct listeners *l = listeners_with(&c);
+    const int *fd = row_of(l, &u[0].listen)->fd;
+    c.upstream_count = 2;
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 2);
+    assert_ptr_equal(row_of(l, &u[0].listen)->fd, fd);
+    assert_int_equal(listeners_retired(l), 0);
+    listeners_free(l);
+}
+
+static void test_retired_listener_closes_once_every_worker_has_moved_on(void **state)
+{
+    (void)state;
+    struct config_upstream u = upstream_on("api", free_addr());
+    struct config c = config_of(&u, 1);
+    struct listeners *l = listeners_with(&c);
+    int fd = row_of(l, &u.listen)->fd[0];
+    c.upstream_count = 0;
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 2);
+    assert_null(row_of(l, &u.listen));
+    listeners_collect(l, 1, 1);
+    assert_true(is_open(fd));
+    listeners_collect(l, 2, 1); /* an old snapshot still names its descriptors */
+    assert_false(is_open(fd));
+    assert_int_equal(listeners_retired(l), 1);
+    listeners_collect(l, 2, 2);
+    assert_int_equal(listeners_retired(l), 0);
+    listeners_free(l);
+}
+
+static void test_listener_that_comes_back_before_it_closed_is_kept(void **state)
+{
+    (void)state;
+    struct config_upstream u = upstream_on("api", free_addr());
+    struct config c = config_of(&u, 1);
+    struct listeners *l = listeners_with(&c);
+    const int *fd = row_of(l, &u.listen)->fd;
+    c.upstream_count = 0;
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 2);
+    c.upstream_count = 1;
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 3);
+    listeners_collect(l, 3, 3);
+    assert_ptr_equal(row_of(l, &u.listen)->fd, fd);
+    assert_true(is_open(fd[0]));
+    listeners_free(l);
+}
+
+static void test_one_address_may_change_its_protocol(void **state)
+{
+    (void)state;
+    struct config_upstream u = upstream_on("db", free_addr());
+    struct config c = config_of(&u, 1);
+    struct listeners *l = listeners_with(&c);
+    u.protocol = PROTOCOL_TCP;
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 2);
+    assert_int_equal(row_of(l, &u.listen)->kind, LISTENER_TCP);
+    assert_int_equal(listeners_retired(l), 1);
+    listeners_free(l);
+}
+
+static void test_abort_closes_only_what_was_new(void **state)
+{
+    (void)state;
+    struct config_upstream u[2] = {upstream_on("api", free_addr()), upstream_on("db", free_addr())};
+    struct config c = config_of(u, 1);
+    struct listeners *l = listeners_with(&c);
+    c.upstream_count = 2;
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    int fresh = row_of(l, &u[1].listen)->fd[0];
+    listeners_abort(l);
+    assert_false(is_open(fresh));
+    assert_null(row_of(l, &u[1].listen));
+    assert_true(is_open(row_of(l, &u[0].listen)->fd[0]));
+    listeners_free(l);
+}
+
+static void test_address_of_another_host_is_refused_in_words(void **state)
+{
+    (void)state;
+    struct addr elsewhere;
+    assert_int_equal(addr_parse(SPAN_LIT("192.0.2.7:9001"), 0, &elsewhere), ERR_OK);
+    struct config_upstream u = upstream_on("api", elsewhere);
+    struct config c = config_of(&u, 1);
+    struct listeners *l = NULL;
+    struct diag diag;
+    diag_init(&diag);
+    assert_int_equal(listeners_new(WORKERS, &l), ERR_OK);
+    assert_int_equal(listeners_prepare(l, &c, &diag), ERR_UNREACHABLE);
+    assert_non_null(strstr(diag.entry[0].message, "no address of this host"));
+    diag_fini(&diag);
+    listeners_free(l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_worker_gets_a_descriptor_of_its_own),
+        cmocka_unit_test(test_busy_port_refuses_the_whole_set_and_names_the_place),
+        cmocka_unit_test(test_what_stays_keeps_its_descriptors),
+        cmocka_unit_test(test_retired_listener_closes_once_every_worker_has_moved_on),
+        cmocka_unit_test(test_listener_that_comes_back_before_it_closed_is_kept),
+        cmocka_unit_test(test_one_address_may_change_its_protocol),
+        cmocka_unit_test(test_abort_closes_only_what_was_new),
+        cmocka_unit_test(test_address_of_another_host_is_refused_in_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
