@@ -17,6 +17,7 @@
 #include "cmd/daemon/reload.h"
 #include "core/crypto/tls_engine.h"
 #include "core/io/clock.h"
+#include "core/io/thread.h"
 #include "proxy/net/worker.h"
 
 #define DAEMON_MAGIC      0x64616531u
@@ -121,7 +122,7 @@ static enum err make_worker(struct daemon *d, unsigned i)
 
 static enum err make_workers(struct daemon *d)
 {
-    unsigned count = d->config->node.threads != 0 ? d->config->node.threads : privs_processors();
+    unsigned count = d->config->node.threads != 0 ? d->config->node.threads : thread_cpu_count();
     if (count > WORKERS_MAX) count = WORKERS_MAX;
     d->worker = aligned_alloc(ACCESS_RING_ALIGN, count * sizeof d->worker[0]);
     if (d->worker == NULL) return ERR_NOMEM;

@@ -35,7 +35,7 @@ static enum err add_file(struct host_file *h, const char *path, struct diag *d)
 {
     struct strbuf sb;
     strbuf_init(&sb, CONFIG_FILE_BYTES_MAX + 1);
-    enum err err = store_read_path(path, false, d, &sb);
+    enum err err = store_read_path(path, d, &sb);
     if (err == ERR_NOT_FOUND && h->count == 0)
         diag_error(d, NULL,
                    "no configuration at %s: parley init makes a mesh, parley join TOKEN "

@@ -17,8 +17,6 @@
 void privs_harden(void);
 /* Descriptors this process may open. */
 uint64_t privs_descriptors_max(void);
-/* Processors this process may run on (the cpuset), at least 1. */
-unsigned privs_processors(void);
 /* Fills from the kernel's generator: seeds for jitter and hash keys. ERR_IO: there is none. */
 enum err privs_random(void *p, size_t len) MUST_USE;
 

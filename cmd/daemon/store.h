@@ -9,8 +9,8 @@
  *
  *   ROOT/etc/parley/parley.toml     0640  host file         etc/parley/conf.d/   0750
  *   ROOT/var/lib/parley/            0700
- *       node.key   0600 P-256 secret, PEM          node.crt      PEM leaf
- *       gossip.key 0600 Ed25519 seed, PEM          admission     admission certificate, base64
+ *       node.key   0600 P-256 secret, keyfile      node.crt      PEM leaf
+ *       gossip.key 0600 Ed25519 seed, keyfile      admission     admission certificate, PEM
  *       mesh       name, mesh id, issuer key       ca.crt        PEM, one or more trust anchors
  *       keyring    0600 group keys                 epoch, peers  checked blobs
  *       services/NAME.key, NAME.crt                last-good.toml
@@ -93,9 +93,8 @@ enum err store_read(const struct store *s, enum store_file f, struct diag *d,
  */
 enum err store_write(const struct store *s, enum store_file f, struct span data,
                      struct diag *d) MUST_USE;
-/* The same for a path that is not in the list. `secret`: owner and mode 0600 are demanded. */
-enum err store_read_path(const char *path, bool secret, struct diag *d,
-                         struct strbuf *out) MUST_USE;
+/* The same for a path that is not in the list. */
+enum err store_read_path(const char *path, struct diag *d, struct strbuf *out) MUST_USE;
 enum err store_write_path(const char *path, mode_t mode, struct span data, struct diag *d) MUST_USE;
 /* The same behind a first line "parley-state 1 LENGTH CHECKSUM": truncation and flipped bits are
  * ERR_CORRUPT, and `advice` ("delete it to ...") ends the message. */

@@ -4,35 +4,15 @@
 #include <unistd.h>
 
 #include "core/crypto/secret.h"
+#include "core/io/keyfile.h"
 
-#define KEY_FILE_BYTES  2048u
 #define CERT_FILE_BYTES (16u * 1024)
-#define KEY_DER_MAX     160u
-#define KEY_LABEL       "PRIVATE KEY"
 #define CERT_LABEL      "CERTIFICATE"
 #define CERT_END        "-----END CERTIFICATE-----"
+#define P256_TYPE       "p256"
+#define ED25519_TYPE    "ed25519"
 #define LEAF_ADVICE     "get a new identity with parley join"
 #define CA_ADVICE       "restore it from a backup, or copy it from another host of the mesh"
-
-/* PKCS #8 (RFC 5958) of the only two kinds of key we store; everything but the key is constant, so
- * it is compared, not parsed.
- *   P-256:   prefix || secret32 || a1 44 03 42 00 || public65      Ed25519: prefix || seed32 */
-static const uint8_t p256_prefix[] = {0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06,
-                                      0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-                                      0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07,
-                                      0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20};
-static const uint8_t p256_middle[] = {0xa1, 0x44, 0x03, 0x42, 0x00};
-static const uint8_t ed25519_prefix[] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
-                                         0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
-#define P256_DER_BYTES                                                                             \
-    (sizeof p256_prefix + P256_SECRET_BYTES + sizeof p256_middle + P256_PUBLIC_BYTES)
-#define ED25519_DER_BYTES (sizeof ed25519_prefix + SIGN_SEED_BYTES)
-
-struct key_buffer { /* in locked memory */
-    char text[KEY_FILE_BYTES];
-    uint8_t der[KEY_DER_MAX];
-    uint8_t secret[P256_SECRET_BYTES];
-};
 
 static enum err damaged(const char *path, const char *advice, struct diag *d)
 {
@@ -40,47 +20,24 @@ static enum err damaged(const char *path, const char *advice, struct diag *d)
     return ERR_CORRUPT;
 }
 
-/* The DER of the key in `path`: `want` bytes that begin with `prefix`. */
-static enum err key_read(const char *path, struct span prefix, size_t want, struct diag *d,
-                         struct key_buffer *kb)
+static enum err key_load(const char *path, const char *type, void *secret, size_t len,
+                         const char *advice, struct diag *d)
 {
-    struct strbuf sb;
-    size_t len = 0;
-    strbuf_init_fixed(&sb, kb->text, sizeof kb->text);
-    enum err err = store_read_path(path, true, d, &sb);
-    if (err != ERR_OK) return err;
-    err = x509_mint_unpem(strbuf_view(&sb), KEY_LABEL, kb->der, sizeof kb->der, &len);
-    bool whole = err == ERR_OK && len == want && memcmp(kb->der, prefix.p, prefix.len) == 0;
-    return whole ? ERR_OK : ERR_CORRUPT;
-}
-
-static enum err key_write(const char *path, struct span der, struct diag *d, struct key_buffer *kb)
-{
-    struct strbuf sb;
-    strbuf_init_fixed(&sb, kb->text, sizeof kb->text);
-    x509_mint_pem(KEY_LABEL, der, &sb);
-    return strbuf_ok(&sb) ? store_write_path(path, 0600, strbuf_view(&sb), d) : ERR_TOO_LARGE;
-}
-
-static enum err p256_read(const char *path, struct diag *d, struct key_buffer *kb)
-{
-    enum err err = key_read(path, span_of(p256_prefix, sizeof p256_prefix), P256_DER_BYTES, d, kb);
-    if (err == ERR_OK) memcpy(kb->secret, kb->der + sizeof p256_prefix, P256_SECRET_BYTES);
+    enum err err = keyfile_load(path, type, secret, len);
+    if (err == ERR_CORRUPT || err == ERR_MISMATCH) return damaged(path, advice, d);
+    if (err == ERR_PERM)
+        diag_error(d, NULL, "cannot use %s: it must be owned by this user with mode 0600", path);
+    else if (err != ERR_OK && err != ERR_NOT_FOUND)
+        diag_error(d, NULL, "cannot read %s: %s", path, err_text(err));
     return err;
 }
 
-static enum err p256_write(const char *path, const uint8_t secret[P256_SECRET_BYTES],
-                           struct diag *d, struct key_buffer *kb)
+static enum err key_save(const char *path, const char *type, const void *secret, size_t len,
+                         struct diag *d)
 {
-    uint8_t *at = kb->der;
-    memcpy(at, p256_prefix, sizeof p256_prefix);
-    at += sizeof p256_prefix;
-    memcpy(at, secret, P256_SECRET_BYTES);
-    at += P256_SECRET_BYTES;
-    memcpy(at, p256_middle, sizeof p256_middle);
-    at += sizeof p256_middle;
-    enum err err = x509_mint_public(secret, at);
-    return err == ERR_OK ? key_write(path, span_of(kb->der, P256_DER_BYTES), d, kb) : err;
+    enum err err = keyfile_store(path, type, secret, len);
+    if (err != ERR_OK) diag_error(d, NULL, "cannot write %s: %s", path, err_text(err));
+    return err;
 }
 
 struct leaf_paths {
@@ -102,35 +59,30 @@ static void leaf_paths(const struct store *s, const struct name *service, struct
     (void)snprintf(p->next, sizeof p->next, "%.*s.next", (int)(sizeof p->next - 6), p->key);
 }
 
-static enum err leaf_with_key(const char *key_path, struct span der, struct diag *d,
-                              struct key_buffer *kb, struct identity **out)
-{
-    enum err err = p256_read(key_path, d, kb);
-    return err == ERR_OK ? identity_new(der, kb->secret, out) : err;
-}
-
 static enum err leaf_load(const struct leaf_paths *p, struct diag *d, struct identity **out)
 {
     char pem_storage[CERT_FILE_BYTES];
     struct strbuf pem;
     struct x509_der leaf;
     strbuf_init_fixed(&pem, pem_storage, sizeof pem_storage);
-    enum err err = store_read_path(p->crt, false, d, &pem);
+    enum err err = store_read_path(p->crt, d, &pem);
     if (err != ERR_OK) return err;
     err = x509_mint_unpem(strbuf_view(&pem), CERT_LABEL, leaf.data, sizeof leaf.data, &leaf.len);
     if (err != ERR_OK) return damaged(p->crt, LEAF_ADVICE, d);
-    struct key_buffer *kb = secret_new(sizeof *kb);
-    if (kb == NULL) return ERR_NOMEM;
+    uint8_t *secret = secret_new(P256_SECRET_BYTES);
+    if (secret == NULL) return ERR_NOMEM;
     struct span der = span_of(leaf.data, leaf.len);
-    err = leaf_with_key(p->key, der, d, kb, out);
+    err = key_load(p->key, P256_TYPE, secret, P256_SECRET_BYTES, LEAF_ADVICE, d);
+    if (err == ERR_OK) err = identity_new(der, secret, out);
     /* Killed between certificate and key: the new key is the one that fits. */
     if ((err == ERR_INVALID || err == ERR_NOT_FOUND) &&
-        leaf_with_key(p->next, der, NULL, kb, out) == ERR_OK) {
+        keyfile_load(p->next, P256_TYPE, secret, P256_SECRET_BYTES) == ERR_OK &&
+        identity_new(der, secret, out) == ERR_OK) {
         (void)rename(p->next, p->key);
         err = ERR_OK;
     }
-    secret_free(kb);
-    if (err == ERR_NOT_FOUND || err == ERR_CORRUPT) return damaged(p->key, LEAF_ADVICE, d);
+    secret_free(secret);
+    if (err == ERR_NOT_FOUND) return damaged(p->key, LEAF_ADVICE, d);
     if (err != ERR_INVALID) return err;
     diag_error(d, NULL, "%s is damaged or does not belong to %s: " LEAF_ADVICE, p->crt, p->key);
     return ERR_CORRUPT;
@@ -158,12 +110,12 @@ enum err store_identity_save(const struct store *s, const struct name *service,
     struct leaf_paths p;
     struct strbuf pem;
     leaf_paths(s, service, &p);
-    struct key_buffer *kb = secret_new(sizeof *kb);
-    if (kb == NULL) return ERR_NOMEM;
-    bool same =
-        p256_read(p.key, NULL, kb) == ERR_OK && memcmp(kb->secret, secret, P256_SECRET_BYTES) == 0;
-    enum err err = same ? ERR_OK : p256_write(p.next, secret, d, kb);
-    secret_free(kb);
+    uint8_t *old = secret_new(P256_SECRET_BYTES);
+    if (old == NULL) return ERR_NOMEM;
+    bool same = keyfile_load(p.key, P256_TYPE, old, P256_SECRET_BYTES) == ERR_OK &&
+                memcmp(old, secret, P256_SECRET_BYTES) == 0;
+    secret_free(old);
+    enum err err = same ? ERR_OK : key_save(p.next, P256_TYPE, secret, P256_SECRET_BYTES, d);
     if (err != ERR_OK) return err;
     strbuf_init(&pem, CERT_FILE_BYTES);
     x509_mint_pem(CERT_LABEL, leaf_der, &pem);
@@ -252,53 +204,33 @@ enum err store_identity_sign_key(const struct store *s, enum store_file f, struc
                                  struct sign_key **out)
 {
     char path[STORE_PATH_MAX];
-    struct key_buffer *kb = secret_new(sizeof *kb);
-    if (kb == NULL) return ERR_NOMEM;
-    enum err err = key_read(store_path(s, f, path), span_of(ed25519_prefix, sizeof ed25519_prefix),
-                            ED25519_DER_BYTES, d, kb);
-    if (err == ERR_OK) err = sign_key_new(kb->der + sizeof ed25519_prefix, out);
-    secret_free(kb);
     const char *advice = f == STORE_ISSUER_KEY ? CA_ADVICE : LEAF_ADVICE;
-    return err == ERR_CORRUPT ? damaged(path, advice, d) : err;
+    uint8_t *seed = secret_new(SIGN_SEED_BYTES);
+    if (seed == NULL) return ERR_NOMEM;
+    enum err err = key_load(store_path(s, f, path), ED25519_TYPE, seed, SIGN_SEED_BYTES, advice, d);
+    if (err == ERR_OK) err = sign_key_new(seed, out);
+    secret_free(seed);
+    return err;
 }
 
 enum err store_identity_sign_save(const struct store *s, enum store_file f,
                                   const struct sign_key *k, struct diag *d)
 {
     char path[STORE_PATH_MAX];
-    struct key_buffer *kb = secret_new(sizeof *kb);
-    if (kb == NULL) return ERR_NOMEM;
-    memcpy(kb->der, ed25519_prefix, sizeof ed25519_prefix);
-    memcpy(kb->der + sizeof ed25519_prefix, sign_key_seed(k), SIGN_SEED_BYTES);
-    enum err err = key_write(store_path(s, f, path), span_of(kb->der, ED25519_DER_BYTES), d, kb);
-    secret_free(kb);
-    return err;
+    return key_save(store_path(s, f, path), ED25519_TYPE, sign_key_seed(k), SIGN_SEED_BYTES, d);
 }
 
 enum err store_identity_ca_key(const struct store *s, struct diag *d,
                                uint8_t secret[P256_SECRET_BYTES])
 {
     char path[STORE_PATH_MAX];
-    uint8_t public_key[P256_PUBLIC_BYTES];
-    struct key_buffer *kb = secret_new(sizeof *kb);
-    if (kb == NULL) return ERR_NOMEM;
-    enum err err = p256_read(store_path(s, STORE_CA_KEY, path), d, kb);
-    const uint8_t *stored = kb->der + P256_DER_BYTES - P256_PUBLIC_BYTES;
-    if (err == ERR_OK && (x509_mint_public(kb->secret, public_key) != ERR_OK ||
-                          memcmp(public_key, stored, sizeof public_key) != 0))
-        err = ERR_CORRUPT;
-    if (err == ERR_OK) memcpy(secret, kb->secret, P256_SECRET_BYTES);
-    secret_free(kb);
-    return err == ERR_CORRUPT ? damaged(path, CA_ADVICE, d) : err;
+    return key_load(store_path(s, STORE_CA_KEY, path), P256_TYPE, secret, P256_SECRET_BYTES,
+                    CA_ADVICE, d);
 }
 
 enum err store_identity_ca_key_save(const struct store *s, const uint8_t secret[P256_SECRET_BYTES],
                                     struct diag *d)
 {
     char path[STORE_PATH_MAX];
-    struct key_buffer *kb = secret_new(sizeof *kb);
-    if (kb == NULL) return ERR_NOMEM;
-    enum err err = p256_write(store_path(s, STORE_CA_KEY, path), secret, d, kb);
-    secret_free(kb);
-    return err;
+    return key_save(store_path(s, STORE_CA_KEY, path), P256_TYPE, secret, P256_SECRET_BYTES, d);
 }

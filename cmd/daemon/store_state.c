@@ -162,8 +162,11 @@ enum err store_state_keyring_save(const struct store *s, const struct seal_ring 
     if (text == NULL) return ERR_NOMEM;
     struct strbuf sb;
     strbuf_init_fixed(&sb, text, KEYRING_FILE_BYTES);
-    for (size_t i = 0; i < seal_ring_count(r); i++)
-        x509_mint_pem(GROUP_KEY_LABEL, span_of(seal_ring_key(r, i, NULL), SEAL_KEY_BYTES), &sb);
+    for (size_t i = 0; i < seal_ring_count(r); i++) {
+        uint32_t id = 0;
+        const uint8_t *key = seal_ring_key(r, i, &id);
+        x509_mint_pem(GROUP_KEY_LABEL, span_of(key, SEAL_KEY_BYTES), &sb);
+    }
     enum err err =
         strbuf_ok(&sb) ? store_write_checked(s, STORE_KEYRING, strbuf_view(&sb), d) : ERR_TOO_LARGE;
     secret_free(text);

@@ -1,0 +1,98 @@
+#include "cmd/daemon/mesh_peers.h"
+
+#include <stdlib.h>
+
+#include "core/base/limits.h"
+
+#define MESH_PEERS_MAGIC 0x6d707231u
+#define RETRY_FIRST_MS   1000u
+#define RETRY_MAX_MS     5000u
+#define HINTS_A_SECOND   10u
+
+struct mesh_peers {
+    uint32_t magic;
+    struct mesh *mesh; /* borrowed */
+    struct daemon *d;
+    struct loop_timer retry;
+    uint32_t retry_ms;
+    uint64_t hint_window_ms; /* when the present second of hints began */
+    unsigned hints;
+};
+
+static void retry_due(struct loop_timer *t);
+
+enum err mesh_peers_new(struct mesh *m, struct daemon *d, struct mesh_peers **out)
+{
+    struct mesh_peers *p = calloc(1, sizeof *p);
+    if (p == NULL) return ERR_NOMEM;
+    p->magic = MESH_PEERS_MAGIC;
+    p->mesh = m;
+    p->d = d;
+    p->retry_ms = RETRY_FIRST_MS;
+    p->retry.on_expire = retry_due;
+    *out = p;
+    return ERR_OK;
+}
+
+void mesh_peers_free(struct mesh_peers *p)
+{
+    if (p == NULL) return;
+    CHECK_OBJ(p, MESH_PEERS_MAGIC);
+    loop_timer_clear(p->d->loop, &p->retry);
+    p->magic = MAGIC_POISON;
+    free(p);
+}
+
+static void contact(struct mesh_peers *p)
+{
+    const struct config_node *node = &p->d->config->node;
+    struct addr addr[CONFIG_PEERS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < node->peer_count && count < CONFIG_PEERS_MAX; i++) {
+        const struct config_peer *peer = &node->peer[i];
+        if (peer->kind == PEER_ADDR && !addr_eq(&peer->addr, &node->addr))
+            addr[count++] = peer->addr;
+    }
+    if (count > 0) mesh_join(p->mesh, addr, count);
+}
+
+static void retry_later(struct mesh_peers *p)
+{
+    uint64_t jitter = rng_below(&p->d->rng, p->retry_ms / 4u);
+    loop_timer_set(p->d->loop, &p->retry, loop_now_ms(p->d->loop) + p->retry_ms + jitter);
+}
+
+static void retry_due(struct loop_timer *t)
+{
+    struct mesh_peers *p = CONTAINER_OF(t, struct mesh_peers, retry);
+    uint32_t agreeing = 0, alive = 0;
+    gossip_agreement(mesh_gossip(p->mesh), &agreeing, &alive);
+    if (alive <= 1) {
+        contact(p);
+        p->retry_ms = p->retry_ms * 2 < RETRY_MAX_MS ? p->retry_ms * 2 : RETRY_MAX_MS;
+    } else {
+        p->retry_ms = RETRY_MAX_MS;
+    }
+    retry_later(p);
+}
+
+void mesh_peers_contact(struct mesh_peers *p)
+{
+    CHECK_OBJ(p, MESH_PEERS_MAGIC);
+    contact(p);
+    p->retry_ms = RETRY_FIRST_MS;
+    retry_later(p);
+}
+
+void mesh_peers_hint(struct mesh_peers *p, const struct addr *peer)
+{
+    CHECK_OBJ(p, MESH_PEERS_MAGIC);
+    uint64_t now_ms = loop_now_ms(p->d->loop);
+    if (now_ms - p->hint_window_ms >= 1000u) {
+        p->hint_window_ms = now_ms;
+        p->hints = 0;
+    }
+    if (p->hints == HINTS_A_SECOND) return;
+    p->hints++;
+    mesh_join(p->mesh, peer, 1);
+}
