@@ -14,6 +14,12 @@
 
 #define SOCKET_UNDER_ROOT "run/parley/parley.sock"
 #define HEAD_BYTES_MAX    65536u
+#define SOCKET_PATH_MAX   512u
+
+struct question {
+    const char *method, *path;
+    struct span body;
+};
 
 void client_socket_path(const struct verb_ctx *ctx, char *out, size_t cap)
 {
@@ -123,8 +129,8 @@ static enum err split_answer(struct strbuf *raw, struct client_answer *a)
     return ERR_PROTOCOL;
 }
 
-static enum err exchange(const char *socket_path, const struct verb_ctx *ctx, const char *method,
-                         const char *path, struct span body, struct client_answer *a)
+static enum err exchange(const char *socket_path, const struct verb_ctx *ctx,
+                         const struct question *q, struct client_answer *a)
 {
     struct strbuf raw;
     char head[2048];
@@ -134,10 +140,10 @@ static enum err exchange(const char *socket_path, const struct verb_ctx *ctx, co
     int n = snprintf(head, sizeof head,
                      "%s %s HTTP/1.1\r\nHost: parley\r\nConnection: close\r\nx-parley: 1\r\n"
                      "content-type: application/json\r\ncontent-length: %zu\r\n\r\n",
-                     method, path, body.len);
+                     q->method, q->path, q->body.len);
     strbuf_init(&raw, CLIENT_ANSWER_BYTES_MAX);
     err = n > 0 && (size_t)n < sizeof head ? send_all(fd, head, (size_t)n) : ERR_TOO_LARGE;
-    if (err == ERR_OK) err = send_all(fd, body.p, body.len);
+    if (err == ERR_OK) err = send_all(fd, q->body.p, q->body.len);
     if (err == ERR_OK) err = receive_all(fd, &raw);
     if (err == ERR_OK) err = split_answer(&raw, a);
     strbuf_fini(&raw);
@@ -169,20 +175,20 @@ static enum verb_exit exit_of(unsigned status)
 }
 
 static enum err ask(const struct verb_ctx *ctx, const char *method, const char *path,
-                    struct span body, struct client_answer *a, char *socket_path, size_t cap)
+                    struct span body, struct client_answer *a)
 {
+    char socket_path[SOCKET_PATH_MAX];
     *a = (struct client_answer){0};
     strbuf_init(&a->body, CLIENT_ANSWER_BYTES_MAX);
     arena_init(&a->arena, 65536, CLIENT_ANSWER_BYTES_MAX);
-    client_socket_path(ctx, socket_path, cap);
-    return exchange(socket_path, ctx, method, path, body, a);
+    client_socket_path(ctx, socket_path, sizeof socket_path);
+    return exchange(socket_path, ctx, &(struct question){method, path, body}, a);
 }
 
 enum verb_exit client_try(const struct verb_ctx *ctx, const char *method, const char *path,
                           struct span body, struct client_answer *a)
 {
-    char socket_path[512];
-    enum err err = ask(ctx, method, path, body, a, socket_path, sizeof socket_path);
+    enum err err = ask(ctx, method, path, body, a);
     if (err == ERR_TIMEOUT) return EXIT_TIMED_OUT;
     return err == ERR_OK ? exit_of(a->status) : EXIT_NO_AGENT;
 }
@@ -190,8 +196,9 @@ enum verb_exit client_try(const struct verb_ctx *ctx, const char *method, const 
 enum verb_exit client_call(const struct verb_ctx *ctx, const char *method, const char *path,
                            struct span body, struct client_answer *a)
 {
-    char socket_path[512];
-    enum err err = ask(ctx, method, path, body, a, socket_path, sizeof socket_path);
+    char socket_path[SOCKET_PATH_MAX];
+    enum err err = ask(ctx, method, path, body, a);
+    client_socket_path(ctx, socket_path, sizeof socket_path);
     if (err == ERR_TIMEOUT)
         return verb_fail(EXIT_TIMED_OUT, "no answer from %s in %llums", socket_path,
                          (unsigned long long)ctx->timeout_ms);

@@ -13,10 +13,14 @@
 
 enum finding { FINDING_OK, FINDING_WARNING, FINDING_FAILED };
 
-/* One row of the answer. The id names the check for good: scripts and pages refer to it. */
-static void __attribute__((format(printf, 6, 7)))
-say(struct admin_call *call, const char *id, const char *group, enum finding level,
-    const char *hint, const char *fmt, ...)
+/* Which check spoke; the id names it for good: scripts and pages refer to it. */
+struct check {
+    const char *id, *group, *hint;
+};
+
+/* One row of the answer. */
+static void __attribute__((format(printf, 4, 5)))
+say(struct admin_call *call, struct check check, enum finding level, const char *fmt, ...)
 {
     static const char *const words[] = {"ok", "warning", "failed"};
     char text[512];
@@ -29,16 +33,16 @@ say(struct admin_call *call, const char *id, const char *group, enum finding lev
     struct json *j = &call->json;
     json_object(j);
     json_key(j, "id");
-    json_cstr(j, id);
+    json_cstr(j, check.id);
     json_key(j, "group");
-    json_cstr(j, group);
+    json_cstr(j, check.group);
     json_key(j, "level");
     json_cstr(j, words[level]);
     json_key(j, "text");
     json_cstr(j, text);
-    if (level != FINDING_OK && hint[0]) {
+    if (level != FINDING_OK && check.hint[0]) {
         json_key(j, "hint");
-        json_cstr(j, hint);
+        json_cstr(j, check.hint);
     }
     json_object_end(j);
 }
@@ -47,15 +51,15 @@ static void check_node(struct admin_call *call)
 {
     const struct daemon *d = call->daemon;
     if (d->config_last_good)
-        say(call, "P012", "node", FINDING_FAILED, "parley config check",
+        say(call, (struct check){"P012", "node", "parley config check"}, FINDING_FAILED,
             "the host file is bad; running from the last good copy");
     else if (d->reloads_refused > 0)
-        say(call, "P012", "node", FINDING_FAILED, "parley config check",
+        say(call, (struct check){"P012", "node", "parley config check"}, FINDING_FAILED,
             "the last %llu reload(s) were refused; the old configuration runs",
             (unsigned long long)d->reloads_refused);
     else
-        say(call, "P012", "node", FINDING_OK, "", "the host file is in use");
-    say(call, "P013", "node", d->ready ? FINDING_OK : FINDING_FAILED, "",
+        say(call, (struct check){"P012", "node", ""}, FINDING_OK, "the host file is in use");
+    say(call, (struct check){"P013", "node", ""}, d->ready ? FINDING_OK : FINDING_FAILED,
         "%u workers %s generation %llu", d->worker_count,
         compile_settled(d->compile) ? "use" : "are moving to",
         (unsigned long long)compile_generation(d->compile));
@@ -72,19 +76,23 @@ static void check_gossip(struct admin_call *call)
         if (m.state != MEMBER_UNREACHABLE && m.state != MEMBER_DEAD && m.state != MEMBER_SUSPECT)
             continue;
         missing++;
-        say(call, "P021", "gossip", m.state == MEMBER_SUSPECT ? FINDING_WARNING : FINDING_FAILED,
-            m.state == MEMBER_DEAD ? "parley forget NODE, when it will not come back"
-                                   : "is its port 7400 open for TCP and UDP?",
-            "%s is %s", m.name.text[0] ? m.name.text : "a node without a known name",
+        say(call,
+            (struct check){"P021", "gossip",
+                           m.state == MEMBER_DEAD ? "parley forget NODE, when it will not come back"
+                                                  : "is its port 7400 open for TCP and UDP?"},
+            m.state == MEMBER_SUSPECT ? FINDING_WARNING : FINDING_FAILED, "%s is %s",
+            m.name.text[0] ? m.name.text : "a node without a known name",
             gossip_state_word(m.state));
     }
     if (missing == 0)
-        say(call, "P021", "gossip", FINDING_OK, "", "%u of %u members alive", alive, alive);
+        say(call, (struct check){"P021", "gossip", ""}, FINDING_OK, "%u of %u members alive", alive,
+            alive);
     uint32_t agreeing, live;
     gossip_agreement(g, &agreeing, &live);
-    say(call, "P022", "gossip", agreeing == live ? FINDING_OK : FINDING_WARNING,
-        "views meet within seconds; if not, see: parley members on both sides",
-        "view agreed by %u of %u", agreeing, live);
+    say(call,
+        (struct check){"P022", "gossip",
+                       "views meet within seconds; if not, see: parley members on both sides"},
+        agreeing == live ? FINDING_OK : FINDING_WARNING, "view agreed by %u of %u", agreeing, live);
 }
 
 static void check_identity(struct admin_call *call)
@@ -94,30 +102,32 @@ static void check_identity(struct admin_call *call)
     const struct identity *node = identities_node(d->identities);
     int64_t left = identity_not_after_s(node) - now_s;
     int64_t life = identity_not_after_s(node) - identity_not_before_s(node);
-    say(call, "P031", "identity",
+    say(call,
+        (struct check){"P031", "identity",
+                       left <= 0 ? "join again with a new token"
+                                 : "is a signer alive? see: parley members"},
         left <= 0         ? FINDING_FAILED
         : left * 4 < life ? FINDING_WARNING
                           : FINDING_OK,
-        left <= 0 ? "join again with a new token" : "is a signer alive? see: parley members",
         "the node's certificate ends in %lldh%02lldm", (long long)(left / 3600),
         (long long)(left % 3600 / 60));
     struct issue_status is;
     issue_status(enroll_renewals(d->enroll), &is);
     if (is.waiting)
-        say(call, "P032", "identity", FINDING_FAILED, "parley cert list", "certificates wait: %s",
-            is.last_error);
+        say(call, (struct check){"P032", "identity", "parley cert list"}, FINDING_FAILED,
+            "certificates wait: %s", is.last_error);
     else
-        say(call, "P032", "identity", FINDING_OK, "", "every certificate asked for is issued");
+        say(call, (struct check){"P032", "identity", ""}, FINDING_OK,
+            "every certificate asked for is issued");
     struct gossip_member m;
     size_t pos = 0;
     unsigned signers = 0;
     while (gossip_member_next(mesh_gossip(d->mesh), &pos, &m))
         signers += m.state == MEMBER_ALIVE && (m.roles & ADMISSION_ROLE_SIGNER);
-    say(call, "P033", "identity",
+    say(call, (struct check){"P033", "identity", "a second one: parley token create --role signer"},
         signers == 0   ? FINDING_FAILED
         : signers == 1 ? FINDING_WARNING
                        : FINDING_OK,
-        "a second one: parley token create --role signer",
         signers == 0   ? "no live member holds the CA key: nothing can be renewed"
         : signers == 1 ? "one live member holds the CA key"
                        : "several live members hold the CA key");
@@ -131,18 +141,20 @@ static void check_policy(struct admin_call *call)
         const struct config_service *s = &c->service[i];
         if (s->policy.rule_count == 0 && s->policy.fallback == POLICY_DEFAULT_DENY) {
             closed++;
-            say(call, "P041", "policy", FINDING_WARNING, "allow = [\"CALLER\"] in its table",
-                "nobody may call %s: it has no rule", s->name.text);
+            say(call, (struct check){"P041", "policy", "allow = [\"CALLER\"] in its table"},
+                FINDING_WARNING, "nobody may call %s: it has no rule", s->name.text);
         }
         if (s->policy.fallback == POLICY_DEFAULT_ALLOW)
-            say(call, "P042", "policy", FINDING_WARNING, "policy = \"deny\" in [defaults]",
-                "every member may call %s", s->name.text);
+            say(call, (struct check){"P042", "policy", "policy = \"deny\" in [defaults]"},
+                FINDING_WARNING, "every member may call %s", s->name.text);
         if (s->local.path[0] == 0 && !addr_is_loopback(&s->local.addr))
-            say(call, "P043", "policy", FINDING_WARNING,
-                "let it listen on 127.0.0.1 or a unix socket",
-                "%s listens on an address that can be reached past parley", s->name.text);
+            say(call,
+                (struct check){"P043", "policy", "let it listen on 127.0.0.1 or a unix socket"},
+                FINDING_WARNING, "%s listens on an address that can be reached past parley",
+                s->name.text);
     }
-    if (closed == 0) say(call, "P041", "policy", FINDING_OK, "", "every service has a rule");
+    if (closed == 0)
+        say(call, (struct check){"P041", "policy", ""}, FINDING_OK, "every service has a rule");
 }
 
 static void check_traffic(struct admin_call *call)
@@ -155,10 +167,11 @@ static void check_traffic(struct admin_call *call)
         struct health_run_status hs = {0};
         if (health_run_status(d->health, &c->service[i].name, &hs) != ERR_OK) continue;
         if (hs.health == HEALTH_DOWN)
-            say(call, "P051", "traffic", FINDING_FAILED, "is the application running?",
-                "%s is down: %s", c->service[i].name.text, hs.last_error);
+            say(call, (struct check){"P051", "traffic", "is the application running?"},
+                FINDING_FAILED, "%s is down: %s", c->service[i].name.text, hs.last_error);
         else
-            say(call, "P051", "traffic", FINDING_OK, "", "%s is up", c->service[i].name.text);
+            say(call, (struct check){"P051", "traffic", ""}, FINDING_OK, "%s is up",
+                c->service[i].name.text);
     }
     for (size_t i = 0; i < c->upstream_count; i++) {
         unsigned up = 0, all = 0;
@@ -167,12 +180,11 @@ static void check_traffic(struct admin_call *call)
             all++;
             up += e[k].status == ENDPOINT_UP;
         }
-        say(call, "P053", "traffic",
+        say(call, (struct check){"P053", "traffic", "parley endpoints NAME"},
             all == 0 || up == 0 ? FINDING_FAILED
             : up < all          ? FINDING_WARNING
                                 : FINDING_OK,
-            "parley endpoints NAME", "upstream %s: %u of %u endpoints up", c->upstream[i].name.text,
-            up, all);
+            "upstream %s: %u of %u endpoints up", c->upstream[i].name.text, up, all);
     }
 }
 

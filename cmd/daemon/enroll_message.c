@@ -58,8 +58,7 @@ static enum err finish(const struct pack_writer *w, size_t *len)
     return ERR_OK;
 }
 
-enum err enroll_message_request(const struct enroll_request *q, const uint8_t *secret,
-                                const struct sign_key *key, const uint8_t token[TOKEN_KEY_BYTES],
+enum err enroll_message_request(const struct enroll_request *q, const struct enroll_proofs *by,
                                 uint8_t *out, size_t cap, size_t *len)
 {
     struct pack_writer w;
@@ -75,14 +74,14 @@ enum err enroll_message_request(const struct enroll_request *q, const uint8_t *s
     pack_write_bin(&w, q->sign_public, sizeof q->sign_public);
     pack_write_i64(&w, q->wall_s);
     if (!pack_writer_ok(&w)) return ERR_TOO_LARGE;
-    x509_mint_prove(secret, PROOF_LEAF, written(&w), proof);
+    x509_mint_prove(by->secret, PROOF_LEAF, written(&w), proof);
     pack_write_bin(&w, proof, sizeof proof);
     if (!pack_writer_ok(&w)) return ERR_TOO_LARGE;
-    sign_make(key, PROOF_NODE, written(&w), sig);
+    sign_make(by->key, PROOF_NODE, written(&w), sig);
     pack_write_bin(&w, sig, sizeof sig);
     enum err err = finish(&w, len);
     if (err != ERR_OK) return err;
-    token_mac(token, span_of(out, *len), out + *len);
+    token_mac(by->token, span_of(out, *len), out + *len);
     *len += TOKEN_MAC_BYTES;
     return ERR_OK;
 }

@@ -40,8 +40,12 @@ struct enroll_request {
 };
 /* Encodes, proves possession of both keys, appends the MAC; `*len` bytes in `out` without the
  * length prefix. ERR_TOO_LARGE. */
-enum err enroll_message_request(const struct enroll_request *q, const uint8_t *secret,
-                                const struct sign_key *key, const uint8_t token[TOKEN_KEY_BYTES],
+struct enroll_proofs {          /* borrowed: what shows that the request is ours */
+    const uint8_t *secret;      /* P-256 */
+    const struct sign_key *key; /* Ed25519 */
+    const uint8_t *token;       /* TOKEN_KEY_BYTES */
+};
+enum err enroll_message_request(const struct enroll_request *q, const struct enroll_proofs *by,
                                 uint8_t *out, size_t cap, size_t *len) MUST_USE;
 /* Reads and checks both proofs; `*body` and `*mac` are what the token's key must agree with.
  * ERR_INVALID, ERR_UNSUPPORTED; ERR_AUTH: a proof is wrong. */

@@ -1,7 +1,8 @@
-"""A lab of hosts: network namespaces on one bridge, each with a parley of its own under a --root folder.
+"""A lab of hosts: network namespaces on one bridge, each with a parley of its own under --root.
 
-Used by the run_*.py scripts. Needs root and iproute2. Everything it starts is ended by process id and every namespace it
-made is removed, also when a test fails. Addresses are 10.77.0.N; nothing leaves the machine.
+Used by the run_*.py scripts. Needs root and iproute2. Everything it starts is ended by process id
+and every namespace it made is removed, also when a test fails. Addresses are 10.77.0.N; nothing
+leaves the machine.
 """
 
 import json
@@ -93,8 +94,14 @@ class Host:
 
     def spawn(self, *argv, log, **kw):
         out = open(os.path.join(self.lab.folder, log), "ab")
-        p = subprocess.Popen(self.prefix() + list(argv), stdout=out, stderr=out,
-                             stdin=subprocess.DEVNULL, start_new_session=True, **kw)
+        p = subprocess.Popen(
+            self.prefix() + list(argv),
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            **kw,
+        )
         out.close()
         self.lab.processes.append(p)
         return p
@@ -161,8 +168,24 @@ class Lab:
         run(["ip", "-n", bridge, "link", "set", "br0", "up"], check=True)
         for n, h in self.host.items():
             run(["ip", "netns", "add", h.netns], check=True)
-            run(["ip", "-n", h.netns, "link", "add", "eth0", "type", "veth", "peer", "name",
-                 f"v{n}", "netns", bridge], check=True)
+            run(
+                [
+                    "ip",
+                    "-n",
+                    h.netns,
+                    "link",
+                    "add",
+                    "eth0",
+                    "type",
+                    "veth",
+                    "peer",
+                    "name",
+                    f"v{n}",
+                    "netns",
+                    bridge,
+                ],
+                check=True,
+            )
             run(["ip", "-n", bridge, "link", "set", f"v{n}", "master", "br0", "up"], check=True)
             run(["ip", "-n", h.netns, "addr", "add", f"{h.addr}/24", "dev", "eth0"], check=True)
             run(["ip", "-n", h.netns, "link", "set", "eth0", "up"], check=True)
@@ -192,7 +215,8 @@ class Lab:
         """`init` on the first host, `join` on the others; true when all are members of one view."""
         first = self.host[1]
         r = first.parley("init", "--mesh", "lab", "--node", first.name, "--addr", first.addr)
-        if not tap.ok(r.returncode == 0, "init makes a mesh on the first host", r.stdout + r.stderr):
+        said = r.stdout + r.stderr
+        if not tap.ok(r.returncode == 0, "init makes a mesh on the first host", said):
             return False
         if not tap.ok(first.up(), "the first host is ready", first.log()):
             return False
@@ -213,5 +237,8 @@ class Lab:
                     return False
             return True
 
-        return tap.ok(wait_for(whole, 15), "every host sees every host alive",
-                      "\n".join(h.parley("members").stdout for h in self.host.values()))
+        return tap.ok(
+            wait_for(whole, 15),
+            "every host sees every host alive",
+            "\n".join(h.parley("members").stdout for h in self.host.values()),
+        )

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Five hosts in five network namespaces: real applications, real clients, real faults.
 
-nginx, a Python server and PostgreSQL are services; curl, h2load and psql are clients; each talks to its local parley only. Shows:
-no plaintext on any link; kill -9, SIGTERM, rolling restarts and reloads without a failed request; default deny and a rule change on
-a live connection.
+nginx, a Python server and PostgreSQL are services; curl, h2load and psql are clients; each talks to
+its local parley only. Shows: no plaintext on any link; kill -9, SIGTERM, rolling restarts and
+reloads without a failed request; default deny and a rule change on a live connection.
+
+Time limit: 240 s
+
 """
 
 import http.client
@@ -24,10 +27,15 @@ NGINX = """
 daemon off; worker_processes 1; pid {folder}/nginx-{name}.pid; error_log {folder}/nginx-{name}.err;
 events {{ worker_connections 512; }}
 http {{
-  access_log {folder}/nginx-{name}.access; client_body_temp_path {folder}/nb-{name}; proxy_temp_path {folder}/np-{name};
-  fastcgi_temp_path {folder}/nf-{name}; uwsgi_temp_path {folder}/nu-{name}; scgi_temp_path {folder}/ns-{name};
+  access_log {folder}/nginx-{name}.access;
+  client_body_temp_path {folder}/nb-{name}; proxy_temp_path {folder}/np-{name};
+  fastcgi_temp_path {folder}/nf-{name}; uwsgi_temp_path {folder}/nu-{name};
+  scgi_temp_path {folder}/ns-{name};
   keepalive_requests 1000000;
-  server {{ listen 127.0.0.1:8081; location / {{ default_type text/plain; return 200 "{name} {marker}\\n"; }} }}
+  server {{
+    listen 127.0.0.1:8081;
+    location / {{ default_type text/plain; return 200 "{name} {marker}\\n"; }}
+  }}
 }}
 """
 PYTHON_APP = """
@@ -45,12 +53,17 @@ class H(http.server.BaseHTTPRequestHandler):
         self.answer(self.rfile.read(int(self.headers.get("content-length", 0))))
 http.server.ThreadingHTTPServer(("127.0.0.1", 8082), H).serve_forever()
 """
-API = '[service.api]\nlocal = "127.0.0.1:8081"\nallow = ["web"]\nhealth = { http = "/", interval = "500ms" }\n'
+API = (
+    '[service.api]\nlocal = "127.0.0.1:8081"\nallow = ["web"]\n'
+    'health = { http = "/", interval = "500ms" }\n'
+)
 PY = '[service.py]\nlocal = "127.0.0.1:8082"\n'
 DB = '[service.db]\nlocal = "127.0.0.1:5432"\nprotocol = "tcp"\nallow = ["web"]\n'
-WEB = ('[service.web]\nlocal = "127.0.0.1:8080"\nhealth = "none"\n'
-       '[upstream.api]\nlisten = "127.0.0.1:9001"\n[upstream.py]\nlisten = "127.0.0.1:9002"\n'
-       '[upstream.db]\nlisten = "127.0.0.1:9003"\nprotocol = "tcp"\n')
+WEB = (
+    '[service.web]\nlocal = "127.0.0.1:8080"\nhealth = "none"\n'
+    '[upstream.api]\nlisten = "127.0.0.1:9001"\n[upstream.py]\nlisten = "127.0.0.1:9002"\n'
+    '[upstream.db]\nlisten = "127.0.0.1:9003"\nprotocol = "tcp"\n'
+)
 
 
 class Load:
@@ -58,17 +71,34 @@ class Load:
 
     def __init__(self, host, seconds, rate=500, connections=10):
         self.p = subprocess.Popen(
-            host.prefix() + ["h2load", "--h1", "-c", str(connections), "-t", "1", "--rps",
-                             str(rate // connections), "-D", str(seconds),
-                             "http://127.0.0.1:9001/"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            host.prefix()
+            + [
+                "h2load",
+                "--h1",
+                "-c",
+                str(connections),
+                "-t",
+                "1",
+                "--rps",
+                str(rate // connections),
+                "-D",
+                str(seconds),
+                "http://127.0.0.1:9001/",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def result(self):
         """(requests, bad) where bad counts everything that was no 2xx."""
         out, _ = self.p.communicate(timeout=120)
         self.text = out
-        m = re.search(r"requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded, "
-                      r"(\d+) failed, (\d+) errored, (\d+) timeout", out)
+        m = re.search(
+            r"requests: (\d+) total, (\d+) started, (\d+) done, (\d+) succeeded, "
+            r"(\d+) failed, (\d+) errored, (\d+) timeout",
+            out,
+        )
         codes = re.search(r"status codes: (\d+) 2xx", out)
         if not m or not codes:
             return 0, 1
@@ -94,10 +124,33 @@ def start_apps(lab, tap):
     os.makedirs(data)
     shutil.chown(data, "postgres", "postgres")
     h5 = lab.host[5]
-    h5.run("runuser", "-u", "postgres", "--", f"{bins}/initdb", "-D", data, "-A", "trust", "-N",
-           timeout=60)
-    h5.spawn("runuser", "-u", "postgres", "--", f"{bins}/postgres", "-D", data, "-k", data, "-h",
-             "127.0.0.1", log="pg.log")
+    h5.run(
+        "runuser",
+        "-u",
+        "postgres",
+        "--",
+        f"{bins}/initdb",
+        "-D",
+        data,
+        "-A",
+        "trust",
+        "-N",
+        timeout=60,
+    )
+    h5.spawn(
+        "runuser",
+        "-u",
+        "postgres",
+        "--",
+        f"{bins}/postgres",
+        "-D",
+        data,
+        "-k",
+        data,
+        "-h",
+        "127.0.0.1",
+        log="pg.log",
+    )
     lab.host[1].config(WEB)
     lab.host[2].config(API)
     lab.host[3].config(API)
@@ -106,18 +159,42 @@ def start_apps(lab, tap):
     for h in lab.host.values():
         r = h.parley("reload", "--wait")
         tap.ok(r.returncode == 0, f"{h.name} takes its services by reload", r.stdout + r.stderr)
-    return wait_for(lambda: all(
-        lab.host[1].endpoint_states(s) and set(lab.host[1].endpoint_states(s).values()) == {"up"}
-        and len(lab.host[1].endpoint_states(s)) == n for s, n in (("api", 2), ("py", 1), ("db", 1))), 15)
+    return wait_for(
+        lambda: all(
+            lab.host[1].endpoint_states(s)
+            and set(lab.host[1].endpoint_states(s).values()) == {"up"}
+            and len(lab.host[1].endpoint_states(s)) == n
+            for s, n in (("api", 2), ("py", 1), ("db", 1))
+        ),
+        15,
+    )
 
 
 def capture(lab):
     """tcpdump on every host's link, and on the first host's loopback as the control."""
     for h in lab.host.values():
-        h.spawn("tcpdump", "-i", "eth0", "-s", "0", "-U", "-w", os.path.join(lab.folder, f"{h.name}.pcap"),
-                log="tcpdump.log")
-    lab.host[1].spawn("tcpdump", "-i", "lo", "-s", "0", "-U", "-w", os.path.join(lab.folder, "lo.pcap"),
-                      log="tcpdump.log")
+        h.spawn(
+            "tcpdump",
+            "-i",
+            "eth0",
+            "-s",
+            "0",
+            "-U",
+            "-w",
+            os.path.join(lab.folder, f"{h.name}.pcap"),
+            log="tcpdump.log",
+        )
+    lab.host[1].spawn(
+        "tcpdump",
+        "-i",
+        "lo",
+        "-s",
+        "0",
+        "-U",
+        "-w",
+        os.path.join(lab.folder, "lo.pcap"),
+        log="tcpdump.log",
+    )
     files = [os.path.join(lab.folder, f"{h.name}.pcap") for h in lab.host.values()]
     wait_for(lambda: all(os.path.exists(f) and os.path.getsize(f) >= 24 for f in files), 5)
 
@@ -135,16 +212,43 @@ def clients(lab, tap):
         seen.add(r.stdout.split(" ")[0])
         if MARKER not in r.stdout:
             break
-    tap.ok(seen == {"h2", "h3"}, "curl reaches both nginx endpoints of api", f"{seen} {r.stdout} {r.stderr}")
-    r = h1.run("psql", "-h", "127.0.0.1", "-p", "9003", "-U", "postgres", "-Atc",
-               f"select '{MARKER}' || count(*) from generate_series(1, 100000)",
-               env={**os.environ, "PGCONNECT_TIMEOUT": "5"})
-    tap.ok(r.stdout.strip() == MARKER + "100000", "psql talks to PostgreSQL over TCP", r.stdout + r.stderr)
-    tap.ok(wait_for(lambda: holds(os.path.join(lab.folder, "lo.pcap"), MARKER), 5),
-           "the payload is visible on the client's loopback (the capture works)")
-    leaks = [h.name for h in lab.host.values() if holds(os.path.join(lab.folder, f"{h.name}.pcap"), MARKER)]
-    big = sum(os.path.getsize(os.path.join(lab.folder, f"{h.name}.pcap")) for h in lab.host.values())
-    tap.ok(not leaks and big > 20000, "no capture on a link holds the payload", f"{leaks} {big} bytes")
+    tap.ok(
+        seen == {"h2", "h3"},
+        "curl reaches both nginx endpoints of api",
+        f"{seen} {r.stdout} {r.stderr}",
+    )
+    r = h1.run(
+        "psql",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        "9003",
+        "-U",
+        "postgres",
+        "-Atc",
+        f"select '{MARKER}' || count(*) from generate_series(1, 100000)",
+        env={**os.environ, "PGCONNECT_TIMEOUT": "5"},
+    )
+    tap.ok(
+        r.stdout.strip() == MARKER + "100000",
+        "psql talks to PostgreSQL over TCP",
+        r.stdout + r.stderr,
+    )
+    tap.ok(
+        wait_for(lambda: holds(os.path.join(lab.folder, "lo.pcap"), MARKER), 5),
+        "the payload is visible on the client's loopback (the capture works)",
+    )
+    leaks = [
+        h.name
+        for h in lab.host.values()
+        if holds(os.path.join(lab.folder, f"{h.name}.pcap"), MARKER)
+    ]
+    big = sum(
+        os.path.getsize(os.path.join(lab.folder, f"{h.name}.pcap")) for h in lab.host.values()
+    )
+    tap.ok(
+        not leaks and big > 20000, "no capture on a link holds the payload", f"{leaks} {big} bytes"
+    )
 
 
 def denied_then_allowed(lab, tap):
@@ -166,8 +270,12 @@ while time.monotonic() - start < 3:
 print(s, b, round(time.monotonic() - start, 2), flush=True)
 """
     h1, h4 = lab.host[1], lab.host[4]
-    p = subprocess.Popen(h1.prefix() + [sys.executable, "-c", code], stdin=subprocess.PIPE,
-                         stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen(
+        h1.prefix() + [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     first = p.stdout.readline().strip()
     tap.ok(first == "403 denied_default", "without a rule: 403 denied_default", first)
     with open(os.path.join(lab.folder, "py.log")) as f:
@@ -179,8 +287,11 @@ print(s, b, round(time.monotonic() - start, 2), flush=True)
     p.stdin.flush()
     second = p.stdout.readline().strip()
     p.wait(timeout=10)
-    tap.ok(r.returncode == 0 and second.startswith("200 hello spiffe://lab/service/web"),
-           "with the rule: 200 on the same connection within 3 s, caller named", second + r.stderr)
+    tap.ok(
+        r.returncode == 0 and second.startswith("200 hello spiffe://lab/service/web"),
+        "with the rule: 200 on the same connection within 3 s, caller named",
+        second + r.stderr,
+    )
 
 
 def kill_nine(lab, tap):
@@ -190,20 +301,35 @@ def kill_nine(lab, tap):
     at = time.monotonic()
     h2.kill(signal.SIGKILL)
     others = [h for h in lab.host.values() if h is not h2]
-    out = wait_for(lambda: all(h.endpoint_states("api").get("h2") in (None, "unreachable", "down")
-                               for h in others), 8)
+    out = wait_for(
+        lambda: all(
+            h.endpoint_states("api").get("h2") in (None, "unreachable", "down") for h in others
+        ),
+        8,
+    )
     took = time.monotonic() - at
-    tap.ok(out and took <= 5, f"the killed host's endpoint is out on every host within 5 s ({took:.2f} s)")
+    tap.ok(
+        out and took <= 5,
+        f"the killed host's endpoint is out on every host within 5 s ({took:.2f} s)",
+    )
     time.sleep(1)
     h2.up()
     at = time.monotonic()
-    back = wait_for(lambda: all(h.endpoint_states("api").get("h2") == "up" for h in lab.host.values()), 8)
+    back = wait_for(
+        lambda: all(h.endpoint_states("api").get("h2") == "up" for h in lab.host.values()), 8
+    )
     took = time.monotonic() - at
-    tap.ok(back and took <= 2, f"it is back everywhere within 2 s of its restart ({took:.2f} s)",
-           "\n".join(h.parley("members").stdout for h in lab.host.values()))
+    tap.ok(
+        back and took <= 2,
+        f"it is back everywhere within 2 s of its restart ({took:.2f} s)",
+        "\n".join(h.parley("members").stdout for h in lab.host.values()),
+    )
     total, bad = load.result()
-    tap.ok(total >= 5000 and bad == 0, f"kill -9 under 500 requests a second: no failed GET ({total} requests)",
-           load.text)
+    tap.ok(
+        total >= 5000 and bad == 0,
+        f"kill -9 under 500 requests a second: no failed GET ({total} requests)",
+        load.text,
+    )
 
 
 def sigterm(lab, tap):
@@ -215,7 +341,11 @@ def sigterm(lab, tap):
     time.sleep(1)
     h3.up()
     total, bad = load.result()
-    tap.ok(total >= 3500 and bad == 0, f"SIGTERM and restart under load: zero failed requests ({total})", load.text)
+    tap.ok(
+        total >= 3500 and bad == 0,
+        f"SIGTERM and restart under load: zero failed requests ({total})",
+        load.text,
+    )
 
 
 def rolling(lab, tap):
@@ -243,8 +373,11 @@ def rolling(lab, tap):
         t.join()
     total, bad = load.result()
     tap.ok(not failures, "100 reloads on each of five hosts succeed", "\n".join(failures[:5]))
-    tap.ok(total >= 6000 and bad == 0,
-           f"rolling restart and 500 reloads under load: zero failed requests ({total})", load.text)
+    tap.ok(
+        total >= 6000 and bad == 0,
+        f"rolling restart and 500 reloads under load: zero failed requests ({total})",
+        load.text,
+    )
 
 
 def main():
@@ -258,8 +391,11 @@ def main():
     tap = Tap()
     with Lab(5) as lab:
         if lab.mesh(tap):
-            tap.ok(start_apps(lab, tap), "all endpoints are up in the first host's catalogue",
-                   lab.host[1].parley("services").stdout)
+            tap.ok(
+                start_apps(lab, tap),
+                "all endpoints are up in the first host's catalogue",
+                lab.host[1].parley("services").stdout,
+            )
             capture(lab)
             clients(lab, tap)
             denied_then_allowed(lab, tap)
@@ -267,8 +403,11 @@ def main():
             sigterm(lab, tap)
             rolling(lab, tap)
             for h in lab.host.values():
-                tap.ok("check failed" not in h.log() and "Sanitizer" not in h.log(),
-                       f"{h.name} reports no failed check and no sanitizer finding", h.log()[-3000:])
+                tap.ok(
+                    "check failed" not in h.log() and "Sanitizer" not in h.log(),
+                    f"{h.name} reports no failed check and no sanitizer finding",
+                    h.log()[-3000:],
+                )
     return tap.done()
 
 

@@ -1,0 +1,140 @@
+#include "cmd/daemon/telemetry.h"
+
+#include "cmd/daemon/compile.h"
+#include "cmd/daemon/enroll.h"
+#include "cmd/daemon/identities.h"
+#include "cmd/daemon/issue.h"
+#include "cmd/daemon/mesh.h"
+#include "core/base/check.h"
+#include "core/wire/prom.h"
+#include "gossip/gossip.h"
+#include "proxy/observe/metrics.h"
+#include "proxy/snapshot/build.h"
+
+static void one_u64(struct prom *p, const char *name, enum prom_type type, const char *help,
+                    uint64_t v)
+{
+    prom_family(p, name, type, help);
+    prom_u64(p, NULL, 0, v);
+}
+
+static void members(struct prom *p, const struct gossip *g)
+{
+    uint64_t count[MEMBER_STATES] = {0};
+    struct gossip_member m;
+    size_t pos = 0;
+    uint32_t agreeing, alive;
+    while (gossip_member_next(g, &pos, &m))
+        count[m.state]++;
+    prom_family(p, "parley_members", PROM_GAUGE, "Members by state, as this node sees them.");
+    for (unsigned s = 0; s < MEMBER_STATES; s++) {
+        struct prom_label label = {"state", span_str(gossip_state_word((enum member_state)s))};
+        prom_u64(p, &label, 1, count[s]);
+    }
+    gossip_agreement(g, &agreeing, &alive);
+    one_u64(p, "parley_gossip_view_agreeing", PROM_GAUGE,
+            "Live members whose view equals ours, this node too.", agreeing);
+}
+
+static void gossip_events(struct prom *p, const struct gossip *g)
+{
+    const struct gossip_counters *c = gossip_counters(g);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {
+#define ROW(field) {#field, c->field},
+        GOSSIP_COUNTER_LIST(ROW)
+#undef ROW
+    };
+    prom_family(p, "parley_gossip_events_total", PROM_COUNTER,
+                "What the gossip machine counted, by event.");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct prom_label label = {"event", span_str(rows[i].name)};
+        prom_u64(p, &label, 1, rows[i].value);
+    }
+}
+
+static void endpoints(struct prom *p, const struct daemon *d)
+{
+    static const char *const words[] = {"up", "draining", "down", "unreachable"};
+    size_t n;
+    const struct build_endpoint *e = compile_endpoints(d->compile, &n);
+    prom_family(p, "parley_endpoints", PROM_GAUGE, "Endpoints of a service by state.");
+    for (size_t i = 0; i < n;) {
+        uint64_t count[4] = {0};
+        size_t first = i;
+        for (; i < n && name_eq(&e[i].service, &e[first].service); i++)
+            count[e[i].status]++;
+        for (unsigned s = 0; s < ARRAY_LEN(words); s++) {
+            struct prom_label labels[] = {{"service", span_str(e[first].service.text)},
+                                          {"state", span_str(words[s])}};
+            prom_u64(p, labels, 2, count[s]);
+        }
+    }
+}
+
+static void certificates(struct prom *p, const struct daemon *d)
+{
+    size_t count;
+    struct identity *const *id = identities_all(d->identities, &count);
+    struct issue_status is;
+    prom_family(p, "parley_cert_not_after_timestamp_seconds", PROM_GAUGE,
+                "End of a leaf certificate.");
+    for (size_t i = 0; i < count; i++) {
+        struct prom_label label = {"identity", span_str(identity_uri(id[i]))};
+        prom_i64(p, &label, 1, identity_not_after_s(id[i]));
+    }
+    prom_family(p, "parley_cert_renew_due_timestamp_seconds", PROM_GAUGE,
+                "When a leaf is to be renewed.");
+    for (size_t i = 0; i < count; i++) {
+        struct prom_label label = {"identity", span_str(identity_uri(id[i]))};
+        prom_i64(p, &label, 1, issue_renew_due_s(enroll_renewals(d->enroll), id[i]));
+    }
+    issue_status(enroll_renewals(d->enroll), &is);
+    prom_family(p, "parley_cert_renewals_total", PROM_COUNTER, "Leaves asked for, by result.");
+    struct prom_label ok = {"result", SPAN_LIT("ok")}, failed = {"result", SPAN_LIT("failed")};
+    prom_u64(p, &ok, 1, is.renewed_total);
+    prom_u64(p, &failed, 1, is.failed_total);
+}
+
+static void enrolment(struct prom *p, const struct daemon *d)
+{
+    const struct enroll_counters *c = enroll_counters(d->enroll);
+    prom_family(p, "parley_joins_total", PROM_COUNTER, "Join requests to this host, by result.");
+    struct prom_label ok = {"result", SPAN_LIT("ok")}, refused = {"result", SPAN_LIT("refused")};
+    prom_u64(p, &ok, 1, c->joined_total);
+    prom_u64(p, &refused, 1, c->refused_total);
+}
+
+static void process(struct prom *p, const struct daemon *d)
+{
+    struct prom_label version = {"version", SPAN_LIT(PARLEY_VERSION)};
+    prom_family(p, "parley_build_info", PROM_GAUGE, "Always 1; the labels say what runs.");
+    prom_u64(p, &version, 1, 1);
+    one_u64(p, "process_start_time_seconds", PROM_GAUGE, "Start of the process, Unix time.",
+            (uint64_t)d->started_wall_s);
+    one_u64(p, "parley_config_generation", PROM_GAUGE, "Generation of the newest snapshot.",
+            compile_generation(d->compile));
+    one_u64(p, "parley_config_ok", PROM_GAUGE,
+            "1 while the host file on disk is the one that runs.",
+            !d->config_last_good && d->reloads_refused == 0);
+    one_u64(p, "parley_config_last_reload_timestamp_seconds", PROM_GAUGE,
+            "When the running file was applied.", d->reload_wall_s);
+}
+
+void telemetry_render(const struct daemon *d, struct strbuf *out)
+{
+    struct metrics_shard *shard[WORKERS_MAX];
+    struct prom p;
+    for (unsigned i = 0; i < d->worker_count; i++)
+        shard[i] = d->worker[i].metrics;
+    metrics_render(shard, d->worker_count, out);
+    prom_init(&p, out);
+    members(&p, mesh_gossip(d->mesh));
+    gossip_events(&p, mesh_gossip(d->mesh));
+    endpoints(&p, d);
+    certificates(&p, d);
+    enrolment(&p, d);
+    process(&p, d);
+}
