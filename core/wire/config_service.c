@@ -1,0 +1,195 @@
+#include "core/wire/config_service.h"
+
+#include "core/base/check.h"
+#include "core/wire/config_rule.h"
+
+#define HEALTH_PATH_MAX 1024u
+#define WEIGHT_MAX      1000u
+
+#define SECOND UINT32_C(1000)
+#define HOUR   (3600 * SECOND)
+
+static void read_local(const struct config_read_table *t, const struct config_read_item *place,
+                       struct config_service *s)
+{
+    struct config_read *r = t->read;
+    struct config_read_item item = config_read_find(t, "local");
+    char text[ADDR_TEXT_MAX];
+    if (item.v == NULL) {
+        config_read_bad(r, place, "[%s] needs local, as in local = \"127.0.0.1:8080\"", t->path);
+        return;
+    }
+    config_read_note(t, "local", &item, "");
+    if (!config_read_is(r, &item, "local", TOML_STRING)) return;
+    if (addr_target_parse(item.v->u.text, &s->local) != ERR_OK) {
+        config_read_bad(r, &item,
+                        "\"%.*s\" is neither an address and port nor a socket, as in "
+                        "\"127.0.0.1:8080\" or \"unix:/run/web.sock\"",
+                        SPAN_ARG(item.v->u.text));
+        return;
+    }
+    if (s->local.path[0] != '\0') return;
+    if (addr_is_forbidden(&s->local.addr))
+        config_read_bad(r, &item, "%s is no address to connect to",
+                        addr_format(&s->local.addr, text));
+    else if (!addr_is_loopback(&s->local.addr))
+        config_read_warning(r, &item, "L08",
+                            "local is not a loopback address: other hosts may reach \"%s\" around "
+                            "the mesh and its rules",
+                            s->name.text);
+}
+
+static bool health_path_good(struct span s)
+{
+    if (s.len == 0 || s.len > HEALTH_PATH_MAX || s.p[0] != '/') return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '#') return false;
+    return true;
+}
+
+static void read_health_kind(const struct config_read_table *t, struct config_health *h)
+{
+    struct config_read *r = t->read;
+    struct config_read_item http = config_read_find(t, "http"), tcp = config_read_find(t, "tcp");
+    bool by_tcp;
+    config_read_bool(t, "tcp", http.v == NULL, &by_tcp);
+    if (http.v == NULL) {
+        if (!by_tcp) config_read_bad(r, &tcp, "to switch checks off write health = \"none\"");
+        return;
+    }
+    config_read_note(t, "http", &http, "");
+    if (!config_read_is(r, &http, "http", TOML_STRING)) return;
+    if (by_tcp) {
+        config_read_bad(r, &tcp, "a check is http or tcp, not both");
+        return;
+    }
+    if (!health_path_good(http.v->u.text)) {
+        config_read_bad(r, &http, "http must be a path, as in \"/healthz\"");
+        return;
+    }
+    h->kind = CONFIG_HEALTH_HTTP;
+    h->path = config_read_copy(r, http.v->u.text);
+}
+
+static void read_health_table(const struct config_read_table *t, struct config_health *h)
+{
+    static const char *const known[] = {
+        "http", "tcp", "interval", "timeout", "unhealthy_after", "healthy_after"};
+    static const char *const later[] = {"exec", "grpc", "status"};
+    static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
+    struct config_read_range interval = {
+        .least = 100, .most = HOUR, .none = CONFIG_HEALTH_INTERVAL_MS};
+    struct config_read_range timeout = {
+        .least = 10, .most = HOUR, .none = CONFIG_HEALTH_TIMEOUT_MS};
+    struct config_read_range fall = {.least = 1, .most = 100, .none = CONFIG_HEALTH_FALL};
+    struct config_read_range rise = {.least = 1, .most = 100, .none = CONFIG_HEALTH_RISE};
+    config_read_keys(t, &keys);
+    read_health_kind(t, h);
+    config_read_duration(t, "interval", interval, &h->interval_ms);
+    /* A short interval without a timeout of its own has the interval as its timeout. */
+    if (timeout.none > h->interval_ms) timeout.none = h->interval_ms;
+    config_read_duration(t, "timeout", timeout, &h->timeout_ms);
+    config_read_integer(t, "unhealthy_after", fall, &h->unhealthy_after);
+    config_read_integer(t, "healthy_after", rise, &h->healthy_after);
+    struct config_read_item item = config_read_find(t, "timeout");
+    if (item.v != NULL && h->timeout_ms > h->interval_ms)
+        config_read_bad(t->read, &item, "timeout is longer than interval");
+}
+
+static void read_health(const struct config_read_table *t, struct config_health *h)
+{
+    static const char *const known[] = {"none", "tcp"};
+    static const char *const later[] = {"grpc"};
+    static const struct config_read_words words = {known, ARRAY_LEN(known), later,
+                                                   ARRAY_LEN(later)};
+    struct config_read *r = t->read;
+    struct config_read_item item = config_read_find(t, "health");
+    struct config_read_table empty = {.read = r,
+                                      .path = arena_fmt(&r->scratch, "%s.health", t->path)};
+    unsigned index;
+    if (empty.path == NULL) {
+        r->nomem = true;
+        return;
+    }
+    *h = (struct config_health){.kind = CONFIG_HEALTH_TCP};
+    if (item.v != NULL && item.v->kind == TOML_TABLE) {
+        struct config_read_table sub = config_read_sub(t, &item, "health");
+        read_health_table(&sub, h);
+        return;
+    }
+    if (item.v != NULL && item.v->kind != TOML_STRING) {
+        config_read_bad(r, &item,
+                        "health must be \"none\", \"tcp\" or a table, as in "
+                        "{ http = \"/healthz\" }");
+        return;
+    }
+    config_read_note(t, "health", &item, "\"tcp\"");
+    if (item.v != NULL && config_read_index(r, &item, &words, "health", &index) && index == 0)
+        h->kind = CONFIG_HEALTH_NONE;
+    else
+        read_health_table(&empty, h);
+}
+
+static bool tag_good(struct config_read *r, const struct config_read_item *item)
+{
+    struct span key = item->v->key;
+    if (!config_read_is(r, item, "a tag", TOML_STRING)) return false;
+    struct span value = item->v->u.text;
+    bool clean = key.len > 0;
+    for (size_t i = 0; i < key.len; i++)
+        clean = clean && (uint8_t)key.p[i] >= 0x20 && key.p[i] != 0x7f;
+    for (size_t i = 0; i < value.len; i++)
+        clean = clean && (uint8_t)value.p[i] >= 0x20 && value.p[i] != 0x7f;
+    if (clean && key.len <= TAG_BYTES_MAX && value.len <= TAG_BYTES_MAX) return true;
+    config_read_bad(r, item, "a tag and its value are at most %u printable bytes each",
+                    TAG_BYTES_MAX);
+    return false;
+}
+
+static void read_tags(const struct config_read_table *t, struct config_service *s)
+{
+    struct config_read *r = t->read;
+    struct config_read_item list = config_read_find(t, "tags");
+    config_read_note(t, "tags", &list, "{}");
+    if (list.v == NULL || !config_read_is(r, &list, "tags", TOML_TABLE)) return;
+    if (list.v->u.node.count > NODE_TAGS_MAX) {
+        config_read_bad(r, &list, "a service has at most %u tags", NODE_TAGS_MAX);
+        return;
+    }
+    s->tag = config_read_alloc(r, true, list.v->u.node.count, sizeof(*s->tag));
+    if (s->tag == NULL) return;
+    for (const struct toml_value *v = list.v->u.node.child; v != NULL; v = v->next) {
+        struct config_read_item item = {.src = list.src, .v = v};
+        struct service_tag *tag = &s->tag[s->tag_count];
+        if (!tag_good(r, &item)) continue;
+        memcpy(tag->key, v->key.p, v->key.len);
+        memcpy(tag->value, v->u.text.p, v->u.text.len);
+        s->tag_count++;
+    }
+}
+
+void config_service_load(const struct config_read_table *t, const struct config_read_item *place,
+                         struct config_service *out)
+{
+    static const char *const known[] = {"local", "protocol", "health", "allow",
+                                        "rule",  "tags",     "weight"};
+    static const char *const later[] = {"limits", "mode", "users", "drain", "faults"};
+    static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
+    static const char *const protocol[] = {"http", "tcp"}; /* enum service_protocol */
+    static const char *const protocol_later[] = {"h2", "grpc", "tls-passthrough"};
+    static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol),
+                                                       protocol_later, ARRAY_LEN(protocol_later)};
+    static const struct config_read_range weight = {
+        .least = 1, .most = WEIGHT_MAX, .none = CONFIG_WEIGHT};
+    config_read_keys(t, &keys);
+    read_local(t, place, out);
+    out->protocol =
+        (enum service_protocol)config_read_word(t, "protocol", &protocols, PROTOCOL_HTTP);
+    read_health(t, &out->health);
+    config_rule_load(t, span_str(out->name.text), out->protocol, &out->policy);
+    read_tags(t, out);
+    config_read_integer(t, "weight", weight, &out->weight);
+    out->connect_timeout_ms = t->read->defaults.connect_timeout_ms;
+    out->file = config_read_copy(t->read, span_str(place->src->file));
+    out->line = place->v->at.line;
+}

@@ -1,0 +1,193 @@
+#include "core/wire/config_upstream.h"
+
+#include "core/base/check.h"
+
+#define TRIES_MAX 5u
+
+#define SECOND UINT32_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+
+static void read_listen(const struct config_read_table *t, const struct config_read_item *place,
+                        struct config_upstream *u)
+{
+    struct config_read *r = t->read;
+    struct config_read_item item = config_read_find(t, "listen");
+    char text[ADDR_TEXT_MAX];
+    if (item.v == NULL) {
+        config_read_bad(r, place, "[%s] needs listen, as in listen = \"127.0.0.1:9001\"", t->path);
+        return;
+    }
+    if (!config_read_listen(t, "listen", &u->listen)) return;
+    if (addr_is_forbidden(&u->listen))
+        config_read_bad(r, &item,
+                        "%s would let everyone who reaches this host call as one of its services: "
+                        "listen on a loopback address",
+                        addr_format(&u->listen, text));
+    else if (!addr_is_loopback(&u->listen))
+        config_read_warning(
+            r, &item, "L09",
+            "listen is not a loopback address: whoever reaches it calls \"%s\" with "
+            "an identity of this host",
+            u->name.text);
+}
+
+/* `"web", "api"`: the services an `as` may name. */
+static const char *service_names(struct config_read *r)
+{
+    const struct config *c = r->config;
+    const char *list = "";
+    for (size_t i = 0; i < c->service_count && list != NULL; i++)
+        list =
+            arena_fmt(&r->scratch, "%s%s\"%s\"", list, i > 0 ? ", " : "", c->service[i].name.text);
+    if (list == NULL) r->nomem = true;
+    return list != NULL ? list : "";
+}
+
+static const char **service_list(struct config_read *r)
+{
+    const struct config *c = r->config;
+    const char **list = config_read_alloc(r, false, c->service_count + 1, sizeof(*list));
+    if (list == NULL) return NULL;
+    for (size_t i = 0; i < c->service_count; i++)
+        list[i] = c->service[i].name.text;
+    list[c->service_count] = "node";
+    return list;
+}
+
+static void unknown_identity(struct config_read *r, const struct config_read_item *item)
+{
+    const struct config *c = r->config;
+    const char **list = service_list(r);
+    if (list == NULL) return;
+    const char *near = diag_did_you_mean(item->v->u.text, list, c->service_count + 1);
+    config_read_bad(r, item, "as names no service of this host: \"%.*s\"%s%s%s",
+                    SPAN_ARG(item->v->u.text), near != NULL ? "; did you mean \"" : "",
+                    near != NULL ? near : "",
+                    near != NULL ? "\"?" : "; it may also be \"node\", the host itself");
+}
+
+static void read_as(const struct config_read_table *t, const struct config_read_item *place,
+                    struct config_upstream *u)
+{
+    struct config_read *r = t->read;
+    const struct config *c = r->config;
+    struct config_read_item item = config_read_find(t, "as");
+    u->as = (struct spiffe_id){.mesh = c->node.mesh, .name = c->node.name, .kind = IDENTITY_NODE};
+    if (item.v == NULL && c->service_count > 1) {
+        config_read_bad(r, place,
+                        "[%s] needs as: this host has several identities to call with, %s and "
+                        "\"node\"",
+                        t->path, service_names(r));
+        return;
+    }
+    const char *none = c->service_count == 1 ? c->service[0].name.text : "node";
+    const char *quoted = arena_fmt(&r->scratch, "\"%s\"", none);
+    if (quoted == NULL) r->nomem = true;
+    config_read_note(t, "as", &item, quoted != NULL ? quoted : "");
+    if (item.v != NULL && !config_read_is(r, &item, "as", TOML_STRING)) return;
+    struct span as = item.v != NULL ? item.v->u.text : span_str(none);
+    if (span_eq_str(as, "node")) return;
+    const struct config_service *s = config_service(c, as);
+    if (s == NULL) {
+        unknown_identity(r, &item);
+        return;
+    }
+    u->as.kind = IDENTITY_SERVICE;
+    u->as.name = s->name;
+}
+
+static void read_retry_on(const struct config_read_table *t, struct config_upstream *u)
+{
+    static const char *const known[] = {"connect", "reset"};
+    static const char *const later[] = {"500", "502", "503", "504", "5xx", "429", "timeout"};
+    static const struct config_read_words words = {known, ARRAY_LEN(known), later,
+                                                   ARRAY_LEN(later)};
+    struct config_read *r = t->read;
+    struct config_read_item list = config_read_find(t, "on");
+    bool tcp = u->protocol == PROTOCOL_TCP;
+    config_read_note(t, "on", &list, tcp ? "[\"connect\"]" : "[\"connect\", \"reset\"]");
+    u->retry.on_connect = list.v == NULL;
+    u->retry.on_reset = list.v == NULL && !tcp;
+    if (list.v == NULL || !config_read_is(r, &list, "on", TOML_ARRAY)) return;
+    for (const struct toml_value *v = list.v->u.node.child; v != NULL; v = v->next) {
+        struct config_read_item item = {.src = list.src, .v = v};
+        unsigned index;
+        if (!config_read_index(r, &item, &words, "on", &index)) continue;
+        if (index == 1 && tcp)
+            config_read_bad(r, &item, "a tcp session that was reset cannot be replayed");
+        if (index == 0) u->retry.on_connect = true;
+        if (index == 1) u->retry.on_reset = true;
+    }
+}
+
+static void read_retry(const struct config_read_table *t, struct config_upstream *u)
+{
+    static const char *const known[] = {"tries", "on"};
+    static const char *const later[] = {"budget", "idempotent_only", "backoff"};
+    static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
+    struct config_read *r = t->read;
+    static const struct config_read_range tries = {
+        .least = 1, .most = TRIES_MAX, .none = CONFIG_TRIES};
+    struct config_read_item item = config_read_find(t, "retry");
+    struct config_read_table sub = {.read = r, .path = arena_fmt(&r->scratch, "%s.retry", t->path)};
+    if (sub.path == NULL) {
+        r->nomem = true;
+        return;
+    }
+    if (item.v != NULL && config_read_is(r, &item, "retry", TOML_TABLE))
+        sub = config_read_sub(t, &item, "retry");
+    config_read_keys(&sub, &keys);
+    config_read_integer(&sub, "tries", tries, &u->retry.tries);
+    read_retry_on(&sub, u);
+}
+
+static void read_timeouts(const struct config_read_table *t, struct config_upstream *u)
+{
+    const struct config_read_defaults *d = &t->read->defaults;
+    struct config_read_range connect = {1, MINUTE, d->connect_timeout_ms, d->connect_at};
+    struct config_read_range request = {1, HOUR, d->request_timeout_ms, d->request_at};
+    struct config_read_range idle = {SECOND, 24 * HOUR, d->idle_timeout_ms, d->idle_at};
+    struct config_read_item item = config_read_find(t, "request_timeout");
+    bool tcp = u->protocol == PROTOCOL_TCP;
+    /* Databases keep quiet connections for long; only who says so wants them cut. */
+    if (tcp && d->idle_at.v == NULL) idle.none = CONFIG_TCP_IDLE_TIMEOUT_MS;
+    config_read_duration(t, "connect_timeout", connect, &u->connect_timeout_ms);
+    config_read_duration(t, "idle_timeout", idle, &u->idle_timeout_ms);
+    if (!tcp)
+        config_read_duration(t, "request_timeout", request, &u->request_timeout_ms);
+    else if (item.v != NULL)
+        config_read_error(t->read, item.src, &item.v->key_at,
+                          "request_timeout is for http, and upstream \"%s\" is tcp: use "
+                          "idle_timeout",
+                          u->name.text);
+}
+
+void config_upstream_load(const struct config_read_table *t, const struct config_read_item *place,
+                          struct config_upstream *out)
+{
+    static const char *const known[] = {"listen",          "as",          "protocol",
+                                        "balance",         "retry",       "connect_timeout",
+                                        "request_timeout", "idle_timeout"};
+    static const char *const later[] = {"eject", "split", "users", "limits", "service", "pool"};
+    static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
+    static const char *const protocol[] = {"http", "tcp"}; /* enum service_protocol */
+    static const char *const protocol_later[] = {"h2", "grpc", "tls-passthrough"};
+    static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol),
+                                                       protocol_later, ARRAY_LEN(protocol_later)};
+    static const char *const balance[] = {"least-loaded", "round-robin"}; /* config_balance */
+    static const char *const balance_later[] = {"hash", "ring", "random"};
+    static const struct config_read_words balances = {balance, ARRAY_LEN(balance), balance_later,
+                                                      ARRAY_LEN(balance_later)};
+    config_read_keys(t, &keys);
+    read_listen(t, place, out);
+    out->protocol =
+        (enum service_protocol)config_read_word(t, "protocol", &protocols, PROTOCOL_HTTP);
+    read_as(t, place, out);
+    out->balance =
+        (enum config_balance)config_read_word(t, "balance", &balances, BALANCE_LEAST_LOADED);
+    read_retry(t, out);
+    read_timeouts(t, out);
+    out->file = config_read_copy(t->read, span_str(place->src->file));
+    out->line = place->v->at.line;
+}
