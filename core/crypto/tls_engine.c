@@ -208,6 +208,20 @@ static void become_ready(struct tls_engine *e)
     e->ready = true;
 }
 
+/* BearSSL fails by an alert of its own only when that has left; a handshake that ends so has ended
+ * now. In clear, an alert record is exactly this long. */
+static void adopt_alert(struct tls_engine *e)
+{
+    size_t len;
+    const unsigned char *record = br_ssl_engine_sendrec_buf(e->eng, &len);
+    if (record == NULL || len != ALERT_RECORD_BYTES) return;
+    if (record[0] != ALERT_RECORD_TYPE || record[5] != ALERT_FATAL) return;
+    memcpy(e->alert, record, ALERT_RECORD_BYTES);
+    e->alert_len = ALERT_RECORD_BYTES;
+    fail(e, ERR_PROTOCOL);
+    e->detail = BR_ERR_SEND_FATAL_ALERT + record[6];
+}
+
 /* Draws the consequences of whatever BearSSL did last. */
 static void settle(struct tls_engine *e)
 {
@@ -216,6 +230,10 @@ static void settle(struct tls_engine *e)
         fail_certificate(e, tls_verify_fault(e->verify));
         return;
     }
+    if (!e->ready) adopt_alert(e);
+    /* A close_notify in the middle of a handshake ends it. */
+    if (!e->ready && e->eng->shutdown_recv != 0) fail(e, ERR_PROTOCOL);
+    if (e->failed) return;
     unsigned state = br_ssl_engine_current_state(e->eng);
     if ((state & BR_SSL_CLOSED) != 0) {
         int br_error = br_ssl_engine_last_error(e->eng);
@@ -490,8 +508,7 @@ bool tls_engine_ready(const struct tls_engine *e)
 bool tls_engine_closed(const struct tls_engine *e)
 {
     CHECK_OBJ(e, ENGINE_MAGIC);
-    if (e->failed) return e->alert_sent == e->alert_len;
-    return br_ssl_engine_current_state(e->eng) == BR_SSL_CLOSED;
+    return e->failed || br_ssl_engine_current_state(e->eng) == BR_SSL_CLOSED;
 }
 
 bool tls_engine_peer_closed(const struct tls_engine *e)

@@ -80,8 +80,8 @@ void tls_engine_close(struct tls_engine *e);
 
 /* Handshake complete, peer verified, ALPN agreed. */
 bool tls_engine_ready(const struct tls_engine *e);
-/* Ended: close_notify both ways, or a fault and its alert (if one is due) has left by
- * tls_engine_out. */
+/* Ended: close_notify both ways, or a fault. After a fault tls_engine_out may still offer an alert,
+ * worth one try. */
 bool tls_engine_closed(const struct tls_engine *e);
 /* The peer sent close_notify (a clean end, T17). */
 bool tls_engine_peer_closed(const struct tls_engine *e);
