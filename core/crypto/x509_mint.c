@@ -6,6 +6,7 @@
 #include "core/crypto/x509_parse.h"
 #include "core/crypto/x509_time.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 
@@ -321,11 +322,10 @@ enum err x509_mint_unpem(struct span pem, const char *label, uint8_t *out, size_
     at = find(body, span_str(end));
     if (at == body.len) return ERR_INVALID;
     body.len = at;
-    /* Three bytes for four characters: more cannot fit, whatever the white space. */
-    if (body.len / 4 > cap) return ERR_TOO_LARGE;
     const char *stop = NULL;
+    errno = 0;
     if (sodium_base642bin(out, cap, body.p, body.len, "\r\n\t ", len, &stop,
                           sodium_base64_VARIANT_ORIGINAL) != 0)
-        return ERR_INVALID;
+        return errno == ERANGE ? ERR_TOO_LARGE : ERR_INVALID;
     return stop == body.p + body.len ? ERR_OK : ERR_INVALID;
 }
