@@ -8,7 +8,8 @@ struct question {
     bool session; /* no method, no path */
     struct span method;
     struct span path;
-    struct span loose; /* p == NULL until a deny rule needs it */
+    struct authz_head head; /* of the path */
+    struct span loose;      /* p == NULL until a deny rule needs it */
     struct arena *arena;
 };
 
@@ -21,9 +22,10 @@ static bool method_matches(const struct authz_rule *rule, struct span method)
     return rule->method_count == 0;
 }
 
-static bool path_matches(const struct authz_path *path, struct span asked)
+static bool path_matches(const struct authz_path *path, const struct question *q)
 {
-    return path->prefix ? span_starts(asked, path->text) : span_eq(asked, path->text);
+    if (((path->head.bits ^ q->head.bits) & path->head.mask) != 0) return false;
+    return path->prefix ? span_starts(q->path, path->text) : span_eq(q->path, path->text);
 }
 
 static struct span without_last_slash(struct span path)
@@ -34,6 +36,7 @@ static struct span without_last_slash(struct span path)
 
 static bool loose_matches(const struct authz_path *path, struct span loose)
 {
+    if (loose.len + 1 < path->loose.len) return false;
     if (path->prefix) return span_starts(loose, path->loose);
     return span_eq(without_last_slash(loose), without_last_slash(path->loose));
 }
@@ -63,7 +66,7 @@ static enum answer rule_matches(const struct authz_rule *rule, struct question *
     if (!method_matches(rule, q->method)) return ANSWER_NO;
     if (rule->path_count == 0) return ANSWER_YES;
     for (size_t i = 0; i < rule->path_count; i++)
-        if (path_matches(&rule->path[i], q->path)) return ANSWER_YES;
+        if (path_matches(&rule->path[i], q)) return ANSWER_YES;
     if (rule->action != POLICY_DENY) return ANSWER_NO;
     if (!make_loose(q)) return ANSWER_FAILED;
     for (size_t i = 0; i < rule->path_count; i++)
@@ -155,8 +158,11 @@ static enum filter_verdict authz_session(struct filter_ctx *ctx, const struct fi
 
 static enum filter_verdict authz_request(struct filter_ctx *ctx, struct request *req)
 {
-    struct question q = {
-        .peer = req->peer, .method = req->method, .path = req->target.path, .arena = ctx->arena};
+    struct question q = {.peer = req->peer,
+                         .method = req->method,
+                         .path = req->target.path,
+                         .head = authz_compile_head(req->target.path),
+                         .arena = ctx->arena};
     return judge(ctx, &q) ? FILTER_NEXT : FILTER_REPLY;
 }
 

@@ -10,6 +10,17 @@ int authz_compile_order(enum identity_kind kind, const char *name, const struct 
     return strcmp(name, c->name.text);
 }
 
+struct authz_head authz_compile_head(struct span text)
+{
+    struct authz_head head = {0, 0};
+    static const uint8_t ones[8] = {255, 255, 255, 255, 255, 255, 255, 255};
+    size_t len = text.len < sizeof(ones) ? text.len : sizeof(ones);
+    if (len == 0) return head;
+    memcpy(&head.bits, text.p, len);
+    memcpy(&head.mask, ones, len);
+    return head;
+}
+
 static int hex_value(char c)
 {
     return c <= '9' ? c - '0' : c - 'A' + 10;
@@ -66,6 +77,7 @@ static enum err compile_paths(const struct policy_rule *from, struct arena *aren
         char *loose = arena_alloc(arena, text.len);
         path[i].text = arena_span(arena, text);
         path[i].prefix = from->path[i].prefix;
+        path[i].head = authz_compile_head(text);
         if (loose == NULL || path[i].text.p == NULL) return ERR_NOMEM;
         path[i].loose = span_of(loose, authz_compile_loose(text, false, loose));
     }

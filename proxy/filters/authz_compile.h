@@ -7,9 +7,16 @@
 
 #include "proxy/filters/filter.h"
 
+/* The first 8 bytes of a text in one word, zeros behind a shorter one: most paths differ in it. */
+struct authz_head {
+    uint64_t bits;
+    uint64_t mask; /* of the bytes that the text has */
+};
+
 struct authz_path {
     struct span text;
     struct span loose; /* deny rules: authz_compile_loose of it, parameters kept */
+    struct authz_head head;
     bool prefix;
 };
 
@@ -47,6 +54,7 @@ enum err authz_compile(const struct policy *policy, struct arena *arena,
                        const struct authz_conf **out, struct diag *d) MUST_USE;
 /* Order of callers: kind, then name. */
 int authz_compile_order(enum identity_kind kind, const char *name, const struct authz_caller *c);
+struct authz_head authz_compile_head(struct span text);
 /* The loosest common reading of a canonical path, into `out` of path.len bytes; its length: escapes
  * decoded, runs of '/' merged, and with `cut` everything from ';' to the end of its segment gone.
  */

@@ -6,6 +6,19 @@
 
 #include <assert.h>
 
+/* Against -ftrivial-auto-var-init: eight kilobytes of zeros a request would cost more than the line
+ * that is then written over them. */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define UNCLEARED __attribute__((uninitialized))
+#endif
+#endif
+#ifndef UNCLEARED
+#define UNCLEARED
+#endif
+
+#define INLINED static inline __attribute__((always_inline))
+
 /* Shares of a line in bytes as written, escapes included. */
 #define SHARE_NAME   160u /* ids, names, SPIFFE IDs, addresses, words */
 #define SHARE_METHOD 64u
@@ -32,73 +45,93 @@ static size_t written_bytes(char c)
 static struct span cut(struct span s, size_t share, bool *plain)
 {
     size_t used = 0, len = 0;
-    *plain = true;
-    while (len < s.len) {
-        size_t bytes = written_bytes(s.p[len]);
-        if (used + bytes > share) break;
-        *plain = *plain && bytes == 1;
-        used += bytes;
+    /* The usual text is short and plain. */
+    while (len < s.len && len < share && written_bytes(s.p[len]) == 1)
         len++;
+    *plain = len == s.len || len == share;
+    for (used = len; len < s.len; len++) {
+        used += written_bytes(s.p[len]);
+        if (used > share) break;
     }
     return span_of(s.p, len);
 }
 
-static void put_str(struct strbuf *out, struct span s, size_t share)
+/* A line in the making. */
+struct line {
+    char *at;
+    char *end;
+};
+
+/* Inlined, so that a key is a few stores of constants. */
+INLINED void put(struct line *l, struct span s)
 {
-    struct json j;
+    /* The shares leave room for every line, so this guards against our own mistake. */
+    CHECK(s.len <= (size_t)(l->end - l->at));
+    if (s.len > 0) memcpy(l->at, s.p, s.len);
+    l->at += s.len;
+}
+
+static void put_str(struct line *l, struct span s, size_t share)
+{
     bool plain;
     s = cut(s, share, &plain);
     if (plain) {
-        strbuf_char(out, '"');
-        strbuf_span(out, s);
-        strbuf_char(out, '"');
+        put(l, SPAN_LIT("\""));
+        put(l, s);
+        put(l, SPAN_LIT("\""));
         return;
     }
-    json_init(&j, out);
+    struct json j;
+    struct strbuf out;
+    strbuf_init_fixed(&out, l->at, (size_t)(l->end - l->at));
+    json_init(&j, &out);
     json_str(&j, s);
+    CHECK(strbuf_ok(&out));
+    l->at += out.len;
 }
 
 /* `key` with its comma and colon: the first field is always there, so a comma always is too. */
-static void put_field(struct strbuf *out, struct span key, struct span value, size_t share)
+INLINED void put_field(struct line *l, struct span key, struct span value, size_t share)
 {
     if (value.len == 0) return;
-    strbuf_span(out, key);
-    put_str(out, value, share);
+    put(l, key);
+    put_str(l, value, share);
 }
 
-static void put_word(struct strbuf *out, struct span key, const char *value, size_t share)
+INLINED void put_word(struct line *l, struct span key, const char *value, size_t share)
 {
-    if (value != NULL && value[0] != '\0') put_field(out, key, span_str(value), share);
+    if (value != NULL && value[0] != '\0') put_field(l, key, span_str(value), share);
 }
 
-static void put_number(struct strbuf *out, struct span key, uint64_t v)
+/* `width` digits at least, zeros in front. */
+static void put_digits(struct line *l, uint64_t v, unsigned width)
 {
-    strbuf_span(out, key);
-    strbuf_u64(out, v);
+    char digit[20]; /* 2^64 - 1 has as many */
+    size_t at = sizeof(digit);
+    while (v > 0 || sizeof(digit) - at < width) {
+        digit[--at] = (char)('0' + v % 10);
+        v /= 10;
+    }
+    put(l, span_of(digit + at, sizeof(digit) - at));
 }
 
-/* `width` digits, zeros in front. */
-static void put_digits(struct strbuf *out, uint64_t v, unsigned width)
+INLINED void put_number(struct line *l, struct span key, uint64_t v)
 {
-    char digit[8];
-    CHECK(width <= sizeof(digit));
-    for (unsigned i = width; i-- > 0; v /= 10)
-        digit[i] = (char)('0' + v % 10);
-    strbuf_add(out, digit, width);
+    put(l, key);
+    put_digits(l, v, 1);
 }
 
 /* Microseconds as milliseconds with three decimals. */
-static void put_ms(struct strbuf *out, struct span key, uint64_t us)
+static void put_ms(struct line *l, struct span key, uint64_t us)
 {
-    strbuf_span(out, key);
-    strbuf_u64(out, us / 1000);
-    strbuf_char(out, '.');
-    put_digits(out, us % 1000, 3);
+    put_number(l, key, us / 1000);
+    put(l, SPAN_LIT("."));
+    put_digits(l, us % 1000, 3);
 }
 
 /* RFC 3339 in UTC. By hand: gmtime_r takes a lock that all threads share. Days are counted from
  * 1 March of year 0, so that leap days come last (Hinnant, chrono-compatible date algorithms). */
-static void put_time(struct strbuf *out, uint64_t wall_us)
+static void put_time(struct line *l, uint64_t wall_us)
 {
     uint64_t seconds = wall_us / 1000000, days = seconds / 86400 + 719468;
     uint64_t era = days / 146097, of_era = days % 146097;
@@ -107,89 +140,109 @@ static void put_time(struct strbuf *out, uint64_t wall_us)
     uint64_t month = (5 * of_year + 2) / 153; /* from March */
     uint64_t day = of_year - (153 * month + 2) / 5 + 1;
     year += era * 400 + (month >= 10 ? 1 : 0);
-    put_digits(out, year, 4);
-    strbuf_char(out, '-');
-    put_digits(out, month < 10 ? month + 3 : month - 9, 2);
-    strbuf_char(out, '-');
-    put_digits(out, day, 2);
-    strbuf_char(out, 'T');
-    put_digits(out, seconds / 3600 % 24, 2);
-    strbuf_char(out, ':');
-    put_digits(out, seconds / 60 % 60, 2);
-    strbuf_char(out, ':');
-    put_digits(out, seconds % 60, 2);
-    strbuf_char(out, '.');
-    put_digits(out, wall_us % 1000000, 6);
-    strbuf_char(out, 'Z');
+    put_digits(l, year % 10000, 4);
+    put(l, SPAN_LIT("-"));
+    put_digits(l, month < 10 ? month + 3 : month - 9, 2);
+    put(l, SPAN_LIT("-"));
+    put_digits(l, day, 2);
+    put(l, SPAN_LIT("T"));
+    put_digits(l, seconds / 3600 % 24, 2);
+    put(l, SPAN_LIT(":"));
+    put_digits(l, seconds / 60 % 60, 2);
+    put(l, SPAN_LIT(":"));
+    put_digits(l, seconds % 60, 2);
+    put(l, SPAN_LIT("."));
+    put_digits(l, wall_us % 1000000, 6);
+    put(l, SPAN_LIT("Z"));
 }
 
-static void put_path(struct strbuf *out, const struct access_record *r, bool with_query)
+static void put_path(struct line *l, const struct access_record *r, bool with_query)
 {
     bool plain;
     if (r->path.len == 0) return;
     if (!with_query || r->query.len == 0) {
-        put_field(out, SPAN_LIT(",\"path\":"), r->path, SHARE_PATH);
+        put_field(l, SPAN_LIT(",\"path\":"), r->path, SHARE_PATH);
         return;
     }
     /* Two JSON strings become one: the quote between them is taken back. */
     struct span path = cut(r->path, SHARE_PATH / 2, &plain);
-    put_field(out, SPAN_LIT(",\"path\":"), path, SHARE_PATH / 2);
-    size_t joint = out->len - 1;
-    put_str(out, r->query, SHARE_PATH / 2);
-    if (!strbuf_ok(out)) return;
-    memmove(out->p + joint, out->p + joint + 2, out->len - joint - 2);
-    out->len -= 2;
-    out->p[out->len] = '\0';
+    put_field(l, SPAN_LIT(",\"path\":"), path, SHARE_PATH / 2);
+    char *joint = l->at - 1;
+    put_str(l, r->query, SHARE_PATH / 2);
+    memmove(joint, joint + 2, (size_t)(l->at - joint) - 2);
+    l->at -= 2;
 }
 
-static void put_who(const struct access_record *r, struct strbuf *out)
+static void put_client(struct line *l, const struct addr *client)
 {
-    strbuf_str(out, "{\"ts\":\"");
-    put_time(out, r->wall_us);
-    strbuf_char(out, '"');
-    put_field(out, SPAN_LIT(",\"id\":"), r->id, SHARE_NAME);
-    strbuf_str(out, r->direction == DIRECTION_INBOUND ? ",\"dir\":\"inbound\""
-                                                      : ",\"dir\":\"outbound\"");
-    put_field(out, SPAN_LIT(",\"service\":"), r->service, SHARE_NAME);
-    put_field(out, SPAN_LIT(",\"peer\":"), r->peer, SHARE_NAME);
-    put_field(out, SPAN_LIT(",\"peer_id\":"), r->peer_id, SHARE_NAME);
-    put_field(out, SPAN_LIT(",\"node\":"), r->node, SHARE_NAME);
-    if (r->client != NULL && r->client->family != ADDR_NONE) {
-        char text[ADDR_TEXT_MAX];
-        put_word(out, SPAN_LIT(",\"client\":"), addr_format(r->client, text), SHARE_NAME);
+    char text[ADDR_TEXT_MAX];
+    if (client->family == ADDR_NONE) return;
+    put(l, SPAN_LIT(",\"client\":\""));
+    if (client->family == ADDR_IP4) {
+        for (size_t i = 0; i < 4; i++) {
+            put_digits(l, client->ip[i], 1);
+            put(l, i < 3 ? SPAN_LIT(".") : SPAN_LIT(":"));
+        }
+        put_digits(l, client->port, 1);
+    } else {
+        put(l, span_str(addr_format(client, text)));
     }
-    put_word(out, SPAN_LIT(",\"proto\":"), r->proto, SHARE_NAME);
+    put(l, SPAN_LIT("\""));
 }
 
-static void put_outcome(const struct access_record *r, struct strbuf *out)
+static void put_who(const struct access_record *r, struct line *l)
 {
-    if (r->status != 0) put_number(out, SPAN_LIT(",\"code\":"), r->status);
-    put_word(out, SPAN_LIT(",\"reason\":"), reason_word(r->reason), SHARE_NAME);
+    put(l, SPAN_LIT("{\"ts\":\""));
+    put_time(l, r->wall_us);
+    put(l, SPAN_LIT("\""));
+    put_field(l, SPAN_LIT(",\"id\":"), r->id, SHARE_NAME);
+    put(l, r->direction == DIRECTION_INBOUND ? SPAN_LIT(",\"dir\":\"inbound\"")
+                                             : SPAN_LIT(",\"dir\":\"outbound\""));
+    put_field(l, SPAN_LIT(",\"service\":"), r->service, SHARE_NAME);
+    put_field(l, SPAN_LIT(",\"peer\":"), r->peer, SHARE_NAME);
+    put_field(l, SPAN_LIT(",\"peer_id\":"), r->peer_id, SHARE_NAME);
+    put_field(l, SPAN_LIT(",\"node\":"), r->node, SHARE_NAME);
+    if (r->client != NULL) put_client(l, r->client);
+    put_word(l, SPAN_LIT(",\"proto\":"), r->proto, SHARE_NAME);
+}
+
+static void put_outcome(const struct access_record *r, struct line *l)
+{
+    if (r->status != 0) put_number(l, SPAN_LIT(",\"code\":"), r->status);
+    put_word(l, SPAN_LIT(",\"reason\":"), reason_word(r->reason), SHARE_NAME);
     if (r->status != 0)
-        strbuf_str(out, r->origin_app ? ",\"origin\":\"app\"" : ",\"origin\":\"mesh\"");
-    put_word(out, SPAN_LIT(",\"verdict\":"), r->verdict, SHARE_NAME);
-    put_word(out, SPAN_LIT(",\"rule\":"), r->rule, SHARE_RULE);
-    put_field(out, SPAN_LIT(",\"endpoint\":"), r->endpoint, SHARE_NAME);
-    if (r->tries > 0) put_number(out, SPAN_LIT(",\"tries\":"), r->tries);
-    put_ms(out, SPAN_LIT(",\"dur_ms\":"), r->duration_us);
-    if (r->app_us > 0) put_ms(out, SPAN_LIT(",\"app_ms\":"), r->app_us);
-    if (r->connect_us > 0) put_ms(out, SPAN_LIT(",\"conn_ms\":"), r->connect_us);
-    put_number(out, SPAN_LIT(",\"rx\":"), r->rx);
-    put_number(out, SPAN_LIT(",\"tx\":"), r->tx);
-    strbuf_str(out, r->tls ? ",\"tls\":true" : ",\"tls\":false");
-    put_number(out, SPAN_LIT(",\"gen\":"), r->generation);
+        put(l, r->origin_app ? SPAN_LIT(",\"origin\":\"app\"") : SPAN_LIT(",\"origin\":\"mesh\""));
+    put_word(l, SPAN_LIT(",\"verdict\":"), r->verdict, SHARE_NAME);
+    put_word(l, SPAN_LIT(",\"rule\":"), r->rule, SHARE_RULE);
+    put_field(l, SPAN_LIT(",\"endpoint\":"), r->endpoint, SHARE_NAME);
+    if (r->tries > 0) put_number(l, SPAN_LIT(",\"tries\":"), r->tries);
+    put_ms(l, SPAN_LIT(",\"dur_ms\":"), r->duration_us);
+    if (r->app_us > 0) put_ms(l, SPAN_LIT(",\"app_ms\":"), r->app_us);
+    if (r->connect_us > 0) put_ms(l, SPAN_LIT(",\"conn_ms\":"), r->connect_us);
+    put_number(l, SPAN_LIT(",\"rx\":"), r->rx);
+    put_number(l, SPAN_LIT(",\"tx\":"), r->tx);
+    put(l, r->tls ? SPAN_LIT(",\"tls\":true") : SPAN_LIT(",\"tls\":false"));
+    put_number(l, SPAN_LIT(",\"gen\":"), r->generation);
+}
+
+static struct span format(const struct access_record *r, bool with_query, char *storage)
+{
+    struct line l = {storage, storage + ACCESS_LOG_LINE_BYTES_MAX};
+    put_who(r, &l);
+    put_field(&l, SPAN_LIT(",\"method\":"), r->method, SHARE_METHOD);
+    put_field(&l, SPAN_LIT(",\"host\":"), r->host, SHARE_HOST);
+    put_path(&l, r, with_query);
+    put_outcome(r, &l);
+    put_field(&l, SPAN_LIT(",\"ua\":"), r->user_agent, SHARE_AGENT);
+    put_word(&l, SPAN_LIT(",\"close\":"), r->close, SHARE_NAME);
+    put(&l, SPAN_LIT("}"));
+    return span_of(storage, (size_t)(l.at - storage));
 }
 
 void access_log_line(const struct access_record *r, bool with_query, struct strbuf *out)
 {
-    put_who(r, out);
-    put_field(out, SPAN_LIT(",\"method\":"), r->method, SHARE_METHOD);
-    put_field(out, SPAN_LIT(",\"host\":"), r->host, SHARE_HOST);
-    put_path(out, r, with_query);
-    put_outcome(r, out);
-    put_field(out, SPAN_LIT(",\"ua\":"), r->user_agent, SHARE_AGENT);
-    put_word(out, SPAN_LIT(",\"close\":"), r->close, SHARE_NAME);
-    strbuf_char(out, '}');
+    char storage[ACCESS_LOG_LINE_BYTES_MAX] UNCLEARED;
+    strbuf_span(out, format(r, with_query, storage));
 }
 
 static bool wanted(const struct access_record *r, enum config_access_only only)
@@ -208,10 +261,7 @@ static bool wanted(const struct access_record *r, enum config_access_only only)
 bool access_log_put(struct byte_ring *ring, const struct access_record *r,
                     enum config_access_only only, bool with_query)
 {
-    char line[ACCESS_LOG_LINE_BYTES_MAX];
-    struct strbuf out;
+    char storage[ACCESS_LOG_LINE_BYTES_MAX] UNCLEARED;
     if (!wanted(r, only)) return true;
-    strbuf_init_fixed(&out, line, sizeof(line));
-    access_log_line(r, with_query, &out);
-    return byte_ring_put(ring, strbuf_view(&out));
+    return byte_ring_put(ring, format(r, with_query, storage));
 }

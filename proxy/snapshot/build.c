@@ -180,7 +180,9 @@ static enum err build_endpoints(struct build *b, struct snapshot_upstream *to)
     if (endpoint == NULL) return ERR_NOMEM;
     for (size_t i = first; i < first + rows; i++) {
         if (!build_endpoint(b, &b->row[i], to->protocol, &endpoint[count])) continue;
-        if (count == 0 || endpoint[count - 1].id != endpoint[count].id) count++;
+        if (count > 0 && endpoint[count - 1].id == endpoint[count].id) continue;
+        if (endpoint[count].weight > to->weight_max) to->weight_max = endpoint[count].weight;
+        count++;
     }
     to->endpoint = endpoint;
     to->endpoint_count = count;

@@ -54,6 +54,7 @@ struct snapshot_upstream { /* a service local applications call through a listen
     uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
     const struct snapshot_endpoint *endpoint; /* sorted by id */
     size_t endpoint_count;
+    uint32_t weight_max;                             /* the largest of its endpoints */
     struct filter_slot filter[SNAPSHOT_FILTERS_MAX]; /* outbound chain */
     size_t filter_count;
 };

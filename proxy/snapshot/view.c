@@ -67,12 +67,19 @@ struct snapshot *view_unpin(struct view *v, struct endpoint_table *t)
     return s;
 }
 
+struct endpoint_state *const *view_endpoints(const struct view *v,
+                                             const struct snapshot_upstream *u)
+{
+    size_t upstream = (size_t)(u - v->snapshot->upstream);
+    CHECK(upstream < v->snapshot->upstream_count);
+    return v->state + v->upstream_first[upstream];
+}
+
 struct endpoint_state *view_endpoint(const struct view *v, const struct snapshot_upstream *u,
                                      size_t endpoint_idx)
 {
-    size_t upstream = (size_t)(u - v->snapshot->upstream);
-    CHECK(upstream < v->snapshot->upstream_count && endpoint_idx < u->endpoint_count);
-    return v->state[v->upstream_first[upstream] + endpoint_idx];
+    CHECK(endpoint_idx < u->endpoint_count);
+    return view_endpoints(v, u)[endpoint_idx];
 }
 
 struct endpoint_state *view_local(const struct view *v, const struct snapshot_service *s)

@@ -31,6 +31,9 @@ struct snapshot *view_unpin(struct view *v, struct endpoint_table *t) MUST_USE;
 /* The live state of u->endpoint[endpoint_idx]; `u` is of the view's snapshot. */
 struct endpoint_state *view_endpoint(const struct view *v, const struct snapshot_upstream *u,
                                      size_t endpoint_idx);
+/* The live states of all of u's endpoints, in their order. */
+struct endpoint_state *const *view_endpoints(const struct view *v,
+                                             const struct snapshot_upstream *u);
 /* The live state of this host's instance of `s`. */
 struct endpoint_state *view_local(const struct view *v, const struct snapshot_service *s);
 

@@ -2,14 +2,23 @@
 
 #include "core/base/check.h"
 
+#define RANK_BEST 0u
 #define RANK_NONE 6u
+#define DRAWS_MAX 8u
+
+struct pick {
+    const struct lb_request *req;
+    const struct snapshot_endpoint *endpoint; /* of the upstream */
+    struct endpoint_state *const *state;      /* beside them */
+    size_t count;
+};
 
 /* The candidates of one pick: all untried endpoints of the best rank. */
 struct field {
     unsigned rank;
     size_t count;
     uint64_t weight; /* sum */
-    size_t first;    /* index of one of them */
+    size_t first;    /* index of the first of them */
 };
 
 static bool was_tried(const struct lb_request *req, uint64_t id)
@@ -19,26 +28,20 @@ static bool was_tried(const struct lb_request *req, uint64_t id)
     return false;
 }
 
-static const struct endpoint_state *state_of(const struct lb_request *req, size_t i)
+static uint64_t weight_of(const struct pick *p, size_t i)
 {
-    return view_endpoint(req->view, req->upstream, i);
-}
-
-static uint64_t weight_of(const struct lb_request *req, size_t i)
-{
-    uint32_t weight = req->upstream->endpoint[i].weight;
+    uint32_t weight = p->endpoint[i].weight;
     return weight > 0 ? weight : 1;
 }
 
 /* Lower is better, as drawn in the header. */
-static unsigned rank_of(const struct lb_request *req, size_t i)
+static unsigned rank_of(const struct pick *p, size_t i)
 {
-    const struct snapshot_endpoint *e = &req->upstream->endpoint[i];
     unsigned rank = RANK_NONE;
-    if (was_tried(req, e->id)) return RANK_NONE;
-    switch (e->status) {
+    if (was_tried(p->req, p->endpoint[i].id)) return RANK_NONE;
+    switch (p->endpoint[i].status) {
     case ENDPOINT_UP:
-        rank = 0;
+        rank = RANK_BEST;
         break;
     case ENDPOINT_DOWN:
     case ENDPOINT_UNREACHABLE:
@@ -48,30 +51,30 @@ static unsigned rank_of(const struct lb_request *req, size_t i)
         rank = 4;
         break;
     }
-    return req->now_ms < state_of(req, i)->avoid_until_ms ? rank + 1 : rank;
+    return p->req->now_ms < p->state[i]->avoid_until_ms ? rank + 1 : rank;
 }
 
-static struct field survey(const struct lb_request *req)
+static struct field survey(const struct pick *p)
 {
     struct field field = {.rank = RANK_NONE};
-    for (size_t i = 0; i < req->upstream->endpoint_count; i++) {
-        unsigned rank = rank_of(req, i);
+    for (size_t i = 0; i < p->count; i++) {
+        unsigned rank = rank_of(p, i);
         if (rank > field.rank || rank == RANK_NONE) continue;
         if (rank < field.rank) field = (struct field){.rank = rank, .first = i};
         field.count++;
-        field.weight += weight_of(req, i);
+        field.weight += weight_of(p, i);
     }
     return field;
 }
 
 /* The candidate under `point` of the weights laid end to end, `skip` left out. */
-static size_t candidate_at(const struct lb_request *req, const struct field *field, uint64_t point,
+static size_t candidate_at(const struct pick *p, const struct field *field, uint64_t point,
                            size_t skip)
 {
     size_t last = field->first;
-    for (size_t i = field->first; i < req->upstream->endpoint_count; i++) {
-        if (i == skip || rank_of(req, i) != field->rank) continue;
-        uint64_t weight = weight_of(req, i);
+    for (size_t i = field->first; i < p->count; i++) {
+        if (i == skip || rank_of(p, i) != field->rank) continue;
+        uint64_t weight = weight_of(p, i);
         if (point < weight) return i;
         point -= weight;
         last = i;
@@ -79,46 +82,82 @@ static size_t candidate_at(const struct lb_request *req, const struct field *fie
     return last;
 }
 
-static size_t least_loaded(const struct lb_request *req, const struct field *field)
+/* A draw by weight without looking at every endpoint: a uniform one is kept with the probability
+ * weight / weight_max, and only if its rank is the best there is. False: no luck, survey them all.
+ */
+static bool draw(const struct pick *p, size_t skip, size_t *out)
 {
-    size_t none = req->upstream->endpoint_count;
-    size_t a = candidate_at(req, field, rng_below(req->rng, field->weight), none);
-    uint64_t rest = field->weight - weight_of(req, a);
-    size_t b = candidate_at(req, field, rng_below(req->rng, rest), a);
-    /* in_flight / weight compared without division: both fit 32 bits. */
-    uint64_t load_a = state_of(req, a)->in_flight * weight_of(req, b);
-    uint64_t load_b = state_of(req, b)->in_flight * weight_of(req, a);
+    uint64_t weight_max = p->req->upstream->weight_max;
+    for (unsigned i = 0; i < DRAWS_MAX; i++) {
+        size_t at = (size_t)rng_below(p->req->rng, p->count);
+        uint64_t weight = weight_of(p, at);
+        if (at == skip || rank_of(p, at) != RANK_BEST) continue;
+        if (weight < weight_max && rng_below(p->req->rng, weight_max) >= weight) continue;
+        *out = at;
+        return true;
+    }
+    return false;
+}
+
+static size_t less_loaded(const struct pick *p, size_t a, size_t b)
+{
+    /* in_flight / weight compared without division: the factors fit 32 bits. */
+    uint64_t load_a = p->state[a]->in_flight * weight_of(p, b);
+    uint64_t load_b = p->state[b]->in_flight * weight_of(p, a);
     return load_b < load_a ? b : a;
 }
 
-static size_t round_robin(const struct lb_request *req, const struct field *field)
+static enum err least_loaded(const struct pick *p, size_t *out)
 {
-    size_t best = field->first;
+    size_t none = p->count, a = none, b = none;
+    bool lucky = draw(p, none, &a);
+    if (lucky && draw(p, a, &b)) {
+        *out = less_loaded(p, a, b);
+        return ERR_OK;
+    }
+    struct field field = survey(p);
+    if (field.count == 0) return ERR_NO_ENDPOINT;
+    if (!lucky) a = candidate_at(p, &field, rng_below(p->req->rng, field.weight), none);
+    uint64_t rest = field.weight - weight_of(p, a);
+    b = rest > 0 ? candidate_at(p, &field, rng_below(p->req->rng, rest), a) : a;
+    *out = less_loaded(p, a, b);
+    return ERR_OK;
+}
+
+static enum err round_robin(const struct pick *p, size_t *out)
+{
+    struct field field = survey(p);
+    if (field.count == 0) return ERR_NO_ENDPOINT;
+    size_t best = field.first;
     int64_t best_credit = INT64_MIN;
     uint64_t ties = 0;
-    for (size_t i = field->first; i < req->upstream->endpoint_count; i++) {
-        if (rank_of(req, i) != field->rank) continue;
-        struct endpoint_state *e = view_endpoint(req->view, req->upstream, i);
-        e->wrr_credit += (int64_t)weight_of(req, i);
+    for (size_t i = field.first; i < p->count; i++) {
+        if (rank_of(p, i) != field.rank) continue;
+        struct endpoint_state *e = p->state[i];
+        e->wrr_credit += (int64_t)weight_of(p, i);
         if (e->wrr_credit < best_credit) continue;
         ties = e->wrr_credit == best_credit ? ties + 1 : 1;
         best_credit = e->wrr_credit;
-        if (ties == 1 || rng_below(req->rng, ties) == 0) best = i;
+        if (ties == 1 || rng_below(p->req->rng, ties) == 0) best = i;
     }
-    view_endpoint(req->view, req->upstream, best)->wrr_credit -= (int64_t)field->weight;
-    return best;
+    p->state[best]->wrr_credit -= (int64_t)field.weight;
+    *out = best;
+    return ERR_OK;
 }
 
 enum err lb_pick(const struct lb_request *req, size_t *out)
 {
+    struct pick p = {.req = req,
+                     .endpoint = req->upstream->endpoint,
+                     .state = view_endpoints(req->view, req->upstream),
+                     .count = req->upstream->endpoint_count};
+    size_t at = 0;
     CHECK(req->tried_count <= LB_TRIED_MAX);
-    struct field field = survey(req);
-    if (field.count == 0) return ERR_NO_ENDPOINT;
-    size_t pick = field.first;
-    if (field.count > 1)
-        pick = req->upstream->balance == BALANCE_ROUND_ROBIN ? round_robin(req, &field)
-                                                             : least_loaded(req, &field);
-    view_endpoint(req->view, req->upstream, pick)->picks_total++;
-    *out = pick;
+    if (p.count == 0) return ERR_NO_ENDPOINT;
+    bool in_turn = req->upstream->balance == BALANCE_ROUND_ROBIN;
+    enum err err = in_turn ? round_robin(&p, &at) : least_loaded(&p, &at);
+    if (err != ERR_OK) return err;
+    p.state[at]->picks_total++;
+    *out = at;
     return ERR_OK;
 }

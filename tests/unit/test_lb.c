@@ -25,6 +25,17 @@ struct rig {
     unsigned picks[ENDPOINTS];
 };
 
+/* NULL: 100 each. */
+static void set_weights(struct rig *r, const uint32_t *weight)
+{
+    r->upstream.weight_max = 0;
+    for (size_t i = 0; i < r->upstream.endpoint_count; i++) {
+        r->endpoint[i].weight = weight != NULL ? weight[i] : 100;
+        if (r->endpoint[i].weight > r->upstream.weight_max)
+            r->upstream.weight_max = r->endpoint[i].weight;
+    }
+}
+
 static void rig_up(struct rig *r, size_t count, enum config_balance balance)
 {
     static const struct hash_key key = {{7}};
@@ -34,6 +45,7 @@ static void rig_up(struct rig *r, size_t count, enum config_balance balance)
             .id = 100 + i, .weight = 100, .status = ENDPOINT_UP, .local_service = -1};
     r->upstream = (struct snapshot_upstream){
         .balance = balance, .endpoint = r->endpoint, .endpoint_count = count};
+    set_weights(r, NULL);
     r->snapshot = (struct snapshot){.upstream = &r->upstream, .upstream_count = 1};
     endpoint_state_table_init(&r->table, &key);
     rng_seed(&r->rng, 1);
@@ -89,7 +101,7 @@ static void test_round_robin_is_exact_and_smooth(void **state)
     (void)state;
     struct rig r;
     rig_up(&r, 3, BALANCE_ROUND_ROBIN);
-    r.endpoint[0].weight = 5, r.endpoint[1].weight = 1, r.endpoint[2].weight = 1;
+    set_weights(&r, (const uint32_t[]){5, 1, 1});
     size_t run = 0, before = ENDPOINTS;
     for (unsigned i = 0; i < 700; i++) {
         size_t at;
@@ -127,8 +139,7 @@ static void test_idle_least_loaded_honours_weights(void **state)
     (void)state;
     struct rig r;
     rig_up(&r, 4, BALANCE_LEAST_LOADED);
-    r.endpoint[0].weight = 400, r.endpoint[1].weight = 300;
-    r.endpoint[2].weight = 200, r.endpoint[3].weight = 100;
+    set_weights(&r, (const uint32_t[]){400, 300, 200, 100});
     pick_many(&r, 40000);
     for (size_t i = 0; i < 4; i++)
         expect_share(&r, i, 0.4 - 0.1 * (double)i, 0.02);
@@ -142,7 +153,7 @@ static void test_loaded_least_loaded_keeps_load_per_weight_level(void **state)
     (void)state;
     struct rig r;
     rig_up(&r, 4, BALANCE_LEAST_LOADED);
-    r.endpoint[0].weight = 300;
+    set_weights(&r, (const uint32_t[]){300, 100, 100, 100});
     for (unsigned i = 0; i < 6000; i++) {
         size_t at;
         assert_int_equal(pick(&r, &at), ERR_OK);
@@ -154,6 +165,21 @@ static void test_loaded_least_loaded_keeps_load_per_weight_level(void **state)
         assert_true(live(&r, i)->in_flight < want * 1.03);
         live(&r, i)->in_flight = 0;
     }
+    rig_down(&r);
+}
+
+/* Most endpoints are not to be picked, so that draws fail and the survey decides. */
+static void test_weights_hold_among_few_of_many(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_up(&r, ENDPOINTS, BALANCE_LEAST_LOADED);
+    set_weights(&r, (const uint32_t[]){900, 900, 10, 900, 30, 900});
+    for (size_t i = 0; i < ENDPOINTS; i++)
+        r.endpoint[i].status = i == 2 || i == 4 ? ENDPOINT_UP : ENDPOINT_DOWN;
+    pick_many(&r, 20000);
+    expect_share(&r, 2, 0.25, 0.02);
+    expect_share(&r, 4, 0.75, 0.02);
     rig_down(&r);
 }
 
@@ -242,15 +268,17 @@ static void test_an_untried_endpoint_is_always_found(void **state)
     struct rig r;
     rig_up(&r, ENDPOINTS, BALANCE_LEAST_LOADED);
     for (unsigned round = 0; round < 20000; round++) {
+        uint32_t weight[ENDPOINTS];
         size_t at, count = (size_t)rng_below(&r.rng, ENDPOINTS + 1);
         r.upstream.endpoint_count = count;
         r.upstream.balance = round % 2 ? BALANCE_ROUND_ROBIN : BALANCE_LEAST_LOADED;
         for (size_t i = 0; i < count; i++) {
             r.endpoint[i].status = (enum endpoint_status)rng_below(&r.rng, 4);
-            r.endpoint[i].weight = (uint32_t)rng_below(&r.rng, 3);
+            weight[i] = (uint32_t)rng_below(&r.rng, 3);
             live(&r, i)->avoid_until_ms = r.now_ms + rng_below(&r.rng, 2);
             live(&r, i)->in_flight = (uint32_t)rng_below(&r.rng, 4);
         }
+        set_weights(&r, weight);
         r.tried_count = 0;
         for (size_t i = 0; i < count && r.tried_count < LB_TRIED_MAX; i++)
             if (rng_below(&r.rng, 2) == 0) r.tried[r.tried_count++] = r.endpoint[i].id;
@@ -273,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_workers_do_not_all_begin_with_the_same_endpoint),
         cmocka_unit_test(test_idle_least_loaded_honours_weights),
         cmocka_unit_test(test_loaded_least_loaded_keeps_load_per_weight_level),
+        cmocka_unit_test(test_weights_hold_among_few_of_many),
         cmocka_unit_test(test_a_slow_endpoint_gets_little_of_the_load),
         cmocka_unit_test(test_avoid_time_is_skipped_until_it_ends),
         cmocka_unit_test(test_ranks_are_used_in_order_down_to_the_last_endpoint),
