@@ -15,7 +15,7 @@
 #define GROUP_KEY_END      "-----END PARLEY GROUP KEY-----"
 #define EPOCH_MAX          ((1ull << 48) - 1) /* what a sealed packet's header carries */
 #define REJOIN_ADVICE      "get a new identity with parley join"
-#define EPOCH_ADVICE       "delete it if this host's clock is right; the epoch then follows the clock"
+#define EPOCH_ADVICE       "delete it if this host's clock is right"
 #define PEERS_ADVICE       "it is rebuilt from the mesh"
 
 static enum err damaged(const struct store *s, enum store_file f, const char *advice,
