@@ -21,7 +21,7 @@ struct toml_scan {
     uint32_t values;
     uint32_t tables;
     uint32_t sections;
-    unsigned open; /* arrays whose end has not come */
+    unsigned open; /* arrays and inline tables whose end has not come */
     unsigned errors;
     enum err fatal; /* a bound was hit: no recovery */
 };

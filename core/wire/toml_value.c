@@ -57,20 +57,23 @@ static enum err read_inline_table(struct toml_scan *s, size_t depth, struct toml
     if (err != ERR_OK) return err;
     uint32_t section = ++s->sections;
     s->at++;
+    s->open++;
     toml_scan_blanks(s);
-    if (toml_scan_take(s, '}')) return ERR_OK;
-    do {
+    bool more = toml_scan_peek(s, 0) != '}';
+    while (more) {
         toml_scan_blanks(s);
         err = toml_value_pair(s, v, section);
-        toml_scan_blanks(s);
         if (err != ERR_OK) return err;
-    } while (toml_scan_take(s, ','));
-    if (toml_scan_take(s, '}')) return ERR_OK;
-    if (toml_scan_at_line_end(s)) {
-        at = toml_scan_place(s);
-        return toml_scan_fail(s, &at, "an inline table ends on its line: \"}\" is missing");
+        toml_scan_blanks(s);
+        more = toml_scan_take(s, ',');
     }
-    return toml_scan_expected(s, "\",\" or \"}\"");
+    if (toml_scan_take(s, '}')) {
+        s->open--;
+        return ERR_OK;
+    }
+    if (!toml_scan_at_line_end(s)) return toml_scan_expected(s, "\",\" or \"}\"");
+    at = toml_scan_place(s);
+    return toml_scan_fail(s, &at, "an inline table ends on its line: \"}\" is missing");
 }
 
 enum err toml_value_read(struct toml_scan *s, size_t depth, struct toml_value *v)
