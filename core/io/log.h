@@ -1,9 +1,8 @@
 /* Logger: one line an event, for people, for the journal or as JSON, usually on descriptor 2.
  *
- *   journal   <6>join node=a addr=10.0.0.1:7400
- *   text      2026-01-02T03:04:05.678901Z info join node=a addr=10.0.0.1:7400
- *   JSON      {"ts":"2026-01-02T..Z","level":"info","event":"join","msg":"node=a
- * addr=10.0.0.1:7400"}
+ *   journal   <6>join node=a tries=2
+ *   text      2026-01-02T03:04:05.678901Z info join node=a tries=2
+ *   JSON      {"ts":"2026-01-02T..Z","level":"info","event":"join","msg":"node=a tries=2"}
  *
  * Any thread: each call formats into its own stack buffer and makes one write that does not wait; a
  * line that the descriptor does not take at once is dropped and counted (security.md N37). Lines
