@@ -77,6 +77,12 @@ bool sign_verify(const uint8_t pk[SIGN_PUBLIC_BYTES], const char *domain, struct
     return crypto_sign_final_verify(&state, sig, pk) == 0;
 }
 
+void sign_digest(struct span bytes, uint8_t out[SIGN_DIGEST_BYTES])
+{
+    static_assert(SIGN_DIGEST_BYTES == crypto_generichash_BYTES, "BLAKE2b-256");
+    crypto_generichash(out, SIGN_DIGEST_BYTES, (const unsigned char *)bytes.p, bytes.len, NULL, 0);
+}
+
 struct node_id sign_node_id(const uint8_t pk[SIGN_PUBLIC_BYTES])
 {
     uint8_t hash[32];

@@ -34,6 +34,9 @@ void sign_make(const struct sign_key *k, const char *domain, struct span msg,
                uint8_t sig[SIGN_BYTES]);
 bool sign_verify(const uint8_t pk[SIGN_PUBLIC_BYTES], const char *domain, struct span msg,
                  const uint8_t sig[SIGN_BYTES]);
+/* BLAKE2b-256 of any bytes: what a signed head names its parts by. */
+#define SIGN_DIGEST_BYTES 32u
+void sign_digest(struct span bytes, uint8_t out[SIGN_DIGEST_BYTES]);
 /* gossip.md 3.1. */
 struct node_id sign_node_id(const uint8_t pk[SIGN_PUBLIC_BYTES]);
 
