@@ -2,6 +2,14 @@
  *
  * Plain data. Bytes an event points to are borrowed for the call; bytes an effect points to lie in
  * the effects' own arena and live until the next gossip_step with the same `struct gossip_effects`.
+ *
+ * A stream (ALPN parley-sync/1, mutual TLS) carries whole messages, which the driver frames:
+ *
+ *   0         4              4+n
+ *   +---------+-- - - - - --+
+ *   | length4 | message of n |   length big-endian, 1 to GOSSIP_STREAM_MESSAGE_BYTES_MAX; else
+ * close
+ *   +---------+-- - - - - --+
  */
 #ifndef GOSSIP_EVENT_H
 #define GOSSIP_EVENT_H
@@ -10,6 +18,8 @@
 #include "core/base/err.h"
 #include "core/model/addr.h"
 #include "core/model/name.h"
+
+#define GOSSIP_STREAM_MESSAGE_BYTES_MAX (1024u * 1024)
 
 enum gossip_event_kind {
     GOSSIP_DATAGRAM,      /* from, data */
@@ -82,5 +92,9 @@ struct gossip_effects {
 
 enum err event_effects_init(struct gossip_effects *fx) MUST_USE;
 void event_effects_fini(struct gossip_effects *fx);
+/* Forgets all effects; the arena keeps its chunks. */
+void event_effects_reset(struct gossip_effects *fx);
+/* The next effect, all else zero; NULL when GOSSIP_EFFECTS_MAX are there. */
+struct gossip_effect *event_push(struct gossip_effects *fx, enum gossip_effect_kind kind);
 
 #endif

@@ -78,12 +78,32 @@ void gossip_agreement(const struct gossip *g, uint32_t *agreeing, uint32_t *aliv
 /* Counters since start; X-macro so that metrics and the simulator walk it. */
 #define GOSSIP_COUNTER_LIST(X)                                                                     \
     X(datagrams_sent)                                                                              \
-    X(datagrams_received) X(bytes_sent) X(bytes_received) X(dropped_malformed) X(dropped_auth)     \
-        X(dropped_replay) X(dropped_unknown_sender) X(dropped_signature) X(dropped_quota)          \
-            X(dropped_address) X(probes_sent) X(probes_failed) X(indirect_probes_sent)             \
-                X(stream_probes_sent) X(suspicions) X(refutations) X(rumours_sent)                 \
-                    X(syncs_started) X(syncs_refused) X(records_accepted) X(records_stale)         \
-                        X(conflicts)
+    X(datagrams_received)                                                                          \
+    X(bytes_sent)                                                                                  \
+    X(bytes_received)                                                                              \
+    X(dropped_malformed)                                                                           \
+    X(dropped_auth)                                                                                \
+    X(dropped_replay)                                                                              \
+    X(dropped_unknown_sender)                                                                      \
+    X(dropped_signature)                                                                           \
+    X(dropped_quota)                                                                               \
+    X(dropped_budget)                                                                              \
+    X(dropped_address)                                                                             \
+    X(dropped_epoch)                                                                               \
+    X(probes_sent)                                                                                 \
+    X(probes_failed)                                                                               \
+    X(indirect_probes_sent)                                                                        \
+    X(stream_probes_sent)                                                                          \
+    X(suspicions)                                                                                  \
+    X(refutations)                                                                                 \
+    X(pauses)                                                                                      \
+    X(rumours_queued)                                                                              \
+    X(rumours_sent)                                                                                \
+    X(syncs_started)                                                                               \
+    X(syncs_refused)                                                                               \
+    X(records_accepted)                                                                            \
+    X(records_stale)                                                                               \
+    X(conflicts)
 struct gossip_counters {
 #define GOSSIP_COUNTER_FIELD(name) uint64_t name;
     GOSSIP_COUNTER_LIST(GOSSIP_COUNTER_FIELD)

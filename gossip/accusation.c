@@ -1,0 +1,75 @@
+#include "gossip/accusation.h"
+
+#include "gossip/head.h"
+
+#define ACCUSATION_DOMAIN "parley-accuse-1"
+#define AT_EPOCH          16
+#define AT_INC            24
+
+static void encode_matter(const struct accusation *a, uint8_t out[ACCUSATION_HEAD_BYTES])
+{
+    memcpy(out, a->target.byte, NODE_ID_BYTES);
+    head_put_u64(out + AT_EPOCH, a->epoch);
+    head_put_u32(out + AT_INC, a->inc);
+}
+
+void accusation_sign(const struct gossip_crypto *crypto, const struct sign_key *key,
+                     const struct node_id *accuser, const struct accusation *a,
+                     struct accusation_vote *out)
+{
+    uint8_t matter[ACCUSATION_HEAD_BYTES];
+    encode_matter(a, matter);
+    out->accuser = *accuser;
+    crypto->sign(key, ACCUSATION_DOMAIN, span_of(matter, sizeof(matter)), out->sig);
+}
+
+bool accusation_verify(const struct gossip_crypto *crypto, const uint8_t pk[SIGN_PUBLIC_BYTES],
+                       const struct accusation *a, const struct accusation_vote *v)
+{
+    uint8_t matter[ACCUSATION_HEAD_BYTES];
+    encode_matter(a, matter);
+    return crypto->verify(pk, ACCUSATION_DOMAIN, span_of(matter, sizeof(matter)), v->sig);
+}
+
+bool accusation_has(const struct accusation *a, const struct node_id *accuser)
+{
+    for (uint32_t i = 0; i < a->count; i++)
+        if (name_node_id_cmp(&a->vote[i].accuser, accuser) == 0) return true;
+    return false;
+}
+
+bool accusation_add(struct accusation *a, const struct accusation_vote *v)
+{
+    if (a->count == TUNING_ACCUSERS_MAX || accusation_has(a, &v->accuser)) return false;
+    a->vote[a->count++] = *v;
+    return true;
+}
+
+size_t accusation_encode(const struct accusation *a, uint8_t out[ACCUSATION_BYTES_MAX])
+{
+    encode_matter(a, out);
+    uint8_t *p = out + ACCUSATION_HEAD_BYTES;
+    for (uint32_t i = 0; i < a->count; i++) {
+        memcpy(p, a->vote[i].accuser.byte, NODE_ID_BYTES);
+        memcpy(p + NODE_ID_BYTES, a->vote[i].sig, SIGN_BYTES);
+        p += ACCUSATION_VOTE_BYTES;
+    }
+    return (size_t)(p - out);
+}
+
+enum err accusation_decode(struct span wire, struct accusation *out)
+{
+    const uint8_t *p = (const uint8_t *)wire.p;
+    if (wire.len <= ACCUSATION_HEAD_BYTES || wire.len > ACCUSATION_BYTES_MAX) return ERR_INVALID;
+    if ((wire.len - ACCUSATION_HEAD_BYTES) % ACCUSATION_VOTE_BYTES != 0) return ERR_INVALID;
+    struct accusation a = {.epoch = head_get_u64(p + AT_EPOCH), .inc = head_get_u32(p + AT_INC)};
+    memcpy(a.target.byte, p, NODE_ID_BYTES);
+    for (size_t at = ACCUSATION_HEAD_BYTES; at < wire.len; at += ACCUSATION_VOTE_BYTES) {
+        struct accusation_vote v;
+        memcpy(v.accuser.byte, p + at, NODE_ID_BYTES);
+        memcpy(v.sig, p + at + NODE_ID_BYTES, SIGN_BYTES);
+        if (!accusation_add(&a, &v)) return ERR_INVALID;
+    }
+    *out = a;
+    return ERR_OK;
+}

@@ -1,0 +1,49 @@
+/* Accusations: signed statements by distinct members that one member, at one epoch and incarnation,
+ * does not answer (gossip.md 3.2). Nobody has to trust who relays them.
+ *
+ *  0          16       24     28                             28 + 80 n
+ *  +----------+--------+------+------------+---------+-- - -+
+ *  | target16 | epoch8 | inc4 | accuser16  |  sig64  | ...  |   n = 1 to TUNING_ACCUSERS_MAX
+ *  +----------+--------+------+------------+---------+-- - -+
+ *  big-endian; sig = Ed25519 by the accuser over "parley-accuse-1\0" || the first 28 bytes
+ *
+ * Plain data; pure; any thread.
+ */
+#ifndef GOSSIP_ACCUSATION_H
+#define GOSSIP_ACCUSATION_H
+
+#include "gossip/crypto_ops.h"
+#include "gossip/tuning.h"
+
+#define ACCUSATION_HEAD_BYTES 28u
+#define ACCUSATION_VOTE_BYTES (NODE_ID_BYTES + SIGN_BYTES)
+#define ACCUSATION_BYTES_MAX  (ACCUSATION_HEAD_BYTES + TUNING_ACCUSERS_MAX * ACCUSATION_VOTE_BYTES)
+
+struct accusation_vote {
+    struct node_id accuser;
+    uint8_t sig[SIGN_BYTES];
+};
+
+struct accusation {
+    struct node_id target;
+    uint64_t epoch;
+    uint32_t inc;
+    uint32_t count;
+    struct accusation_vote vote[TUNING_ACCUSERS_MAX];
+};
+
+/* A vote of the holder of `key`, whose id is `accuser`, in the matter of `a`. */
+void accusation_sign(const struct gossip_crypto *crypto, const struct sign_key *key,
+                     const struct node_id *accuser, const struct accusation *a,
+                     struct accusation_vote *out);
+bool accusation_verify(const struct gossip_crypto *crypto, const uint8_t pk[SIGN_PUBLIC_BYTES],
+                       const struct accusation *a, const struct accusation_vote *v);
+bool accusation_has(const struct accusation *a, const struct node_id *accuser);
+/* Adds a vote of someone who has none yet; false when it is full or they have. */
+bool accusation_add(struct accusation *a, const struct accusation_vote *v);
+/* The bytes written. */
+size_t accusation_encode(const struct accusation *a, uint8_t out[ACCUSATION_BYTES_MAX]);
+/* ERR_INVALID: no whole number of votes, none, or too many. Signatures are not looked at. */
+enum err accusation_decode(struct span wire, struct accusation *out) MUST_USE;
+
+#endif

@@ -1,0 +1,179 @@
+#include "gossip/broadcast.h"
+
+#include "gossip/catalogue.h"
+#include "gossip/packet.h"
+#include "gossip/state.h"
+
+#define PACKETS_A_TARGET (TUNING_PACKETS_A_ROUND / TUNING_FANOUT)
+#define MISSES_MAX       4u /* rumours tried that do not fit any more, an urgency */
+
+void broadcast_init(struct broadcast *b, uint64_t phase_ms)
+{
+    *b = (struct broadcast){.phase_ms = phase_ms, .timer.kind = TIMER_GOSSIP};
+    for (size_t i = 0; i < BROADCAST_URGENCIES; i++)
+        list_init(&b->queue[i]);
+}
+
+static void arm(struct gossip *g)
+{
+    struct broadcast *b = &g->broadcast;
+    if (timer_armed(&b->timer)) return;
+    uint64_t round = g->tuning.gossip_ms;
+    uint64_t into = (g->now_ms + round - b->phase_ms % round) % round;
+    state_timer(g, &b->timer, g->now_ms + round - into);
+}
+
+static struct rumour *restart(struct gossip *g, struct member *m, enum rumour_kind kind,
+                              enum broadcast_urgency urgency)
+{
+    struct rumour *r = &m->rumour[kind];
+    if (list_linked(&r->link))
+        list_remove(&r->link);
+    else
+        g->broadcast.count++;
+    r->urgency = (uint8_t)urgency;
+    r->sends = r->duplicates = 0;
+    list_push_front(&g->broadcast.queue[urgency], &r->link);
+    g->counters.rumours_queued++;
+    arm(g);
+    return r;
+}
+
+void broadcast_record(struct gossip *g, struct member *m, enum broadcast_urgency urgency,
+                      bool with_admission, bool with_body)
+{
+    bool queued = list_linked(&m->rumour[RUMOUR_RECORD].link);
+    struct rumour *r = restart(g, m, RUMOUR_RECORD, urgency);
+    /* What the rumour it replaces brought along has not reached everyone. */
+    r->with_admission = with_admission || (queued && r->with_admission);
+    r->with_body = with_body || (queued && r->with_body);
+}
+
+void broadcast_accusation(struct gossip *g, struct member *m)
+{
+    (void)restart(g, m, RUMOUR_ACCUSATION, BROADCAST_VERDICT);
+}
+
+void broadcast_drop(struct gossip *g, struct member *m, enum rumour_kind kind)
+{
+    struct rumour *r = &m->rumour[kind];
+    if (!list_linked(&r->link)) return;
+    list_remove(&r->link);
+    g->broadcast.count--;
+}
+
+void broadcast_heard(struct gossip *g, struct member *m, enum rumour_kind kind)
+{
+    struct rumour *r = &m->rumour[kind];
+    if (!list_linked(&r->link)) return;
+    if (++r->duplicates >= TUNING_DUPLICATES) broadcast_drop(g, m, kind);
+}
+
+static bool add_record(struct packet *p, const struct member *m, const struct rumour *r)
+{
+    struct message msg = {.kind = MESSAGE_RECORD};
+    bool body = r->with_body && m->body_len <= BROADCAST_BODY_INLINE_MAX;
+    catalogue_offer(m, r->with_admission, body, &msg.offer);
+    if (packet_add(p, &msg)) return true;
+    if (p->messages > 0) return false;
+    /* Not even a packet of its own is enough: the rest is pulled. */
+    catalogue_offer(m, false, false, &msg.offer);
+    return packet_add(p, &msg);
+}
+
+static bool add(struct packet *p, struct member *m, struct rumour *r, enum rumour_kind kind)
+{
+    if (kind == RUMOUR_RECORD) return add_record(p, m, r);
+    struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = *m->accusation};
+    return packet_add(p, &msg);
+}
+
+/* One urgency's queue, front to back. What was sent goes to the back, so that each gets its turn.
+ */
+static void fill_from(struct gossip *g, struct packet *p, enum broadcast_urgency urgency,
+                      size_t bytes_max)
+{
+    struct list *queue = &g->broadcast.queue[urgency];
+    uint32_t limit = tuning_retransmits(state_live(g));
+    uint32_t misses = 0;
+    struct list *last = queue->prev; /* behind it is what this call has sent */
+    bool more = last != queue;
+    struct list *at = queue->next;
+    while (more && misses < MISSES_MAX && p->writer.len < bytes_max) {
+        struct list *next = at->next;
+        enum rumour_kind kind = urgency == BROADCAST_VERDICT ? RUMOUR_ACCUSATION : RUMOUR_RECORD;
+        struct rumour *r = LIST_ENTRY(at, struct rumour, link);
+        struct member *m = CONTAINER_OF(r - kind, struct member, rumour);
+        more = at != last;
+        at = next;
+        if (m == p->to) continue; /* it knows */
+        if (!add(p, m, r, kind)) {
+            misses++;
+            continue;
+        }
+        p->rumours++;
+        g->counters.rumours_sent++;
+        list_remove(&r->link);
+        list_push_back(queue, &r->link);
+        if (++r->sends >= limit) broadcast_drop(g, m, kind);
+    }
+}
+
+void broadcast_fill(struct gossip *g, struct packet *p)
+{
+    if (g->broadcast.count == 0) return;
+    size_t cap = p->writer.cap;
+    bool floor = !list_empty(&g->broadcast.queue[BROADCAST_SERVICE]);
+    for (unsigned u = 0; u < BROADCAST_URGENCIES; u++) {
+        bool urgent = u <= BROADCAST_MEMBERSHIP;
+        fill_from(g, p, (enum broadcast_urgency)u, urgent && floor ? cap - cap / 4 : cap);
+    }
+}
+
+static void tell(struct gossip *g, struct member *to)
+{
+    size_t sent = 0;
+    size_t total = g->broadcast.count;
+    for (uint32_t i = 0; i < PACKETS_A_TARGET && sent < total; i++) {
+        struct packet p;
+        packet_begin(g, &p, to);
+        broadcast_fill(g, &p);
+        sent += p.rumours;
+        if (p.rumours == 0 || !packet_send_plain(g, &p, PACKET_RUMOUR, &to->head.addr)) return;
+    }
+}
+
+void broadcast_round(struct gossip *g)
+{
+    struct member *told[TUNING_FANOUT] = {NULL};
+    for (uint32_t i = 0; i < TUNING_FANOUT && g->broadcast.count > 0; i++) {
+        struct member *to = gossip_random_member(g, g->self.member);
+        bool again = false;
+        for (uint32_t j = 0; j < i; j++)
+            again = again || told[j] == to;
+        if (to == NULL || again) continue;
+        told[i] = to;
+        tell(g, to);
+    }
+    if (g->broadcast.count == 0) return;
+    if (state_live(g) > 1) {
+        arm(g);
+        return;
+    }
+    /* Nobody to tell: whoever comes gets everything by synchronising. */
+    for (size_t i = 0; i < g->members.count; i++) {
+        broadcast_drop(g, g->members.order[i], RUMOUR_RECORD);
+        broadcast_drop(g, g->members.order[i], RUMOUR_ACCUSATION);
+    }
+}
+
+void broadcast_burst(struct gossip *g, uint32_t targets)
+{
+    for (uint32_t i = 0; i < targets; i++) {
+        struct member *to = gossip_random_member(g, g->self.member);
+        struct packet p;
+        if (to == NULL) return;
+        packet_begin(g, &p, to);
+        (void)packet_send(g, &p, PACKET_PROBE);
+    }
+}

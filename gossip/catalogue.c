@@ -1,0 +1,308 @@
+#include "gossip/catalogue.h"
+
+#include "gossip/change.h"
+#include "gossip/packet.h"
+#include "gossip/state.h"
+#include "gossip/suspicion.h"
+#include "gossip/transition.h"
+
+bool catalogue_may_verify(struct gossip *g, struct member *from)
+{
+    if (from == NULL) return true;
+    if (g->now_ms - from->verify_window_ms >= 1000) {
+        from->verify_window_ms = g->now_ms;
+        from->verify_count = 0;
+    }
+    if (from->verify_count++ < STATE_VERIFIES_A_SEC) return true;
+    g->counters.dropped_quota++;
+    return false;
+}
+
+void catalogue_offer(const struct member *m, bool admission, bool body, struct offer *out)
+{
+    *out = (struct offer){.head = m->head};
+    if (admission && m->admission != NULL && !m->admission_missing)
+        out->admission = span_of(m->admission, m->admission_len);
+    if (body && m->body != NULL && !m->body_missing) out->body = span_of(m->body, m->body_len);
+}
+
+void catalogue_tell(struct gossip *g, struct member *m, struct member *to)
+{
+    struct packet p;
+    struct message msg = {.kind = MESSAGE_RECORD};
+    packet_begin(g, &p, to);
+    catalogue_offer(m, false, false, &msg.offer);
+    (void)packet_add(&p, &msg);
+    (void)packet_send(g, &p, PACKET_PROBE);
+}
+
+static bool hash_is(const struct gossip *g, struct span bytes,
+                    const uint8_t want[CRYPTO_OPS_HASH_BYTES])
+{
+    uint8_t hash[CRYPTO_OPS_HASH_BYTES];
+    g->crypto->hash(bytes, hash);
+    return memcmp(hash, want, sizeof(hash)) == 0;
+}
+
+/* gossip.md 3.1: a far future epoch is not compared with the one we know, only with the clock. */
+static bool plausible(struct gossip *g, const struct head *h)
+{
+    int64_t limit = g->wall_ms + STATE_EPOCH_AHEAD_MS;
+    if (limit < 0 || h->epoch > (uint64_t)limit) {
+        g->counters.dropped_epoch++;
+        return false;
+    }
+    /* M11: loopback only among nodes that are themselves on it. */
+    bool bad = addr_is_forbidden(&h->addr) || addr_is_any(&h->addr) || h->addr.port == 0;
+    if (addr_is_loopback(&h->addr) && !addr_is_loopback(&g->self.member->head.addr)) bad = true;
+    if (bad) g->counters.dropped_address++;
+    return !bad;
+}
+
+/* The certificate that comes with an offer, if it is the one its head names and it is good. */
+static bool open_admission(struct gossip *g, const struct offer *o, struct sign_admission *out)
+{
+    if (!hash_is(g, o->admission, o->head.admission_hash) ||
+        g->crypto->admission_open(o->admission, g->issuer_pk, &g->mesh, g->wall_ms / 1000, out) !=
+            ERR_OK ||
+        name_node_id_cmp(&out->node, &o->head.owner) != 0) {
+        g->counters.dropped_signature++;
+        return false;
+    }
+    return true;
+}
+
+/* False: the name is someone else's who lives. */
+static bool claim_name(struct gossip *g, const struct name *name, const struct member *m,
+                       const struct node_id *claimant)
+{
+    struct member *holder = member_find_name(&g->members, name);
+    if (holder == NULL || holder == m) return true;
+    if (member_is_live(holder)) {
+        change_name_taken(g, holder, claimant);
+        return false;
+    }
+    member_drop_name(&g->members, holder);
+    return true;
+}
+
+static bool adopt_admission(struct gossip *g, struct member *m, struct span bytes,
+                            const struct sign_admission *a)
+{
+    if (member_find_name(&g->members, &a->name) != m &&
+        member_take_name(&g->members, m, &a->name) != ERR_OK)
+        return false;
+    if (member_set_admission(m, bytes) != ERR_OK) return false;
+    memcpy(m->public_key, a->public_key, sizeof(m->public_key));
+    memcpy(m->spki_sha256, a->spki_sha256, sizeof(m->spki_sha256));
+    m->roles = a->roles;
+    m->not_after_s = a->not_after_s;
+    m->admission_missing = false;
+    return true;
+}
+
+/* Takes a body that the member's present head names. */
+static void adopt_body(struct gossip *g, struct member *m, struct span body)
+{
+    if (!hash_is(g, body, m->head.body_hash)) {
+        g->counters.dropped_signature++;
+        return;
+    }
+    if (g->bodies_bytes - m->body_len + body.len > STATE_BODIES_BYTES_MAX) {
+        g->counters.dropped_quota++;
+        return;
+    }
+    size_t before = m->body_len;
+    if (member_set_body(m, body) != ERR_OK) return;
+    g->bodies_bytes = g->bodies_bytes - before + m->body_len;
+    m->body_missing = false;
+    m->body_version = m->head.version;
+    change_record(g, m);
+}
+
+static void ask_for_rest(struct gossip *g, struct member *m, const struct member *from)
+{
+    if (m->state == MEMBER_LEFT || (!m->admission_missing && !m->body_missing))
+        sync_have(g, &m->head.owner);
+    else
+        sync_lack(g, &m->head.owner, from);
+}
+
+/* The head and what belongs to it are in place: the state that follows. */
+static void settle_state(struct gossip *g, struct member *m, const struct head *before)
+{
+    if ((m->head.flags & HEAD_LEFT) != 0)
+        transition_to(g, m, MEMBER_LEFT);
+    else if (m->head.epoch > before->epoch || m->head.inc > before->inc)
+        transition_to(g, m, MEMBER_ALIVE);
+    else if (m->state != MEMBER_ALIVE)
+        suspicion_poke(g, m); /* it speaks, but has not yet refuted */
+    if (!addr_eq(&m->head.addr, &before->addr)) change_moved(g, m);
+}
+
+static void spread(struct gossip *g, struct member *m, const struct head *before,
+                   enum catalogue_source source)
+{
+    if (source == CATALOGUE_JOINING || source == CATALOGUE_RESTORED) return;
+    bool admission = before == NULL || memcmp(before->admission_hash, m->head.admission_hash,
+                                              CRYPTO_OPS_HASH_BYTES) != 0;
+    bool body =
+        before == NULL || memcmp(before->body_hash, m->head.body_hash, CRYPTO_OPS_HASH_BYTES) != 0;
+    enum broadcast_urgency urgency = BROADCAST_SERVICE;
+    if (before == NULL || m->head.epoch > before->epoch || (m->head.flags & HEAD_LEFT) != 0)
+        urgency = BROADCAST_MEMBERSHIP;
+    else if (m->head.inc > before->inc)
+        urgency = BROADCAST_REFUTE;
+    broadcast_record(g, m, urgency, admission, body);
+}
+
+/* A part of the present head's record that was lacking came with the same head. */
+static void fill_gaps(struct gossip *g, struct member *m, const struct offer *o)
+{
+    struct sign_admission a;
+    if (m->admission_missing && o->admission.p != NULL && open_admission(g, o, &a) &&
+        claim_name(g, &a.name, m, &m->head.owner))
+        (void)adopt_admission(g, m, o->admission, &a);
+    if (m->body_missing && o->body.p != NULL) adopt_body(g, m, o->body);
+    if (!m->admission_missing && !m->body_missing) sync_have(g, &m->head.owner);
+}
+
+static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer *o,
+                                            struct member *from, enum catalogue_source source)
+{
+    struct sign_admission a;
+    struct member *m;
+    if ((o->head.flags & HEAD_LEFT) != 0) return CATALOGUE_STALE; /* nothing to forget */
+    if (o->admission.p == NULL) {
+        sync_lack(g, &o->head.owner, from);
+        return CATALOGUE_LACKING;
+    }
+    if (!catalogue_may_verify(g, source == CATALOGUE_GOSSIP ? from : NULL) ||
+        !open_admission(g, o, &a))
+        return CATALOGUE_REFUSED;
+    if (!head_verify(g->crypto, a.public_key, &o->head)) {
+        g->counters.dropped_signature++;
+        return CATALOGUE_REFUSED;
+    }
+    if (!claim_name(g, &a.name, NULL, &o->head.owner)) return CATALOGUE_CONFLICT;
+    enum err err = heap_reserve(&g->timers, g->members.count + 1 + STATE_TIMERS);
+    if (err == ERR_OK)
+        err = member_add(&g->members, &o->head.owner, &g->rng, g->probes.cycle_at, &m);
+    if (err != ERR_OK) {
+        g->counters.dropped_quota++;
+        return CATALOGUE_REFUSED;
+    }
+    m->head = o->head;
+    m->admission_missing = m->body_missing = true;
+    transition_enter(g, m, MEMBER_ALIVE);
+    if (!adopt_admission(g, m, o->admission, &a)) {
+        transition_to(g, m, MEMBER_DEAD);
+        transition_forget(g, m);
+        return CATALOGUE_REFUSED;
+    }
+    if (o->body.p != NULL) adopt_body(g, m, o->body);
+    ask_for_rest(g, m, from);
+    spread(g, m, NULL, source);
+    return CATALOGUE_NEW;
+}
+
+/* A newer epoch from elsewhere while the member is well: a clone, or a restart at another address
+ * that we have not yet noticed. The old address is asked; until it is silent, it holds the
+ * identity. */
+static bool usurps(const struct member *m, const struct head *h)
+{
+    if (h->epoch == m->head.epoch || m->state != MEMBER_ALIVE) return false;
+    return !addr_eq(&h->addr, &m->head.addr);
+}
+
+static enum catalogue_verdict defend(struct gossip *g, struct member *m, const struct head *h)
+{
+    /* Asked already, and it is there. */
+    if (change_conflict_recent(g, m)) return CATALOGUE_CONFLICT;
+    probe_clone(g, m, &h->addr);
+    return CATALOGUE_REFUSED;
+}
+
+static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, const struct offer *o,
+                                         struct member *from, enum catalogue_source source)
+{
+    struct head before = m->head;
+    struct sign_admission a;
+    bool left = m->state == MEMBER_LEFT && o->head.epoch == before.epoch;
+    if (left && (o->head.flags & HEAD_LEFT) == 0) return CATALOGUE_STALE;
+    if (m->state == MEMBER_BANNED) return CATALOGUE_REFUSED;
+    if (!catalogue_may_verify(g, source == CATALOGUE_GOSSIP ? from : NULL))
+        return CATALOGUE_REFUSED;
+    if (!head_verify(g->crypto, m->public_key, &o->head)) {
+        g->counters.dropped_signature++;
+        return CATALOGUE_REFUSED;
+    }
+    if (usurps(m, &o->head)) return defend(g, m, &o->head);
+    if (!claim_name(g, &m->name, m, &m->head.owner)) return CATALOGUE_CONFLICT;
+    bool admission =
+        memcmp(before.admission_hash, o->head.admission_hash, CRYPTO_OPS_HASH_BYTES) != 0;
+    bool body = memcmp(before.body_hash, o->head.body_hash, CRYPTO_OPS_HASH_BYTES) != 0;
+    if (admission && o->admission.p != NULL && !open_admission(g, o, &a)) return CATALOGUE_REFUSED;
+    struct name name = m->name; /* while it was dead another may have used it */
+    if (member_find_name(&g->members, &name) != m &&
+        member_take_name(&g->members, m, &name) != ERR_OK)
+        return CATALOGUE_REFUSED;
+    m->head = o->head;
+    g->persist_due = true;
+    if (admission) {
+        m->admission_missing = true;
+        if (o->admission.p != NULL && claim_name(g, &a.name, m, &m->head.owner))
+            (void)adopt_admission(g, m, o->admission, &a);
+    }
+    if (body) m->body_missing = true;
+    if (m->body_missing && o->body.p != NULL) adopt_body(g, m, o->body);
+    settle_state(g, m, &before);
+    digest_note(&g->digest, m, g->now_ms);
+    ask_for_rest(g, m, from);
+    spread(g, m, &before, source);
+    return CATALOGUE_NEW;
+}
+
+/* Our own identity, in someone's mouth. Newer than what we said, and signed with our key: another
+ * process has our key. It is told, not fought: two that outbid each other would flip the routes of
+ * everyone. */
+static enum catalogue_verdict take_self(struct gossip *g, const struct offer *o)
+{
+    struct member *self = g->self.member;
+    int order = head_cmp(&o->head, &self->head);
+    if (order == 0) return CATALOGUE_SAME;
+    if (order < 0) return CATALOGUE_STALE;
+    if (!catalogue_may_verify(g, self)) return CATALOGUE_REFUSED;
+    if (!head_verify(g->crypto, self->public_key, &o->head)) {
+        g->counters.dropped_signature++;
+        return CATALOGUE_REFUSED;
+    }
+    change_conflict(g, self);
+    return CATALOGUE_CONFLICT;
+}
+
+enum catalogue_verdict catalogue_take(struct gossip *g, const struct offer *o, struct member *from,
+                                      enum catalogue_source source)
+{
+    enum catalogue_verdict verdict;
+    struct member *m = member_find_short(&g->members, o->head.owner.byte);
+    if (m != NULL && m->self) return take_self(g, o);
+    if (m != NULL && name_node_id_cmp(&m->head.owner, &o->head.owner) != 0) {
+        g->counters.dropped_quota++;
+        return CATALOGUE_REFUSED;
+    }
+    int order = m == NULL ? 1 : head_cmp(&o->head, &m->head);
+    if (order < 0) {
+        g->counters.records_stale++;
+        return CATALOGUE_STALE;
+    }
+    if (order == 0) {
+        if (m->admission_missing || m->body_missing) fill_gaps(g, m, o);
+        if (source == CATALOGUE_GOSSIP) broadcast_heard(g, m, RUMOUR_RECORD);
+        return CATALOGUE_SAME;
+    }
+    if (!plausible(g, &o->head)) return CATALOGUE_REFUSED;
+    verdict = m == NULL ? take_stranger(g, o, from, source) : take_newer(g, m, o, from, source);
+    if (verdict == CATALOGUE_NEW) g->counters.records_accepted++;
+    return verdict;
+}

@@ -1,0 +1,88 @@
+#include "gossip/digest.h"
+
+#include <assert.h>
+
+static_assert(sizeof(struct mesh_id) == sizeof(struct hash_key), "the mesh id is the key");
+
+void digest_init(struct digest *d, const struct mesh_id *mesh)
+{
+    *d = (struct digest){.root_stale = true};
+    memcpy(d->key.byte, mesh->byte, sizeof(d->key.byte));
+    list_init(&d->pending);
+}
+
+uint64_t digest_print(const struct digest *d, const struct head *h)
+{
+    uint8_t bytes[NODE_ID_BYTES + 20];
+    memcpy(bytes, h->owner.byte, NODE_ID_BYTES);
+    head_put_u64(bytes + NODE_ID_BYTES, h->epoch);
+    head_put_u32(bytes + NODE_ID_BYTES + 8, h->inc);
+    head_put_u64(bytes + NODE_ID_BYTES + 12, h->version);
+    return hash_bytes(&d->key, bytes, sizeof(bytes));
+}
+
+void digest_note(struct digest *d, struct member *m, uint64_t now_ms)
+{
+    list_remove(&m->digest_link);
+    m->digest_ms = now_ms;
+    list_push_back(&d->pending, &m->digest_link);
+}
+
+static void take_up(struct digest *d, struct member *m, uint64_t print)
+{
+    if (print == m->digest_print) return;
+    d->bucket[m->head.owner.byte[0]] += print - m->digest_print;
+    m->digest_print = print;
+    d->root_stale = true;
+}
+
+void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms)
+{
+    for (;;) {
+        struct list *link = list_first(&d->pending);
+        if (link == NULL) return;
+        struct member *m = LIST_ENTRY(link, struct member, digest_link);
+        if (m->digest_ms + settle_ms > now_ms) return;
+        list_remove(link);
+        take_up(d, m, member_is_live(m) ? digest_print(d, &m->head) : 0);
+    }
+}
+
+void digest_forget(struct digest *d, struct member *m)
+{
+    list_remove(&m->digest_link);
+    take_up(d, m, 0);
+}
+
+uint64_t digest_root(const struct digest *d)
+{
+    uint8_t vector[DIGEST_VECTOR_BYTES];
+    if (!d->root_stale) return d->root;
+    digest_vector(d, vector);
+    return hash_bytes(&d->key, vector, sizeof(vector));
+}
+
+void digest_refresh(struct digest *d)
+{
+    d->root = digest_root(d);
+    d->root_stale = false;
+}
+
+void digest_vector(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES])
+{
+    for (size_t i = 0; i < DIGEST_BUCKETS; i++)
+        head_put_u64(out + 8 * i, d->bucket[i]);
+}
+
+uint32_t digest_compare(const struct digest *d, const uint8_t vector[DIGEST_VECTOR_BYTES],
+                        uint8_t bitmap[DIGEST_BITMAP_BYTES])
+{
+    uint32_t differing = 0;
+    memset(bitmap, 0, DIGEST_BITMAP_BYTES);
+    for (size_t i = 0; i < DIGEST_BUCKETS; i++) {
+        if (head_get_u64(vector + 8 * i) == d->bucket[i]) continue;
+        bitmap[i / 8] |= (uint8_t)(1u << (i % 8));
+        differing++;
+    }
+    return differing;
+}

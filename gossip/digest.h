@@ -1,0 +1,50 @@
+/* The digest of all settled records: what two nodes compare to know that they agree (gossip.md
+ * 3.6).
+ *
+ *   print(m)  = SipHash(mesh id, owner16 || epoch8 || inc4 || version8)
+ *   bucket[b] = sum mod 2^64 of print(m) over live members whose id begins with byte b
+ *   root      = SipHash(mesh id, bucket[0] || ... || bucket[255])            big-endian
+ *
+ * Gossip thread; embedded in the machine. A change enters when it is as old as a rumour takes to
+ * reach everyone, twice, so that ordinary churn does not look like disagreement. Only live members
+ * count: who is dead or has left may be forgotten here and not yet there.
+ */
+#ifndef GOSSIP_DIGEST_H
+#define GOSSIP_DIGEST_H
+
+#include "gossip/member.h"
+
+#define DIGEST_BUCKETS      256u
+#define DIGEST_VECTOR_BYTES (DIGEST_BUCKETS * 8u)
+#define DIGEST_BITMAP_BYTES (DIGEST_BUCKETS / 8u)
+
+struct digest {
+    struct hash_key key;
+    uint64_t bucket[DIGEST_BUCKETS];
+    uint64_t root;
+    bool root_stale;
+    struct list pending; /* members by time of change */
+};
+
+void digest_init(struct digest *d, const struct mesh_id *mesh);
+/* The print of the member's present head. */
+uint64_t digest_print(const struct digest *d, const struct head *h);
+/* `m` changed in head or state: what it counts for is taken up when it has settled. */
+void digest_note(struct digest *d, struct member *m, uint64_t now_ms);
+/* Takes up what changed `settle_ms` ago or earlier. */
+void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms);
+/* Takes the member out at once: it is being forgotten. */
+void digest_forget(struct digest *d, struct member *m);
+uint64_t digest_root(const struct digest *d);
+/* Computes the root once for many digest_root. */
+void digest_refresh(struct digest *d);
+void digest_vector(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES]);
+/* Marks the buckets in which `vector` differs; how many. */
+uint32_t digest_compare(const struct digest *d, const uint8_t vector[DIGEST_VECTOR_BYTES],
+                        uint8_t bitmap[DIGEST_BITMAP_BYTES]);
+static inline bool digest_marked(const uint8_t bitmap[DIGEST_BITMAP_BYTES], uint8_t bucket)
+{
+    return (bitmap[bucket / 8u] >> (bucket % 8u) & 1u) != 0;
+}
+
+#endif

@@ -1,0 +1,309 @@
+#include "gossip/gossip.h"
+
+#include "gossip/change.h"
+#include "gossip/packet.h"
+#include "gossip/persist.h"
+#include "gossip/receive.h"
+#include "gossip/self.h"
+#include "gossip/state.h"
+#include "gossip/suspicion.h"
+#include "gossip/transition.h"
+
+#include <stdlib.h>
+
+#define TIMERS_A_STEP  256u /* so that no event holds up the loop */
+#define RANDOM_TRIES   8u
+#define FURTHER_AT_ALL 3u /* restored peers to compare with at the start */
+
+static void init_parts(struct gossip *g, const struct gossip_options *o)
+{
+    struct hash_key key;
+    rng_seed(&g->rng, o->seed);
+    rng_bytes(&g->rng, key.byte, sizeof(key.byte));
+    member_table_init(&g->members, &key);
+    heap_init(&g->timers, MEMBERS_MAX + STATE_TIMERS);
+    list_init(&g->changes);
+    digest_init(&g->digest, &o->mesh);
+    probe_table_init(&g->probes);
+    stream_table_init(&g->streams);
+    broadcast_init(&g->broadcast, rng_below(&g->rng, g->tuning.gossip_ms));
+    bucket_init(&g->pay, TUNING_RATE_BYTES, TUNING_BURST_BYTES, 0);
+    sync_init(g);
+    g->persist_timer.kind = TIMER_PERSIST;
+}
+
+enum err gossip_new(const struct gossip_options *o, struct gossip **out)
+{
+    struct gossip *g = calloc(1, sizeof(*g));
+    if (g == NULL) return ERR_NOMEM;
+    *g = (struct gossip){.magic = STATE_MAGIC,
+                         .mesh = o->mesh,
+                         .crypto = o->crypto != NULL ? o->crypto : crypto_ops_real(),
+                         .key = o->key,
+                         .ring = o->ring,
+                         .datagram_bytes = o->datagram_bytes,
+                         .tuning = tuning_lan(o->period_ms),
+                         .wall_ms = (int64_t)o->epoch,
+                         .persist_due = true};
+    memcpy(g->issuer_pk, o->issuer_pk, sizeof(g->issuer_pk));
+    init_parts(g, o);
+    enum err err = ERR_INVALID;
+    if (o->period_ms > 0 && o->datagram_bytes >= DATAGRAM_BYTES_MAX &&
+        o->datagram_bytes <= PACKET_BYTES_MAX)
+        err = heap_reserve(&g->timers, STATE_TIMERS);
+    if (err == ERR_OK) err = self_init(g, o);
+    if (err != ERR_OK) {
+        gossip_free(g);
+        return err;
+    }
+    transition_enter(g, g->self.member, MEMBER_ALIVE);
+    if (o->persisted.len > 0 && !persist_restore(g, o->persisted)) g->counters.dropped_malformed++;
+    if (state_live(g) > 1) g->sync.further = FURTHER_AT_ALL;
+    *out = g;
+    return ERR_OK;
+}
+
+void gossip_free(struct gossip *g)
+{
+    if (g == NULL) return;
+    CHECK_OBJ(g, STATE_MAGIC);
+    self_fini(g);
+    stream_table_fini(&g->streams);
+    heap_fini(&g->timers);
+    member_table_fini(&g->members);
+    g->magic = MAGIC_POISON;
+    free(g);
+}
+
+static void start(struct gossip *g)
+{
+    uint32_t period = g->tuning.period_ms;
+    g->started = true;
+    g->sync.safety_ms += g->now_ms;
+    /* Others must have heard of us before our probes mean anything to them. */
+    state_timer(g, &g->probes.period, g->now_ms + period + rng_below(&g->rng, period));
+    state_timer(g, &g->sync.timer, g->now_ms + rng_below(&g->rng, SYNC_LOOK_MS / 10));
+    state_timer(g, &g->persist_timer, g->now_ms + PERSIST_FIRST_MS);
+    broadcast_record(g, g->self.member, BROADCAST_MEMBERSHIP, true, true);
+}
+
+/* gossip.md 3.2 item 5: time that we were stopped is nobody's silence. */
+static void forgive_pause(struct gossip *g)
+{
+    if (g->deadline_ms == 0 || g->now_ms <= g->deadline_ms + g->tuning.pause_ms) return;
+    g->counters.pauses++;
+    probe_void(g);
+    suspicion_amnesty(g, g->now_ms - g->deadline_ms);
+    awareness_paused(&g->awareness, g->now_ms, g->tuning.period_ms);
+}
+
+static void run_timer(struct gossip *g, struct timer *t)
+{
+    switch (t->kind) {
+    case TIMER_PROBE_PERIOD:
+        probe_period(g);
+        break;
+    case TIMER_PROBE_SLOT:
+        probe_timer(g, CONTAINER_OF(t, struct probe, timer));
+        break;
+    case TIMER_GOSSIP:
+        broadcast_round(g);
+        break;
+    case TIMER_MEMBER:
+        suspicion_timer(g, CONTAINER_OF(t, struct member, timer));
+        break;
+    case TIMER_STREAM:
+        sync_stream_timer(g, CONTAINER_OF(t, struct stream, timer));
+        break;
+    case TIMER_SYNC:
+        sync_look(g);
+        break;
+    case TIMER_PUBLISH:
+        self_timer(g);
+        break;
+    case TIMER_PERSIST:
+        persist_timer(g);
+        break;
+    }
+}
+
+/* False: more are due. */
+static bool run_timers(struct gossip *g)
+{
+    for (uint32_t i = 0; i < TIMERS_A_STEP; i++) {
+        struct heap_node *first = heap_min(&g->timers);
+        if (first == NULL || first->key > g->now_ms) return true;
+        (void)heap_pop(&g->timers);
+        run_timer(g, CONTAINER_OF(first, struct timer, node));
+    }
+    return false;
+}
+
+static enum err remove_member(struct gossip *g, const struct node_id *id)
+{
+    struct member *m = member_find(&g->members, id);
+    if (m == NULL) return ERR_NOT_FOUND;
+    if (m->self || member_is_live(m)) return ERR_BUSY;
+    transition_forget(g, m);
+    return ERR_OK;
+}
+
+static enum err dispatch(struct gossip *g, const struct gossip_event *e)
+{
+    switch (e->kind) {
+    case GOSSIP_DATAGRAM:
+        receive_datagram(g, e->data, &e->from);
+        return ERR_OK;
+    case GOSSIP_STREAM_OPENED:
+        sync_opened(g, e);
+        return ERR_OK;
+    case GOSSIP_STREAM_DATA:
+        sync_data(g, e);
+        return ERR_OK;
+    case GOSSIP_STREAM_CLOSED:
+        sync_closed(g, e);
+        return ERR_OK;
+    case GOSSIP_TICK:
+        return ERR_OK;
+    case GOSSIP_JOIN:
+        for (size_t i = 0; i < e->addr_count; i++)
+            sync_seed(g, &e->addr[i]);
+        return ERR_OK;
+    case GOSSIP_LEAVE:
+        self_leave(g);
+        return ERR_OK;
+    case GOSSIP_UPSERT:
+        return self_upsert(g, e->data);
+    case GOSSIP_REMOVE:
+        return remove_member(g, &e->node);
+    case GOSSIP_ADMISSION:
+        return self_admission(g, e->data);
+    }
+    return ERR_INVALID;
+}
+
+enum err gossip_step(struct gossip *g, const struct gossip_event *e, struct gossip_effects *fx)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    event_effects_reset(fx);
+    g->fx = fx;
+    if (e->now_ms > g->now_ms) g->now_ms = e->now_ms;
+    g->wall_ms = e->wall_ms;
+    if (!g->started) start(g);
+    forgive_pause(g);
+    if (!list_empty(&g->digest.pending))
+        digest_settle(&g->digest, g->now_ms, 2 * tuning_spread_ms(&g->tuning, state_live(g)));
+    enum err err = dispatch(g, e);
+    bool timers_done = run_timers(g);
+    bool changes_done = change_flush(g);
+    const struct heap_node *first = heap_min(&g->timers);
+    g->deadline_ms = changes_done && first != NULL ? first->key : g->now_ms;
+    g->fx = NULL;
+    if (err == ERR_OK && !(timers_done && changes_done)) err = ERR_FULL;
+    return err;
+}
+
+uint64_t gossip_next_deadline_ms(const struct gossip *g)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    return g->deadline_ms;
+}
+
+struct member *gossip_random_member(struct gossip *g, const struct member *except)
+{
+    const struct member_table *t = &g->members;
+    size_t at = 0;
+    for (size_t i = 0; i < RANDOM_TRIES + t->count; i++) {
+        at = i < RANDOM_TRIES ? (size_t)rng_below(&g->rng, t->count) : (at + 1) % t->count;
+        struct member *m = t->order[at];
+        if (!m->self && m != except && m->state <= MEMBER_SUSPECT) return m;
+    }
+    return NULL;
+}
+
+static uint32_t loss_permille(const struct member *m)
+{
+    uint32_t lost = 0;
+    if (m->probe_count == 0) return 0;
+    for (uint32_t bits = m->probes; bits != 0; bits &= bits - 1)
+        lost++;
+    return lost * 1000 / m->probe_count;
+}
+
+static void describe(const struct gossip *g, const struct member *m, struct gossip_member *out)
+{
+    *out = (struct gossip_member){
+        .id = m->head.owner,
+        .name = m->name,
+        .addr = m->head.addr,
+        .state = m->self && g->self.leaving ? MEMBER_LEFT : m->state,
+        .epoch = m->head.epoch,
+        .incarnation = m->head.inc,
+        .version = m->body_version,
+        .since_ms = m->since_ms,
+        .rtt_us = m->srtt_us,
+        .loss_permille = loss_permille(m),
+        .roles = m->roles,
+        .not_after_s = m->not_after_s,
+        .self = m->self,
+    };
+    memcpy(out->spki_sha256, m->spki_sha256, sizeof(out->spki_sha256));
+}
+
+bool gossip_member_next(const struct gossip *g, size_t *pos, struct gossip_member *out)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    if (*pos >= g->members.count) return false;
+    describe(g, g->members.order[(*pos)++], out);
+    return true;
+}
+
+enum err gossip_member_get(const struct gossip *g, const struct node_id *id,
+                           struct gossip_member *out)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    const struct member *m = member_find(&g->members, id);
+    if (m == NULL) return ERR_NOT_FOUND;
+    describe(g, m, out);
+    return ERR_OK;
+}
+
+struct span gossip_member_body(const struct gossip *g, const struct node_id *id)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    const struct member *m = member_find(&g->members, id);
+    if (m == NULL || m->body == NULL) return span_of(NULL, 0);
+    return span_of(m->body, m->body_len);
+}
+
+uint64_t gossip_view_hash(const struct gossip *g)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    return digest_root(&g->digest);
+}
+
+void gossip_agreement(const struct gossip *g, uint32_t *agreeing, uint32_t *alive)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    uint64_t root = digest_root(&g->digest);
+    *agreeing = *alive = 0;
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = g->members.order[i];
+        if (!member_is_live(m)) continue;
+        (*alive)++;
+        *agreeing += m->self || m->root == root;
+    }
+}
+
+const struct gossip_counters *gossip_counters(const struct gossip *g)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    return &g->counters;
+}
+
+const char *gossip_state_word(enum member_state s)
+{
+    static const char *const word[MEMBER_STATES] = {"alive", "suspect", "unreachable",
+                                                    "dead",  "left",    "banned"};
+    return (unsigned)s < MEMBER_STATES ? word[s] : "unknown";
+}

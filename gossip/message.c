@@ -1,0 +1,130 @@
+#include "gossip/message.h"
+
+static void write_accusation(struct pack_writer *w, const struct accusation *a)
+{
+    uint8_t bytes[ACCUSATION_BYTES_MAX];
+    size_t len = accusation_encode(a, bytes);
+    pack_write_bin(w, bytes, len);
+}
+
+static void write_standing(struct pack_writer *w, uint64_t epoch, uint32_t inc)
+{
+    pack_write_u64(w, epoch);
+    pack_write_u64(w, inc);
+}
+
+void message_write(struct pack_writer *w, const struct message *m)
+{
+    static const uint8_t items[MESSAGE_KINDS] = {
+        [MESSAGE_PING] = 2,    [MESSAGE_ACK] = 2,     [MESSAGE_PING_REQ] = 3, [MESSAGE_NACK] = 2,
+        [MESSAGE_CONFIRM] = 2, [MESSAGE_REACHED] = 4, [MESSAGE_ACCUSED] = 3,  [MESSAGE_RECORD] = 2,
+        [MESSAGE_ACCUSE] = 2,  [MESSAGE_CONFLICT] = 1};
+    pack_write_array(w, items[m->kind]);
+    pack_write_u64(w, (uint64_t)m->kind);
+    switch (m->kind) {
+    case MESSAGE_PING:
+    case MESSAGE_ACK:
+    case MESSAGE_NACK:
+        pack_write_u64(w, m->seq);
+        break;
+    case MESSAGE_PING_REQ:
+        pack_write_u64(w, m->seq);
+        pack_write_bin(w, m->target.byte, NODE_ID_BYTES);
+        break;
+    case MESSAGE_CONFIRM:
+    case MESSAGE_ACCUSE:
+        write_accusation(w, &m->accusation);
+        break;
+    case MESSAGE_REACHED:
+        pack_write_bin(w, m->target.byte, NODE_ID_BYTES);
+        write_standing(w, m->epoch, m->inc);
+        break;
+    case MESSAGE_ACCUSED:
+        write_standing(w, m->epoch, m->inc);
+        break;
+    case MESSAGE_RECORD:
+        offer_write(w, &m->offer);
+        break;
+    case MESSAGE_CONFLICT:
+    case MESSAGE_UNKNOWN:
+    case MESSAGE_KINDS:
+        break;
+    }
+}
+
+enum err message_reader_init(struct message_reader *mr, struct span plain, uint64_t *root)
+{
+    uint32_t outer;
+    enum err err = pack_reader_init(&mr->reader, plain, MESSAGE_DEPTH_MAX, MESSAGE_ITEMS_MAX);
+    if (err != ERR_OK) return err;
+    uint32_t items = pack_read_array(&mr->reader, 1, &outer);
+    uint64_t value = pack_read_u64(&mr->reader);
+    if (pack_reader_err(&mr->reader) != ERR_OK) return ERR_INVALID;
+    mr->left = items - 1;
+    *root = value;
+    return ERR_OK;
+}
+
+static void read_accusation(struct pack_reader *r, struct accusation *out)
+{
+    struct span bytes = pack_read_bin(r);
+    if (pack_reader_err(r) == ERR_OK) pack_reader_fail(r, accusation_decode(bytes, out));
+}
+
+static void read_standing(struct pack_reader *r, struct message *m)
+{
+    m->epoch = pack_read_u64(r);
+    m->inc = (uint32_t)pack_read_u64_max(r, UINT32_MAX);
+}
+
+static void read_items(struct pack_reader *r, struct message *m)
+{
+    switch (m->kind) {
+    case MESSAGE_PING:
+    case MESSAGE_ACK:
+    case MESSAGE_NACK:
+        m->seq = (uint32_t)pack_read_u64_max(r, UINT32_MAX);
+        break;
+    case MESSAGE_PING_REQ:
+        m->seq = (uint32_t)pack_read_u64_max(r, UINT32_MAX);
+        pack_read_bin_exact(r, m->target.byte, NODE_ID_BYTES);
+        break;
+    case MESSAGE_CONFIRM:
+    case MESSAGE_ACCUSE:
+        read_accusation(r, &m->accusation);
+        break;
+    case MESSAGE_REACHED:
+        pack_read_bin_exact(r, m->target.byte, NODE_ID_BYTES);
+        read_standing(r, m);
+        break;
+    case MESSAGE_ACCUSED:
+        read_standing(r, m);
+        break;
+    case MESSAGE_RECORD:
+        offer_read(r, &m->offer);
+        break;
+    case MESSAGE_CONFLICT:
+    case MESSAGE_UNKNOWN:
+    case MESSAGE_KINDS:
+        break;
+    }
+}
+
+bool message_next(struct message_reader *mr, struct message *out)
+{
+    struct pack_reader *r = &mr->reader;
+    uint32_t outer;
+    if (mr->left == 0 || pack_reader_err(r) != ERR_OK) return false;
+    mr->left--;
+    (void)pack_read_array(r, 1, &outer);
+    uint64_t kind = pack_read_u64(r);
+    out->kind = kind < MESSAGE_KINDS ? (enum message_kind)kind : MESSAGE_UNKNOWN;
+    read_items(r, out);
+    pack_read_array_end(r, outer);
+    return pack_reader_err(r) == ERR_OK;
+}
+
+enum err message_reader_err(const struct message_reader *mr)
+{
+    return pack_reader_err(&mr->reader);
+}

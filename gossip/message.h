@@ -1,0 +1,65 @@
+/* Messages of the gossip datagram, as they stand in a packet's plaintext (msgpack).
+ *
+ *   packet   [ root u64, message, message, ... ]      root: digest of the sender's settled records
+ *
+ *   PING     [1, seq]                    answer with ACK
+ *   ACK      [2, seq]
+ *   PING_REQ [3, seq, target16]          ping the target for me; ACK if it answers, else NACK
+ *   NACK     [4, seq]                    it did not answer me either, but you reach me
+ *   CONFIRM  [5, accusation bin]         I do not reach this one; do you?
+ *   REACHED  [6, target16, epoch, inc]   I do
+ *   ACCUSED  [7, epoch, inc]             to the accused itself: refute, if you are that
+ *   RECORD   [8, offer]                  a rumour: a record (offer.h)
+ *   ACCUSE   [9, accusation bin]         a rumour: an accusation (accusation.h)
+ *   CONFLICT [10]                        the identity or name you use is in use by another
+ *
+ * A newer version appends items and kinds; unknown ones are skipped. Pure; any thread. Spans are
+ * borrowed from the packet.
+ */
+#ifndef GOSSIP_MESSAGE_H
+#define GOSSIP_MESSAGE_H
+
+#include "gossip/offer.h"
+
+#define MESSAGE_DEPTH_MAX 4u
+#define MESSAGE_ITEMS_MAX 512u /* values in one packet */
+
+enum message_kind {
+    MESSAGE_UNKNOWN,
+    MESSAGE_PING,
+    MESSAGE_ACK,
+    MESSAGE_PING_REQ,
+    MESSAGE_NACK,
+    MESSAGE_CONFIRM,
+    MESSAGE_REACHED,
+    MESSAGE_ACCUSED,
+    MESSAGE_RECORD,
+    MESSAGE_ACCUSE,
+    MESSAGE_CONFLICT,
+    MESSAGE_KINDS
+};
+
+struct message {
+    enum message_kind kind;
+    uint32_t seq;                 /* PING, ACK, PING_REQ, NACK */
+    struct node_id target;        /* PING_REQ, REACHED */
+    uint64_t epoch;               /* REACHED, ACCUSED */
+    uint32_t inc;                 /* REACHED, ACCUSED */
+    struct offer offer;           /* RECORD */
+    struct accusation accusation; /* CONFIRM, ACCUSE */
+};
+
+/* Appends one message; too little room is the writer's overflow. */
+void message_write(struct pack_writer *w, const struct message *m);
+
+struct message_reader {
+    struct pack_reader reader;
+    uint32_t left; /* messages not yet read */
+};
+/* Checks a whole plaintext and reads its root. ERR_INVALID, ERR_TOO_LARGE. */
+enum err message_reader_init(struct message_reader *mr, struct span plain, uint64_t *root) MUST_USE;
+/* The next message; false at the end or at a malformed one, told apart by message_reader_err. */
+bool message_next(struct message_reader *mr, struct message *out);
+enum err message_reader_err(const struct message_reader *mr) MUST_USE;
+
+#endif

@@ -1,0 +1,120 @@
+#include "gossip/packet.h"
+
+#include "gossip/state.h"
+
+#define HEADING_BYTES_MAX 14u /* array32 head, u64 */
+#define SENDER_BYTES      8u
+
+void packet_begin(struct gossip *g, struct packet *p, struct member *to)
+{
+    p->to = to;
+    p->messages = p->rumours = 0;
+    pack_writer_init(&p->writer, p->bytes,
+                     g->datagram_bytes - SEAL_OVERHEAD_BYTES - HEADING_BYTES_MAX);
+    if (to->accusation == NULL && to->state != MEMBER_DEAD) return;
+    /* gossip.md 3.2 item 6: whoever is accused hears of it first. */
+    struct message m = {.kind = MESSAGE_ACCUSED, .epoch = to->head.epoch, .inc = to->head.inc};
+    (void)packet_add(p, &m);
+    to->poked_ms = g->now_ms > 0 ? g->now_ms : 1;
+}
+
+bool packet_add(struct packet *p, const struct message *m)
+{
+    size_t before = p->writer.len;
+    message_write(&p->writer, m);
+    if (pack_writer_ok(&p->writer)) {
+        p->messages++;
+        return true;
+    }
+    p->writer.len = before;
+    p->writer.overflow = false;
+    return false;
+}
+
+static bool seal(struct gossip *g, const struct packet *p, struct gossip_effect *e)
+{
+    uint8_t plain[PACKET_BYTES_MAX];
+    struct pack_writer w;
+    size_t len;
+    pack_writer_init(&w, plain, sizeof(plain));
+    pack_write_array(&w, p->messages + 1);
+    digest_refresh(&g->digest);
+    pack_write_u64(&w, digest_root(&g->digest));
+    memcpy(plain + w.len, p->bytes, p->writer.len);
+    struct span text = span_of(plain, w.len + p->writer.len);
+    uint8_t *out = arena_alloc(&g->fx->arena, text.len + SEAL_OVERHEAD_BYTES);
+    if (out == NULL) return false;
+    struct seal_scope scope = {.ring = g->ring, .mesh = &g->mesh, .receiver = &p->to->head.owner};
+    struct seal_header h = {.epoch = g->self.member->head.epoch, .counter = ++g->packet_counter};
+    memcpy(h.sender, g->self.member->head.owner.byte, SENDER_BYTES);
+    if (g->crypto->seal(&scope, &h, text, out, text.len + SEAL_OVERHEAD_BYTES, &len) != ERR_OK)
+        return false;
+    e->data = span_of(out, len);
+    return true;
+}
+
+bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
+                       const struct addr *to)
+{
+    if (p->messages == 0) return false;
+    uint64_t bytes = SEAL_OVERHEAD_BYTES + HEADING_BYTES_MAX + p->writer.len;
+    if (!bucket_take(&g->pay, g->now_ms, bytes, pay == PACKET_PROBE ? 0 : TUNING_RESERVE_BYTES)) {
+        g->counters.dropped_budget++;
+        return false;
+    }
+    struct gossip_effect *e = event_push(g->fx, GOSSIP_SEND_DATAGRAM);
+    if (e == NULL || !seal(g, p, e)) {
+        if (e != NULL) g->fx->count--;
+        g->counters.dropped_budget++;
+        return false;
+    }
+    e->to = *to;
+    e->node = p->to->head.owner;
+    g->counters.datagrams_sent++;
+    g->counters.bytes_sent += e->data.len;
+    return true;
+}
+
+bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay)
+{
+    broadcast_fill(g, p);
+    return packet_send_plain(g, p, pay, &p->to->head.addr);
+}
+
+/* A restarted member's datagrams are good before its new record has come, from the address we know
+ * or when it is missed already. While it is well, a newer epoch from elsewhere is a clone's, and
+ * must not move the window away from the one who is there. */
+static bool epoch_fits(const struct member *m, uint64_t epoch, const struct addr *from)
+{
+    uint64_t known = m->head.epoch & UINT64_C(0xffffffffffff);
+    if (epoch <= known) return epoch == known;
+    return m->state != MEMBER_ALIVE || addr_eq(from, &m->head.addr);
+}
+
+struct member *packet_open(struct gossip *g, struct span datagram, const struct addr *from,
+                           uint8_t *plain, size_t *len)
+{
+    struct seal_header h;
+    if (datagram.len > PACKET_BYTES_MAX || seal_peek(datagram, &h) != ERR_OK) {
+        g->counters.dropped_malformed++;
+        return NULL;
+    }
+    struct member *m = member_find_short(&g->members, h.sender);
+    if (m == NULL || m->self) {
+        g->counters.dropped_unknown_sender++;
+        return NULL;
+    }
+    struct seal_scope scope = {
+        .ring = g->ring, .mesh = &g->mesh, .receiver = &g->self.member->head.owner};
+    if (g->crypto->open(&scope, datagram, plain, PACKET_BYTES_MAX, len) != ERR_OK) {
+        g->counters.dropped_auth++;
+        return NULL;
+    }
+    if (!epoch_fits(m, h.epoch, from) ||
+        seal_window_check(&m->window, h.epoch, h.counter) != ERR_OK) {
+        g->counters.dropped_replay++;
+        return NULL;
+    }
+    m->heard_ms = g->now_ms;
+    return m;
+}

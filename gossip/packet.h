@@ -1,0 +1,43 @@
+/* Packets: building, sealing, opening and paying for gossip datagrams (gossip.md 3.4, core/crypto/
+ * seal.h).
+ *
+ * Gossip thread. A packet under construction lies on the caller's stack.
+ */
+#ifndef GOSSIP_PACKET_H
+#define GOSSIP_PACKET_H
+
+#include "gossip/message.h"
+
+#define PACKET_BYTES_MAX 1400u
+
+struct gossip;
+struct member;
+
+struct packet {
+    struct member *to;
+    uint8_t bytes[PACKET_BYTES_MAX]; /* messages */
+    struct pack_writer writer;
+    uint32_t messages;
+    uint32_t rumours;
+};
+
+enum packet_pay {
+    PACKET_PROBE, /* may use the reserve: probes, answers, refutations */
+    PACKET_RUMOUR /* only what is above it */
+};
+
+/* An empty packet. To one that is accused it begins with saying so (the buddy system). */
+void packet_begin(struct gossip *g, struct packet *p, struct member *to);
+/* False: no room, and the packet is as before. */
+bool packet_add(struct packet *p, const struct message *m);
+/* Fills up with rumours, seals and sends to the member's address. False: over the byte budget or
+ * too many effects; it is then lost, as any datagram may be. */
+bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay);
+/* As packet_send without filling up, to an address of the caller's. */
+bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
+                       const struct addr *to);
+/* Opens a datagram into `plain` (PACKET_BYTES_MAX): the sender, or NULL, dropped and counted. */
+struct member *packet_open(struct gossip *g, struct span datagram, const struct addr *from,
+                           uint8_t *plain, size_t *len);
+
+#endif

@@ -1,0 +1,85 @@
+#include "gossip/persist.h"
+
+#include "gossip/catalogue.h"
+#include "gossip/state.h"
+
+#define PERSIST_VERSION   1u
+#define PERSIST_DEPTH_MAX 4u
+#define HEADING_BYTES_MAX 16u
+#define OFFER_EXTRA_BYTES (HEAD_BYTES + 32u)
+
+static size_t room_for(const struct member *m)
+{
+    size_t body = m->body_len <= PERSIST_BODY_MAX ? m->body_len : 0;
+    return m->admission_len + body + OFFER_EXTRA_BYTES;
+}
+
+static bool worth_keeping(const struct member *m)
+{
+    return !m->self && m->state != MEMBER_LEFT && m->state != MEMBER_BANNED;
+}
+
+void persist_timer(struct gossip *g)
+{
+    state_timer(g, &g->persist_timer, g->now_ms + g->tuning.persist_ms);
+    if (!g->persist_due) return;
+    size_t room = CRYPTO_OPS_HASH_BYTES + HEADING_BYTES_MAX;
+    uint32_t count = 0;
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = g->members.order[i];
+        if (!worth_keeping(m) || room + room_for(m) > PERSIST_BYTES_MAX) continue;
+        room += room_for(m);
+        count++;
+    }
+    uint8_t *bytes = arena_alloc(&g->fx->arena, room);
+    if (bytes == NULL) return;
+    struct pack_writer w;
+    pack_writer_init(&w, bytes + CRYPTO_OPS_HASH_BYTES, room - CRYPTO_OPS_HASH_BYTES);
+    pack_write_array(&w, 2);
+    pack_write_u64(&w, PERSIST_VERSION);
+    pack_write_array(&w, count);
+    for (size_t i = 0; i < g->members.count && count > 0; i++) {
+        const struct member *m = g->members.order[i];
+        struct offer o;
+        if (!worth_keeping(m) || w.len + room_for(m) > w.cap) continue;
+        catalogue_offer(m, true, m->body_len <= PERSIST_BODY_MAX, &o);
+        offer_write(&w, &o);
+        count--;
+    }
+    CHECK(pack_writer_ok(&w) && count == 0);
+    struct gossip_effect *e = event_push(g->fx, GOSSIP_PERSIST);
+    if (e == NULL) return;
+    g->crypto->hash(pack_writer_view(&w), bytes);
+    e->data = span_of(bytes, CRYPTO_OPS_HASH_BYTES + w.len);
+    g->persist_due = false;
+}
+
+static void restore_one(struct gossip *g, const struct offer *o)
+{
+    if (member_find_short(&g->members, o->head.owner.byte) != NULL) return;
+    if (catalogue_take(g, o, NULL, CATALOGUE_RESTORED) != CATALOGUE_NEW)
+        sync_seed(g, &o->head.addr);
+}
+
+bool persist_restore(struct gossip *g, struct span blob)
+{
+    uint8_t hash[CRYPTO_OPS_HASH_BYTES];
+    struct pack_reader r;
+    struct offer o;
+    uint32_t outer;
+    if (blob.len <= CRYPTO_OPS_HASH_BYTES || blob.len > PERSIST_BYTES_MAX) return false;
+    struct span doc = span_skip(blob, CRYPTO_OPS_HASH_BYTES);
+    g->crypto->hash(doc, hash);
+    if (memcmp(hash, blob.p, sizeof(hash)) != 0) return false;
+    if (pack_reader_init(&r, doc, PERSIST_DEPTH_MAX, 8 + 8 * (size_t)MEMBERS_MAX) != ERR_OK)
+        return false;
+    (void)pack_read_array(&r, 2, &outer);
+    if (pack_read_u64(&r) != PERSIST_VERSION) return false;
+    uint32_t count = pack_read_array(&r, 0, &outer);
+    for (uint32_t i = 0; i < count; i++) {
+        offer_read(&r, &o);
+        if (pack_reader_err(&r) != ERR_OK) return i > 0;
+        restore_one(g, &o);
+    }
+    return true;
+}

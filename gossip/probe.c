@@ -1,0 +1,370 @@
+#include "gossip/probe.h"
+
+#include "gossip/change.h"
+#include "gossip/packet.h"
+#include "gossip/state.h"
+#include "gossip/suspicion.h"
+
+#define RTT_MIN_US    500u /* half of what the clock can show */
+#define SLOTS_FOR_OWN 8u   /* that requests of others cannot take */
+
+void probe_table_init(struct probe_table *t)
+{
+    *t = (struct probe_table){.period.kind = TIMER_PROBE_PERIOD};
+    for (size_t i = 0; i < PROBE_SLOTS; i++)
+        t->slot[i].timer.kind = TIMER_PROBE_SLOT;
+}
+
+static void send_small(struct gossip *g, struct member *to, const struct message *m)
+{
+    struct packet p;
+    packet_begin(g, &p, to);
+    if (packet_add(&p, m)) (void)packet_send(g, &p, PACKET_PROBE);
+}
+
+static void ping(struct gossip *g, const struct probe *p)
+{
+    struct message m = {.kind = MESSAGE_PING, .seq = p->seq};
+    send_small(g, p->target, &m);
+}
+
+static struct probe *find(struct gossip *g, uint32_t seq)
+{
+    struct probe_table *t = &g->probes;
+    for (size_t i = 0; i < t->high; i++)
+        if (t->slot[i].kind != PROBE_FREE && t->slot[i].seq == seq) return &t->slot[i];
+    return NULL;
+}
+
+static bool running(const struct gossip *g, const struct member *m, enum probe_kind kind)
+{
+    const struct probe_table *t = &g->probes;
+    for (size_t i = 0; i < t->high; i++)
+        if (t->slot[i].kind == kind && t->slot[i].target == m) return true;
+    return false;
+}
+
+static uint32_t rto_of(const struct gossip *g, const struct member *m)
+{
+    return tuning_rto_ms(&g->tuning, m->srtt_us, m->rttvar_us);
+}
+
+/* A slot of that kind whose first ping is gone; NULL: none free. */
+static struct probe *start(struct gossip *g, struct member *m, enum probe_kind kind)
+{
+    struct probe_table *t = &g->probes;
+    bool own = kind == PROBE_REGULAR || kind == PROBE_CLONE;
+    if (t->used + (own ? 0 : SLOTS_FOR_OWN) >= PROBE_SLOTS) {
+        g->counters.dropped_quota++;
+        return NULL;
+    }
+    size_t i = 0;
+    while (t->slot[i].kind != PROBE_FREE)
+        i++;
+    if (i >= t->high) t->high = i + 1;
+    t->used++;
+    struct probe *p = &t->slot[i];
+    struct timer timer = p->timer;
+    *p = (struct probe){.kind = kind, .timer = timer, .target = m, .started_ms = g->now_ms};
+    do
+        p->seq = (uint32_t)rng_u64(&g->rng);
+    while (p->seq == 0);
+    uint32_t health = kind == PROBE_RELAY ? 0 : g->awareness.score;
+    uint32_t rto = rto_of(g, m);
+    p->verdict_ms =
+        g->now_ms + (kind == PROBE_RELAY ? rto : tuning_verdict_ms(&g->tuning, rto, health));
+    uint64_t again = g->now_ms + (uint64_t)rto * (health + 1);
+    state_timer(g, &p->timer, again < p->verdict_ms ? again : p->verdict_ms);
+    g->counters.probes_sent++;
+    ping(g, p);
+    return p;
+}
+
+static void release(struct gossip *g, struct probe *p)
+{
+    struct probe_table *t = &g->probes;
+    timer_clear(&g->timers, &p->timer);
+    p->kind = PROBE_FREE;
+    p->target = p->origin = NULL;
+    if (--t->used == 0) t->high = 0;
+}
+
+void probe_period(struct gossip *g)
+{
+    struct probe_table *t = &g->probes;
+    uint64_t period = (uint64_t)g->tuning.period_ms * (g->awareness.score + 1);
+    state_timer(g, &t->period, g->now_ms + period);
+    if (awareness_quiet(&g->awareness, g->now_ms)) return;
+    for (size_t tried = 0; tried < g->members.count; tried++) {
+        if (t->cycle_at >= g->members.count) {
+            member_shuffle(&g->members, &g->rng);
+            t->cycle_at = 0;
+        }
+        struct member *m = g->members.cycle[t->cycle_at++];
+        if (m->self || !member_is_live(m) || running(g, m, PROBE_REGULAR)) continue;
+        (void)start(g, m, PROBE_REGULAR);
+        return;
+    }
+}
+
+static void ask_helpers(struct gossip *g, struct probe *p)
+{
+    struct member *asked[TUNING_HELPERS] = {NULL};
+    struct message m = {.kind = MESSAGE_PING_REQ, .seq = p->seq, .target = p->target->head.owner};
+    for (uint32_t i = 0; i < TUNING_HELPERS; i++) {
+        struct member *helper = gossip_random_member(g, p->target);
+        bool again = false;
+        for (uint32_t j = 0; j < p->helpers; j++)
+            again = again || asked[j] == helper;
+        if (helper == NULL || again) continue;
+        asked[p->helpers++] = helper;
+        g->counters.indirect_probes_sent++;
+        send_small(g, helper, &m);
+    }
+}
+
+static void ask_by_stream(struct gossip *g, struct probe *p)
+{
+    struct stream *s = stream_dial(g, p->target, NULL, STREAM_PROBE);
+    if (s == NULL) return;
+    s->probe_seq = p->seq;
+    p->stream = s->id;
+    g->counters.stream_probes_sent++;
+}
+
+static void end_stream(struct gossip *g, struct probe *p)
+{
+    struct stream *s = p->stream != 0 ? stream_find(&g->streams, p->stream) : NULL;
+    p->stream = 0;
+    if (s != NULL) stream_close(g, s);
+}
+
+static void note_result(struct member *m, bool lost)
+{
+    m->probes = m->probes << 1 | (lost ? 1u : 0u);
+    if (m->probe_count < 32) m->probe_count++;
+}
+
+/* gossip.md 3.2 item 1: chance probes of others would confirm only one by one, each second. */
+static void ask_to_confirm(struct gossip *g, const struct member *m, const struct accusation *mine)
+{
+    struct member *asked[TUNING_CONFIRMERS] = {NULL};
+    struct message msg = {.kind = MESSAGE_CONFIRM, .accusation = *mine};
+    for (uint32_t i = 0; i < TUNING_CONFIRMERS; i++) {
+        struct member *to = gossip_random_member(g, m);
+        bool again = to == NULL;
+        for (uint32_t j = 0; j < i; j++)
+            again = again || asked[j] == to;
+        if (again) continue;
+        asked[i] = to;
+        send_small(g, to, &msg);
+    }
+}
+
+static void failed_regular(struct gossip *g, struct probe *p)
+{
+    struct member *m = p->target;
+    struct accusation mine;
+    g->counters.probes_failed++;
+    note_result(m, true);
+    /* Helpers that are silent too say that the fault may be here. */
+    if (p->helpers > 0 && p->nacks < p->helpers) awareness_bad(&g->awareness);
+    if (awareness_quiet(&g->awareness, g->now_ms)) return;
+    if (suspicion_vote(g, m, &mine)) ask_to_confirm(g, m, &mine);
+}
+
+static void failed_confirm(struct gossip *g, const struct probe *p)
+{
+    struct member *m = p->target;
+    struct accusation a;
+    if (awareness_quiet(&g->awareness, g->now_ms) || !suspicion_vote(g, m, &a)) return;
+    if (p->origin == NULL) return;
+    struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = a};
+    send_small(g, p->origin, &msg);
+    a.count = 0;
+    (void)accusation_add(&a, &p->vote);
+    suspicion_hear(g, &a, p->origin, SUSPICION_GOSSIP);
+}
+
+static void verdict(struct gossip *g, struct probe *p)
+{
+    struct message nack = {.kind = MESSAGE_NACK, .seq = p->origin_seq};
+    struct probe done = *p;
+    end_stream(g, p);
+    release(g, p);
+    switch (done.kind) {
+    case PROBE_REGULAR:
+        failed_regular(g, &done);
+        break;
+    case PROBE_CONFIRM:
+        failed_confirm(g, &done);
+        break;
+    case PROBE_RELAY:
+        if (done.origin != NULL) send_small(g, done.origin, &nack);
+        break;
+    case PROBE_CLONE: {
+        struct accusation mine;
+        if (suspicion_vote(g, done.target, &mine)) ask_to_confirm(g, done.target, &mine);
+        break;
+    }
+    case PROBE_FREE:
+        break;
+    }
+}
+
+void probe_timer(struct gossip *g, struct probe *p)
+{
+    if (g->now_ms >= p->verdict_ms) {
+        verdict(g, p);
+        return;
+    }
+    p->repeated = true;
+    state_timer(g, &p->timer, p->verdict_ms);
+    ping(g, p);
+    if (p->kind != PROBE_REGULAR) return;
+    ask_helpers(g, p);
+    ask_by_stream(g, p);
+}
+
+/* RFC 6298 section 2, in microseconds. */
+static void sample_rtt(struct gossip *g, const struct probe *p)
+{
+    struct member *m = p->target;
+    uint64_t us = (g->now_ms - p->started_ms) * 1000;
+    uint32_t rtt = us > RTT_MIN_US ? (uint32_t)us : RTT_MIN_US;
+    if (m->srtt_us == 0) {
+        m->srtt_us = rtt;
+        m->rttvar_us = rtt / 2;
+        return;
+    }
+    uint32_t off = rtt > m->srtt_us ? rtt - m->srtt_us : m->srtt_us - rtt;
+    m->rttvar_us = m->rttvar_us - m->rttvar_us / 4 + off / 4;
+    m->srtt_us = m->srtt_us - m->srtt_us / 8 + rtt / 8;
+}
+
+/* The clone's record is shown to the one who is there, so that both know. */
+static void clone_found(struct gossip *g, const struct probe *p)
+{
+    struct message m = {.kind = MESSAGE_CONFLICT};
+    struct packet packet;
+    change_conflict(g, p->target);
+    send_small(g, p->target, &m);
+    packet_begin(g, &packet, p->target);
+    if (packet_add(&packet, &m)) (void)packet_send_plain(g, &packet, PACKET_PROBE, &p->clone);
+}
+
+static void answered(struct gossip *g, struct probe *p, bool direct)
+{
+    struct probe done = *p;
+    end_stream(g, p);
+    release(g, p);
+    if (direct && !done.repeated) sample_rtt(g, &done);
+    suspicion_answered(g, done.target);
+    struct message ack = {.kind = MESSAGE_ACK, .seq = done.origin_seq};
+    struct message reached = {.kind = MESSAGE_REACHED,
+                              .target = done.target->head.owner,
+                              .epoch = done.target->head.epoch,
+                              .inc = done.target->head.inc};
+    switch (done.kind) {
+    case PROBE_REGULAR:
+        note_result(done.target, false);
+        awareness_good(&g->awareness);
+        break;
+    case PROBE_CONFIRM:
+        if (done.origin != NULL) send_small(g, done.origin, &reached);
+        break;
+    case PROBE_RELAY:
+        if (done.origin != NULL) send_small(g, done.origin, &ack);
+        break;
+    case PROBE_CLONE:
+        clone_found(g, &done);
+        break;
+    case PROBE_FREE:
+        break;
+    }
+}
+
+void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq)
+{
+    struct message m = {.kind = MESSAGE_ACK, .seq = seq};
+    send_small(g, from, &m);
+}
+
+void probe_on_ack(struct gossip *g, struct member *from, uint32_t seq)
+{
+    struct probe *p = find(g, seq);
+    if (p == NULL) return;
+    /* Seqs are random: who knows one was pinged or asked to help. */
+    answered(g, p, from == p->target);
+}
+
+void probe_on_nack(struct gossip *g, uint32_t seq)
+{
+    struct probe *p = find(g, seq);
+    if (p != NULL && p->nacks < p->helpers) p->nacks++;
+}
+
+void probe_on_request(struct gossip *g, struct member *from, const struct message *m)
+{
+    struct member *target = member_find(&g->members, &m->target);
+    if (target == NULL || target->self) return;
+    struct probe *p = start(g, target, PROBE_RELAY);
+    if (p == NULL) return;
+    p->origin = from;
+    p->origin_seq = m->seq;
+}
+
+void probe_on_confirm(struct gossip *g, struct member *from, const struct accusation *a)
+{
+    struct member *m = member_find(&g->members, &a->target);
+    if (m == NULL) return;
+    if (m->self || a->epoch != m->head.epoch || a->inc != m->head.inc || a->count != 1) {
+        suspicion_hear(g, a, from, SUSPICION_GOSSIP);
+        return;
+    }
+    if (!member_is_live(m) || running(g, m, PROBE_CONFIRM)) return;
+    struct probe *p = start(g, m, PROBE_CONFIRM);
+    if (p == NULL) return;
+    p->origin = from;
+    p->vote = a->vote[0];
+}
+
+void probe_on_stream(struct gossip *g, uint32_t seq, bool refused)
+{
+    struct probe *p = find(g, seq);
+    if (p == NULL) return;
+    p->stream = 0;
+    if (!refused)
+        answered(g, p, false);
+    else
+        verdict(g, p);
+}
+
+void probe_clone(struct gossip *g, struct member *m, const struct addr *other)
+{
+    if (running(g, m, PROBE_CLONE)) return;
+    struct probe *p = start(g, m, PROBE_CLONE);
+    if (p != NULL) p->clone = *other;
+}
+
+void probe_void(struct gossip *g)
+{
+    for (size_t i = 0; i < g->probes.high; i++) {
+        struct probe *p = &g->probes.slot[i];
+        if (p->kind == PROBE_FREE) continue;
+        end_stream(g, p);
+        release(g, p);
+    }
+}
+
+void probe_forget(struct gossip *g, struct member *m)
+{
+    for (size_t i = 0; i < g->probes.high; i++) {
+        struct probe *p = &g->probes.slot[i];
+        if (p->kind == PROBE_FREE) continue;
+        if (p->origin == m) p->origin = NULL;
+        if (p->target != m) continue;
+        end_stream(g, p);
+        release(g, p);
+    }
+}

@@ -1,0 +1,72 @@
+/* Probes: asking members whether they are there (gossip.md 3.2; SWIM, DSN 2002, section 3).
+ *
+ *   t0       PING
+ *   +RTO     PING again, PING_REQ to 3 helpers, a stream probe
+ *   verdict  at 3 RTO + 50 ms, at most T; all times (local health + 1)
+ *
+ *   REGULAR  one a period, members in shuffled order; a failure accuses
+ *   CONFIRM  someone else asks whether we reach it; a failure accuses, success says REACHED
+ *   RELAY    a helper's ping; ACK or NACK goes back
+ *   CLONE    is the member still at its old address, while a newer epoch of it comes from another?
+ *
+ * Gossip thread; embedded in the machine. At most PROBE_SLOTS at a time: over it, requests of
+ * others are dropped, and the regular probe waits for its next period.
+ */
+#ifndef GOSSIP_PROBE_H
+#define GOSSIP_PROBE_H
+
+#include "gossip/message.h"
+#include "gossip/timer.h"
+
+#define PROBE_SLOTS 64u
+
+struct gossip;
+struct member;
+struct stream;
+
+enum probe_kind { PROBE_FREE, PROBE_REGULAR, PROBE_CONFIRM, PROBE_RELAY, PROBE_CLONE };
+
+struct probe {
+    enum probe_kind kind;
+    struct timer timer;
+    struct member *target;
+    struct member *origin; /* CONFIRM, RELAY: who asked; NULL when forgotten meanwhile */
+    uint32_t seq;
+    uint32_t origin_seq;         /* RELAY */
+    struct accusation_vote vote; /* CONFIRM: of who asked */
+    struct addr clone;           /* CLONE: where the other one is */
+    uint64_t started_ms;
+    uint64_t verdict_ms;
+    uint32_t helpers, nacks;
+    uint32_t stream; /* of the stream probe; 0: none */
+    bool repeated;   /* the second ping has gone: no RTT sample (Karn) */
+};
+
+struct probe_table {
+    struct probe slot[PROBE_SLOTS];
+    size_t high; /* slots beyond were never used since the last time all were free */
+    size_t used;
+    struct timer period;
+    size_t cycle_at; /* next in the table's cycle */
+};
+
+void probe_table_init(struct probe_table *t);
+/* The period's timer: the next regular probe. */
+void probe_period(struct gossip *g);
+/* A slot's timer. */
+void probe_timer(struct gossip *g, struct probe *p);
+void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq);
+void probe_on_ack(struct gossip *g, struct member *from, uint32_t seq);
+void probe_on_nack(struct gossip *g, uint32_t seq);
+void probe_on_request(struct gossip *g, struct member *from, const struct message *m);
+void probe_on_confirm(struct gossip *g, struct member *from, const struct accusation *a);
+/* The stream probe was answered, or `refused`: nobody listens there. */
+void probe_on_stream(struct gossip *g, uint32_t seq, bool refused);
+/* A newer epoch of `m` came from `other`, while `m` is alive: ask the old address. */
+void probe_clone(struct gossip *g, struct member *m, const struct addr *other);
+/* Voids every probe: after a pause of our own they say nothing. */
+void probe_void(struct gossip *g);
+/* Ends what concerns a member that is being forgotten. */
+void probe_forget(struct gossip *g, struct member *m);
+
+#endif

@@ -1,0 +1,92 @@
+#include "gossip/receive.h"
+
+#include "gossip/catalogue.h"
+#include "gossip/change.h"
+#include "gossip/packet.h"
+#include "gossip/self.h"
+#include "gossip/state.h"
+#include "gossip/suspicion.h"
+
+static void receive_record(struct gossip *g, const struct offer *o, struct member *from)
+{
+    enum catalogue_verdict verdict = catalogue_take(g, o, from, CATALOGUE_GOSSIP);
+    if (!o->accused || verdict == CATALOGUE_REFUSED || verdict == CATALOGUE_CONFLICT) return;
+    suspicion_hear(g, &o->accusation, from, SUSPICION_GOSSIP);
+}
+
+static void receive(struct gossip *g, const struct message *m, struct member *from)
+{
+    switch (m->kind) {
+    case MESSAGE_PING:
+        probe_on_ping(g, from, m->seq);
+        break;
+    case MESSAGE_ACK:
+        probe_on_ack(g, from, m->seq);
+        break;
+    case MESSAGE_PING_REQ:
+        probe_on_request(g, from, m);
+        break;
+    case MESSAGE_NACK:
+        probe_on_nack(g, m->seq);
+        break;
+    case MESSAGE_CONFIRM:
+        probe_on_confirm(g, from, &m->accusation);
+        break;
+    case MESSAGE_REACHED:
+        suspicion_reached(g, &m->target, m->epoch, m->inc);
+        break;
+    case MESSAGE_ACCUSED:
+        self_refute(g, m->epoch, m->inc, from);
+        break;
+    case MESSAGE_RECORD:
+        receive_record(g, &m->offer, from);
+        break;
+    case MESSAGE_ACCUSE:
+        suspicion_hear(g, &m->accusation, from, SUSPICION_GOSSIP);
+        break;
+    case MESSAGE_CONFLICT:
+        change_conflict(g, g->self.member);
+        break;
+    case MESSAGE_UNKNOWN:
+    case MESSAGE_KINDS:
+        break;
+    }
+}
+
+/* Twice over the bytes, the first time for nothing but to see that all of it is well-formed: a bad
+ * input is never half applied (architecture.md law 7). */
+static bool well_formed(struct span plain, uint64_t *root)
+{
+    struct message_reader mr;
+    struct message m;
+    if (message_reader_init(&mr, plain, root) != ERR_OK) return false;
+    while (message_next(&mr, &m))
+        ;
+    return message_reader_err(&mr) == ERR_OK;
+}
+
+void receive_plain(struct gossip *g, struct span plain, struct member *from)
+{
+    struct message_reader mr;
+    struct message m;
+    uint64_t root;
+    if (!well_formed(plain, &root) || message_reader_init(&mr, plain, &root) != ERR_OK) {
+        g->counters.dropped_malformed++;
+        return;
+    }
+    /* Records first would be nicer to a PING's answer; the sender's order is as good. */
+    while (message_next(&mr, &m))
+        receive(g, &m, from);
+    sync_on_root(g, from, root);
+    if (from->state != MEMBER_ALIVE) suspicion_poke(g, from);
+}
+
+void receive_datagram(struct gossip *g, struct span datagram, const struct addr *from)
+{
+    uint8_t plain[PACKET_BYTES_MAX];
+    size_t len;
+    g->counters.datagrams_received++;
+    g->counters.bytes_received += datagram.len;
+    struct member *sender = packet_open(g, datagram, from, plain, &len);
+    if (sender != NULL) receive_plain(g, span_of(plain, len), sender);
+}

@@ -1,0 +1,32 @@
+/* Our own record: signing and publishing it, refuting what is said against us, saying good-bye.
+ *
+ * Gossip thread. The only place where a head is signed, and so the only one that raises our
+ * incarnation or version.
+ */
+#ifndef GOSSIP_SELF_H
+#define GOSSIP_SELF_H
+
+#include "core/model/addr.h"
+#include "gossip/gossip.h"
+#include "gossip/member.h"
+
+struct gossip;
+
+/* Makes our member from the options. ERR_INVALID: the admission certificate is not for this key;
+ * what sign_admission_open returns; ERR_NOMEM. */
+enum err self_init(struct gossip *g, const struct gossip_options *o) MUST_USE;
+void self_fini(struct gossip *g);
+/* A new body; over the rate of one a second, burst 5, the last one waits. ERR_TOO_LARGE: over
+ * RECORD_BODY_BYTES_MAX. ERR_NOMEM. */
+enum err self_upsert(struct gossip *g, struct span body) MUST_USE;
+/* The timer: publishes what waited. */
+void self_timer(struct gossip *g);
+/* A renewed admission certificate, of the same key and name. ERR_INVALID, or what
+ * sign_admission_open returns; then the old one stays. */
+enum err self_admission(struct gossip *g, struct span cert) MUST_USE;
+/* Someone accuses us, as we were at (epoch, inc). If that is still what we are, we raise our
+ * incarnation; in any case `from` (may be NULL) is told what we are. */
+void self_refute(struct gossip *g, uint64_t epoch, uint32_t inc, struct member *from);
+void self_leave(struct gossip *g);
+
+#endif

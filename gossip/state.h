@@ -1,0 +1,82 @@
+/* The machine itself: what `struct gossip` holds, for the files of gossip/ alone.
+ *
+ * Gossip thread. `now_ms`, `wall_ms` and `fx` are those of the event in hand. Each embedded struct
+ * belongs to the module that names it.
+ */
+#ifndef GOSSIP_STATE_H
+#define GOSSIP_STATE_H
+
+#include "gossip/awareness.h"
+#include "gossip/broadcast.h"
+#include "gossip/gossip.h"
+#include "gossip/probe.h"
+#include "gossip/sync.h"
+
+#define STATE_MAGIC            0x676f7373u
+#define STATE_EPOCH_AHEAD_MS   (10 * 60 * 1000) /* a peer's clock may be ahead that far */
+#define STATE_VERIFIES_A_SEC   500u             /* signatures checked for one sender of datagrams */
+#define STATE_TIMERS           (PROBE_SLOTS + STREAM_SLOTS + 8u) /* besides the members' */
+#define STATE_BODIES_BYTES_MAX (256u * 1024 * 1024)
+
+/* Our own record and what waits to be published of it; self.h. */
+struct self_record {
+    struct member *member;
+    struct bucket publish; /* 1 a second, burst 5 */
+    struct bucket refute;
+    char *body; /* owned: waits for its rate; NULL: none */
+    size_t body_len;
+    struct timer timer;
+    bool leaving;
+    uint64_t conflict_ms;
+};
+
+struct gossip {
+    uint32_t magic;
+    struct mesh_id mesh;
+    const struct gossip_crypto *crypto; /* borrowed */
+    const struct sign_key *key;         /* borrowed */
+    const struct seal_ring *ring;       /* borrowed */
+    uint8_t issuer_pk[SIGN_PUBLIC_BYTES];
+    uint32_t datagram_bytes;
+    struct tuning tuning;
+
+    uint64_t now_ms; /* of the event in hand */
+    int64_t wall_ms;
+    struct gossip_effects *fx; /* borrowed during a step */
+
+    struct rng rng;
+    struct heap timers;
+    struct member_table members;
+    struct self_record self;
+    struct digest digest;
+    struct awareness awareness;
+    struct broadcast broadcast;
+    struct probe_table probes;
+    struct stream_table streams;
+    struct sync sync;
+    struct list changes; /* members whose changes are not yet reported */
+    struct timer persist_timer;
+    bool persist_due; /* something changed since the last PERSIST */
+    size_t bodies_bytes;
+
+    struct bucket pay; /* datagram bytes */
+    uint64_t packet_counter;
+    uint64_t deadline_ms; /* promised by the last step; 0: none yet */
+    bool started;
+    struct gossip_counters counters;
+};
+
+/* Arms, with room reserved in advance. */
+static inline void state_timer(struct gossip *g, struct timer *t, uint64_t at_ms)
+{
+    timer_set(&g->timers, t, at_ms);
+}
+/* Members that are not dead or gone, self included. */
+static inline uint32_t state_live(const struct gossip *g)
+{
+    return g->members.live;
+}
+/* A random other member in state alive or suspect; NULL: found none. */
+struct member *gossip_random_member(struct gossip *g, const struct member *except);
+
+#endif

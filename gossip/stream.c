@@ -1,0 +1,209 @@
+#include "gossip/stream.h"
+
+#include "gossip/catalogue.h"
+#include "gossip/state.h"
+
+#include <stdlib.h>
+
+void stream_table_init(struct stream_table *t)
+{
+    *t = (struct stream_table){.id_next = 1};
+    for (size_t i = 0; i < STREAM_SLOTS; i++)
+        t->slot[i].timer.kind = TIMER_STREAM;
+}
+
+static void free_session(struct stream_session *session)
+{
+    free(session->want);
+    free(session->serve);
+    *session = (struct stream_session){0};
+}
+
+void stream_table_fini(struct stream_table *t)
+{
+    for (size_t i = 0; i < STREAM_SLOTS; i++)
+        free_session(&t->slot[i].session);
+}
+
+struct stream *stream_find(struct stream_table *t, uint32_t id)
+{
+    for (size_t i = 0; i < STREAM_SLOTS && t->used > 0; i++)
+        if (t->slot[i].used && t->slot[i].id == id) return &t->slot[i];
+    return NULL;
+}
+
+static struct stream *take_slot(struct gossip *g)
+{
+    struct stream_table *t = &g->streams;
+    for (size_t i = 0; i < STREAM_SLOTS; i++) {
+        struct stream *s = &t->slot[i];
+        if (s->used) continue;
+        struct timer timer = s->timer;
+        *s = (struct stream){.used = true, .timer = timer, .started_ms = g->now_ms};
+        t->used++;
+        return s;
+    }
+    g->counters.syncs_refused++;
+    return NULL;
+}
+
+static uint32_t fresh_id(struct stream_table *t)
+{
+    do
+        t->id_next = (t->id_next + 1) & ~STREAM_INBOUND_BIT;
+    while (t->id_next == 0 || stream_find(t, t->id_next) != NULL);
+    return t->id_next;
+}
+
+struct stream *stream_dial(struct gossip *g, struct member *m, const struct addr *to,
+                           enum stream_purpose purpose)
+{
+    struct stream *s = take_slot(g);
+    if (s == NULL) return NULL;
+    struct gossip_effect *e = event_push(g->fx, GOSSIP_STREAM_OPEN);
+    if (e == NULL) {
+        stream_drop(g, s);
+        return NULL;
+    }
+    s->id = fresh_id(&g->streams);
+    s->purpose = purpose;
+    s->peer = m;
+    s->to = m != NULL ? m->head.addr : *to;
+    if (m != NULL) s->peer_name = m->name;
+    e->stream = s->id;
+    e->to = s->to;
+    e->peer_name = s->peer_name;
+    if (m != NULL) e->node = m->head.owner;
+    state_timer(g, &s->timer, g->now_ms + STREAM_OPEN_MS);
+    return s;
+}
+
+static void refuse(struct gossip *g, uint32_t id)
+{
+    struct gossip_effect *e = event_push(g->fx, GOSSIP_STREAM_CLOSE);
+    if (e != NULL) e->stream = id;
+}
+
+struct stream *stream_opened(struct gossip *g, const struct gossip_event *e)
+{
+    struct stream *s = stream_find(&g->streams, e->stream);
+    if (e->inbound) {
+        s = s == NULL ? take_slot(g) : NULL;
+        if (s != NULL) {
+            s->id = e->stream;
+            s->inbound = true;
+            s->purpose = STREAM_INBOUND;
+        }
+    }
+    if (s == NULL || s->opened) {
+        refuse(g, e->stream);
+        return NULL;
+    }
+    s->opened = true;
+    s->peer_name = e->peer_name;
+    memcpy(s->peer_spki, e->peer_spki, sizeof(s->peer_spki));
+    stream_touch(g, s);
+    return s;
+}
+
+bool stream_send_raw(struct gossip *g, struct stream *s, struct span message)
+{
+    struct gossip_effect *e = event_push(g->fx, GOSSIP_STREAM_SEND);
+    if (e == NULL) {
+        stream_close(g, s);
+        return false;
+    }
+    e->stream = s->id;
+    e->data = message;
+    stream_touch(g, s);
+    return true;
+}
+
+static bool send_encoded(struct gossip *g, struct stream *s, const struct sync_message *m,
+                         size_t room)
+{
+    struct pack_writer w;
+    uint8_t *bytes = arena_alloc(&g->fx->arena, room);
+    if (bytes == NULL) {
+        stream_close(g, s);
+        return false;
+    }
+    pack_writer_init(&w, bytes, room);
+    sync_message_write(&w, m);
+    CHECK(pack_writer_ok(&w));
+    return stream_send_raw(g, s, pack_writer_view(&w));
+}
+
+bool stream_send(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    if (!s->greeted) {
+        struct sync_message hello = {.kind = SYNC_HELLO};
+        struct member *self = g->self.member;
+        catalogue_offer(self, true, true, &hello.offer);
+        s->greeted = true;
+        size_t room = self->admission_len + self->body_len + SYNC_SMALL_BYTES_MAX;
+        if (!send_encoded(g, s, &hello, room)) return false;
+    }
+    return send_encoded(g, s, m, m->bytes.len + SYNC_SMALL_BYTES_MAX);
+}
+
+/* The admission certificate must name the holder of the TLS key at the other end. */
+static bool proven(const struct stream *s, const struct member *m)
+{
+    return name_eq(&m->name, &s->peer_name) &&
+           memcmp(m->spki_sha256, s->peer_spki, sizeof(s->peer_spki)) == 0;
+}
+
+bool stream_bind(struct gossip *g, struct stream *s, const struct offer *hello)
+{
+    struct member *expected = s->peer;
+    enum catalogue_verdict v = catalogue_take(g, hello, NULL, CATALOGUE_HELLO);
+    struct member *m = member_find(&g->members, &hello->head.owner);
+    if (v == CATALOGUE_CONFLICT) {
+        struct sync_message conflict = {.kind = SYNC_CONFLICT};
+        if (stream_send(g, s, &conflict)) stream_close(g, s);
+        return false;
+    }
+    bool good = m != NULL && !m->self && v != CATALOGUE_REFUSED && v != CATALOGUE_LACKING &&
+                (expected == NULL || expected == m) && proven(s, m);
+    if (!good) {
+        g->counters.dropped_auth++;
+        stream_close(g, s);
+        return false;
+    }
+    m->heard_ms = g->now_ms;
+    s->peer = m;
+    s->bound = true;
+    return true;
+}
+
+void stream_close(struct gossip *g, struct stream *s)
+{
+    refuse(g, s->id);
+    stream_drop(g, s);
+}
+
+void stream_drop(struct gossip *g, struct stream *s)
+{
+    timer_clear(&g->timers, &s->timer);
+    free_session(&s->session);
+    s->used = false;
+    s->peer = NULL;
+    g->streams.used--;
+}
+
+void stream_touch(struct gossip *g, struct stream *s)
+{
+    s->heard_ms = g->now_ms;
+    uint64_t end = s->started_ms + STREAM_LIFE_MS;
+    uint64_t idle = g->now_ms + STREAM_IDLE_MS;
+    state_timer(g, &s->timer, idle < end ? idle : end);
+}
+
+void stream_forget(struct gossip *g, struct member *m)
+{
+    for (size_t i = 0; i < STREAM_SLOTS && g->streams.used > 0; i++) {
+        struct stream *s = &g->streams.slot[i];
+        if (s->used && s->peer == m) stream_close(g, s);
+    }
+}

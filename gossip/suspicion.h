@@ -1,0 +1,40 @@
+/* Suspicion: collecting votes against a member and the time it has to refute them (gossip.md 3.2;
+ * Lifeguard, section IV.B).
+ *
+ * A first vote makes it SUSPECT; each further one shortens the time; when that is over it is
+ * UNREACHABLE, and after the hold DEAD. Every node runs its own clock and takes no one's word for
+ * more than a vote. An accusation is spread only when L = min(2, K) members agree, so that one
+ * half-detached node cannot start a storm (consul #5928).
+ *
+ * Gossip thread.
+ */
+#ifndef GOSSIP_SUSPICION_H
+#define GOSSIP_SUSPICION_H
+
+#include "gossip/accusation.h"
+#include "gossip/member.h"
+
+struct gossip;
+
+enum suspicion_source { SUSPICION_GOSSIP, SUSPICION_SYNC };
+
+/* Our own probe of `m` failed: we vote. Fills `*mine` with the accusation and our vote alone;
+ * false when there is nothing to accuse. */
+bool suspicion_vote(struct gossip *g, struct member *m, struct accusation *mine);
+/* Votes of others came, by way of `from`. Votes of strangers and false ones are left out. */
+void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
+                    enum suspicion_source source);
+/* A peer says that it reaches `target` at (epoch, inc): our lone vote is withdrawn. */
+void suspicion_reached(struct gossip *g, const struct node_id *target, uint64_t epoch,
+                       uint32_t inc);
+/* We reached `m` ourselves: as suspicion_reached. */
+void suspicion_answered(struct gossip *g, struct member *m);
+/* Tells an accused or dead member so, at most every 300 ms: it may be there and refute. */
+void suspicion_poke(struct gossip *g, struct member *m);
+/* The member's timer. */
+void suspicion_timer(struct gossip *g, struct member *m);
+/* Our own pause of `late_ms` is no one's fault: every running suspicion and hold gets that much
+ * longer. */
+void suspicion_amnesty(struct gossip *g, uint64_t late_ms);
+
+#endif

@@ -1,0 +1,428 @@
+#include "gossip/sync.h"
+
+#include "gossip/catalogue.h"
+#include "gossip/change.h"
+#include "gossip/reconcile.h"
+#include "gossip/self.h"
+#include "gossip/state.h"
+
+#define PULL_SOON_MS     50u /* several lacks make one stream */
+#define PULL_TRIES_MAX   5u
+#define CONTACTS_TO_SYNC 2u
+#define SEND_PACE_MS     10u
+#define LIVE_MAX_HOLD_MS 3600000u
+
+void sync_init(struct gossip *g)
+{
+    struct sync *y = &g->sync;
+    *y = (struct sync){.timer.kind = TIMER_SYNC};
+    bucket_init(&y->bytes, SYNC_RATE_BYTES, SYNC_BURST_BYTES, 0);
+    y->safety_ms = rng_below(&g->rng, g->tuning.safety_sync_ms);
+}
+
+static void look_by(struct gossip *g, uint64_t at_ms)
+{
+    struct timer *t = &g->sync.timer;
+    if (!timer_armed(t) || t->node.key > at_ms) state_timer(g, t, at_ms);
+}
+
+void sync_seed(struct gossip *g, const struct addr *addr)
+{
+    struct sync *y = &g->sync;
+    size_t i = 0;
+    if (addr_eq(addr, &g->self.member->head.addr)) return;
+    while (i < y->seed_count && !addr_eq(&y->seed[i].addr, addr))
+        i++;
+    if (i == SYNC_SEEDS_MAX) {
+        g->counters.dropped_quota++;
+        return;
+    }
+    if (i == y->seed_count) y->seed_count++;
+    y->seed[i] =
+        (struct sync_seed){.addr = *addr, .due_ms = g->now_ms, .backoff_ms = SYNC_BACKOFF_MIN_MS};
+    look_by(g, g->now_ms);
+}
+
+void sync_on_root(struct gossip *g, struct member *from, uint64_t root)
+{
+    struct sync *y = &g->sync;
+    from->root = root;
+    digest_refresh(&g->digest);
+    if (root == digest_root(&g->digest)) {
+        y->mismatches = 0;
+        y->backoff_ms = 0;
+        return;
+    }
+    memcpy(y->mismatch_id, from->head.owner.byte, SYNC_ID_BYTES);
+    if (++y->mismatches >= CONTACTS_TO_SYNC && g->now_ms >= y->backoff_until_ms)
+        look_by(g, g->now_ms);
+}
+
+static struct sync_pull *find_pull(struct sync *y, const uint8_t id8[SYNC_ID_BYTES])
+{
+    for (size_t i = 0; i < y->pull_count; i++)
+        if (memcmp(y->pull[i].id, id8, SYNC_ID_BYTES) == 0) return &y->pull[i];
+    return NULL;
+}
+
+void sync_lack(struct gossip *g, const struct node_id *id, const struct member *from)
+{
+    struct sync *y = &g->sync;
+    if (find_pull(y, id->byte) != NULL) return;
+    if (y->pull_count == SYNC_PULLS_MAX) {
+        g->counters.dropped_quota++;
+        return; /* the digest will differ, and mend it */
+    }
+    struct sync_pull *p = &y->pull[y->pull_count++];
+    *p = (struct sync_pull){.due_ms = g->now_ms + PULL_SOON_MS};
+    memcpy(p->id, id->byte, SYNC_ID_BYTES);
+    memcpy(p->from, from != NULL ? from->head.owner.byte : id->byte, SYNC_ID_BYTES);
+    look_by(g, p->due_ms);
+}
+
+static void drop_pull(struct sync *y, struct sync_pull *p)
+{
+    *p = y->pull[--y->pull_count];
+}
+
+void sync_have(struct gossip *g, const struct node_id *id)
+{
+    struct sync_pull *p = find_pull(&g->sync, id->byte);
+    if (p != NULL) drop_pull(&g->sync, p);
+}
+
+static uint32_t count_sessions(const struct gossip *g, bool inbound)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < STREAM_SLOTS && g->streams.used > 0; i++) {
+        const struct stream *s = &g->streams.slot[i];
+        if (!s->used || s->inbound != inbound) continue;
+        n += inbound ? s->session.active : s->purpose != STREAM_PROBE;
+    }
+    return n;
+}
+
+/* Where to ask for a record: who told of it, its owner, anyone; in turn. */
+static struct member *pull_source(struct gossip *g, const struct sync_pull *p)
+{
+    const uint8_t *id = p->tries % 2 == 0 ? p->from : p->id;
+    struct member *m = member_find_short(&g->members, id);
+    if (m == NULL || m->self || !member_is_live(m) || p->tries > 2)
+        m = gossip_random_member(g, g->self.member);
+    return m;
+}
+
+static void start_pull(struct gossip *g)
+{
+    struct sync *y = &g->sync;
+    uint8_t ids[SYNC_WANTS_MAX * SYNC_ID_BYTES];
+    size_t n = 0;
+    struct member *source = NULL;
+    for (size_t i = 0; i < y->pull_count;) {
+        struct sync_pull *p = &y->pull[i];
+        if (p->due_ms > g->now_ms) {
+            i++;
+            continue;
+        }
+        if (p->tries == PULL_TRIES_MAX) {
+            drop_pull(y, p);
+            continue;
+        }
+        struct member *from = pull_source(g, p);
+        if (source == NULL) source = from;
+        if (from != NULL && from == source) {
+            memcpy(ids + n++ * SYNC_ID_BYTES, p->id, SYNC_ID_BYTES);
+            p->due_ms = g->now_ms + ((uint64_t)SYNC_BACKOFF_MIN_MS << p->tries) +
+                        rng_below(&g->rng, SYNC_BACKOFF_MIN_MS);
+            p->tries++;
+        }
+        i++;
+    }
+    if (n == 0) return;
+    struct stream *s = stream_dial(g, source, NULL, STREAM_PULL);
+    if (s == NULL) return;
+    g->counters.syncs_started++;
+    /* Kept until the stream opens; nothing is sent before. */
+    if (reconcile_note_wants(s, ids, n)) return;
+    stream_close(g, s);
+}
+
+static bool start_session(struct gossip *g, struct member *m, const struct addr *addr)
+{
+    if (count_sessions(g, false) >= SYNC_OUTBOUND_MAX) return false;
+    if (stream_dial(g, m, addr, m != NULL ? STREAM_SYNC : STREAM_JOIN) == NULL) return false;
+    g->counters.syncs_started++;
+    return true;
+}
+
+static bool address_lives(const struct gossip *g, const struct addr *addr)
+{
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = g->members.order[i];
+        if (!m->self && member_is_live(m) && addr_eq(&m->head.addr, addr)) return true;
+    }
+    return false;
+}
+
+static void look_at_seeds(struct gossip *g)
+{
+    struct sync *y = &g->sync;
+    for (size_t i = 0; i < y->seed_count; i++) {
+        struct sync_seed *seed = &y->seed[i];
+        if (seed->due_ms > g->now_ms) continue;
+        if (address_lives(g, &seed->addr)) {
+            seed->backoff_ms = SYNC_BACKOFF_MIN_MS;
+            seed->due_ms =
+                g->now_ms + SYNC_SEED_RETRY_MS / 2 + rng_below(&g->rng, SYNC_SEED_RETRY_MS);
+            continue;
+        }
+        if (!start_session(g, NULL, &seed->addr)) return;
+        seed->due_ms = g->now_ms + seed->backoff_ms + rng_below(&g->rng, seed->backoff_ms);
+        if (seed->backoff_ms < SYNC_SEED_RETRY_MS) seed->backoff_ms *= 2;
+    }
+}
+
+/* gossip.md 3.5: now and then a dead member is tried; often, when so many are dead that it is
+ * rather we who were cut off. */
+static void look_at_dead(struct gossip *g)
+{
+    struct sync *y = &g->sync;
+    uint32_t live = state_live(g), dead = g->members.dead;
+    if (live > y->live_max || dead == 0 || g->now_ms >= y->live_max_ms + LIVE_MAX_HOLD_MS) {
+        y->live_max = live;
+        y->live_max_ms = g->now_ms;
+    }
+    if (dead == 0) return;
+    double chance = (double)dead / (double)live / 10.0;
+    if (chance > 0.5 || live * 2 < y->live_max) chance = 0.5;
+    if (rng_unit(&g->rng) >= chance) return;
+    uint64_t pick = rng_below(&g->rng, dead);
+    for (size_t i = 0; i < g->members.count; i++) {
+        struct member *m = g->members.order[i];
+        if (m->state == MEMBER_DEAD && pick-- == 0) {
+            (void)start_session(g, m, NULL);
+            return;
+        }
+    }
+}
+
+static void look_at_digest(struct gossip *g)
+{
+    struct sync *y = &g->sync;
+    if (y->further > 0) {
+        struct member *m = gossip_random_member(g, g->self.member);
+        if (m != NULL && start_session(g, m, NULL)) y->further--;
+        return;
+    }
+    if (y->mismatches >= CONTACTS_TO_SYNC && g->now_ms >= y->backoff_until_ms) {
+        struct member *m = member_find_short(&g->members, y->mismatch_id);
+        y->mismatches = 0;
+        if (m == NULL || m->self || !start_session(g, m, NULL)) return;
+        uint32_t twice = y->backoff_ms * 2;
+        if (twice < SYNC_BACKOFF_MIN_MS) twice = SYNC_BACKOFF_MIN_MS;
+        y->backoff_ms = twice < SYNC_BACKOFF_MAX_MS ? twice : SYNC_BACKOFF_MAX_MS;
+        y->backoff_until_ms = g->now_ms + y->backoff_ms + rng_below(&g->rng, y->backoff_ms);
+        return;
+    }
+    if (g->now_ms < y->safety_ms) return;
+    y->safety_ms =
+        g->now_ms + g->tuning.safety_sync_ms / 2 + rng_below(&g->rng, g->tuning.safety_sync_ms);
+    struct member *m = gossip_random_member(g, g->self.member);
+    if (m != NULL) (void)start_session(g, m, NULL);
+}
+
+void sync_look(struct gossip *g)
+{
+    state_timer(g, &g->sync.timer, g->now_ms + SYNC_LOOK_MS);
+    if (g->self.leaving) return;
+    look_at_seeds(g);
+    look_at_dead(g);
+    look_at_digest(g);
+    if (g->sync.pull_count > 0 && count_sessions(g, false) < SYNC_OUTBOUND_MAX) start_pull(g);
+}
+
+static void finish(struct gossip *g, struct stream *s, enum reconcile_result result)
+{
+    switch (result) {
+    case RECONCILE_GOES_ON:
+        /* Any message sets the idle limit; what is left to send must not wait for that. */
+        if (reconcile_sending(s) && s->timer.node.key > g->now_ms + SEND_PACE_MS)
+            state_timer(g, &s->timer, g->now_ms + SEND_PACE_MS);
+        return;
+    case RECONCILE_FINISHED:
+        if (s->inbound) return;
+        if (s->purpose == STREAM_JOIN && state_live(g) > 2) g->sync.further = SYNC_FURTHER;
+        stream_close(g, s);
+        return;
+    case RECONCILE_BROKEN:
+        g->counters.dropped_malformed++;
+        stream_close(g, s);
+        return;
+    case RECONCILE_CLOSED:
+        return;
+    }
+}
+
+void sync_opened(struct gossip *g, const struct gossip_event *e)
+{
+    struct stream *s = stream_opened(g, e);
+    struct sync_message probe = {.kind = SYNC_PROBE};
+    if (s == NULL) return;
+    switch (s->purpose) {
+    case STREAM_PROBE:
+        probe.seq = s->probe_seq;
+        (void)stream_send(g, s, &probe);
+        break;
+    case STREAM_JOIN:
+    case STREAM_SYNC:
+        finish(g, s, reconcile_begin(g, s));
+        break;
+    case STREAM_PULL:
+        finish(g, s, reconcile_send_wants(g, s));
+        break;
+    case STREAM_INBOUND:
+        break;
+    }
+}
+
+static enum reconcile_result send_busy(struct gossip *g, struct stream *s)
+{
+    struct sync_message m = {.kind = SYNC_BUSY};
+    for (uint32_t i = 0; i < SYNC_ALTERNATES_MAX; i++) {
+        const struct member *other = gossip_random_member(g, s->peer);
+        if (other != NULL) m.alternate[m.alternate_count++] = other->head.addr;
+    }
+    g->counters.syncs_refused++;
+    return stream_send(g, s, &m) ? RECONCILE_GOES_ON : RECONCILE_CLOSED;
+}
+
+/* One who knows the mesh only compares and can wait; a newcomer cannot. Who has just been heard of
+ * is a newcomer. */
+static bool admit_session(struct gossip *g, struct stream *s)
+{
+    bool newcomer = g->now_ms - s->peer->since_ms < STREAM_IDLE_MS;
+    uint32_t limit = newcomer ? SYNC_JOINS_MAX : SYNC_SESSIONS_MAX;
+    if (count_sessions(g, true) >= limit) return false;
+    s->session.active = true;
+    return true;
+}
+
+static bool bad_addr(const struct gossip *g, const struct addr *a)
+{
+    if (addr_is_forbidden(a) || addr_is_any(a) || a->port == 0) return true;
+    return addr_is_loopback(a) && !addr_is_loopback(&g->self.member->head.addr);
+}
+
+static void on_busy(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    if (!s->inbound && s->purpose == STREAM_JOIN)
+        for (uint32_t i = 0; i < m->alternate_count; i++)
+            if (!bad_addr(g, &m->alternate[i])) sync_seed(g, &m->alternate[i]);
+    stream_close(g, s);
+}
+
+static void on_hello(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    if (!stream_bind(g, s, &m->offer)) return;
+    const struct member *peer = s->peer;
+    if (peer->accusation == NULL && peer->state != MEMBER_DEAD) return;
+    struct sync_message accused = {
+        .kind = SYNC_ACCUSED, .epoch = peer->head.epoch, .inc = peer->head.inc};
+    (void)stream_send(g, s, &accused);
+}
+
+/* It refuted, we did, or it knew only older news: our present record, once more. */
+static void on_accused(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    self_refute(g, m->epoch, m->inc, NULL);
+    struct sync_message hello = {.kind = SYNC_HELLO};
+    catalogue_offer(g->self.member, false, false, &hello.offer);
+    (void)stream_send(g, s, &hello);
+}
+
+static void on_pong(struct gossip *g, struct stream *s, uint32_t seq)
+{
+    if (s->purpose != STREAM_PROBE || seq != s->probe_seq) return;
+    stream_close(g, s);
+    probe_on_stream(g, seq, false);
+}
+
+static void on_message(struct gossip *g, struct stream *s, struct sync_message *m)
+{
+    struct sync_message pong = {.kind = SYNC_PONG, .seq = m->seq};
+    switch (m->kind) {
+    case SYNC_HELLO:
+        on_hello(g, s, m);
+        return;
+    case SYNC_PROBE:
+        (void)stream_send(g, s, &pong);
+        return;
+    case SYNC_PONG:
+        on_pong(g, s, m->seq);
+        return;
+    case SYNC_BUSY:
+        on_busy(g, s, m);
+        return;
+    case SYNC_CONFLICT:
+        change_conflict(g, g->self.member);
+        stream_close(g, s);
+        return;
+    case SYNC_ACCUSED:
+        on_accused(g, s, m);
+        return;
+    case SYNC_UNKNOWN: /* of a newer version */
+    case SYNC_KINDS:
+        return;
+    case SYNC_VECTOR:
+        if (s->inbound && !s->session.active && !admit_session(g, s))
+            finish(g, s, send_busy(g, s));
+        else
+            finish(g, s, reconcile_message(g, s, m));
+        return;
+    case SYNC_LIST:
+    case SYNC_WANT:
+    case SYNC_RECORDS:
+    case SYNC_DONE:
+        finish(g, s, reconcile_message(g, s, m));
+        return;
+    }
+}
+
+void sync_data(struct gossip *g, const struct gossip_event *e)
+{
+    struct stream *s = stream_find(&g->streams, e->stream);
+    struct sync_message m;
+    if (s == NULL || !s->opened) return;
+    stream_touch(g, s);
+    if (e->data.len > GOSSIP_STREAM_MESSAGE_BYTES_MAX || sync_message_read(e->data, &m) != ERR_OK) {
+        g->counters.dropped_malformed++;
+        stream_close(g, s);
+        return;
+    }
+    /* Until a HELLO has bound it, nothing else counts; a CONFLICT says why none comes. */
+    if (!s->bound && m.kind != SYNC_HELLO && m.kind != SYNC_CONFLICT) {
+        g->counters.dropped_auth++;
+        stream_close(g, s);
+        return;
+    }
+    on_message(g, s, &m);
+}
+
+void sync_closed(struct gossip *g, const struct gossip_event *e)
+{
+    struct stream *s = stream_find(&g->streams, e->stream);
+    if (s == NULL) return;
+    bool refused = s->purpose == STREAM_PROBE && e->err == ERR_REFUSED;
+    uint32_t seq = s->probe_seq;
+    stream_drop(g, s);
+    if (refused) probe_on_stream(g, seq, true);
+}
+
+void sync_stream_timer(struct gossip *g, struct stream *s)
+{
+    bool over = g->now_ms >= s->started_ms + STREAM_LIFE_MS;
+    if (s->opened && !over && reconcile_sending(s))
+        finish(g, s, reconcile_pump(g, s));
+    else
+        stream_close(g, s);
+}

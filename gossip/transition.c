@@ -1,0 +1,79 @@
+#include "gossip/transition.h"
+
+#include "gossip/change.h"
+#include "gossip/state.h"
+
+static void count(struct gossip *g, const struct member *m, uint32_t by)
+{
+    if (member_is_live(m))
+        g->members.live += by;
+    else if (m->state == MEMBER_DEAD)
+        g->members.dead += by;
+}
+
+static void enter(struct gossip *g, struct member *m)
+{
+    m->since_ms = g->now_ms;
+    g->persist_due = true;
+    switch (m->state) {
+    case MEMBER_ALIVE:
+        member_acquit(&g->members, m);
+        broadcast_drop(g, m, RUMOUR_ACCUSATION);
+        timer_clear(&g->timers, &m->timer);
+        break;
+    case MEMBER_SUSPECT: /* suspicion.c sets its end */
+        break;
+    case MEMBER_UNREACHABLE:
+        state_timer(g, &m->timer, g->now_ms + g->tuning.dead_hold_ms);
+        break;
+    case MEMBER_LEFT:
+        member_acquit(&g->members, m);
+        broadcast_drop(g, m, RUMOUR_ACCUSATION);
+        state_timer(g, &m->timer, g->now_ms + g->tuning.reap_ms);
+        break;
+    case MEMBER_DEAD:
+    case MEMBER_BANNED:
+        broadcast_drop(g, m, RUMOUR_ACCUSATION);
+        state_timer(g, &m->timer, g->now_ms + g->tuning.reap_ms);
+        break;
+    case MEMBER_STATES:
+        break;
+    }
+}
+
+void transition_to(struct gossip *g, struct member *m, enum member_state state)
+{
+    if (m->state == state) return;
+    bool was_live = member_is_live(m);
+    count(g, m, UINT32_MAX); /* minus one */
+    m->state = state;
+    count(g, m, 1);
+    enter(g, m);
+    if (was_live != member_is_live(m)) digest_note(&g->digest, m, g->now_ms);
+    change_state(g, m);
+}
+
+void transition_enter(struct gossip *g, struct member *m, enum member_state state)
+{
+    m->state = state;
+    count(g, m, 1);
+    enter(g, m);
+    digest_note(&g->digest, m, g->now_ms);
+    change_state(g, m);
+}
+
+void transition_forget(struct gossip *g, struct member *m)
+{
+    CHECK(!m->self && !member_is_live(m));
+    count(g, m, UINT32_MAX);
+    broadcast_drop(g, m, RUMOUR_RECORD);
+    broadcast_drop(g, m, RUMOUR_ACCUSATION);
+    digest_forget(&g->digest, m);
+    change_forget(g, m);
+    probe_forget(g, m);
+    stream_forget(g, m);
+    timer_clear(&g->timers, &m->timer);
+    g->bodies_bytes -= m->body_len;
+    g->persist_due = true;
+    member_remove(&g->members, m, &g->probes.cycle_at);
+}

@@ -1,0 +1,74 @@
+#include "gossip/tuning.h"
+
+#include <math.h>
+
+#define MIN_OF_SPREAD 2u /* Min = 2 D: out and back once */
+#define MAX_OF_MIN    6u
+
+struct tuning tuning_lan(uint32_t period_ms)
+{
+    return (struct tuning){
+        .period_ms = period_ms,
+        .gossip_ms = 100,
+        .rto_min_ms = 20,
+        .rto_max_ms = 500,
+        .rto_first_ms = 200,
+        .dead_hold_ms = 8000,
+        .reap_ms = 24u * 3600 * 1000,
+        .persist_ms = 60000,
+        .safety_sync_ms = 300000,
+        .pause_ms = 250,
+    };
+}
+
+uint32_t tuning_log2_ceil(uint32_t v)
+{
+    uint32_t bits = 0;
+    while (bits < 32 && (UINT64_C(1) << bits) < v)
+        bits++;
+    return bits;
+}
+
+uint32_t tuning_spread_ms(const struct tuning *t, uint32_t members)
+{
+    double n = members > 1 ? (double)members : 1.0;
+    return (uint32_t)((double)t->gossip_ms * (log2(n) / 2.0 + 3.0));
+}
+
+uint32_t tuning_retransmits(uint32_t members)
+{
+    return tuning_log2_ceil(members) + 4;
+}
+
+uint32_t tuning_accusers_needed(uint32_t members)
+{
+    uint32_t others = members > 3 ? members - 2 : 1;
+    return others < TUNING_ACCUSERS_MAX ? others : TUNING_ACCUSERS_MAX;
+}
+
+uint32_t tuning_rto_ms(const struct tuning *t, uint32_t srtt_us, uint32_t rttvar_us)
+{
+    if (srtt_us == 0) return t->rto_first_ms;
+    uint64_t ms = ((uint64_t)srtt_us + 4 * (uint64_t)rttvar_us) / 1000 + 1;
+    if (ms < t->rto_min_ms) return t->rto_min_ms;
+    return ms > t->rto_max_ms ? t->rto_max_ms : (uint32_t)ms;
+}
+
+uint32_t tuning_verdict_ms(const struct tuning *t, uint32_t rto_ms, uint32_t health)
+{
+    uint32_t ms = 3 * rto_ms + 50;
+    if (ms > t->period_ms) ms = t->period_ms;
+    return ms * (health + 1);
+}
+
+uint32_t tuning_suspicion_ms(const struct tuning *t, uint32_t members, uint32_t accusers,
+                             uint32_t health)
+{
+    double min = MIN_OF_SPREAD * (double)tuning_spread_ms(t, members);
+    double max = min * MAX_OF_MIN * (double)(health + 1);
+    uint32_t needed = tuning_accusers_needed(members);
+    if (accusers >= needed) return (uint32_t)min;
+    double share = log((double)accusers + 1.0) / log((double)needed + 1.0);
+    double ms = max - (max - min) * share;
+    return (uint32_t)(ms > min ? ms : min);
+}

@@ -1,0 +1,54 @@
+/* Every number of the failure detector and of dissemination, and the formulas between them
+ * (gossip.md 3.2, 3.3; Lifeguard, arXiv 1707.00788, section IV).
+ *
+ * Pure functions of a small struct; any thread. All times are milliseconds unless the name says
+ * otherwise. `members` is the count of members that are not dead or gone, self included.
+ */
+#ifndef GOSSIP_TUNING_H
+#define GOSSIP_TUNING_H
+
+#include <stdint.h>
+
+#define TUNING_ACCUSERS_MAX    3u  /* K: accusers that make a verdict */
+#define TUNING_FANOUT          3u  /* targets of one gossip round */
+#define TUNING_HELPERS         3u  /* indirect probes */
+#define TUNING_CONFIRMERS      5u  /* peers asked to confirm a failed probe */
+#define TUNING_DUPLICATES      3u  /* heard that often, a rumour needs us no more */
+#define TUNING_PACKETS_A_ROUND 15u /* at most, over all targets of a gossip round */
+#define TUNING_LEAVE_FANOUT    (2 * TUNING_FANOUT)
+#define TUNING_RATE_BYTES      65536u  /* datagram bytes a second */
+#define TUNING_BURST_BYTES     262144u /* and at once */
+#define TUNING_RESERVE_BYTES   32768u  /* of the burst, for probes and refutations only */
+
+struct tuning {
+    uint32_t period_ms; /* T */
+    uint32_t gossip_ms; /* g */
+    uint32_t rto_min_ms, rto_max_ms, rto_first_ms;
+    uint32_t dead_hold_ms; /* unreachable for that long without refutation: dead */
+    uint32_t reap_ms;      /* dead or left for that long: forgotten */
+    uint32_t persist_ms;
+    uint32_t safety_sync_ms; /* one unconditional digest exchange */
+    uint32_t pause_ms;       /* a step this much late means that we were stopped */
+};
+
+/* The LAN profile for a probe period of `period_ms`. */
+struct tuning tuning_lan(uint32_t period_ms);
+
+/* ceil(log2(v)); 0 for v <= 1. */
+uint32_t tuning_log2_ceil(uint32_t v);
+/* D(N): how long a rumour takes to nearly everyone. */
+uint32_t tuning_spread_ms(const struct tuning *t, uint32_t members);
+/* L: how often one node sends one rumour. */
+uint32_t tuning_retransmits(uint32_t members);
+/* K: distinct accusers after which the shortest suspicion holds; two nodes can judge each other. */
+uint32_t tuning_accusers_needed(uint32_t members);
+/* Retransmission timeout of a peer; `srtt_us` 0: never measured. */
+uint32_t tuning_rto_ms(const struct tuning *t, uint32_t srtt_us, uint32_t rttvar_us);
+/* From the first ping to the verdict. `health` is the local health multiplier, 0 when well. */
+uint32_t tuning_verdict_ms(const struct tuning *t, uint32_t rto_ms, uint32_t health);
+/* How long a suspicion by `accusers` >= 1 distinct members lasts before the suspect is
+ * unreachable. */
+uint32_t tuning_suspicion_ms(const struct tuning *t, uint32_t members, uint32_t accusers,
+                             uint32_t health);
+
+#endif
