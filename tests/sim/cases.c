@@ -1,0 +1,47 @@
+#include "tests/sim/cases.h"
+
+#include "core/base/check.h"
+
+#define SEEDS 200u
+
+struct found {
+    struct scenario_options run;
+    const char *why;
+};
+
+/* Seeds that found a bug stay here for good. */
+static const struct found found[] = {
+    {{SCENARIO_CRASH, 100, 1, 0.05, 45000}, "a hundred nodes at 5 % loss"},
+};
+
+uint32_t cases_count(void)
+{
+    return SEEDS + (uint32_t)ARRAY_LEN(found);
+}
+
+/* Sizes 2 to 24, loss 0 to 20 %, the scenarios in turn. */
+static void many(uint32_t i, struct scenario_options *out)
+{
+    static const double loss[] = {0, 0, 0.01, 0.05, 0.20};
+    static const enum scenario scenario[] = {SCENARIO_IDLE, SCENARIO_CRASH, SCENARIO_PARTITION,
+                                             SCENARIO_CHURN};
+    static const uint64_t for_ms[SCENARIOS] = {30000, 45000, 60000, 60000};
+    out->seed = 1000 + i;
+    out->nodes = 2 + i * 7 % 23;
+    out->loss = loss[i / 4 % ARRAY_LEN(loss)];
+    out->scenario = scenario[i % ARRAY_LEN(scenario)];
+    out->for_ms = for_ms[out->scenario];
+}
+
+bool cases_get(uint32_t i, struct scenario_options *out, const char **why)
+{
+    *why = NULL;
+    if (i >= cases_count()) return false;
+    if (i < SEEDS) {
+        many(i, out);
+        return true;
+    }
+    *out = found[i - SEEDS].run;
+    *why = found[i - SEEDS].why;
+    return true;
+}

@@ -1,0 +1,34 @@
+/* Cheap stand-ins for the gossip crypto: same shapes and sizes, keyed hashes that anyone could
+ * forge, a hundred times faster. What must be refused for a wrong key, mesh or receiver still is.
+ *
+ * Any thread. `struct sign_key *` is a `struct fake_key *` here; the ring is not looked at.
+ */
+#ifndef TESTS_SIM_FAKE_CRYPTO_H
+#define TESTS_SIM_FAKE_CRYPTO_H
+
+#include "gossip/crypto_ops.h"
+
+#define FAKE_ADMISSION_BYTES_MAX (SIGN_PUBLIC_BYTES + 8u + NAME_BYTES_MAX)
+
+struct fake_key {
+    uint8_t public_key[SIGN_PUBLIC_BYTES];
+};
+
+const struct gossip_crypto *fake_crypto_ops(void);
+/* The key of node number `i` in a world of that seed. */
+void fake_crypto_key(uint64_t seed, uint32_t i, struct fake_key *out);
+struct node_id fake_crypto_node_id(const struct fake_key *k);
+/* The number of the node; of ids made here only. */
+uint32_t fake_crypto_index(const struct node_id *id);
+/* SHA-256 of the TLS key that goes with it. */
+void fake_crypto_spki(const struct fake_key *k, uint8_t out[32]);
+/* pk32 || issuer's mark 8 || name; its length. */
+size_t fake_crypto_admission(const struct fake_key *k, const struct name *name,
+                             const uint8_t issuer_pk[SIGN_PUBLIC_BYTES],
+                             uint8_t out[FAKE_ADMISSION_BYTES_MAX]);
+static inline const struct sign_key *fake_crypto_sign_key(const struct fake_key *k)
+{
+    return (const struct sign_key *)(const void *)k;
+}
+
+#endif

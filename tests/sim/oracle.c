@@ -1,0 +1,176 @@
+#include "tests/sim/oracle.h"
+
+#include "gossip/state.h"
+#include "tests/sim/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SMALL_WORLD 32u
+
+bool oracle_init(struct oracle *o, uint32_t nodes)
+{
+    *o = (struct oracle){.nodes = nodes};
+    o->view = calloc((size_t)nodes * nodes, sizeof(o->view[0]));
+    o->node = calloc(nodes, sizeof(o->node[0]));
+    if (o->view != NULL && o->node != NULL) return true;
+    oracle_fini(o);
+    return false;
+}
+
+void oracle_fini(struct oracle *o)
+{
+    free(o->view);
+    free(o->node);
+    o->view = NULL;
+    o->node = NULL;
+}
+
+bool oracle_failed(const struct oracle *o)
+{
+    return o->failed;
+}
+
+void oracle_fail(struct oracle *o, const char *fmt, ...)
+{
+    va_list ap;
+    if (o->failed) return;
+    o->failed = true;
+    va_start(ap, fmt);
+    (void)vsnprintf(o->message, sizeof(o->message), fmt, ap);
+    va_end(ap);
+}
+
+void oracle_start(struct oracle *o, const struct world *w, uint32_t i)
+{
+    struct oracle_node *n = &o->node[i];
+    for (uint32_t k = 0; k < o->nodes; k++)
+        o->view[(size_t)i * o->nodes + k] = (struct oracle_view){0};
+    n->epoch = w->node[i].epoch;
+    n->inc = 0;
+    n->bytes = TUNING_BURST_BYTES;
+    n->bytes_us = w->now_us;
+}
+
+static void check_member(struct oracle *o, const struct world *w, uint32_t i,
+                         const struct member *m)
+{
+    uint32_t owner = world_by_id(w, &m->head.owner);
+    struct oracle_view *v = &o->view[(size_t)i * o->nodes + owner];
+    const struct oracle_node *own = &o->node[owner];
+    struct head before = {.epoch = v->epoch, .inc = v->inc, .version = v->version};
+    double now = (double)w->now_us / 1e6;
+    if (v->known && head_cmp(&m->head, &before) < 0)
+        oracle_fail(o, "I1: at %.3f s node %u went back in the record of %u", now, i, owner);
+    if (m->head.epoch > own->epoch || (m->head.epoch == own->epoch && m->head.inc > own->inc))
+        oracle_fail(o, "I3: at %.3f s node %u holds %u at inc %u, which %u never signed", now, i,
+                    owner, m->head.inc, owner);
+    bool left = v->known && v->state == MEMBER_LEFT && v->epoch == m->head.epoch;
+    if (left && m->state != MEMBER_LEFT)
+        oracle_fail(o, "I4: at %.3f s node %u took %u from left to %s in one epoch", now, i, owner,
+                    gossip_state_word(m->state));
+    *v = (struct oracle_view){.epoch = m->head.epoch,
+                              .version = m->head.version,
+                              .inc = m->head.inc,
+                              .state = (uint8_t)m->state,
+                              .known = true};
+}
+
+static void check_bytes(struct oracle *o, const struct world *w, uint32_t i, size_t bytes)
+{
+    struct oracle_node *n = &o->node[i];
+    /* The machine's clock has whole milliseconds: it may be one ahead of ours in what it grants. */
+    n->bytes += (double)(w->now_us - n->bytes_us) * TUNING_RATE_BYTES / 1e6;
+    if (n->bytes > TUNING_BURST_BYTES) n->bytes = TUNING_BURST_BYTES;
+    n->bytes_us = w->now_us;
+    n->bytes -= (double)bytes;
+    if (n->bytes < -(double)TUNING_RATE_BYTES / 1000.0)
+        oracle_fail(o, "I10: at %.3f s node %u sent %.0f bytes more than its bucket had",
+                    (double)w->now_us / 1e6, i, -n->bytes);
+}
+
+void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
+                   const struct gossip_effect *e)
+{
+    const struct gossip *g = w->node[i].gossip;
+    const struct member *m;
+    switch (e->kind) {
+    case GOSSIP_SEND_DATAGRAM:
+        if (e->data.len > DATAGRAM_BYTES_MAX)
+            oracle_fail(o, "I9: node %u sent a datagram of %zu bytes", i, e->data.len);
+        check_bytes(o, w, i, e->data.len);
+        break;
+    case GOSSIP_STREAM_SEND:
+        if (e->data.len > GOSSIP_STREAM_MESSAGE_BYTES_MAX || e->data.len == 0)
+            oracle_fail(o, "I9: node %u sent a message of %zu bytes", i, e->data.len);
+        break;
+    case GOSSIP_MEMBER_CHANGED:
+    case GOSSIP_RECORD_CHANGED:
+        m = member_find(&g->members, &e->node);
+        if (m != NULL) check_member(o, w, i, m);
+        break;
+    case GOSSIP_STREAM_OPEN:
+    case GOSSIP_STREAM_CLOSE:
+    case GOSSIP_PERSIST:
+    case GOSSIP_CONFLICT:
+        break;
+    }
+}
+
+static void check_table(struct oracle *o, const struct world *w, uint32_t i)
+{
+    const struct gossip *g = w->node[i].gossip;
+    uint32_t live = 0, rumours = 0;
+    for (size_t k = 0; k < g->members.count; k++) {
+        const struct member *m = g->members.order[k];
+        live += member_is_live(m);
+        for (size_t r = 0; r < RUMOUR_KINDS; r++)
+            rumours += list_linked(&m->rumour[r].link);
+        check_member(o, w, i, m);
+        if (m->state == MEMBER_SUSPECT && !timer_armed(&m->timer))
+            oracle_fail(o, "node %u suspects %u for ever", i, world_by_id(w, &m->head.owner));
+    }
+    if (live != g->members.live)
+        oracle_fail(o, "node %u counts %u live members of %u", i, g->members.live, live);
+    if (rumours != g->broadcast.count)
+        oracle_fail(o, "I9: node %u counts %zu rumours of %u", i, g->broadcast.count, rumours);
+}
+
+void oracle_step(struct oracle *o, const struct world *w, uint32_t i)
+{
+    const struct gossip *g = w->node[i].gossip;
+    const struct head *own = &g->self.member->head;
+    o->node[i].epoch = own->epoch;
+    o->node[i].inc = own->inc;
+    if (o->nodes <= SMALL_WORLD) check_table(o, w, i);
+}
+
+bool oracle_is_converged(const struct world *w)
+{
+    uint64_t root = 0;
+    bool first = true;
+    uint32_t up = 0;
+    for (uint32_t i = 0; i < w->options.nodes; i++)
+        up += world_is_up(w, i);
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        if (!world_is_up(w, i)) continue;
+        const struct gossip *g = w->node[i].gossip;
+        uint64_t ours = gossip_view_hash(g);
+        if (!first && ours != root) return false;
+        if (state_live(g) != up) return false;
+        for (size_t k = 0; k < g->members.count; k++)
+            if (g->members.order[k]->state != MEMBER_ALIVE &&
+                world_is_up(w, world_by_id(w, &g->members.order[k]->head.owner)))
+                return false;
+        root = ours;
+        first = false;
+    }
+    return true;
+}
+
+void oracle_converged(struct oracle *o, const struct world *w)
+{
+    if (!oracle_is_converged(w))
+        oracle_fail(o, "I7: at %.3f s the nodes do not agree", (double)w->now_us / 1e6);
+}

@@ -1,0 +1,60 @@
+/* The oracle: what must hold at all times, whatever the network does (gossip.md 4.2).
+ *
+ *   I1   (epoch, inc, version) of an owner never goes back at a node
+ *   I3   only the owner raises its incarnation: nobody holds a higher one than it has signed
+ *   I4   LEFT of an epoch never becomes anything else in it
+ *   I9   no datagram over its size, no queue or table over its bound
+ *   I10  datagram bytes of a node stay within its token bucket
+ *   and that a machine's counts agree with its table
+ *
+ * Checked when a node reports a change of a member, in small worlds for all members after each
+ * step. The first breach is kept as text and stops the world.
+ */
+#ifndef TESTS_SIM_ORACLE_H
+#define TESTS_SIM_ORACLE_H
+
+#include "gossip/gossip.h"
+
+struct world;
+
+struct oracle_view {
+    uint64_t epoch, version;
+    uint32_t inc;
+    uint8_t state;
+    bool known;
+};
+
+struct oracle_node {
+    uint64_t epoch; /* the newest it has signed */
+    uint32_t inc;
+    double bytes; /* level of its token bucket as we keep it */
+    uint64_t bytes_us;
+};
+
+struct oracle {
+    uint32_t nodes;
+    struct oracle_view *view; /* owned: observer * nodes + owner */
+    struct oracle_node *node; /* owned */
+    bool failed;
+    char message[256];
+};
+
+/* False: no memory. */
+bool oracle_init(struct oracle *o, uint32_t nodes);
+void oracle_fini(struct oracle *o);
+bool oracle_failed(const struct oracle *o);
+/* A breach found elsewhere. */
+void oracle_fail(struct oracle *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Node i begins a life: it has seen nothing yet. */
+void oracle_start(struct oracle *o, const struct world *w, uint32_t i);
+void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
+                   const struct gossip_effect *e);
+/* After a step of node i. */
+void oracle_step(struct oracle *o, const struct world *w, uint32_t i);
+/* At quiescence: all that are up know each other, alive, with equal digests (I7, I8). */
+void oracle_converged(struct oracle *o, const struct world *w);
+/* Whether that is so. */
+bool oracle_is_converged(const struct world *w);
+
+#endif

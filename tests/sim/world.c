@@ -1,0 +1,375 @@
+#include "tests/sim/world.h"
+
+#include "core/base/check.h"
+#include "gossip/catalogue.h"
+#include "gossip/packet.h"
+#include "gossip/state.h"
+#include "tests/sim/measure.h"
+#include "tests/sim/oracle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define EVENTS_MAX      8000000u
+#define DATAGRAMS_MAX   4000000u
+#define MONO_START_MS   1000u
+#define BUSY_STEP_US    100u /* a machine that has more to do at once */
+#define TRACE_PRIME     UINT64_C(0x9e3779b97f4a7c15)
+#define STORE_HEAD_ROOM 64u
+#define OFFER_ROOM      512u
+
+struct datagram {
+    struct world_event event;
+    uint32_t from;
+    uint32_t len;
+    char data[PACKET_BYTES_MAX];
+};
+
+static struct gossip_counters add_counters(const struct gossip_counters *a,
+                                           const struct gossip_counters *b)
+{
+    struct gossip_counters sum;
+#define SUM(name) sum.name = a->name + b->name;
+    GOSSIP_COUNTER_LIST(SUM)
+#undef SUM
+    return sum;
+}
+
+struct gossip_counters world_counters(const struct world *w, uint32_t i)
+{
+    const struct world_node *n = &w->node[i];
+    if (n->gossip == NULL) return n->before;
+    return add_counters(&n->before, gossip_counters(n->gossip));
+}
+
+void world_trace(struct world *w, uint64_t v)
+{
+    w->trace_hash = (w->trace_hash ^ v) * TRACE_PRIME;
+    w->trace_hash ^= w->trace_hash >> 29;
+}
+
+static void trace_bytes(struct world *w, struct span s)
+{
+    uint64_t word;
+    size_t at = 0;
+    for (; at + sizeof(word) <= s.len; at += sizeof(word)) {
+        memcpy(&word, s.p + at, sizeof(word));
+        world_trace(w, word);
+    }
+    word = s.len;
+    for (; at < s.len; at++)
+        word = word << 8 | (uint8_t)s.p[at];
+    world_trace(w, word);
+}
+
+void world_schedule(struct world *w, struct world_event *e, uint64_t at_us)
+{
+    CHECK(heap_set(&w->events, &e->node, at_us) == ERR_OK);
+}
+
+bool world_is_up(const struct world *w, uint32_t i)
+{
+    return w->node[i].gossip != NULL;
+}
+
+/* Node i is 10.x.y.z:7400 with xyz = i + 1. */
+static struct addr addr_of(uint32_t i)
+{
+    i++;
+    struct addr a = {.port = 7400, .family = ADDR_IP4};
+    a.ip[0] = 10;
+    a.ip[1] = (uint8_t)(i >> 16);
+    a.ip[2] = (uint8_t)(i >> 8);
+    a.ip[3] = (uint8_t)i;
+    return a;
+}
+
+uint32_t world_by_addr(const struct world *w, const struct addr *a)
+{
+    uint32_t i = ((uint32_t)a->ip[1] << 16 | (uint32_t)a->ip[2] << 8 | a->ip[3]) - 1;
+    return i < w->options.nodes ? i : w->options.nodes;
+}
+
+uint32_t world_by_id(const struct world *w, const struct node_id *id)
+{
+    uint32_t i = fake_crypto_index(id);
+    return i < w->options.nodes ? i : w->options.nodes;
+}
+
+static void send_datagram(struct world *w, uint32_t from, const struct gossip_effect *e)
+{
+    uint64_t delay[2];
+    uint32_t to = world_by_addr(w, &e->to);
+    if (to == w->options.nodes) return;
+    unsigned copies = network_datagram(&w->network, from, to, delay);
+    for (unsigned i = 0; i < copies; i++) {
+        struct datagram *d = slab_get(&w->datagrams);
+        CHECK(d != NULL && e->data.len <= sizeof(d->data));
+        d->event.kind = WORLD_DATAGRAM;
+        d->event.to = to;
+        d->from = from;
+        d->len = (uint32_t)e->data.len;
+        memcpy(d->data, e->data.p, e->data.len);
+        world_schedule(w, &d->event, w->now_us + delay[i]);
+    }
+}
+
+static void keep_store(struct world *w, uint32_t i, struct span blob)
+{
+    struct world_node *n = &w->node[i];
+    if (!w->options.keep_stores) return;
+    free(n->store);
+    n->store = malloc(blob.len);
+    CHECK(n->store != NULL);
+    memcpy(n->store, blob.p, blob.len);
+    n->store_len = blob.len;
+}
+
+static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
+{
+    world_trace(w, (uint64_t)e->kind << 32 | i);
+    trace_bytes(w, e->data);
+    oracle_effect(w->oracle, w, i, e);
+    measure_effect(w->measure, w, i, e);
+    switch (e->kind) {
+    case GOSSIP_SEND_DATAGRAM:
+        send_datagram(w, i, e);
+        break;
+    case GOSSIP_STREAM_OPEN:
+        pipe_dial(w, i, e);
+        break;
+    case GOSSIP_STREAM_SEND:
+        pipe_send(w, i, e);
+        break;
+    case GOSSIP_STREAM_CLOSE:
+        pipe_close(w, i, e->stream);
+        break;
+    case GOSSIP_PERSIST:
+        keep_store(w, i, e->data);
+        break;
+    case GOSSIP_MEMBER_CHANGED:
+    case GOSSIP_RECORD_CHANGED:
+    case GOSSIP_CONFLICT:
+        break;
+    }
+}
+
+void world_step(struct world *w, uint32_t i, struct gossip_event *e)
+{
+    struct world_node *n = &w->node[i];
+    e->now_ms = MONO_START_MS + w->now_us / 1000;
+    e->wall_ms = WORLD_WALL_START_MS + (int64_t)(w->now_us / 1000);
+    world_trace(w, w->now_us);
+    world_trace(w, (uint64_t)e->kind << 32 | i);
+    enum err err = gossip_step(n->gossip, e, &w->fx);
+    w->events_done++;
+    uint64_t due_us = (gossip_next_deadline_ms(n->gossip) - MONO_START_MS) * 1000;
+    if (err == ERR_FULL || due_us <= w->now_us) due_us = w->now_us + BUSY_STEP_US;
+    world_schedule(w, &n->tick, due_us);
+    for (size_t k = 0; k < w->fx.count; k++)
+        apply(w, i, &w->fx.effect[k]);
+    oracle_step(w->oracle, w, i);
+}
+
+static void handle(struct world *w, struct world_event *e)
+{
+    struct world_node *n = &w->node[e->to];
+    struct gossip_event event = {0};
+    if (n->paused_us > w->now_us) {
+        world_schedule(w, e, n->paused_us);
+        return;
+    }
+    switch (e->kind) {
+    case WORLD_TICK:
+        event.kind = GOSSIP_TICK;
+        world_step(w, e->to, &event);
+        break;
+    case WORLD_DATAGRAM: {
+        struct datagram *d = CONTAINER_OF(e, struct datagram, event);
+        event.kind = GOSSIP_DATAGRAM;
+        event.from = w->node[d->from].addr;
+        event.data = span_of(d->data, d->len);
+        if (n->gossip != NULL) world_step(w, e->to, &event);
+        slab_put(&w->datagrams, d);
+        break;
+    }
+    case WORLD_STREAM:
+        pipe_event(w, e);
+        break;
+    }
+}
+
+bool world_run(struct world *w, uint64_t until_us)
+{
+    for (;;) {
+        struct heap_node *first = heap_min(&w->events);
+        if (first == NULL || first->key > until_us) break;
+        (void)heap_pop(&w->events);
+        w->now_us = first->key;
+        handle(w, CONTAINER_OF(first, struct world_event, node));
+        if (oracle_failed(w->oracle)) return false;
+    }
+    w->now_us = until_us;
+    return true;
+}
+
+static enum err make(struct world *w, uint32_t i, struct span store, struct gossip **out)
+{
+    struct world_node *n = &w->node[i];
+    uint8_t admission[FAKE_ADMISSION_BYTES_MAX];
+    size_t len = fake_crypto_admission(&n->key, &n->name, w->issuer_pk, admission);
+    struct gossip_options o = {
+        .mesh = w->mesh,
+        .key = fake_crypto_sign_key(&n->key),
+        .admission = span_of(admission, len),
+        .addr = n->addr,
+        .epoch = n->epoch,
+        .period_ms = w->options.period_ms,
+        .datagram_bytes = DATAGRAM_BYTES_MAX,
+        .seed = hash_mix(w->options.seed ^ hash_mix(n->epoch) ^ ((uint64_t)i << 40)),
+        .persisted = store,
+        .crypto = fake_crypto_ops(),
+    };
+    memcpy(o.issuer_pk, w->issuer_pk, sizeof(o.issuer_pk));
+    return gossip_new(&o, out);
+}
+
+/* What the node says of itself: a service and its epoch, so that a restart changes it. */
+static void announce(struct world *w, uint32_t i)
+{
+    char body[64];
+    int len =
+        snprintf(body, sizeof(body), "web %u of %llu", i, (unsigned long long)w->node[i].epoch);
+    struct gossip_event e = {.kind = GOSSIP_UPSERT, .data = span_of(body, (size_t)len)};
+    world_step(w, i, &e);
+}
+
+static void contact(struct world *w, uint32_t i)
+{
+    struct gossip_event e = {
+        .kind = GOSSIP_JOIN, .addr = &w->node[i == 0 ? 1 : 0].addr, .addr_count = 1};
+    if (w->options.nodes > 1) world_step(w, i, &e);
+}
+
+static enum err start_with(struct world *w, uint32_t i, struct span store)
+{
+    struct world_node *n = &w->node[i];
+    enum err err = make(w, i, store, &n->gossip);
+    if (err != ERR_OK) return err;
+    n->down_us = WORLD_NEVER_US;
+    n->up_us = n->touched_us = w->now_us;
+    n->paused_us = 0;
+    oracle_start(w->oracle, w, i);
+    announce(w, i);
+    return ERR_OK;
+}
+
+enum err world_start(struct world *w, uint32_t i)
+{
+    struct world_node *n = &w->node[i];
+    uint64_t wall = (uint64_t)WORLD_WALL_START_MS + w->now_us / 1000;
+    n->epoch = n->epoch < wall ? wall : n->epoch + 1;
+    enum err err = start_with(w, i, span_of(n->store, n->store_len));
+    if (err == ERR_OK) contact(w, i);
+    return err;
+}
+
+void world_crash(struct world *w, uint32_t i, bool refuses)
+{
+    struct world_node *n = &w->node[i];
+    n->before = world_counters(w, i);
+    gossip_free(n->gossip);
+    n->gossip = NULL;
+    n->refuses = refuses;
+    n->down_us = w->now_us;
+    heap_remove(&w->events, &n->tick.node);
+    pipe_crash(w, i, refuses);
+    world_trace(w, w->now_us ^ i);
+}
+
+void world_pause(struct world *w, uint32_t i, uint64_t for_us)
+{
+    w->node[i].paused_us = w->now_us + for_us;
+    w->node[i].touched_us = w->node[i].paused_us;
+}
+
+/* One store with everyone's record in it, as if the mesh had been there before. */
+static enum err preload(struct world *w)
+{
+    uint32_t n = w->options.nodes;
+    size_t room = STORE_HEAD_ROOM + (size_t)n * OFFER_ROOM;
+    uint8_t *blob = malloc(room);
+    enum err err = blob != NULL ? ERR_OK : ERR_NOMEM;
+    if (err != ERR_OK) return err;
+    struct pack_writer pack;
+    pack_writer_init(&pack, blob + CRYPTO_OPS_HASH_BYTES, room - CRYPTO_OPS_HASH_BYTES);
+    pack_write_array(&pack, 2);
+    pack_write_u64(&pack, 1);
+    pack_write_array(&pack, n);
+    for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
+        struct offer o;
+        err = start_with(w, i, span_of(NULL, 0));
+        if (err != ERR_OK) break;
+        catalogue_offer(w->node[i].gossip->self.member, true, true, &o);
+        offer_write(&pack, &o);
+        gossip_free(w->node[i].gossip);
+        w->node[i].gossip = NULL;
+        heap_remove(&w->events, &w->node[i].tick.node);
+    }
+    struct span doc = pack_writer_view(&pack);
+    fake_crypto_ops()->hash(doc, blob);
+    for (uint32_t i = 0; i < n && err == ERR_OK; i++)
+        err = start_with(w, i, span_of(blob, CRYPTO_OPS_HASH_BYTES + doc.len));
+    free(blob);
+    return err;
+}
+
+enum err world_init(struct world *w, const struct world_options *o, struct oracle *oracle,
+                    struct measure *measure)
+{
+    *w = (struct world){.options = *o, .oracle = oracle, .measure = measure};
+    heap_init(&w->events, EVENTS_MAX);
+    slab_init(&w->datagrams, sizeof(struct datagram), DATAGRAMS_MAX);
+    pipe_table_init(&w->pipes);
+    rng_seed(&w->rng, o->seed ^ UINT64_C(0x7363656e));
+    rng_bytes(&w->rng, w->mesh.byte, sizeof(w->mesh.byte));
+    rng_bytes(&w->rng, w->issuer_pk, sizeof(w->issuer_pk));
+    enum err err = event_effects_init(&w->fx);
+    w->node = calloc(o->nodes, sizeof(w->node[0]));
+    if (!network_init(&w->network, o->nodes, o->seed ^ UINT64_C(0x6e6574), o->loss) ||
+        w->node == NULL)
+        err = ERR_NOMEM;
+    for (uint32_t i = 0; i < o->nodes && err == ERR_OK; i++) {
+        struct world_node *n = &w->node[i];
+        n->tick = (struct world_event){.kind = WORLD_TICK, .to = i};
+        n->addr = addr_of(i);
+        n->down_us = 0;
+        n->epoch = (uint64_t)WORLD_WALL_START_MS;
+        (void)snprintf(n->name.text, sizeof(n->name.text), "n%u", i);
+        fake_crypto_key(o->seed, i, &n->key);
+        n->id = fake_crypto_node_id(&n->key);
+    }
+    if (err == ERR_OK && o->preload) err = preload(w);
+    if (err != ERR_OK) world_fini(w);
+    return err;
+}
+
+void world_fini(struct world *w)
+{
+    struct heap_node *h;
+    while ((h = heap_pop(&w->events)) != NULL) {
+        struct world_event *e = CONTAINER_OF(h, struct world_event, node);
+        if (e->kind == WORLD_STREAM) pipe_discard(w, e);
+    }
+    heap_fini(&w->events);
+    pipe_table_fini(&w->pipes);
+    for (uint32_t i = 0; w->node != NULL && i < w->options.nodes; i++) {
+        gossip_free(w->node[i].gossip);
+        free(w->node[i].store);
+    }
+    free(w->node);
+    w->node = NULL;
+    network_fini(&w->network);
+    slab_fini(&w->datagrams);
+    event_effects_fini(&w->fx);
+}

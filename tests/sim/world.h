@@ -1,0 +1,104 @@
+/* The simulated world: nodes with their gossip machines, a network between them, one virtual clock.
+ *
+ *   heap of events (microsecond, order of making) -> node's gossip_step -> effects -> more events
+ *
+ * Everything follows from the seed: the same options give the same events, and the same trace hash.
+ * One thread; no wall clock, no other randomness. Restarts, pauses and cuts are done to the world
+ * between events, by scenario.c.
+ */
+#ifndef TESTS_SIM_WORLD_H
+#define TESTS_SIM_WORLD_H
+
+#include "core/base/heap.h"
+#include "core/base/slab.h"
+#include "gossip/gossip.h"
+#include "tests/sim/fake_crypto.h"
+#include "tests/sim/network.h"
+#include "tests/sim/pipe.h"
+
+#define WORLD_NODES_MAX     10000u
+#define WORLD_WALL_START_MS INT64_C(1767225600000) /* 2026-01-01 */
+#define WORLD_NEVER_US      UINT64_MAX
+
+struct oracle;
+struct measure;
+
+struct world_options {
+    uint32_t nodes;
+    uint64_t seed;
+    double loss; /* of datagrams and segments, 0 to 1 */
+    uint32_t period_ms;
+    bool preload;     /* all know all from the start; else they join by node 0 */
+    bool keep_stores; /* what PERSIST says is kept for restarts */
+};
+
+enum world_event_kind { WORLD_TICK, WORLD_DATAGRAM, WORLD_STREAM };
+struct world_event {
+    struct heap_node node;
+    enum world_event_kind kind;
+    uint32_t to; /* index of a node */
+};
+
+struct world_node {
+    struct world_event tick;
+    struct gossip *gossip; /* owned; NULL: down */
+    struct fake_key key;
+    struct name name;
+    struct node_id id;
+    struct addr addr;
+    uint64_t epoch;
+    bool refuses;        /* when down: the host is there and says so */
+    uint64_t paused_us;  /* until then; 0: runs */
+    uint64_t down_us;    /* since then; WORLD_NEVER_US: up */
+    uint64_t up_us;      /* since then */
+    uint64_t touched_us; /* last pause, start or cut that concerned it */
+    uint32_t inbound_next;
+    char *store; /* owned: the last PERSIST */
+    size_t store_len;
+    uint64_t stream_bytes;         /* sent, framing and TLS records included */
+    struct gossip_counters before; /* of earlier lives */
+};
+
+struct world {
+    struct world_options options;
+    uint64_t now_us;
+    struct heap events;
+    struct slab datagrams;
+    struct world_node *node; /* owned */
+    struct network network;
+    struct pipe_table pipes;
+    struct rng rng; /* of scenarios */
+    struct mesh_id mesh;
+    uint8_t issuer_pk[SIGN_PUBLIC_BYTES];
+    struct gossip_effects fx;
+    uint64_t trace_hash;
+    uint64_t events_done;
+    struct oracle *oracle;   /* borrowed */
+    struct measure *measure; /* borrowed */
+};
+
+/* Makes all nodes and starts them. ERR_NOMEM. */
+enum err world_init(struct world *w, const struct world_options *o, struct oracle *oracle,
+                    struct measure *measure) MUST_USE;
+void world_fini(struct world *w);
+/* Handles the events up to `until_us`; the clock stands there then. False: the oracle objects. */
+bool world_run(struct world *w, uint64_t until_us);
+/* Gives the node an event, at once. The times are filled in. */
+void world_step(struct world *w, uint32_t i, struct gossip_event *e);
+/* ERR_NOMEM. */
+enum err world_start(struct world *w, uint32_t i) MUST_USE;
+/* The node stops without a word; `refuses`: its host answers for it. */
+void world_crash(struct world *w, uint32_t i, bool refuses);
+/* Neither timers nor packets for so long; then all of them. */
+void world_pause(struct world *w, uint32_t i, uint64_t for_us);
+void world_schedule(struct world *w, struct world_event *e, uint64_t at_us);
+bool world_is_up(const struct world *w, uint32_t i);
+/* The index of who has that id or address; w->options.nodes: nobody. */
+uint32_t world_by_id(const struct world *w, const struct node_id *id);
+uint32_t world_by_addr(const struct world *w, const struct addr *a);
+/* A number of the trace. */
+void world_trace(struct world *w, uint64_t v);
+/* Sums of a node's counters over all its lives. */
+struct gossip_counters world_counters(const struct world *w, uint32_t i);
+
+#endif
