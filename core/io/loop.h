@@ -18,7 +18,7 @@
 #define LOOP_TIMERS_MAX  262144u /* deadlines at once, memory reserved at start */
 #define LOOP_BLOCK_BYTES 16384u  /* a block of the pool: one TLS record's plaintext */
 #define LOOP_BLOCKS_MAX  16384u  /* 256 MiB a loop */
-#define LOOP_SLABS_MAX   8u      /* object sizes */
+#define LOOP_SLABS_MAX   16u     /* object sizes */
 
 struct loop;
 
