@@ -1,6 +1,10 @@
 #include "core/wire/h2.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "core/base/check.h"
+#include "core/wire/h2_flood.h"
 #include "core/wire/h2_head.h"
 
 #include <nghttp2/nghttp2.h>
@@ -8,9 +12,7 @@
 #define H2_MAGIC 0x68320001u
 /* Pseudo fields and content-length beside HEADER_FIELDS_MAX. */
 #define NV_MAX (HEADER_FIELDS_MAX + 8u)
-/* D02 wants the end before 300 resets; a peer that cancels what has run for a while is none. */
-#define FLOOD_BURST            280u
-#define FLOOD_REFILL_MS        20u
+/* A peer that cancels what has run for a while floods nobody. */
 #define RAPID_RESET_MS         250u
 #define FRAME_HEAD_BYTES       9u
 #define SETTINGS_PER_FRAME_MAX 16u
@@ -24,9 +26,10 @@ struct h2 {
     bool server;
     bool goaway_seen;
     bool over; /* told to end for a flood */
-    uint32_t flood_tokens;
-    uint64_t flood_refilled_ms, now_ms;
+    struct h2_flood flood;
+    uint64_t now_ms;
     size_t streams;
+    struct list open;     /* the streams */
     size_t room, written; /* of the h2_pull in progress */
 };
 
@@ -34,17 +37,7 @@ struct h2 {
 
 static void flood_spend(struct h2 *h)
 {
-    uint64_t refill = (h->now_ms - h->flood_refilled_ms) / FLOOD_REFILL_MS;
-    if (refill > 0) {
-        uint64_t tokens = h->flood_tokens + refill;
-        h->flood_tokens = tokens > FLOOD_BURST ? FLOOD_BURST : (uint32_t)tokens;
-        h->flood_refilled_ms += refill * FLOOD_REFILL_MS;
-    }
-    if (h->flood_tokens > 0) {
-        h->flood_tokens--;
-        return;
-    }
-    if (h->over) return;
+    if (h2_flood_spend(&h->flood, h->now_ms) || h->over) return;
     h->over = true;
     /* Fails only for want of memory; then `over` ends the connection by itself. */
     (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
@@ -55,6 +48,19 @@ static void flood_spend(struct h2 *h)
 static struct h2_stream *stream_of(struct h2 *h, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(h->session, id);
+}
+
+static void attach(struct h2 *h, struct h2_stream *s)
+{
+    h->streams++;
+    list_push_back(&h->open, &s->node);
+}
+
+static void leave(struct h2 *h, struct h2_stream *s)
+{
+    s->id = 0;
+    h->streams--;
+    list_remove(&s->node);
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
@@ -71,7 +77,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
                        : 0;
         s->id = id;
         s->begun_ms = h->now_ms;
-        h->streams++;
+        attach(h, s);
         nghttp2_session_set_stream_user_data(session, id, s);
     } else {
         s = stream_of(h, id);
@@ -185,8 +191,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     (void)session;
     if (s == NULL) return 0;
     settle(h, s);
-    s->id = 0;
-    h->streams--;
+    leave(h, s);
     enum h2_close how = H2_RESET;
     if (s->unsent || code == NGHTTP2_REFUSED_STREAM)
         how = H2_REFUSED;
@@ -202,13 +207,21 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
+    struct h2 *h = owner;
     (void)session;
+    if (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) {
+        struct h2_stream *s = stream_of(h, frame->hd.stream_id);
+        if (s == NULL) return 0;
+        s->sent = true;
+        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) h->events->on_sent_end(h->owner, s);
+        return 0;
+    }
     if (frame->hd.type != NGHTTP2_RST_STREAM) return 0;
     /* Resets that the peer's mistakes make us send count like its own (D03). */
     uint32_t code = frame->rst_stream.error_code;
     if (code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR ||
         code == NGHTTP2_STREAM_CLOSED || code == NGHTTP2_FRAME_SIZE_ERROR)
-        flood_spend(owner);
+        flood_spend(h);
     return 0;
 }
 
@@ -221,6 +234,13 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
     struct h2_stream *s = stream_of(owner, frame->hd.stream_id);
     if (s != NULL) s->unsent = true;
     return 0;
+}
+
+/* nghttp2 copies both; its structure is not const-correct. */
+static nghttp2_nv nv_of(struct span name, struct span value)
+{
+    return (nghttp2_nv){(uint8_t *)(uintptr_t)name.p, (uint8_t *)(uintptr_t)value.p, name.len,
+                        value.len, NGHTTP2_NV_FLAG_NONE};
 }
 
 static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t len,
@@ -245,12 +265,8 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_
         *flags |= NGHTTP2_DATA_FLAG_EOF;
         if (s->out_trailers != NULL && s->out_trailers->count > 0) {
             nghttp2_nv nv[HEADER_FIELDS_MAX];
-            for (size_t i = 0; i < s->out_trailers->count; i++) {
-                const struct header *f = &s->out_trailers->field[i];
-                nv[i] =
-                    (nghttp2_nv){(uint8_t *)(uintptr_t)f->name.p, (uint8_t *)(uintptr_t)f->value.p,
-                                 f->name.len, f->value.len, NGHTTP2_NV_FLAG_NONE};
-            }
+            for (size_t i = 0; i < s->out_trailers->count; i++)
+                nv[i] = nv_of(s->out_trailers->field[i].name, s->out_trailers->field[i].value);
             if (nghttp2_submit_trailer(session, id, nv, s->out_trailers->count) != 0)
                 return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -331,32 +347,17 @@ struct nv_list {
 
 static void nv_add(struct nv_list *l, const char *name, struct span value)
 {
-    /* nghttp2 copies; its structure is not const-correct. */
-    l->nv[l->count++] = (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value.p,
-                                     strlen(name), value.len, NGHTTP2_NV_FLAG_NONE};
-}
-
-static struct span digits(char *end, uint64_t v)
-{
-    char *p = end;
-    do {
-        *--p = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    return span_of(p, (size_t)(end - p));
+    l->nv[l->count++] = nv_of(span_str(name), value);
 }
 
 static void nv_fields(struct nv_list *l, const struct h2_head *head)
 {
-    if (head->content_length >= 0)
-        nv_add(l, "content-length",
-               digits(l->number + sizeof l->number, (uint64_t)head->content_length));
-    for (size_t i = 0; head->headers != NULL && i < head->headers->count; i++) {
-        const struct header *f = &head->headers->field[i];
-        l->nv[l->count++] =
-            (nghttp2_nv){(uint8_t *)(uintptr_t)f->name.p, (uint8_t *)(uintptr_t)f->value.p,
-                         f->name.len, f->value.len, NGHTTP2_NV_FLAG_NONE};
+    if (head->content_length >= 0) {
+        int len = snprintf(l->number, sizeof l->number, "%" PRId64, head->content_length);
+        nv_add(l, "content-length", span_of(l->number, (size_t)len));
     }
+    for (size_t i = 0; head->headers != NULL && i < head->headers->count; i++)
+        l->nv[l->count++] = nv_of(head->headers->field[i].name, head->headers->field[i].value);
 }
 
 static enum err submit_error(int code)
@@ -383,8 +384,8 @@ enum err h2_request(struct h2 *h, struct h2_stream *s, const struct h2_head *hea
     if (id < 0) return submit_error(id);
     s->id = id;
     s->begun_ms = h->now_ms;
-    s->deferred = s->head_seen = s->unsent = false;
-    h->streams++;
+    s->deferred = s->head_seen = s->sent = s->unsent = false;
+    attach(h, s);
     return ERR_OK;
 }
 
@@ -443,8 +444,7 @@ void h2_detach(struct h2 *h, struct h2_stream *s)
     if (s->id == 0) return;
     nghttp2_session_set_stream_user_data(h->session, s->id, NULL);
     settle(h, s);
-    s->id = 0;
-    h->streams--;
+    leave(h, s);
 }
 
 void h2_reset(struct h2 *h, struct h2_stream *s, enum h2_close how)
@@ -454,6 +454,17 @@ void h2_reset(struct h2 *h, struct h2_stream *s, enum h2_close how)
     if (s->id == 0) return;
     (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, code[how]);
     h2_detach(h, s);
+}
+
+void h2_lost(struct h2 *h)
+{
+    struct list *node;
+    while ((node = list_first(&h->open)) != NULL) {
+        struct h2_stream *s = LIST_ENTRY(node, struct h2_stream, node);
+        bool never = !h->server && !s->sent;
+        leave(h, s);
+        h->events->on_close(h->owner, s, never ? H2_REFUSED : H2_RESET);
+    }
 }
 
 void h2_ping(struct h2 *h)
@@ -564,9 +575,9 @@ enum err h2_new(const struct h2_options *o, struct h2 **out)
                      .owner = o->owner,
                      .server = o->server,
                      .alloc = o->alloc,
-                     .flood_tokens = FLOOD_BURST,
-                     .flood_refilled_ms = o->now_ms,
                      .now_ms = o->now_ms};
+    list_init(&h->open);
+    h2_flood_init(&h->flood, o->now_ms);
     if (session_new(h, o) != ERR_OK) goto fail_object;
     if (settings_submit(h, o) != 0) goto fail_session;
     *out = h;

@@ -20,6 +20,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/iobuf.h"
+#include "core/base/list.h"
 #include "core/wire/h2_alloc.h"
 #include "core/wire/headers.h"
 
@@ -52,14 +53,16 @@ struct h2_stream {
     const struct headers *out_trailers; /* with out_ended; NULL: none */
     void *owner;
     /* of the wrapper */
-    int32_t id; /* 0: not on a connection */
+    struct list node; /* of the connection's streams */
+    int32_t id;       /* 0: not on a connection */
     struct h2_head head;
     uint64_t begun_ms;
     size_t unconsumed_bytes;
     size_t cookie_cap_bytes; /* of the buffer in which cookie crumbs are joined */
     bool deferred;           /* nghttp2 waits for h2_resume */
     bool head_seen;          /* the final head has been given out */
-    bool unsent;             /* the request never left: nothing was processed */
+    bool sent;               /* the request's head has left */
+    bool unsent;             /* and never will: nothing was processed */
 };
 
 struct h2_events {
@@ -73,6 +76,8 @@ struct h2_events {
     void (*on_end)(void *owner, struct h2_stream *s, struct headers *trailers);
     /* `bytes` of `out` went into frames. */
     void (*on_sent)(void *owner, struct h2_stream *s, size_t bytes);
+    /* The end of our side has left. */
+    void (*on_sent_end)(void *owner, struct h2_stream *s);
     /* Last event of a stream, not after h2_detach: it may be freed. */
     void (*on_close)(void *owner, struct h2_stream *s, enum h2_close how);
     void (*on_goaway)(void *owner); /* the peer takes no new streams */
@@ -121,6 +126,10 @@ void h2_consume(struct h2 *h, struct h2_stream *s, size_t bytes);
 void h2_reset(struct h2 *h, struct h2_stream *s, enum h2_close how);
 /* No more events for this stream; its body out must be complete or have been reset. */
 void h2_detach(struct h2 *h, struct h2_stream *s);
+
+/* The connection is lost: on_close (H2_RESET; H2_REFUSED when the request never left) of every
+ * stream. Not from an event. */
+void h2_lost(struct h2 *h);
 
 void h2_ping(struct h2 *h);
 /* Server, graceful end in two steps (RFC 9113 6.8): announce, and after a round trip, name the last
