@@ -37,7 +37,8 @@ struct response {
     unsigned status;
     struct headers *headers;
     int64_t body_length;
-    bool upgrade; /* 101 */
+    int64_t content_length; /* as stated, also where there is no body (HEAD, 304); -1: none */
+    bool upgrade;           /* the protocol is switched: 101 to an HTTP/1.1 client */
 };
 
 #endif

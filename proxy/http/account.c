@@ -1,0 +1,116 @@
+#include "proxy/http/account.h"
+
+#include "proxy/observe/access_log.h"
+
+static struct metrics_labels labels_of(const struct exchange *ex)
+{
+    struct metrics_labels l = {.direction = ex->direction};
+    if (ex->direction == DIRECTION_INBOUND) {
+        l.service = ex->service != NULL ? span_str(ex->service->name.text) : SPAN_LIT("");
+        l.peer = span_str(ex->peer.name.text);
+    } else {
+        l.service = span_str(ex->peer.name.text);
+        l.peer = ex->upstream != NULL ? span_str(ex->upstream->name.text) : SPAN_LIT("");
+    }
+    return l;
+}
+
+void account_begin(struct exchange *ex)
+{
+    struct metrics_labels l = labels_of(ex);
+    ex->counted = true;
+    if (ex->tcp)
+        metrics_tcp_open(ex->ctx->metrics, &l);
+    else
+        metrics_in_flight(ex->ctx->metrics, &l, 1);
+}
+
+static void count(struct exchange *ex, unsigned status, uint64_t duration_us, uint64_t app_us)
+{
+    struct metrics_labels l = labels_of(ex);
+    if (ex->tcp) {
+        struct metrics_tcp x = {.labels = l,
+                                .reason = ex->reason,
+                                .duration_us = duration_us,
+                                .rx_bytes = ex->req_body.bytes_total,
+                                .tx_bytes = ex->resp_body.bytes_total};
+        if (ex->counted) metrics_tcp_close(ex->ctx->metrics, &x);
+        return;
+    }
+    if (ex->counted) metrics_in_flight(ex->ctx->metrics, &l, -1);
+    struct metrics_exchange x = {.labels = l,
+                                 .status = status,
+                                 .origin_app = ex->origin_app,
+                                 .reason = ex->reason,
+                                 .duration_us = duration_us,
+                                 .app_us = app_us,
+                                 .rx_bytes = ex->req_body.bytes_total,
+                                 .tx_bytes = ex->resp_body.bytes_total,
+                                 .retries = ex->attempt.count > 1 ? ex->attempt.count - 1 : 0,
+                                 .verdict = ex->chain.ctx.verdict,
+                                 .rule = ex->chain.ctx.rule,
+                                 .layer = ex->chain.ctx.layer};
+    if (x.verdict == NULL) x.verdict = x.rule = x.layer = "";
+    metrics_request(ex->ctx->metrics, &x);
+}
+
+static const char *close_word(const struct exchange *ex)
+{
+    if (!ex->tcp) return NULL;
+    if (ex->reason != REASON_NONE) return reason_word(ex->reason);
+    return "end";
+}
+
+void account_end(struct exchange *ex)
+{
+    const struct snapshot *s = ex->view->snapshot;
+    uint64_t now_us = loop_now_us(ex->ctx->loop);
+    uint64_t duration_us = now_us - ex->begun_us;
+    uint64_t app_us =
+        ex->origin_app && ex->first_byte_us != 0 ? ex->first_byte_us - ex->begun_us : 0;
+    unsigned status = ex->responded && !ex->tcp ? ex->resp.status : 0;
+    struct metrics_labels l = labels_of(ex);
+    char uri[SPIFFE_ID_BYTES_MAX + 1] = "";
+    count(ex, status, duration_us, app_us);
+    if (ex->peer.name.text[0] != '\0') name_spiffe_format(&ex->peer, uri);
+    const struct header *agent = headers_find(ex->req.headers, "user-agent");
+    bool outbound = ex->direction == DIRECTION_OUTBOUND;
+    struct access_record r = {
+        .wall_us = ex->begun_wall_us,
+        .id = ex->req.id,
+        .direction = ex->direction,
+        .service = l.service,
+        .peer = l.peer,
+        .peer_id = outbound ? SPAN_LIT("") : span_str(uri),
+        .node = span_str(s->node.text),
+        .client = ex->client.family != ADDR_NONE ? &ex->client : NULL,
+        .proto = ex->tcp ? "tcp" : ex->down_ops->proto,
+        .method = ex->tcp ? SPAN_LIT("") : ex->req.method,
+        .host = ex->req.authority,
+        .path = ex->req.target.path,
+        .query = ex->req.target.query,
+        .status = status,
+        .reason = ex->reason,
+        .origin_app = ex->origin_app,
+        .verdict = ex->chain.ctx.verdict != NULL ? ex->chain.ctx.verdict : "",
+        .rule = ex->chain.ctx.rule != NULL ? ex->chain.ctx.rule : "",
+        .endpoint =
+            ex->attempt.endpoint != NULL ? span_str(ex->attempt.endpoint->node.text) : SPAN_LIT(""),
+        .tries = ex->attempt.count,
+        .duration_us = duration_us,
+        .app_us = app_us,
+        .connect_us = ex->connect_us,
+        .rx = ex->req_body.bytes_total,
+        .tx = ex->resp_body.bytes_total,
+        .tls = outbound ? ex->attempt.endpoint != NULL && ex->attempt.endpoint->local_service < 0
+                        : ex->down_tls,
+        .generation = s->generation,
+        .user_agent = agent != NULL ? agent->value : SPAN_LIT(""),
+        .close = close_word(ex),
+    };
+    if (!access_log_put(ex->ctx->access_ring, &r, s->access_only, s->access_query))
+        metrics_count(ex->ctx->metrics, METRICS_LOG_DROPPED, 1);
+    struct filter_outcome outcome = {
+        .status = status, .reason = ex->reason, .duration_us = duration_us};
+    chain_finish(&ex->chain, &outcome, loop_now_ms(ex->ctx->loop));
+}

@@ -1,0 +1,393 @@
+#include "proxy/http/exchange.h"
+
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "proxy/http/exchange_steps.h"
+
+#define EXCHANGE_MAGIC       0x65786368u
+#define EXCHANGE_IDLE_MAX    1024u
+#define EXCHANGE_ARENA_CHUNK 4096u
+/* Two heads, two trailer sections, what filters and the forwarded heads take. */
+#define EXCHANGE_ARENA_BYTES_MAX (6u * HEADER_BYTES_MAX)
+/* A request body that is kept until an application is known to have it, so that a refused attempt
+ * can be made again. */
+#define REPLAY_BYTES_MAX (64u * 1024)
+
+/* --- life --- */
+
+static void on_free(struct loop_flush *f)
+{
+    struct exchange *ex = CONTAINER_OF(f, struct exchange, free);
+    struct context *ctx = ex->ctx;
+    iobuf_clear(&ex->req_body.buf);
+    iobuf_clear(&ex->resp_body.buf);
+    iobuf_clear(&ex->replay);
+    if (ctx->idle_exchange_count < EXCHANGE_IDLE_MAX && !ctx->stopping) {
+        arena_reset(&ex->arena);
+        ctx->idle_exchange_count++;
+        list_push_front(&ctx->idle_exchanges, &ex->node);
+        return;
+    }
+    arena_fini(&ex->arena);
+    ex->magic = MAGIC_POISON;
+    free(ex);
+}
+
+static void on_expire(struct loop_timer *t);
+
+/* Everything but the arena and the header tables, which need no zeros. */
+static void reset(struct exchange *ex)
+{
+    struct arena arena = ex->arena;
+    size_t tables = offsetof(struct exchange, req_headers);
+    size_t behind = offsetof(struct exchange, req_body);
+    memset(ex, 0, tables);
+    memset((char *)ex + behind, 0, sizeof *ex - behind);
+    ex->arena = arena;
+    ex->req_headers.count = ex->req_headers.bytes = 0;
+    ex->resp_headers.count = ex->resp_headers.bytes = 0;
+    ex->magic = EXCHANGE_MAGIC;
+}
+
+static struct exchange *idle_or_fresh(struct context *ctx)
+{
+    struct list *node = list_first(&ctx->idle_exchanges);
+    if (node != NULL) {
+        list_remove(node);
+        ctx->idle_exchange_count--;
+        return LIST_ENTRY(node, struct exchange, node);
+    }
+    struct exchange *ex = malloc(sizeof *ex);
+    if (ex != NULL) arena_init(&ex->arena, EXCHANGE_ARENA_CHUNK, EXCHANGE_ARENA_BYTES_MAX);
+    return ex;
+}
+
+struct exchange *exchange_new(struct context *ctx, enum filter_direction direction,
+                              const struct downstream_ops *ops, void *down,
+                              const struct addr *client)
+{
+    struct exchange *ex = ctx->view != NULL ? idle_or_fresh(ctx) : NULL;
+    if (ex == NULL) return NULL;
+    reset(ex);
+    ex->ctx = ctx;
+    ex->view = context_pin(ctx);
+    ex->direction = direction;
+    ex->down_ops = ops;
+    ex->down = down;
+    ex->client = *client;
+    ex->req.headers = &ex->req_headers;
+    ex->req.body_length = BODY_LENGTH_NONE;
+    ex->resp.headers = &ex->resp_headers;
+    ex->replayable = direction == DIRECTION_OUTBOUND;
+    ex->timer.on_expire = on_expire;
+    ex->free.on_flush = on_free;
+    iobuf_init(&ex->req_body.buf, loop_pool(ctx->loop));
+    iobuf_init(&ex->resp_body.buf, loop_pool(ctx->loop));
+    iobuf_init(&ex->replay, loop_pool(ctx->loop));
+    ex->begun_us = loop_now_us(ctx->loop);
+    ex->begun_wall_us = loop_wall_us(ctx->loop);
+    ex->begun_ms = ex->active_ms = loop_now_ms(ctx->loop);
+    request_id_make(ex->begun_wall_us, &ctx->rng, ex->id);
+    ex->req.id = span_of(ex->id, REQUEST_ID_BYTES);
+    context_count(&ctx->in_flight, 1);
+    return ex;
+}
+
+void exchange_free_idle(struct context *ctx)
+{
+    struct list *node;
+    while ((node = list_first(&ctx->idle_exchanges)) != NULL) {
+        struct exchange *ex = LIST_ENTRY(node, struct exchange, node);
+        list_remove(node);
+        arena_fini(&ex->arena);
+        ex->magic = MAGIC_POISON;
+        free(ex);
+    }
+    ctx->idle_exchange_count = 0;
+}
+
+static void active(struct exchange *ex)
+{
+    ex->active_ms = loop_now_ms(ex->ctx->loop);
+}
+
+static void go(struct exchange *ex, enum exchange_step step)
+{
+    ex->step = step;
+    exchange_run(ex);
+}
+
+void exchange_start(struct exchange *ex)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    go(ex, EX_ROUTE);
+}
+
+void exchange_reject(struct exchange *ex, enum reason reason)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    ex->reason = reason;
+    ex->req_body.ended = true;
+    go(ex, EX_REPLY);
+}
+
+/* --- deadlines --- */
+
+static uint64_t timeout_ms(const struct exchange *ex, enum exchange_step step)
+{
+    if (ex->direction == DIRECTION_OUTBOUND) {
+        if (step == EX_CONNECT) return ex->upstream->connect_timeout_ms;
+        return step == EX_FORWARD ? ex->upstream->request_timeout_ms
+                                  : ex->upstream->idle_timeout_ms;
+    }
+    if (step == EX_CONNECT) return ex->service->connect_timeout_ms;
+    return step == EX_FORWARD ? ex->service->request_timeout_ms : ex->service->idle_timeout_ms;
+}
+
+static uint64_t deadline_ms(const struct exchange *ex)
+{
+    if (ex->upstream == NULL && ex->service == NULL) return 0;
+    if (ex->step == EX_CONNECT) return ex->attempt.deadline_ms;
+    if (ex->step == EX_FORWARD && !ex->tcp) {
+        /* A service has no limit of its own: the caller's parley keeps it. */
+        uint64_t limit = timeout_ms(ex, EX_FORWARD);
+        return limit != 0 ? ex->begun_ms + limit : 0;
+    }
+    return ex->active_ms + timeout_ms(ex, EX_STREAM);
+}
+
+void exchange_arm(struct exchange *ex)
+{
+    if (ex->step == EX_CONNECT)
+        ex->attempt.deadline_ms = loop_now_ms(ex->ctx->loop) + timeout_ms(ex, EX_CONNECT);
+    uint64_t deadline = deadline_ms(ex);
+    if (deadline == 0) return;
+    /* A timer that is due earlier looks again when it fires; most exchanges end before. */
+    if (ex->timer.node.pos != 0 && ex->timer.node.key <= deadline) return;
+    loop_timer_set(ex->ctx->loop, &ex->timer, deadline);
+}
+
+static void expired(struct exchange *ex)
+{
+    if (ex->step == EX_CONNECT) {
+        ex->attempt.failure = REASON_CONN_TIMEOUT;
+        go(ex, EX_ATTEMPT_END);
+    } else if (ex->step == EX_FORWARD) {
+        bool waits_for_client = !ex->req_body.ended && ex->req_body.buf.len == 0;
+        ex->attempt.failure =
+            waits_for_client && !ex->tcp ? REASON_CLIENT_TIMEOUT : REASON_UPSTREAM_TIMEOUT;
+        ex->attempt.reached = true;
+        go(ex, EX_ATTEMPT_END);
+    } else {
+        exchange_cut(ex, REASON_IDLE_TIMEOUT);
+    }
+}
+
+static void on_expire(struct loop_timer *t)
+{
+    struct exchange *ex = CONTAINER_OF(t, struct exchange, timer);
+    if (ex->ended) return;
+    uint64_t deadline = deadline_ms(ex);
+    if (deadline == 0) return;
+    if (deadline > loop_now_ms(ex->ctx->loop))
+        loop_timer_set(ex->ctx->loop, &ex->timer, deadline);
+    else
+        expired(ex);
+}
+
+/* --- events of the downstream end --- */
+
+bool exchange_request_ended(const struct exchange *ex)
+{
+    return ex->req_body.ended && ex->req_body.buf.len == 0;
+}
+
+static void flush_up(struct exchange *ex)
+{
+    if (ex->up_ops != NULL && ex->attempt.sent) ex->up_ops->flush(ex);
+}
+
+static void keep_for_replay(struct exchange *ex, struct span data)
+{
+    if (!ex->replayable) return;
+    if (ex->tcp || ex->req_body.bytes_total > REPLAY_BYTES_MAX ||
+        iobuf_append_span(&ex->replay, data) != ERR_OK) {
+        ex->replayable = false;
+        iobuf_clear(&ex->replay);
+    }
+}
+
+void exchange_request_data(struct exchange *ex, struct span data)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->req_body.ended) return;
+    active(ex);
+    ex->req_body.bytes_total += data.len;
+    keep_for_replay(ex, data);
+    if (iobuf_append_span(&ex->req_body.buf, data) != ERR_OK) {
+        exchange_cut(ex, REASON_INTERNAL);
+        return;
+    }
+    flush_up(ex);
+}
+
+void exchange_request_end(struct exchange *ex, struct headers *trailers)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->req_body.ended) return;
+    active(ex);
+    ex->req_body.ended = true;
+    ex->req_body.trailers = trailers;
+    flush_up(ex);
+    if (ex->tunnelled && ex->step == EX_STREAM) exchange_run(ex);
+}
+
+void exchange_response_taken(struct exchange *ex, size_t bytes)
+{
+    active(ex);
+    if (bytes > 0 && ex->up_ops != NULL) ex->up_ops->consumed(ex, bytes);
+}
+
+void exchange_delivered(struct exchange *ex)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->delivered) return;
+    ex->delivered = true;
+    exchange_run(ex);
+}
+
+void exchange_client_gone(struct exchange *ex, enum reason reason)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    exchange_cut(ex, reason);
+}
+
+void exchange_refuse(struct exchange *ex, enum reason reason)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended) return;
+    ex->reason = reason;
+    ex->refused = true;
+    go(ex, EX_FINISH);
+}
+
+void exchange_cut(struct exchange *ex, enum reason reason)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->aborted) return;
+    ex->reason = reason;
+    ex->aborted = true;
+    go(ex, EX_FINISH);
+}
+
+/* --- events of the upstream end --- */
+
+void exchange_connected(struct exchange *ex)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->step != EX_CONNECT) return;
+    go(ex, EX_FORWARD);
+}
+
+void exchange_request_taken(struct exchange *ex, size_t bytes)
+{
+    active(ex);
+    if (bytes > 0 && !ex->ended) ex->down_ops->consumed(ex, bytes);
+    if (ex->tunnelled && exchange_request_ended(ex) && ex->step == EX_STREAM && !ex->running)
+        exchange_run(ex);
+}
+
+void exchange_interim(struct exchange *ex, unsigned status, const struct headers *h)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->step != EX_FORWARD) return;
+    active(ex);
+    if (++ex->interims > INTERIM_RESPONSES_MAX) {
+        ex->attempt.failure = REASON_PROTOCOL_ERROR;
+        ex->attempt.reached = true;
+        go(ex, EX_ATTEMPT_END);
+        return;
+    }
+    if (ex->down_ops->interim != NULL) ex->down_ops->interim(ex, status, h);
+}
+
+void exchange_response_head(struct exchange *ex)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->step != EX_FORWARD) return;
+    active(ex);
+    go(ex, EX_RESPONSE);
+}
+
+void exchange_response_data(struct exchange *ex, struct span data)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->resp_body.ended) return;
+    active(ex);
+    ex->resp_body.bytes_total += data.len;
+    if (iobuf_append_span(&ex->resp_body.buf, data) != ERR_OK) {
+        exchange_cut(ex, REASON_INTERNAL);
+        return;
+    }
+    if (ex->responded) ex->down_ops->flush(ex);
+}
+
+void exchange_response_end(struct exchange *ex, struct headers *trailers)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->resp_body.ended) return;
+    active(ex);
+    ex->response_done = true;
+    ex->resp_body.ended = true;
+    ex->resp_body.trailers = trailers;
+    if (ex->responded) ex->down_ops->flush(ex);
+}
+
+void exchange_failed(struct exchange *ex, enum reason reason, bool reached)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    ex->up_ops = NULL;
+    ex->up = NULL;
+    if (ex->ended || (ex->response_done && !ex->tunnelled)) return;
+    ex->attempt.failure = reason;
+    ex->attempt.reached |= reached;
+    go(ex, EX_ATTEMPT_END);
+}
+
+/* --- the machine --- */
+
+void exchange_drop_attempt(struct exchange *ex)
+{
+    if (ex->up_ops != NULL) ex->up_ops->cancel(ex);
+    ex->up_ops = NULL;
+    ex->up = NULL;
+    ex->attempt.sent = false;
+    if (ex->attempt.state != NULL) ex->attempt.state->in_flight--;
+    ex->attempt.state = NULL;
+}
+
+void exchange_run(struct exchange *ex)
+{
+#define EXCHANGE_STEP_FUNCTION(step, function) [step] = exchange_steps_##function,
+    static enum exchange_verdict (*const step[EX_STEP_COUNT])(struct exchange *) = {
+        EXCHANGE_STEPS(EXCHANGE_STEP_FUNCTION)};
+#undef EXCHANGE_STEP_FUNCTION
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended) return;
+    /* An event from inside a step (an exchange on this host answers at once) has set the step; the
+     * loop below goes on with it. */
+    ex->again = true;
+    if (ex->running) return;
+    ex->running = true;
+    enum exchange_verdict verdict = EX_MORE;
+    while (verdict != EX_DONE && (verdict == EX_MORE || ex->again)) {
+        ex->again = false;
+        verdict = step[ex->step](ex);
+    }
+    ex->running = false;
+    if (verdict == EX_DONE) {
+        ex->ended = true;
+        loop_flush_mark(ex->ctx->loop, &ex->free, LOOP_FLUSH_FREE);
+    }
+}

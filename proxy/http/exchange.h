@@ -1,0 +1,210 @@
+/* Exchange: one request and its response, or one TCP session, from accept to access log.
+ *
+ * Worker thread. An exchange stands between two ends that know their protocol and nothing of each
+ * other: the downstream that began it (h1_server, h2_server, tcp_server, or another exchange on
+ * this host) and the upstream that an attempt found for it (h2_client, h1_client, tcp_client, or
+ * another exchange). Its arena holds every head; its two bodies are queues between the ends:
+ *
+ *      downstream --exchange_request_*--> [ req_body ]  --flush--> upstream
+ *      downstream <--flush--  [ resp_body ] <--exchange_response_*-- upstream
+ *
+ * The steps, each function of exchange_steps.c, return MORE (next step now), WAIT (an event will
+ * come) or DONE:
+ *
+ *      EX_ROUTE -> EX_FILTER_REQUEST -> EX_PICK -> EX_CONNECT -> EX_FORWARD -> EX_RESPONSE
+ *                        |                 ^           |             |             |
+ *                        |                 +--- EX_ATTEMPT_END <-----+             v
+ *                        v                             v                       EX_STREAM
+ *                     EX_REPLY <-----------------------+                           |
+ *                        +------------------------> EX_FINISH <-------------------+
+ *
+ * A mesh-made answer goes through EX_REPLY, a cut one straight to EX_FINISH with `aborted`. Events
+ * may finish the exchange: an end drops its pointer in `release`. Its memory stays until the turn's
+ * end, so an end that is in the middle of a parse may go on reading its arena, and events on a
+ * finished exchange do nothing.
+ */
+#ifndef PROXY_HTTP_EXCHANGE_H
+#define PROXY_HTTP_EXCHANGE_H
+
+#include "core/wire/h2.h"
+#include "proxy/filters/chain.h"
+#include "proxy/http/request_id.h"
+#include "proxy/net/context.h"
+#include "proxy/traffic/lb.h"
+
+struct exchange;
+struct link;
+
+#define EXCHANGE_STEPS(X)                                                                          \
+    X(EX_ROUTE, route)                   /* which service; may it be called this way */            \
+    X(EX_FILTER_REQUEST, filter_request) /* authz, headers, retry */                               \
+    X(EX_PICK, pick)                     /* an endpoint */                                         \
+    X(EX_CONNECT, connect)               /* a link or connection to it */                          \
+    X(EX_FORWARD, forward)               /* the head goes; wait for the response's */              \
+    X(EX_ATTEMPT_END, attempt_end)       /* it failed: again elsewhere, or give up */              \
+    X(EX_RESPONSE, response)             /* the response head goes down */                         \
+    X(EX_STREAM, stream)                 /* bodies, until both ends are done */                    \
+    X(EX_REPLY, reply)                   /* the mesh answers itself */                             \
+    X(EX_FINISH, finish)                 /* account, log, let go */
+
+#define EXCHANGE_STEP_ENUM(step, function) step,
+enum exchange_step { EXCHANGE_STEPS(EXCHANGE_STEP_ENUM) EX_STEP_COUNT };
+#undef EXCHANGE_STEP_ENUM
+enum exchange_verdict { EX_MORE, EX_WAIT, EX_DONE };
+
+/* What the downstream end does for the exchange. `ex->down` is its own. */
+struct downstream_ops {
+    const char *proto; /* of the access log */
+    /* A 1xx head; NULL: the protocol has none. */
+    void (*interim)(struct exchange *ex, unsigned status, const struct headers *h);
+    /* ex->resp is the final head. False: it cannot be sent; then abort comes. */
+    bool (*respond)(struct exchange *ex);
+    /* resp_body has bytes, or has ended. Calls exchange_response_taken for what it takes and
+     * exchange_delivered once all of it is on its way. */
+    void (*flush)(struct exchange *ex);
+    /* `bytes` of req_body were taken by the upstream. */
+    void (*consumed)(struct exchange *ex, size_t bytes);
+    /* Nothing reached an application: tell the caller so that it may go elsewhere. NULL: answer. */
+    void (*refuse)(struct exchange *ex);
+    /* The response is cut: show it (reset, close). */
+    void (*abort)(struct exchange *ex);
+    /* Last call: forget the exchange. */
+    void (*release)(struct exchange *ex);
+};
+
+/* What the upstream end does for it. `ex->up` is its own. */
+struct upstream_ops {
+    /* Sends the request head. REASON_NONE: a response or exchange_failed will come; else it could
+     * not, nothing has left. */
+    enum reason (*send)(struct exchange *ex);
+    /* req_body has bytes, or has ended. Calls exchange_request_taken. */
+    void (*flush)(struct exchange *ex);
+    /* `bytes` of resp_body were taken by the downstream. */
+    void (*consumed)(struct exchange *ex, size_t bytes);
+    /* Last call: the exchange wants no more of it, complete or not. */
+    void (*cancel)(struct exchange *ex);
+};
+
+/* A queue of content between two ends. */
+struct body {
+    struct iobuf buf;
+    uint64_t bytes_total; /* that ever came in */
+    bool ended;           /* nothing follows what is in `buf` */
+    struct headers *trailers;
+};
+
+struct exchange_attempt {
+    unsigned count; /* this one included */
+    uint64_t tried[LB_TRIED_MAX];
+    size_t tried_count;
+    const struct snapshot_endpoint *endpoint; /* outbound */
+    struct endpoint_state *state;             /* in flight on it; NULL: none */
+    uint64_t begun_us, deadline_ms;
+    enum reason failure;
+    bool sent;    /* the head went to the upstream end */
+    bool fresh;   /* inbound: only a new connection will do */
+    bool reused;  /* inbound: the connection had served before */
+    bool reached; /* bytes of the request may have been seen by the application */
+};
+
+struct exchange {
+    uint32_t magic;
+    enum exchange_step step;
+    bool running, again; /* in exchange_run; an event came meanwhile */
+    bool ended;
+    struct context *ctx;
+    struct view *view; /* pinned */
+    struct arena arena;
+    struct list node;   /* idle_exchanges */
+    struct list tunnel; /* ctx->tunnels */
+    struct loop_timer timer;
+    struct loop_flush free;
+    enum filter_direction direction;
+    bool down_tls;                            /* the downstream came over a mesh link */
+    bool tcp;                                 /* a TCP session: bytes both ways, no heads */
+    bool tunnelled;                           /* TCP, or upgraded: bytes both ways from now on */
+    const struct snapshot_upstream *upstream; /* outbound */
+    const struct snapshot_service *service;   /* inbound */
+
+    struct request req;
+    struct response resp;
+    struct headers req_headers, resp_headers;
+    struct body req_body, resp_body;
+    struct iobuf replay; /* what came of a small request body so far */
+    bool replayable;     /* `replay` holds all of it */
+    struct chain chain;
+    struct spiffe_id peer;
+    char id[REQUEST_ID_BYTES + 1];
+    unsigned hops;
+    unsigned interims;
+    struct addr client;
+
+    const struct downstream_ops *down_ops;
+    void *down;
+    struct h2_stream down_stream;      /* of h2_server */
+    const struct upstream_ops *up_ops; /* NULL: no attempt is connected */
+    void *up;
+    struct h2_stream up_stream; /* of h2_client */
+    struct list on_link;        /* in the list of a link: its stream, or waits for it to open */
+    struct exchange_attempt attempt;
+
+    enum reason reason;
+    bool origin_app;    /* the application answered */
+    bool responded;     /* the response head went down */
+    bool delivered;     /* and all of its body */
+    bool response_done; /* the upstream has given all */
+    bool aborted;       /* cut: `reason` says why */
+    bool refused;       /* the caller was told to go elsewhere */
+    bool counted;       /* in the gauges */
+    bool streaming;     /* EX_STREAM has begun */
+    bool pumping;       /* of proxy/http/local: bytes are being moved */
+    uint64_t begun_us, begun_ms, begun_wall_us, active_ms, first_byte_us, connect_us;
+};
+
+/* --- the downstream end --- */
+
+/* A fresh exchange with the newest view pinned; NULL: none or no memory. `client` is copied. */
+struct exchange *exchange_new(struct context *ctx, enum filter_direction direction,
+                              const struct downstream_ops *ops, void *down,
+                              const struct addr *client);
+/* ex->req is filled: begins. */
+void exchange_start(struct exchange *ex);
+/* The request could not even be read: answers with `reason`. */
+void exchange_reject(struct exchange *ex, enum reason reason);
+void exchange_request_data(struct exchange *ex, struct span data);
+void exchange_request_end(struct exchange *ex, struct headers *trailers);
+void exchange_response_taken(struct exchange *ex, size_t bytes);
+/* All of the response is on its way to the client. */
+void exchange_delivered(struct exchange *ex);
+/* The client went away (REASON_CLIENT_GONE) or is too slow (REASON_CLIENT_TIMEOUT). */
+void exchange_client_gone(struct exchange *ex, enum reason reason);
+/* Nothing here can serve it: tells the caller to go elsewhere. */
+void exchange_refuse(struct exchange *ex, enum reason reason);
+/* Cuts what is in progress for a reason of the mesh's own (policy_changed, draining). */
+void exchange_cut(struct exchange *ex, enum reason reason);
+
+/* --- the upstream end --- */
+
+/* The attempt has its connection, `up_ops` and `up` are set. */
+void exchange_connected(struct exchange *ex);
+void exchange_request_taken(struct exchange *ex, size_t bytes);
+void exchange_interim(struct exchange *ex, unsigned status, const struct headers *h);
+/* ex->resp is filled. */
+void exchange_response_head(struct exchange *ex);
+void exchange_response_data(struct exchange *ex, struct span data);
+void exchange_response_end(struct exchange *ex, struct headers *trailers);
+/* The attempt is over and detached. `reached`: bytes of the request may have been seen. */
+void exchange_failed(struct exchange *ex, enum reason reason, bool reached);
+
+/* --- of its own files --- */
+
+void exchange_run(struct exchange *ex);
+/* Sets the timer for the earliest of the deadlines that hold now. */
+void exchange_arm(struct exchange *ex);
+/* Ends the attempt in progress towards its endpoint. */
+void exchange_drop_attempt(struct exchange *ex);
+bool exchange_request_ended(const struct exchange *ex);
+/* Frees the idle ones. For the worker's end. */
+void exchange_free_idle(struct context *ctx);
+
+#endif

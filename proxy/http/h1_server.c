@@ -1,0 +1,471 @@
+#include "proxy/http/h1_server.h"
+
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "core/io/conn.h"
+#include "core/wire/h1.h"
+#include "core/wire/h1_emit.h"
+#include "proxy/http/exchange.h"
+#include "proxy/http/translate.h"
+#include "proxy/net/listener.h"
+#include "proxy/net/session.h"
+
+#define HEAD_TIMEOUT_MS 10000u /* O01 */
+#define IDLE_TIMEOUT_MS 60000u /* keep-alive without a request */
+
+enum server_state { SERVER_HEAD, SERVER_BODY, SERVER_WAIT, SERVER_TUNNEL };
+
+struct h1_server {
+    struct session session;
+    struct conn *conn;
+    uint64_t listener_id;
+    enum server_state state;
+    struct exchange *ex; /* in progress, or NULL */
+    struct h1_scan scan;
+    struct h1 parser;
+    struct iobuf head; /* of a request that came in pieces */
+    uint64_t since_ms; /* idle, or reading this head */
+    enum h1_version version;
+    bool keep_alive;      /* the client and we go on after this exchange */
+    bool chunked;         /* the response's body */
+    bool body_paused;     /* reading waits for req_body to fall */
+    bool pipeline_paused; /* reading waits for the exchange to end */
+    struct loop_timer timer;
+};
+
+static void h1_server_close(struct h1_server *s, bool abort)
+{
+    if (s->session.gone) return;
+    loop_timer_clear(s->session.ctx->loop, &s->timer);
+    iobuf_clear(&s->head);
+    conn_close(s->conn, abort);
+    session_end(&s->session);
+}
+
+/* --- requests --- */
+
+static const struct downstream_ops down_ops;
+
+/* The head's bytes, what came before and the last piece, as one run in the exchange's arena. */
+static char *gather(struct h1_server *s, struct exchange *ex, struct span last, size_t *len)
+{
+    size_t before = s->head.len;
+    char *text = arena_alloc(&ex->arena, before + last.len);
+    if (text == NULL) return NULL;
+    size_t copied = iobuf_peek(&s->head, text, before);
+    CHECK(copied == before);
+    iobuf_clear(&s->head);
+    memcpy(text + before, last.p, last.len);
+    *len = before + last.len - s->scan.skipped;
+    return text + s->scan.skipped;
+}
+
+static struct exchange *begin(struct h1_server *s)
+{
+    struct context *ctx = s->session.ctx;
+    struct exchange *ex = exchange_new(ctx, DIRECTION_OUTBOUND, &down_ops, s, conn_remote(s->conn));
+    if (ex == NULL) {
+        metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
+        h1_server_close(s, true);
+        return NULL;
+    }
+    s->ex = ex;
+    s->keep_alive = false;
+    s->version = H1_1_1;
+    ex->upstream = listener_upstream(ex->view, s->listener_id);
+    if (ex->upstream != NULL) ex->peer = ex->upstream->as;
+    ex->req.peer = &ex->peer;
+    return ex;
+}
+
+static void reject(struct h1_server *s, enum reason reason)
+{
+    struct exchange *ex = s->ex != NULL ? s->ex : begin(s);
+    if (ex == NULL) return;
+    s->keep_alive = false;
+    s->state = SERVER_WAIT;
+    exchange_reject(ex, reason);
+}
+
+static void head_complete(struct h1_server *s, struct span last)
+{
+    size_t len = 0;
+    struct exchange *ex = begin(s);
+    if (ex == NULL) return;
+    char *text = gather(s, ex, last, &len);
+    struct h1_head head = {.headers = &ex->req_headers};
+    if (text == NULL) {
+        reject(s, REASON_INTERNAL);
+        return;
+    }
+    if (h1_request(&s->parser, text, len, &head) != ERR_OK) {
+        reject(s, s->parser.fault);
+        return;
+    }
+    s->version = head.version;
+    enum reason reason = translate_request_h1(&head, &ex->arena, &ex->req);
+    if (reason != REASON_NONE) {
+        reject(s, reason);
+        return;
+    }
+    s->keep_alive = head.keep_alive;
+    s->state = s->parser.done ? SERVER_WAIT : SERVER_BODY;
+    ex->req_body.ended = s->parser.done && !ex->req.upgrade;
+    ex->hops = translate_hops(ex->req.headers);
+    exchange_start(ex);
+}
+
+static size_t take_head(struct h1_server *s, struct span data)
+{
+    size_t used = 0;
+    if (s->scan.bytes == 0) s->since_ms = loop_now_ms(s->session.ctx->loop);
+    enum err err = h1_scan(&s->scan, H1_REQUEST, data, &used);
+    if (err == ERR_OK) {
+        head_complete(s, span_of(data.p, used));
+        return used;
+    }
+    if (err == ERR_MORE) {
+        if (iobuf_append_span(&s->head, data) != ERR_OK) {
+            h1_server_close(s, true);
+            return data.len;
+        }
+        loop_timer_set(s->session.ctx->loop, &s->timer, s->since_ms + HEAD_TIMEOUT_MS);
+        return data.len;
+    }
+    /* What begins with a control byte (a TLS hello) is no HTTP: no answer, no banner (G17). */
+    bool http = s->scan.bytes > 0 || (unsigned char)data.p[0] >= 0x20;
+    if (http)
+        reject(s, s->scan.fault);
+    else
+        h1_server_close(s, false);
+    return data.len;
+}
+
+static void on_body(void *owner, struct span data)
+{
+    struct h1_server *s = owner;
+    if (s->ex != NULL) exchange_request_data(s->ex, data);
+}
+
+static void body_failed(struct h1_server *s)
+{
+    struct exchange *ex = s->ex;
+    s->keep_alive = false;
+    /* What was sent on is cut; what was not even begun gets its answer. */
+    if (ex->responded)
+        exchange_client_gone(ex, REASON_BAD_REQUEST);
+    else
+        exchange_reject(ex, s->parser.fault);
+}
+
+static size_t take_body(struct h1_server *s, struct span data)
+{
+    struct h1_sink sink = {on_body, s};
+    struct exchange *ex = s->ex;
+    size_t used = 0;
+    enum err err = h1_body(&s->parser, &ex->arena, data, &sink, &used);
+    /* The exchange may have ended on the way; then the connection is closing. */
+    if (s->session.gone || s->ex != ex) return data.len;
+    if (err != ERR_OK) {
+        body_failed(s);
+        return data.len;
+    }
+    if (s->parser.done) {
+        s->state = SERVER_WAIT;
+        exchange_request_end(ex, s->parser.trailers);
+    } else if (ex->req_body.buf.len > BODY_HIGH_WATER_BYTES) {
+        s->body_paused = true;
+        conn_pause(s->conn);
+    }
+    return used;
+}
+
+static void take_tunnel(struct h1_server *s, struct span data)
+{
+    struct exchange *ex = s->ex;
+    exchange_request_data(ex, data);
+    if (s->session.gone || s->ex != ex) return;
+    if (ex->req_body.buf.len > BODY_HIGH_WATER_BYTES) {
+        s->body_paused = true;
+        conn_pause(s->conn);
+    }
+}
+
+static size_t on_data(struct conn *c, void *owner, struct span data)
+{
+    struct h1_server *s = owner;
+    size_t at = 0;
+    while (at < data.len && !s->session.gone) {
+        struct span rest = span_skip(data, at);
+        if (s->state == SERVER_HEAD) {
+            at += take_head(s, rest);
+        } else if (s->state == SERVER_BODY) {
+            at += take_body(s, rest);
+        } else if (s->state == SERVER_TUNNEL) {
+            take_tunnel(s, rest);
+            at = data.len;
+        } else {
+            s->pipeline_paused = true;
+            conn_pause(c);
+            return at;
+        }
+    }
+    return data.len;
+}
+
+/* --- responses --- */
+
+static bool say_close(struct h1_server *s, const struct exchange *ex)
+{
+    /* A35: what is left of the request is never read as another. */
+    if (s->state != SERVER_WAIT) s->keep_alive = false;
+    if (s->session.ctx->view->snapshot->draining) s->keep_alive = false;
+    bool length_known = ex->resp.body_length != BODY_LENGTH_UNKNOWN;
+    if (s->version == H1_1_0 && !length_known) s->keep_alive = false;
+    return !s->keep_alive;
+}
+
+static void emit_framing(struct h1_server *s, const struct exchange *ex, struct strbuf *out)
+{
+    const struct response *resp = &ex->resp;
+    bool bodiless = resp->status == 204 || resp->status == 304;
+    s->chunked = false;
+    if (resp->content_length >= 0 && resp->status != 204) {
+        h1_emit_length(out, (uint64_t)resp->content_length);
+    } else if (resp->body_length == BODY_LENGTH_UNKNOWN) {
+        s->chunked = s->version == H1_1_1;
+        if (s->chunked) h1_emit_chunked(out);
+    } else if (!bodiless && !span_eq(ex->req.method, SPAN_LIT("HEAD"))) {
+        h1_emit_length(out, 0);
+    }
+}
+
+static bool write_head(struct h1_server *s, struct strbuf *out)
+{
+    h1_emit_end(out);
+    return strbuf_ok(out) && conn_write(s->conn, strbuf_view(out)) == ERR_OK;
+}
+
+static bool head_begin(struct exchange *ex, unsigned status, const struct headers *h,
+                       struct strbuf *out)
+{
+    size_t cap = h1_emit_head_bytes(h, 0);
+    char *text = arena_alloc(&ex->arena, cap);
+    if (text == NULL) return false;
+    strbuf_init_fixed(out, text, cap);
+    h1_emit_status_line(out, status);
+    h1_emit_headers(out, h);
+    return true;
+}
+
+static void down_interim(struct exchange *ex, unsigned status, const struct headers *h)
+{
+    struct h1_server *s = ex->down;
+    struct strbuf out;
+    /* RFC 9110 15.2: not to an HTTP/1.0 client. One that is lost is lost. */
+    if (s->version == H1_1_0 || !head_begin(ex, status, h, &out)) return;
+    (void)write_head(s, &out);
+}
+
+static bool down_respond(struct exchange *ex)
+{
+    struct h1_server *s = ex->down;
+    struct strbuf out;
+    if (!head_begin(ex, ex->resp.status, ex->resp.headers, &out)) return false;
+    if (ex->tunnelled) {
+        s->state = SERVER_TUNNEL;
+        s->keep_alive = s->chunked = false;
+        h1_emit_field(&out, SPAN_LIT("connection"), SPAN_LIT("upgrade"));
+        h1_emit_field(&out, SPAN_LIT("upgrade"), ex->req.upgrade_protocol);
+        if (s->pipeline_paused) conn_resume(s->conn);
+        s->pipeline_paused = false;
+        return write_head(s, &out);
+    }
+    /* The upgrade was declined: nothing more belongs to this request. */
+    ex->req_body.ended |= ex->req.upgrade;
+    if (say_close(s, ex))
+        h1_emit_field(&out, SPAN_LIT("connection"), SPAN_LIT("close"));
+    else if (s->version == H1_1_0)
+        h1_emit_field(&out, SPAN_LIT("connection"), SPAN_LIT("keep-alive"));
+    emit_framing(s, ex, &out);
+    return write_head(s, &out);
+}
+
+static bool write_part(struct h1_server *s, struct span part)
+{
+    char line[H1_EMIT_CHUNK_BYTES];
+    if (!s->chunked) return conn_write(s->conn, part) == ERR_OK;
+    return conn_write(s->conn, span_of(line, h1_emit_chunk_line(line, part.len))) == ERR_OK &&
+           conn_write(s->conn, part) == ERR_OK && conn_write(s->conn, SPAN_LIT("\r\n")) == ERR_OK;
+}
+
+static bool write_last(struct h1_server *s, struct exchange *ex)
+{
+    const struct headers *trailers = ex->resp_body.trailers;
+    struct strbuf out;
+    if (s->state == SERVER_TUNNEL) conn_shutdown(s->conn);
+    if (!s->chunked) return true;
+    if (trailers == NULL) return conn_write(s->conn, SPAN_LIT("0\r\n\r\n")) == ERR_OK;
+    size_t cap = h1_emit_head_bytes(trailers, 0);
+    char *text = arena_alloc(&ex->arena, cap);
+    if (text == NULL) return false;
+    strbuf_init_fixed(&out, text, cap);
+    h1_emit_last_chunk(&out, trailers);
+    return strbuf_ok(&out) && conn_write(s->conn, strbuf_view(&out)) == ERR_OK;
+}
+
+static void down_flush(struct exchange *ex)
+{
+    struct h1_server *s = ex->down;
+    struct body *body = &ex->resp_body;
+    if (ex->delivered) return;
+    while (body->buf.len > 0 && conn_queued(s->conn) <= conn_low_water(s->conn)) {
+        struct span part = iobuf_front(&body->buf);
+        if (!write_part(s, part)) goto failed;
+        iobuf_consume(&body->buf, part.len);
+        exchange_response_taken(ex, part.len);
+        if (ex->ended) return;
+    }
+    if (body->buf.len > 0 || !body->ended) return;
+    if (!write_last(s, ex)) goto failed;
+    exchange_delivered(ex);
+    return;
+failed:
+    exchange_client_gone(ex, REASON_CLIENT_GONE);
+}
+
+static void down_consumed(struct exchange *ex, size_t bytes)
+{
+    struct h1_server *s = ex->down;
+    (void)bytes;
+    if (!s->body_paused || ex->req_body.buf.len > BODY_LOW_WATER_BYTES) return;
+    s->body_paused = false;
+    conn_resume(s->conn);
+}
+
+static void down_abort(struct exchange *ex)
+{
+    h1_server_close(ex->down, true);
+}
+
+static void down_release(struct exchange *ex)
+{
+    struct h1_server *s = ex->down;
+    s->ex = NULL;
+    if (s->session.gone) return;
+    if (!s->keep_alive || s->state != SERVER_WAIT) {
+        h1_server_close(s, false);
+        return;
+    }
+    s->state = SERVER_HEAD;
+    s->scan = (struct h1_scan){.bytes = 0};
+    s->since_ms = loop_now_ms(s->session.ctx->loop);
+    s->body_paused = false;
+    if (s->pipeline_paused) conn_resume(s->conn);
+    s->pipeline_paused = false;
+}
+
+static const struct downstream_ops down_ops = {
+    .proto = "h1",
+    .interim = down_interim,
+    .respond = down_respond,
+    .flush = down_flush,
+    .consumed = down_consumed,
+    .abort = down_abort,
+    .release = down_release,
+};
+
+/* --- the connection --- */
+
+static void on_open(struct conn *c, void *owner)
+{
+    (void)c;
+    (void)owner;
+}
+
+static void on_eof(struct conn *c, void *owner)
+{
+    struct h1_server *s = owner;
+    (void)c;
+    if (s->ex == NULL)
+        h1_server_close(s, false);
+    else if (s->state == SERVER_TUNNEL)
+        exchange_request_end(s->ex, NULL);
+    else
+        exchange_client_gone(s->ex, REASON_CLIENT_GONE);
+}
+
+static void on_error(struct conn *c, void *owner, enum err err)
+{
+    struct h1_server *s = owner;
+    (void)c;
+    (void)err;
+    if (s->ex != NULL)
+        exchange_client_gone(s->ex, REASON_CLIENT_GONE);
+    else
+        h1_server_close(s, true);
+}
+
+static void on_drain(struct conn *c, void *owner)
+{
+    struct h1_server *s = owner;
+    (void)c;
+    if (s->ex != NULL && s->ex->responded) down_flush(s->ex);
+}
+
+static const struct conn_events events = {.on_open = on_open,
+                                          .on_data = on_data,
+                                          .on_eof = on_eof,
+                                          .on_error = on_error,
+                                          .on_drain = on_drain};
+
+static void on_expire(struct loop_timer *t)
+{
+    struct h1_server *s = CONTAINER_OF(t, struct h1_server, timer);
+    struct loop *loop = s->session.ctx->loop;
+    bool reading = s->scan.bytes > 0;
+    uint64_t deadline = s->since_ms + (reading ? HEAD_TIMEOUT_MS : IDLE_TIMEOUT_MS);
+    uint64_t now = loop_now_ms(loop);
+    if (s->ex != NULL || now < deadline) {
+        /* The exchange keeps its own time; look again later. */
+        loop_timer_set(loop, &s->timer, s->ex != NULL ? now + IDLE_TIMEOUT_MS : deadline);
+        return;
+    }
+    if (reading)
+        reject(s, REASON_CLIENT_TIMEOUT);
+    else
+        h1_server_close(s, false);
+}
+
+static void session_close(struct session *session)
+{
+    struct h1_server *s = CONTAINER_OF(session, struct h1_server, session);
+    if (s->ex != NULL)
+        exchange_cut(s->ex, REASON_DRAINING);
+    else
+        h1_server_close(s, true);
+}
+
+static const struct session_ops session_ops = {.size = sizeof(struct h1_server),
+                                               .close = session_close};
+
+void h1_server_open(struct context *ctx, int take_fd, uint64_t listener_id)
+{
+    struct h1_server *s = session_new(ctx, &session_ops);
+    if (s == NULL) {
+        close(take_fd);
+        return;
+    }
+    struct conn_options o = {
+        .loop = ctx->loop, .events = &events, .owner = s, .phase = LOOP_FLUSH_PLAIN};
+    s->listener_id = listener_id;
+    s->since_ms = loop_now_ms(ctx->loop);
+    s->timer.on_expire = on_expire;
+    iobuf_init(&s->head, loop_pool(ctx->loop));
+    if (conn_accept(&o, take_fd, NULL, (struct span){NULL, 0}, &s->conn) != ERR_OK) {
+        session_end(&s->session);
+        return;
+    }
+    loop_timer_set(ctx->loop, &s->timer, s->since_ms + HEAD_TIMEOUT_MS);
+}

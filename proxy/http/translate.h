@@ -1,0 +1,40 @@
+/* Translation: between what a codec read and the message every part of the data plane sees.
+ *
+ * Worker thread. Requests come out with one canonical target and host, which is judged and
+ * forwarded alike (security.md G01-G04), and without hop-by-hop, framing, Host and Expect fields;
+ * what a client may not choose (CONNECT through HTTP/1.1, an upgrade to anything but a WebSocket)
+ * is settled here.
+ *
+ * Between two parleys an upgrade is an extended CONNECT (RFC 8441), and because its answer may also
+ * be an ordinary response, the one that switches carries `parley-upgrade`:
+ *
+ *      GET + Upgrade: websocket  ->  :method CONNECT, :protocol websocket  ->  GET + Upgrade
+ *      101                       <-  :status 200, parley-upgrade           <-  101
+ *      403                       <-  :status 403                           <-  403
+ */
+#ifndef PROXY_HTTP_TRANSLATE_H
+#define PROXY_HTTP_TRANSLATE_H
+
+#include "core/base/arena.h"
+#include "core/wire/h1.h"
+#include "core/wire/h2.h"
+#include "proxy/http/message.h"
+
+/* Requests: fill `req` (its `headers` are the head's); text goes to `arena`. REASON_NONE, or the
+ * reason to refuse with. */
+enum reason translate_request_h1(const struct h1_head *head, struct arena *arena,
+                                 struct request *req);
+enum reason translate_request_h2(const struct h2_head *head, bool ended, struct arena *arena,
+                                 struct request *req);
+/* Responses to `req`. REASON_NONE or REASON_PROTOCOL_ERROR. */
+enum reason translate_response_h1(const struct h1_head *head, const struct request *req,
+                                  struct response *resp);
+enum reason translate_response_h2(const struct h2_head *head, bool ended, const struct request *req,
+                                  struct response *resp);
+/* Takes out what may not stand in a trailer section (A30). Gives `trailers` back; NULL is fine. */
+struct headers *translate_trailers(struct headers *trailers);
+/* How often this request went from one parley to another: its parley-hops; 0 when absent or not a
+ * number of two digits. */
+unsigned translate_hops(const struct headers *h);
+
+#endif

@@ -1,0 +1,176 @@
+#include "proxy/net/context.h"
+
+#include "core/base/check.h"
+#include "proxy/http/exchange.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CONTEXT_MAGIC       0x63747801u
+#define H2_BYTES_MAX        ((size_t)256 * 1024 * 1024)
+#define SCRATCH_CHUNK_BYTES 4096u
+#define SCRATCH_BYTES_MAX   65536u
+
+/* A snapshot that waits for room in the return ring. */
+struct returning {
+    struct list node;
+    struct snapshot *snapshot;
+};
+
+enum err context_init(struct context *c, const struct worker_options *o)
+{
+    *c = (struct context){.magic = CONTEXT_MAGIC,
+                          .index = o->index,
+                          .profile = o->profile,
+                          .log = o->log,
+                          .metrics = o->metrics,
+                          .access_ring = o->access_ring,
+                          .control_post = o->control_post};
+    rng_seed(&c->rng, o->seed);
+    list_init(&c->returning);
+    list_init(&c->idle_exchanges);
+    list_init(&c->listeners);
+    list_init(&c->sessions);
+    list_init(&c->links);
+    list_init(&c->apps);
+    list_init(&c->tunnels);
+    enum err err = loop_new(&c->loop);
+    if (err != ERR_OK) return err;
+    err = publish_init(&c->slot);
+    if (err != ERR_OK) goto fail_loop;
+    err = ring_init(&c->mailbox, CONTEXT_MAILBOX_MAX);
+    if (err != ERR_OK) goto fail_slot;
+    endpoint_state_table_init(&c->endpoints, &o->hash_key);
+    arena_init(&c->scratch, SCRATCH_CHUNK_BYTES, SCRATCH_BYTES_MAX);
+    h2_alloc_init(&c->h2_alloc, H2_BYTES_MAX);
+    return ERR_OK;
+
+fail_slot:
+    publish_fini(&c->slot);
+fail_loop:
+    loop_free(c->loop);
+    return err;
+}
+
+void context_fini(struct context *c)
+{
+    CHECK_OBJ(c, CONTEXT_MAGIC);
+    CHECK(list_empty(&c->sessions) && list_empty(&c->links) && c->view == NULL);
+    loop_free(c->loop);
+    exchange_free_idle(c);
+    arena_fini(&c->scratch);
+    h2_alloc_fini(&c->h2_alloc);
+    endpoint_state_table_fini(&c->endpoints);
+    ring_fini(&c->mailbox);
+    publish_fini(&c->slot);
+    c->magic = MAGIC_POISON;
+}
+
+static void post_control(struct context *c)
+{
+    if (c->control_post != NULL) loop_post(c->control_post);
+}
+
+static void give_back(struct context *c, struct snapshot *s)
+{
+    if (publish_return(&c->slot, s) == ERR_OK) {
+        post_control(c);
+        return;
+    }
+    struct returning *r = malloc(sizeof *r);
+    /* Control holds PUBLISH_RETURNS_MAX of them and reclaims none: it is gone or stuck for good. */
+    CHECK(r != NULL);
+    *r = (struct returning){.snapshot = s};
+    list_push_back(&c->returning, &r->node);
+}
+
+static void give_back_waiting(struct context *c)
+{
+    struct list *node;
+    while ((node = list_first(&c->returning)) != NULL) {
+        struct returning *r = LIST_ENTRY(node, struct returning, node);
+        if (publish_return(&c->slot, r->snapshot) != ERR_OK) return;
+        list_remove(node);
+        free(r);
+        post_control(c);
+    }
+}
+
+bool context_refresh(struct context *c)
+{
+    CHECK_OBJ(c, CONTEXT_MAGIC);
+    give_back_waiting(c);
+    struct snapshot *s = publish_take(&c->slot);
+    if (s == NULL) return false;
+    struct view *fresh;
+    if (view_new(s, &c->endpoints, &fresh) != ERR_OK) {
+        /* The old view goes on serving (architecture.md law 3). */
+        log_error(c->log, "snapshot", "worker=%u generation=%llu cannot be taken: out of memory",
+                  c->index, (unsigned long long)s->generation);
+        give_back(c, s);
+        return false;
+    }
+    struct view *old = c->view;
+    c->view = fresh;
+    atomic_store_explicit(&c->generation, s->generation, memory_order_relaxed);
+    if (old != NULL) context_unpin(c, old);
+    return true;
+}
+
+void context_unpin(struct context *c, struct view *v)
+{
+    struct snapshot *s = view_unpin(v, &c->endpoints);
+    if (s != NULL) give_back(c, s);
+}
+
+void context_drop_view(struct context *c)
+{
+    struct view *v = c->view;
+    c->view = NULL;
+    if (v != NULL) context_unpin(c, v);
+    /* The control thread reclaims after the worker's thread has ended; what found no room is its
+     * own business then. */
+    give_back_waiting(c);
+}
+
+/* NULL: out of memory. */
+static struct worker_message *message_new(enum worker_message_kind kind, struct span seen)
+{
+    struct worker_message *m = calloc(1, sizeof *m + seen.len);
+    if (m == NULL) return NULL;
+    m->kind = kind;
+    m->fd = -1;
+    m->seen_len = seen.len;
+    if (seen.len > 0) memcpy(m->seen, seen.p, seen.len);
+    return m;
+}
+
+void context_dead_link(struct context *c, const struct addr *peer)
+{
+    struct worker_message *m = message_new(WORKER_DEAD_LINK, (struct span){NULL, 0});
+    if (m == NULL) return;
+    m->peer = *peer;
+    /* A hint: when the mailbox is full there are enough of them. */
+    if (ring_push(&c->mailbox, m) != ERR_OK) {
+        free(m);
+        return;
+    }
+    post_control(c);
+}
+
+void context_handoff(struct context *c, int take_fd, const char *alpn, const struct addr *from,
+                     struct span seen)
+{
+    struct worker_message *m = message_new(WORKER_HANDOFF, seen);
+    if (m == NULL) goto fail;
+    m->fd = take_fd;
+    m->from = *from;
+    if (!span_to_cstr(span_str(alpn), m->alpn, sizeof m->alpn)) goto fail;
+    if (ring_push(&c->mailbox, m) != ERR_OK) goto fail;
+    post_control(c);
+    return;
+fail:
+    free(m);
+    close(take_fd);
+    metrics_count(c->metrics, METRICS_SESSIONS_REFUSED, 1);
+}

@@ -1,0 +1,84 @@
+/* Context: what the parts of one worker share: its loop, its view, its tables and its way to the
+ * control thread.
+ *
+ * One worker's thread; the counters marked atomic are read by the control thread too (relaxed: they
+ * order nothing). Embedded in struct worker, which owns the thread. Everything of the data plane
+ * gets it as its first argument, so that nothing is global.
+ */
+#ifndef PROXY_NET_CONTEXT_H
+#define PROXY_NET_CONTEXT_H
+
+#include <stdatomic.h>
+
+#include "core/base/rng.h"
+#include "core/wire/h2_alloc.h"
+#include "proxy/net/worker.h"
+#include "proxy/snapshot/view.h"
+
+#define CONTEXT_MAILBOX_MAX 1024u /* messages to control that wait */
+
+struct context {
+    uint32_t magic;
+    unsigned index;
+    struct loop *loop; /* owned */
+    const struct tls_profile *profile;
+    struct log *log;
+    struct rng rng;
+    struct metrics_shard *metrics;
+    struct byte_ring *access_ring;
+    struct loop_post *control_post;
+    struct publish_slot slot;
+    struct ring mailbox;
+    struct view *view; /* the newest, pinned; NULL before the first */
+    struct endpoint_table endpoints;
+    struct h2_alloc h2_alloc;
+    struct list returning; /* snapshots that the full return ring refused, as context_return */
+    struct list idle_exchanges;
+    size_t idle_exchange_count;
+    struct list listeners;
+    struct list sessions; /* downstream connections */
+    struct list links;    /* mesh links out */
+    struct list apps;     /* connections to local applications, by service */
+    struct list tunnels;  /* exchanges judged once: TCP sessions */
+    size_t session_count;
+    size_t handshake_count; /* TLS handshakes in flight, both kinds */
+    size_t hello_count;
+    struct arena scratch; /* for one call, then reset */
+    bool stopping;
+    _Atomic uint64_t in_flight;
+    _Atomic uint64_t sessions_total;
+    _Atomic uint64_t generation;
+    _Atomic uint64_t ticks;
+};
+
+/* Takes what it needs from `o`; nothing runs yet. ERR_NOMEM, ERR_FULL, ERR_IO. */
+enum err context_init(struct context *c, const struct worker_options *o) MUST_USE;
+/* Sessions, links and exchanges must be gone; the loop is freed here. */
+void context_fini(struct context *c);
+
+/* Makes the newest snapshot the current view when there is one; true when it changed. */
+bool context_refresh(struct context *c);
+static inline struct view *context_pin(struct context *c)
+{
+    return view_pin(c->view);
+}
+/* Drops a pin of a view of this worker; the snapshot goes back with the last one. */
+void context_unpin(struct context *c, struct view *v);
+/* Drops the current view. For the worker's end. */
+void context_drop_view(struct context *c);
+
+/* Tells the control thread that a connection to this mesh address failed. */
+void context_dead_link(struct context *c, const struct addr *peer);
+/* Gives an accepted mesh connection and the bytes read from it to the control thread. The
+ * descriptor is closed when that is not possible. */
+void context_handoff(struct context *c, int take_fd, const char *alpn, const struct addr *from,
+                     struct span seen);
+
+static inline void context_count(_Atomic uint64_t *counter, int64_t by)
+{
+    /* One writer: no read-modify-write is needed. */
+    uint64_t now = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, now + (uint64_t)by, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,37 @@
+#include "proxy/net/drain.h"
+
+#include "proxy/http/exchange.h"
+#include "proxy/net/pool.h"
+#include "proxy/net/session.h"
+
+static bool still_allowed(struct context *ctx, const struct exchange *ex)
+{
+    const struct snapshot *now = ctx->view->snapshot;
+    const struct snapshot_service *s = snapshot_service(now, span_str(ex->service->name.text));
+    struct chain chain;
+    if (s == NULL || s->protocol != PROTOCOL_TCP) return false;
+    struct filter_session session = {.peer = &ex->peer, .service = &s->name};
+    struct filter_outcome outcome = {.status = 0};
+    uint64_t now_ms = loop_now_ms(ctx->loop);
+    arena_reset(&ctx->scratch);
+    chain_init(&chain, s->filter, s->filter_count, DIRECTION_INBOUND, &ctx->scratch, &ex->client);
+    bool allowed = chain_session(&chain, &session, now_ms) == FILTER_NEXT;
+    chain_finish(&chain, &outcome, now_ms);
+    return allowed;
+}
+
+static void judge_tunnels(struct context *ctx)
+{
+    LIST_EACH(node, next, &ctx->tunnels)
+    {
+        struct exchange *ex = LIST_ENTRY(node, struct exchange, tunnel);
+        if (!still_allowed(ctx, ex)) exchange_cut(ex, REASON_POLICY_CHANGED);
+    }
+}
+
+void drain_refresh(struct context *ctx)
+{
+    session_refresh_all(ctx);
+    pool_refresh(ctx);
+    judge_tunnels(ctx);
+}

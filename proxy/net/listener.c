@@ -1,0 +1,132 @@
+#include "proxy/net/listener.h"
+
+#include <stdlib.h>
+
+#include "core/base/check.h"
+#include "core/io/sock.h"
+#include "proxy/http/h1_server.h"
+#include "proxy/net/hello.h"
+#include "proxy/net/tcp_server.h"
+
+#define ACCEPT_PAUSE_MS 100u
+
+struct listener {
+    struct list node;
+    struct context *ctx;
+    uint64_t id;
+    enum listener_kind kind;
+    bool listed; /* by the view that is being taken */
+    struct loop_io io;
+    struct loop_timer retry;
+};
+
+static void open_session(struct listener *l, const struct sock_accepted *a)
+{
+    switch (l->kind) {
+    case LISTENER_MESH:
+        hello_open(l->ctx, a->fd, &a->peer);
+        break;
+    case LISTENER_HTTP:
+        h1_server_open(l->ctx, a->fd, l->id);
+        break;
+    case LISTENER_TCP:
+        tcp_server_open(l->ctx, a->fd, l->id);
+        break;
+    }
+}
+
+static void on_ready(struct loop_io *io, bool readable, bool writable)
+{
+    struct listener *l = CONTAINER_OF(io, struct listener, io);
+    struct loop *loop = l->ctx->loop;
+    struct sock_accepted accepted[ACCEPT_BATCH_MAX];
+    size_t count = 0;
+    (void)readable;
+    (void)writable;
+    enum err err = sock_accept(io->ev.fd, accepted, ACCEPT_BATCH_MAX, &count);
+    for (size_t i = 0; i < count; i++)
+        open_session(l, &accepted[i]);
+    if (err == ERR_OK || err == ERR_AGAIN) return;
+    metrics_count(l->ctx->metrics, METRICS_ACCEPT_ERRORS, 1);
+    loop_io_set(loop, &l->io, false, false);
+    loop_timer_set(loop, &l->retry, loop_now_ms(loop) + ACCEPT_PAUSE_MS);
+}
+
+static void on_retry(struct loop_timer *t)
+{
+    struct listener *l = CONTAINER_OF(t, struct listener, retry);
+    loop_io_set(l->ctx->loop, &l->io, true, false);
+}
+
+static void listener_close(struct listener *l)
+{
+    loop_io_set(l->ctx->loop, &l->io, false, false);
+    loop_timer_clear(l->ctx->loop, &l->retry);
+    list_remove(&l->node);
+    free(l);
+}
+
+static struct listener *find(struct context *ctx, uint64_t id)
+{
+    LIST_EACH(node, next, &ctx->listeners)
+    {
+        struct listener *l = LIST_ENTRY(node, struct listener, node);
+        if (l->id == id) return l;
+    }
+    return NULL;
+}
+
+static void add(struct context *ctx, const struct snapshot_listener *from)
+{
+    struct listener *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        log_error(ctx->log, "listener", "worker=%u cannot listen: out of memory", ctx->index);
+        return;
+    }
+    l->ctx = ctx;
+    l->id = from->id;
+    l->kind = from->kind;
+    l->listed = true;
+    l->retry.on_expire = on_retry;
+    loop_io_init(&l->io, from->fd[ctx->index], on_ready);
+    loop_io_set(ctx->loop, &l->io, true, false);
+    list_push_back(&ctx->listeners, &l->node);
+}
+
+void listener_refresh(struct context *ctx)
+{
+    const struct snapshot *s = ctx->view->snapshot;
+    LIST_EACH(node, next, &ctx->listeners)
+    {
+        LIST_ENTRY(node, struct listener, node)->listed = false;
+    }
+    for (size_t i = 0; i < s->listener_count; i++) {
+        struct listener *l = find(ctx, s->listener[i].id);
+        if (l != NULL)
+            l->listed = true;
+        else
+            add(ctx, &s->listener[i]);
+    }
+    LIST_EACH(node, next, &ctx->listeners)
+    {
+        struct listener *l = LIST_ENTRY(node, struct listener, node);
+        if (!l->listed) listener_close(l);
+    }
+}
+
+void listener_close_all(struct context *ctx)
+{
+    LIST_EACH(node, next, &ctx->listeners)
+    {
+        listener_close(LIST_ENTRY(node, struct listener, node));
+    }
+}
+
+const struct snapshot_upstream *listener_upstream(const struct view *v, uint64_t listener_id)
+{
+    const struct snapshot *s = v->snapshot;
+    for (size_t i = 0; i < s->listener_count; i++)
+        if (s->listener[i].id == listener_id && s->listener[i].upstream >= 0)
+            return &s->upstream[s->listener[i].upstream];
+    return NULL;
+}

@@ -1,0 +1,62 @@
+#include "proxy/net/pool.h"
+
+#include "proxy/http/h2_client.h"
+
+struct choice {
+    struct h2_client *roomy, *least; /* NULL: none */
+    size_t count;
+};
+
+static struct choice survey(const struct exchange *ex)
+{
+    struct choice c = {.count = 0};
+    const struct trust *trust = ex->view->snapshot->trust;
+    LIST_EACH(node, next, &ex->attempt.state->links)
+    {
+        struct h2_client *l = LIST_ENTRY(node, struct h2_client, by_state);
+        bool ours = l->identity == ex->upstream->identity && l->trust == trust;
+        if (!ours || !h2_client_usable(l)) continue;
+        size_t load = h2_client_load(l);
+        c.count++;
+        if (c.roomy == NULL && load < POOL_STREAMS_MANY) c.roomy = l;
+        if (c.least == NULL || load < h2_client_load(c.least)) c.least = l;
+    }
+    return c;
+}
+
+enum err pool_checkout(struct exchange *ex, enum reason *reason)
+{
+    struct context *ctx = ex->ctx;
+    struct h2_client *fresh = NULL;
+    if (ex->upstream->identity == NULL || ex->view->snapshot->trust == NULL) {
+        *reason = REASON_PEER_NO_CERT;
+        return ERR_AUTH;
+    }
+    struct choice c = survey(ex);
+    if (c.roomy != NULL) return h2_client_attach(c.roomy, ex);
+    enum err err = ERR_FULL;
+    if (c.count < POOL_LINKS_MAX && ctx->handshake_count < HANDSHAKES_IN_FLIGHT_MAX)
+        err = h2_client_open(ex, &fresh);
+    /* A busy link answers sooner than a handshake. */
+    if (c.least != NULL) return h2_client_attach(c.least, ex);
+    if (fresh != NULL) return h2_client_attach(fresh, ex);
+    *reason = err == ERR_EXPIRED ? REASON_PEER_CERT_EXPIRED : REASON_POOL_FULL;
+    return err;
+}
+
+static bool still_used(const struct snapshot *s, const struct h2_client *l)
+{
+    if (l->trust != s->trust) return false;
+    for (size_t i = 0; i < s->upstream_count; i++)
+        if (s->upstream[i].identity == l->identity) return true;
+    return false;
+}
+
+void pool_refresh(struct context *ctx)
+{
+    LIST_EACH(node, next, &ctx->links)
+    {
+        struct h2_client *l = LIST_ENTRY(node, struct h2_client, node);
+        if (!still_used(ctx->view->snapshot, l)) h2_client_drain(l);
+    }
+}

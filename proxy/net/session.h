@@ -1,0 +1,39 @@
+/* Session: what every downstream connection of a worker has in common, whatever it speaks.
+ *
+ * Worker thread. Embedded first in h1_server, h2_server, tcp_server and hello; listed in the
+ * context so that a new view and the worker's end reach them all. Memory goes at the turn's end, so
+ * that a session may end inside any callback of its own.
+ */
+#ifndef PROXY_NET_SESSION_H
+#define PROXY_NET_SESSION_H
+
+#include "proxy/net/context.h"
+
+struct session;
+
+struct session_ops {
+    size_t size; /* of the struct that embeds it */
+    /* A new view is in place; NULL: not interested. */
+    void (*refresh)(struct session *s);
+    /* The worker ends: close now. */
+    void (*close)(struct session *s);
+};
+
+struct session {
+    struct list node;
+    struct context *ctx;
+    const struct session_ops *ops;
+    struct loop_flush free;
+    bool gone; /* closed; callbacks in progress stop touching it */
+};
+
+/* A zeroed object of ops->size with its session set up. NULL: at the worker's cap (counted) or out
+ * of memory. */
+void *session_new(struct context *ctx, const struct session_ops *ops);
+/* Marks it gone; freed at the turn's end. */
+void session_end(struct session *s);
+/* Calls refresh or close of all. */
+void session_refresh_all(struct context *ctx);
+void session_close_all(struct context *ctx);
+
+#endif
