@@ -4,7 +4,6 @@
 #include "core/base/check.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 static bool refuse(struct enroll_reply *reply, struct span word, struct span text)
@@ -113,7 +112,7 @@ bool enroll_decide_join(const struct enroll_world *w, struct span frame, struct 
         return REFUSE(reply, "version", "the issuer speaks an older version of the join protocol");
     if (err != ERR_OK) return REFUSE(reply, "bad_request", "the request is malformed");
     if (!check_token(w, q, body, mac, reply, &t)) return false;
-    if (llabs(q->wall_s - w->now_s) > ENROLL_SKEW_S_MAX)
+    if (q->wall_s > w->now_s + ENROLL_SKEW_S_MAX || q->wall_s < w->now_s - ENROLL_SKEW_S_MAX)
         return REFUSE(reply, "clock_skew",
                       "the clocks are more than 5 minutes apart; set this host's clock "
                       "(timedatectl) and join again");
