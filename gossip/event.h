@@ -33,6 +33,7 @@ enum gossip_event_kind {
                     */
     GOSSIP_REMOVE, /* node: forget a dead or left member; ERR_BUSY while it is alive */
     GOSSIP_ADMISSION, /* data: our renewed admission certificate */
+    GOSSIP_HINT,      /* addr[]: traffic could not reach these: ask them now; never a vote */
 };
 
 struct gossip_event {
@@ -47,7 +48,7 @@ struct gossip_event {
     struct name peer_name;
     uint8_t peer_spki[32];
     enum err err;
-    const struct addr *addr; /* JOIN */
+    const struct addr *addr; /* JOIN, HINT */
     size_t addr_count;
     struct node_id node; /* REMOVE */
 };

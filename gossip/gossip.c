@@ -178,6 +178,10 @@ static enum err dispatch(struct gossip *g, const struct gossip_event *e)
         return remove_member(g, &e->node);
     case GOSSIP_ADMISSION:
         return self_admission(g, e->data);
+    case GOSSIP_HINT:
+        for (size_t i = 0; i < e->addr_count; i++)
+            probe_hint(g, &e->addr[i]);
+        return ERR_OK;
     }
     return ERR_INVALID;
 }

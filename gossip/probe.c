@@ -107,6 +107,17 @@ void probe_period(struct gossip *g)
     }
 }
 
+void probe_hint(struct gossip *g, const struct addr *addr)
+{
+    if (awareness_quiet(&g->awareness, g->now_ms)) return;
+    for (size_t i = 0; i < g->members.count; i++) {
+        struct member *m = g->members.order[i];
+        if (m->self || m->state != MEMBER_ALIVE || !addr_eq(&m->head.addr, addr)) continue;
+        if (!running(g, m, PROBE_REGULAR)) (void)start(g, m, PROBE_REGULAR);
+        return;
+    }
+}
+
 static void ask_helpers(struct gossip *g, struct probe *p)
 {
     struct member *asked[TUNING_HELPERS] = {NULL};

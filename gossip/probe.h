@@ -53,6 +53,9 @@ struct probe_table {
 void probe_table_init(struct probe_table *t);
 /* The period's timer: the next regular probe. */
 void probe_period(struct gossip *g);
+/* Traffic could not reach this address: the live member there is probed now, out of turn (gossip.md
+ * 3.2 item 7). */
+void probe_hint(struct gossip *g, const struct addr *addr);
 /* A slot's timer. */
 void probe_timer(struct gossip *g, struct probe *p);
 void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq);
