@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FILE_MARK        "# parley-file "
-#define LAST_GOOD_ADVICE "mend parley.toml; this copy is then written anew"
+#define FILE_MARK          "# parley-file "
+#define LAST_GOOD_HEAD_MAX 128u
+#define LAST_GOOD_ADVICE   "mend parley.toml; this copy is then written anew"
 
 static void host_file_init(struct host_file *h)
 {
@@ -188,6 +189,17 @@ enum err host_file_read_last_good(const struct store *s, struct diag *d, struct 
     return ERR_OK;
 }
 
+/* Whether the file says that already: a start should cost no fsync without need. */
+static bool saved_already(const struct store *s, struct span text)
+{
+    struct strbuf old;
+    strbuf_init(&old, text.len + LAST_GOOD_HEAD_MAX);
+    bool same = store_read_checked(s, STORE_LAST_GOOD, LAST_GOOD_ADVICE, NULL, &old) == ERR_OK &&
+                span_eq(strbuf_view(&old), text);
+    strbuf_fini(&old);
+    return same;
+}
+
 enum err host_file_save_last_good(const struct store *s, const struct host_file *h, struct diag *d)
 {
     struct strbuf sb;
@@ -197,8 +209,9 @@ enum err host_file_save_last_good(const struct store *s, const struct host_file 
         strbuf_span(&sb, h->text[i].text);
         strbuf_char(&sb, '\n');
     }
-    enum err err =
-        strbuf_ok(&sb) ? store_write_checked(s, STORE_LAST_GOOD, strbuf_view(&sb), d) : ERR_NOMEM;
+    enum err err = strbuf_ok(&sb) ? ERR_OK : ERR_NOMEM;
+    if (err == ERR_OK && !saved_already(s, strbuf_view(&sb)))
+        err = store_write_checked(s, STORE_LAST_GOOD, strbuf_view(&sb), d);
     strbuf_fini(&sb);
     return err;
 }

@@ -14,6 +14,7 @@
 #define MESH_MAGIC          0x6d736831u
 #define MESH_SLICE_BYTES    2048u /* a datagram is at most 1400 */
 #define MESH_BATCHES_A_TURN 4u
+#define HINTS_A_SECOND      10u
 
 struct mesh {
     uint32_t magic;
@@ -31,6 +32,8 @@ struct mesh {
     uint8_t *body; /* own, packed: RECORD_BODY_BYTES_MAX */
     size_t body_len;
     uint8_t *packing;
+    uint64_t hint_window_ms; /* when the present second of hints began */
+    unsigned hints;
     uint8_t received[UDP_BATCH_MAX * MESH_SLICE_BYTES];
 };
 
@@ -299,7 +302,15 @@ void mesh_join(struct mesh *m, const struct addr *addr, size_t count)
 void mesh_hint(struct mesh *m, const struct addr *peer)
 {
     CHECK_OBJ(m, MESH_MAGIC);
-    mesh_peers_hint(m->peers, peer);
+    uint64_t now_ms = loop_now_ms(m->d->loop);
+    if (now_ms - m->hint_window_ms >= 1000u) {
+        m->hint_window_ms = now_ms;
+        m->hints = 0;
+    }
+    if (m->hints == HINTS_A_SECOND) return;
+    m->hints++;
+    struct gossip_event e = {.kind = GOSSIP_HINT, .addr = peer, .addr_count = 1};
+    step_logged(m, &e);
 }
 
 enum err mesh_forget(struct mesh *m, const struct node_id *id)

@@ -49,7 +49,7 @@ enum err mesh_forget(struct mesh *m, const struct node_id *id) MUST_USE;
 void mesh_leave(struct mesh *m);
 /* Our renewed admission certificate, already stored. ERR_INVALID: it is not ours. */
 enum err mesh_admission(struct mesh *m, struct span cert) MUST_USE;
-/* The data plane could not reach this mesh address: a hint to probe it first. */
+/* The data plane could not reach this mesh address: it is probed at once (ten a second at most). */
 void mesh_hint(struct mesh *m, const struct addr *peer);
 
 #endif

@@ -8,7 +8,6 @@
 #define MESH_PEERS_MAGIC 0x6d707231u
 #define RETRY_FIRST_MS   1000u
 #define RETRY_MAX_MS     5000u
-#define HINTS_A_SECOND   10u
 
 struct named_peer {
     struct resolver_query query;
@@ -24,8 +23,6 @@ struct mesh_peers {
     struct named_peer named[CONFIG_PEERS_MAX];
     struct loop_timer retry;
     uint32_t retry_ms;
-    uint64_t hint_window_ms; /* when the present second of hints began */
-    unsigned hints;
 };
 
 static void retry_due(struct loop_timer *t);
@@ -130,17 +127,4 @@ void mesh_peers_contact(struct mesh_peers *p)
     contact(p);
     p->retry_ms = RETRY_FIRST_MS;
     retry_later(p);
-}
-
-void mesh_peers_hint(struct mesh_peers *p, const struct addr *peer)
-{
-    CHECK_OBJ(p, MESH_PEERS_MAGIC);
-    uint64_t now_ms = loop_now_ms(p->d->loop);
-    if (now_ms - p->hint_window_ms >= 1000u) {
-        p->hint_window_ms = now_ms;
-        p->hints = 0;
-    }
-    if (p->hints == HINTS_A_SECOND) return;
-    p->hints++;
-    mesh_join(p->mesh, peer, 1);
 }

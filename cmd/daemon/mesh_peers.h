@@ -14,7 +14,5 @@ enum err mesh_peers_new(struct mesh *m, struct daemon *d, struct mesh_peers **ou
 void mesh_peers_free(struct mesh_peers *p);
 /* Contacts all of them now. */
 void mesh_peers_contact(struct mesh_peers *p);
-/* A mesh address that the data plane could not reach: asks it at once, at most ten a second. */
-void mesh_peers_hint(struct mesh_peers *p, const struct addr *peer);
 
 #endif

@@ -145,6 +145,7 @@ static void frame_head(uint8_t head[FRAME_HEAD_BYTES], size_t len)
 static enum err stream_write(struct stream *s, struct span message)
 {
     uint8_t head[FRAME_HEAD_BYTES];
+    if (message.len == 0) return ERR_INVALID;
     if (message.len > MESH_STREAM_FRAME_MAX) return ERR_TOO_LARGE;
     frame_head(head, message.len);
     if (!s->open) {
@@ -210,8 +211,8 @@ static size_t frame_feed(struct stream *s, struct span data, enum err *err)
         if (s->head_len < FRAME_HEAD_BYTES) continue;
         s->body_len = (size_t)s->head[0] << 24 | (size_t)s->head[1] << 16 |
                       (size_t)s->head[2] << 8 | s->head[3];
-        if (s->body_len > MESH_STREAM_FRAME_MAX) {
-            *err = ERR_TOO_LARGE;
+        if (s->body_len == 0 || s->body_len > MESH_STREAM_FRAME_MAX) {
+            *err = s->body_len == 0 ? ERR_PROTOCOL : ERR_TOO_LARGE;
             return used;
         }
     }

@@ -3,7 +3,7 @@
  *
  *   first byte of the opener        then, both ways
  *   +-----+   +---------------+-----------------+
- *   | 'G' |   | length u32 BE | bytes <= 1 MiB  | *   gossip messages
+ *   | 'G' |   | length u32 BE | 1 B to 1 MiB    | *   gossip messages
  *   | 'I' |   | length u32 BE | bytes           |     one certificate request, one reply, close
  *   +-----+   +---------------+-----------------+
  *

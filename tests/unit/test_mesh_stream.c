@@ -234,15 +234,26 @@ static void test_messages_of_one_mebibyte_pass_and_larger_ones_end_the_stream(vo
     open_to(w, "h2");
     run_events(w, 1);
     mesh_stream_send(w->client.ms, STREAM, span_of(big, MESH_STREAM_FRAME_MAX));
-    mesh_stream_send(w->client.ms, STREAM, (struct span){0});
-    run_events(w, w->server.opened == 0 ? 3 : 2);
-    assert_int_equal(w->server.messages, 2);
-    assert_int_equal(w->server.last_len, 0);
+    run_events(w, w->server.opened == 0 ? 2 : 1);
+    assert_int_equal(w->server.messages, 1);
+    assert_int_equal(w->server.last_len, MESH_STREAM_FRAME_MAX);
     mesh_stream_send(w->client.ms, STREAM, span_of(big, MESH_STREAM_FRAME_MAX + 1));
     run_events(w, 2);
     assert_int_equal(w->client.err, ERR_TOO_LARGE);
     assert_int_equal(w->server.closed, 1);
     free(big);
+}
+
+static void test_empty_message_ends_the_stream(void **state)
+{
+    struct world *w = *state;
+    open_to(w, "h2");
+    run_events(w, 2);
+    mesh_stream_send(w->client.ms, STREAM, (struct span){0});
+    run_events(w, 2);
+    assert_int_equal(w->client.err, ERR_INVALID);
+    assert_int_equal(w->server.messages, 0);
+    assert_int_equal(w->server.closed, 1);
 }
 
 static void test_close_ends_the_other_side_cleanly(void **state)
@@ -464,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_stream_carries_messages_both_ways_between_named_nodes),
         CASE(test_messages_of_one_mebibyte_pass_and_larger_ones_end_the_stream),
+        CASE(test_empty_message_ends_the_stream),
         CASE(test_close_ends_the_other_side_cleanly),
         CASE(test_stream_may_be_closed_in_its_own_callback),
         CASE(test_nobody_listening_is_told_as_refused),
