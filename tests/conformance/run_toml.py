@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Runs build/toml-decode over the toml-test suite (TOML 1.0.0) and reports as TAP.
 
-usage: run_toml.py [PROGRAM]      PROGRAM: default build/toml-decode
+Then the bounds of security.md X01: inputs that are refused within LIMIT_MS, the start of the process
+included (the best of three runs; ten times as long for a sanitized program).
+
+usage: run_toml.py [PROGRAM]      PROGRAM: default $TOML_DECODE, or build/toml-decode
 
 The suite's folder is TOML_TEST, by default ../shared/toml-test beside the repository; where it is
-absent the one test is skipped. Values are compared by meaning: floats as numbers, date-times as
+absent its cases are skipped. Values are compared by meaning: floats as numbers, date-times as
 moments.
 """
 import datetime
@@ -14,9 +17,18 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TIMEOUT_S = 10
+LIMIT_MS = 100
+HUGE = (  # security.md X01: name, input
+    ("100 000 arrays deep", b"a = " + b"[" * 100000),
+    ("100 000 inline tables deep", b"a = " + b"{a = " * 100000),
+    ("dotted key of 10 000 parts", b".".join([b"a"] * 10000) + b" = 1"),
+    ("header of 10 000 parts", b"[" + b".".join([b"a"] * 10000) + b"]"),
+    ("100 MB of keys", b"a = 1\n" * 16700000),
+)
 MOMENT = re.compile(
     r"(?:(\d{4})-(\d\d)-(\d\d))?[Tt ]?(?:(\d\d):(\d\d):(\d\d)(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)?$"
 )
@@ -77,23 +89,45 @@ def check(program, suite, name):
     return None if same(want, got) else f"want {want}\n# got {got}"
 
 
+def check_huge(program, data):
+    """None when `data` is refused in time, else what went wrong."""
+    limit_ms = LIMIT_MS * (10 if "asan" in program else 1)
+    best_ms = float("inf")
+    for _ in range(3):
+        began = time.monotonic()
+        run = subprocess.run([program], input=data, capture_output=True, timeout=TIMEOUT_S,
+                             check=False)
+        best_ms = min(best_ms, (time.monotonic() - began) * 1000)
+        if run.returncode != 1 or b": error: " not in run.stderr:
+            return f"exit {run.returncode}: {run.stderr[:200]!r}"
+    return None if best_ms <= limit_ms else f"took {best_ms:.0f} ms, at most {limit_ms}"
+
+
+def report(number, name, wrong):
+    """One line of TAP; whether it failed."""
+    print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
+    if wrong:
+        print(f"# {wrong}")
+    return wrong is not None
+
+
 def main():
-    program = sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build", "toml-decode")
+    program = os.environ.get("TOML_DECODE") or os.path.join(ROOT, "build", "toml-decode")
+    program = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else program)
     suite = os.environ.get("TOML_TEST") or os.path.join(ROOT, "..", "shared", "toml-test")
     listing = os.path.join(suite, "files-toml-1.0.0")
-    if not os.path.exists(listing):
-        print(f"1..0 # SKIP no toml-test suite at {suite} (TOML_TEST names another folder)")
-        return 0
-    with open(listing, encoding="utf-8") as f:
-        names = [line.strip() for line in f if line.strip().endswith(".toml")]
-    print(f"1..{len(names)}")
+    names = []
+    if os.path.exists(listing):
+        with open(listing, encoding="utf-8") as f:
+            names = [line.strip() for line in f if line.strip().endswith(".toml")]
+    print(f"1..{len(HUGE) + max(len(names), 1)}")
     failed = 0
-    for number, name in enumerate(names, 1):
-        wrong = check(program, suite, name)
-        failed += wrong is not None
-        print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-        if wrong:
-            print(f"# {wrong}")
+    for number, (name, data) in enumerate(HUGE, 1):
+        failed += report(number, f"refused in time: {name}", check_huge(program, data))
+    if not names:
+        print(f"ok {len(HUGE) + 1} - toml-test # SKIP no suite at {suite} (TOML_TEST names it)")
+    for number, name in enumerate(names, len(HUGE) + 1):
+        failed += report(number, name, check(program, suite, name))
     valid = sum(name.startswith("valid/") for name in names)
     print(f"# {valid} valid, {len(names) - valid} invalid, {failed} failed")
     return 1 if failed else 0
