@@ -44,7 +44,7 @@ uint32_t digest_compare(const struct digest *d, const uint8_t vector[DIGEST_VECT
                         uint8_t bitmap[DIGEST_BITMAP_BYTES]);
 static inline bool digest_marked(const uint8_t bitmap[DIGEST_BITMAP_BYTES], uint8_t bucket)
 {
-    return (bitmap[bucket / 8u] >> (bucket % 8u) & 1u) != 0;
+    return (bitmap[bucket / 8u] & (1u << (bucket % 8u))) != 0;
 }
 
 #endif
