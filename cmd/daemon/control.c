@@ -228,9 +228,8 @@ void control_status(struct control *c)
     struct daemon *d = c->d;
     char text[STATUS_BYTES_MAX];
     struct drain_status drain;
-    uint32_t agreeing = 0, alive = 0;
     if (d->options.notify_socket == NULL) return;
-    gossip_agreement(mesh_gossip(d->mesh), &agreeing, &alive);
+    uint32_t alive = mesh_reachable(d->mesh);
     drain_status(d->drain, &drain);
     const char *state = drain.state != DRAIN_SERVING ? drain_word(drain.state)
                         : d->ready                   ? "ready"

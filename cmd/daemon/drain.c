@@ -56,9 +56,7 @@ static uint64_t in_flight(const struct drain *dr)
 
 static bool alone(const struct drain *dr)
 {
-    uint32_t agreeing = 0, alive = 0;
-    gossip_agreement(mesh_gossip(dr->d->mesh), &agreeing, &alive);
-    return alive <= 1;
+    return mesh_reachable(dr->d->mesh) <= 1;
 }
 
 void drain_start(struct drain *dr, uint32_t timeout_ms)

@@ -73,8 +73,12 @@ static void member_changed(struct mesh *m, const struct gossip_effect *fx)
     struct gossip_member who;
     compile_request(m->d->compile);
     if (gossip_member_get(m->gossip, &fx->node, &who) != ERR_OK || who.self) return;
-    if (fx->old_state == fx->new_state && who.since_ms != loop_now_ms(m->d->loop)) return;
     char text[ADDR_TEXT_MAX];
+    if (fx->old_state == fx->new_state) { /* first seen, or moved */
+        log_info(&m->d->log, "member", "node=%s addr=%s now=%s", who.name.text,
+                 addr_format(&who.addr, text), gossip_state_word(fx->new_state));
+        return;
+    }
     bool bad = fx->new_state == MEMBER_UNREACHABLE || fx->new_state == MEMBER_DEAD;
     log_event(&m->d->log, bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "member",
               "node=%s addr=%s was=%s now=%s", who.name.text, addr_format(&who.addr, text),
@@ -269,14 +273,9 @@ enum err mesh_start(struct mesh *m, struct diag *diag)
 void mesh_announce(struct mesh *m)
 {
     CHECK_OBJ(m, MESH_MAGIC);
-    size_t len = 0;
-    own_record_build(m->d, m->d->config, m->scratch);
-    enum err err = pack_record_encode(m->scratch, m->packing, RECORD_BODY_BYTES_MAX, &len);
-    if (err != ERR_OK) {
-        log_error(&m->d->log, "record", "this host's record does not fit: %s", err_text(err));
-        return;
-    }
-    if (len == m->body_len && memcmp(m->packing, m->body, len) == 0) return;
+    size_t len = own_record_pack(m->d, m->scratch, m->packing);
+    bool same = len == m->body_len && memcmp(m->packing, m->body, len) == 0;
+    if (len == 0 || same) return;
     uint8_t *fresh = m->packing;
     m->packing = m->body;
     m->body = fresh;
@@ -340,6 +339,16 @@ const struct gossip *mesh_gossip(const struct mesh *m)
 {
     CHECK_OBJ(m, MESH_MAGIC);
     return m->gossip;
+}
+
+uint32_t mesh_reachable(const struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    struct gossip_member who;
+    uint32_t n = 0;
+    for (size_t pos = 0; gossip_member_next(m->gossip, &pos, &who);)
+        n += who.self || who.state == MEMBER_ALIVE || who.state == MEMBER_SUSPECT;
+    return n;
 }
 
 enum err mesh_record(const struct mesh *m, const struct node_id *id, struct node_record *out)

@@ -24,6 +24,8 @@ void mesh_free(struct mesh *m);
 
 /* For members, states, view hash, counters: read only, valid for this turn. */
 const struct gossip *mesh_gossip(const struct mesh *m);
+/* Members that answer (alive or suspect), this host included. */
+uint32_t mesh_reachable(const struct mesh *m);
 /* The record a member announced. ERR_NOT_FOUND: unknown or not heard yet; ERR_INVALID: its body
  * does not decode (counted). Large: the caller gives the storage. */
 enum err mesh_record(const struct mesh *m, const struct node_id *id,

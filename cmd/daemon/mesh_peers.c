@@ -110,9 +110,7 @@ static void retry_later(struct mesh_peers *p)
 static void retry_due(struct loop_timer *t)
 {
     struct mesh_peers *p = CONTAINER_OF(t, struct mesh_peers, retry);
-    uint32_t agreeing = 0, alive = 0;
-    gossip_agreement(mesh_gossip(p->mesh), &agreeing, &alive);
-    if (alive <= 1) {
+    if (mesh_reachable(p->mesh) <= 1) {
         contact(p);
         p->retry_ms = p->retry_ms * 2 < RETRY_MAX_MS ? p->retry_ms * 2 : RETRY_MAX_MS;
     } else {

@@ -5,6 +5,7 @@
 #include "cmd/daemon/drain.h"
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
+#include "core/wire/pack_record.h"
 
 static void fill_service(const struct daemon *d, const struct config_service *s,
                          struct service_instance *out)
@@ -33,4 +34,14 @@ void own_record_build(const struct daemon *d, const struct config *c, struct nod
         fill_service(d, &c->service[i], s);
         s->draining = out->draining;
     }
+}
+
+size_t own_record_pack(struct daemon *d, struct node_record *out, uint8_t *body)
+{
+    size_t len = 0;
+    own_record_build(d, d->config, out);
+    enum err err = pack_record_encode(out, body, RECORD_BODY_BYTES_MAX, &len);
+    if (err == ERR_OK) return len;
+    log_error(&d->log, "record", "this host's record does not fit: %s", err_text(err));
+    return 0;
 }

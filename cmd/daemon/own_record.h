@@ -13,5 +13,8 @@
 /* Services past NODE_SERVICES_MAX and tags past NODE_TAGS_MAX are left out (the loader refuses
  * such files). */
 void own_record_build(const struct daemon *d, const struct config *c, struct node_record *out);
+/* Builds it from the running configuration and packs it into RECORD_BODY_BYTES_MAX bytes; its
+ * length, 0 when it does not fit (said in the log). */
+size_t own_record_pack(struct daemon *d, struct node_record *out, uint8_t *body);
 
 #endif

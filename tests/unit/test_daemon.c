@@ -1,0 +1,238 @@
+#include "tests/unit/support_daemon.h"
+
+#include "core/io/sock.h"
+#include "core/io/udp.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define SOON_MS    8000u
+#define STATUS_ERR 100
+#define ADDR_1     "127.0.0.34"
+#define ADDR_2     "127.0.0.35"
+
+static int setup(void **state)
+{
+    struct support_daemon *m = calloc(1, sizeof *m);
+    assert_non_null(m);
+    support_daemon_open(m);
+    *state = m;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    support_daemon_close(*state);
+    free(*state);
+    return 0;
+}
+
+static void stop(struct support_node *n)
+{
+    assert_int_equal(kill(n->pid, SIGTERM), 0);
+    assert_int_equal(support_daemon_wait(n, SOON_MS), 0);
+}
+
+static void test_two_daemons_find_each_other_and_leave(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node *b = support_daemon_node(m, ADDR_2, NULL, "");
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    assert_true(support_daemon_hears(a, "ready, 1 member,", SOON_MS));
+    support_daemon_up(b, false);
+    assert_true(support_daemon_hears(b, "READY=1", SOON_MS));
+    assert_true(support_daemon_hears(a, "ready, 2 members", SOON_MS));
+    assert_true(support_daemon_hears(b, "ready, 2 members", SOON_MS));
+    assert_int_equal(kill(b->pid, SIGTERM), 0);
+    assert_true(support_daemon_hears(b, "STOPPING=1", SOON_MS));
+    assert_int_equal(support_daemon_wait(b, SOON_MS), 0);
+    assert_true(support_daemon_hears(a, "ready, 1 member,", SOON_MS));
+    assert_true(support_daemon_logged(a, "node=h2"));
+    stop(a);
+}
+
+/* N12: a restart of all with the peers of the last run, no seed alive first. */
+static void test_whole_mesh_comes_back_without_its_seed_first(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node *b = support_daemon_node(m, ADDR_2, NULL, "");
+    support_daemon_up(b, false); /* its only peer is not there yet */
+    assert_true(support_daemon_hears(b, "READY=1", SOON_MS));
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(b, "ready, 2 members", SOON_MS));
+    assert_true(support_daemon_hears(a, "ready, 2 members", SOON_MS));
+}
+
+static void test_killed_daemon_is_missed_and_welcomed_back(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node *b = support_daemon_node(m, ADDR_2, NULL, "");
+    support_daemon_up(a, false);
+    support_daemon_up(b, false);
+    assert_true(support_daemon_hears(a, "ready, 2 members", SOON_MS));
+    assert_int_equal(kill(b->pid, SIGKILL), 0);
+    assert_int_equal(support_daemon_wait(b, SOON_MS), -1);
+    assert_true(support_daemon_hears(a, "ready, 1 member,", SOON_MS));
+    support_daemon_up(b, false);
+    assert_true(support_daemon_hears(a, "ready, 2 members", SOON_MS));
+}
+
+static void test_second_parley_on_a_root_is_refused(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node twin;
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    twin = *a;
+    twin.pid = 0;
+    (void)snprintf(twin.log_path, sizeof twin.log_path, "%s.twin", a->root);
+    support_daemon_up(&twin, false);
+    assert_int_equal(support_daemon_wait(&twin, SOON_MS), STATUS_ERR + ERR_BUSY);
+    assert_true(support_daemon_logged(&twin, "another parley runs on this root"));
+    stop(a);
+}
+
+static void test_missing_identity_says_init_or_join(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct store s;
+    assert_int_equal(store_open(a->root, NULL, &s), ERR_OK);
+    assert_int_equal(store_remove(&s, STORE_NODE_CRT, NULL), ERR_OK);
+    support_daemon_up(a, false);
+    assert_int_equal(support_daemon_wait(a, SOON_MS), STATUS_ERR + ERR_NOT_FOUND);
+    assert_true(support_daemon_logged(a, "parley join TOKEN"));
+}
+
+static void test_busy_mesh_port_ends_the_start_in_words(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct addr at;
+    int fd = -1;
+    assert_int_equal(addr_parse(SPAN_LIT(ADDR_1), 7400, &at), ERR_OK);
+    assert_int_equal(sock_listen(&at, 0, &fd), ERR_OK);
+    support_daemon_up(a, false);
+    assert_int_equal(support_daemon_wait(a, SOON_MS), STATUS_ERR + ERR_IN_USE);
+    assert_true(support_daemon_logged(a, "127.0.0.34:7400"));
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(udp_bind(&at, &fd), ERR_OK);
+    support_daemon_up(a, false);
+    assert_int_equal(support_daemon_wait(a, SOON_MS), STATUS_ERR + ERR_IN_USE);
+    assert_int_equal(close(fd), 0);
+}
+
+static void test_bad_file_at_start_runs_the_last_good_one(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    stop(a);
+    support_daemon_config(m, a, "[upstrem.api]\n");
+    support_daemon_up(a, true);
+    assert_int_equal(support_daemon_wait(a, SOON_MS), STATUS_ERR + ERR_INVALID);
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    assert_true(support_daemon_hears(a, "on last-good.toml", SOON_MS));
+    assert_true(support_daemon_logged(a, "upstrem"));
+    stop(a);
+}
+
+static void test_reload_takes_a_good_file_and_refuses_a_bad_one(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct addr at;
+    struct target to = {.path = ""};
+    int fd = -1;
+    bool done = false;
+    assert_int_equal(addr_parse(SPAN_LIT(ADDR_1), 9301, &at), ERR_OK);
+    to.addr = at;
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+
+    support_daemon_config(m, a, "[upstream.api]\nlisten = \"" ADDR_1 ":9301\"\n");
+    assert_int_equal(kill(a->pid, SIGHUP), 0);
+    assert_true(support_daemon_hears(a, "RELOADING=1", SOON_MS));
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    assert_int_equal(sock_connect(&to, &fd, &done), ERR_OK);
+    assert_int_equal(close(fd), 0);
+
+    /* X04: a bad file, then a busy port: nothing changes. */
+    support_daemon_config(m, a, "[upstream.api]\nlisten = 9301\n");
+    assert_int_equal(kill(a->pid, SIGHUP), 0);
+    assert_true(support_daemon_hears(a, "RELOADING=1", SOON_MS));
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    assert_true(support_daemon_logged(a, "the running configuration is unchanged"));
+    assert_int_equal(sock_connect(&to, &fd, &done), ERR_OK);
+    assert_int_equal(close(fd), 0);
+
+    at.port = 9302;
+    assert_int_equal(sock_listen(&at, 0, &fd), ERR_OK);
+    support_daemon_config(m, a, "[upstream.api]\nlisten = \"" ADDR_1 ":9302\"\n");
+    assert_int_equal(kill(a->pid, SIGHUP), 0);
+    assert_true(support_daemon_hears(a, "RELOADING=1", SOON_MS));
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    assert_true(support_daemon_logged(a, "another process uses it"));
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(sock_connect(&to, &fd, &done), ERR_OK);
+    assert_int_equal(close(fd), 0);
+    stop(a);
+}
+
+static void test_damaged_state_is_named(void **state)
+{
+    static const enum store_file file[] = {STORE_MESH,     STORE_KEYRING,    STORE_EPOCH,
+                                           STORE_NODE_KEY, STORE_GOSSIP_KEY, STORE_CA_CRT};
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct store s;
+    assert_int_equal(store_open(a->root, NULL, &s), ERR_OK);
+    assert_int_equal(store_write(&s, STORE_PEERS, SPAN_LIT("rot"), NULL), ERR_OK);
+    support_daemon_up(a, false); /* peers are rebuilt from the mesh */
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    stop(a);
+    for (size_t i = 0; i < sizeof file / sizeof file[0]; i++) {
+        struct strbuf keep;
+        char path[STORE_PATH_MAX];
+        strbuf_init(&keep, 65536);
+        assert_int_equal(store_read(&s, file[i], NULL, &keep), ERR_OK);
+        assert_int_equal(store_write(&s, file[i], span_of(keep.p, keep.len / 2), NULL), ERR_OK);
+        support_daemon_up(a, false);
+        assert_int_equal(support_daemon_wait(a, SOON_MS), STATUS_ERR + ERR_CORRUPT);
+        assert_true(support_daemon_logged(a, store_path(&s, file[i], path)));
+        assert_int_equal(store_write(&s, file[i], strbuf_view(&keep), NULL), ERR_OK);
+        strbuf_fini(&keep);
+    }
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_two_daemons_find_each_other_and_leave),
+        CASE(test_whole_mesh_comes_back_without_its_seed_first),
+        CASE(test_killed_daemon_is_missed_and_welcomed_back),
+        CASE(test_second_parley_on_a_root_is_refused),
+        CASE(test_missing_identity_says_init_or_join),
+        CASE(test_busy_mesh_port_ends_the_start_in_words),
+        CASE(test_bad_file_at_start_runs_the_last_good_one),
+        CASE(test_reload_takes_a_good_file_and_refuses_a_bad_one),
+        CASE(test_damaged_state_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
