@@ -87,13 +87,21 @@ enum err setup_absent(const struct store *s, struct diag *d)
     return ERR_EXISTS;
 }
 
+/* The address without its port, as [node] addr wants it. */
+static struct span bare_ip(const struct addr *a, char dst[ADDR_TEXT_MAX])
+{
+    struct span text = span_str(addr_format(a, dst));
+    while (text.len > 0 && text.p[text.len - 1] != ':')
+        text.len--;
+    text.len--;
+    return a->family == ADDR_IP6 ? span_of(text.p + 1, text.len - 2) : text;
+}
+
 static enum err config_text(const struct setup *w, struct strbuf *out)
 {
     char addr[ADDR_TEXT_MAX];
-    struct addr bare = w->addr;
-    bare.port = 0;
-    strbuf_fmt(out, "[node]\nname = \"%s\"\nmesh = \"%s\"\naddr = \"%s\"\n", w->node.text,
-               w->mesh.name.text, addr_format(&bare, addr));
+    strbuf_fmt(out, "[node]\nname = \"%s\"\nmesh = \"%s\"\naddr = \"%.*s\"\n", w->node.text,
+               w->mesh.name.text, SPAN_ARG(bare_ip(&w->addr, addr)));
     if (w->addr.port != CONFIG_PORT_DEFAULT) strbuf_fmt(out, "port = %u\n", w->addr.port);
     strbuf_str(out, "peers = [");
     for (size_t i = 0; i < w->peer_count; i++)
