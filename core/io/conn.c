@@ -79,8 +79,11 @@ fail_tls:
 enum err conn_accept(const struct conn_options *o, int take_fd, struct tls_engine *take_tls,
                      struct span seen, struct conn **out)
 {
-    enum err err = ERR_NOMEM;
-    struct conn *c = make(o, take_tls);
+    enum err err = ERR_TOO_LARGE;
+    struct conn *c = NULL;
+    if (seen.len > READ_BUFFER_BYTES) goto fail;
+    err = ERR_NOMEM;
+    c = make(o, take_tls);
     if (c == NULL) goto fail;
     err = iobuf_append_span(&c->in, seen);
     if (err != ERR_OK) goto fail_conn;

@@ -11,6 +11,7 @@
  * connection, conn_close on its own too.
  *
  * Reading: conn_pause stops reads (back-pressure: the kernel's window closes), conn_resume goes on.
+ * While paused neither the peer's end nor its reset is noticed, unless a send meets it.
  * Writing: conn_write takes all or nothing, bounded by `out_max`. conn_queued says how much waits.
  * on_drain comes when it falls to conn_low_water or less after conn_write had brought it over or
  * had answered ERR_FULL. Producing: an owner with its own framer (nghttp2) sets on_flush and calls
@@ -60,8 +61,8 @@ struct conn_options {
 enum err conn_connect(const struct conn_options *o, const struct target *to,
                       struct tls_engine *take_tls, struct conn **out) MUST_USE;
 /* Takes an accepted, non-blocking descriptor and `tls`, also on failure. `seen`: bytes already read
- * from it (copied), fed first. on_open comes in the turn's flush at the earliest. ERR_NOMEM,
- * ERR_FULL. */
+ * from it (copied), fed first, at most READ_BUFFER_BYTES. on_open comes in the turn's flush at the
+ * earliest. ERR_NOMEM, ERR_FULL, ERR_TOO_LARGE. */
 enum err conn_accept(const struct conn_options *o, int take_fd, struct tls_engine *take_tls,
                      struct span seen, struct conn **out) MUST_USE;
 

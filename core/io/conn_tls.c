@@ -100,7 +100,7 @@ enum err conn_tls_output(struct conn *c)
         if (c->state == CONN_HANDSHAKE && tls_engine_ready(c->tls)) conn_turn_opened(c);
         if (c->state < CONN_OPEN || c->state == CONN_FAILED || c->state == CONN_CLOSED)
             return ERR_OK;
-        if (tls_engine_closed(c->tls)) {
+        if (c->eof_seen || tls_engine_closed(c->tls)) {
             iobuf_clear(&c->out);
             c->record_bytes = 0;
             return ERR_OK;

@@ -176,20 +176,19 @@ static void read_socket(struct conn *c)
     }
 }
 
-/* Offers again what was kept, oldest first. */
+/* Offers again what was kept, from the read buffer like fresh bytes: what is not taken goes back.
+ */
 static void deliver_kept(struct conn *c)
 {
+    char *buffer = (char *)loop_read_buffer(c->loop);
     if (c->tls != NULL && c->state == CONN_OPEN && conn_tls_has_plaintext(c))
         (void)conn_tls_input(c, "", 0);
-    while (c->in.len > 0 && (c->state == CONN_HANDSHAKE || conn_may_deliver(c))) {
-        struct span front = iobuf_front(&c->in);
-        size_t used = input(c, front.p, front.len);
-        if (conn_gone(c)) return;
-        iobuf_consume(&c->in, used);
-        if (used == front.len) continue;
-        if (!c->paused) c->again = true;
-        return;
-    }
+    bool ready = c->state == CONN_HANDSHAKE || conn_may_deliver(c);
+    if (!ready || c->in.len == 0) return;
+    size_t len = iobuf_peek(&c->in, buffer, READ_BUFFER_BYTES);
+    CHECK(len == c->in.len);
+    iobuf_clear(&c->in);
+    take_input(c, buffer, len);
 }
 
 static enum err output(struct conn *c)

@@ -166,6 +166,26 @@ static void test_bytes_seen_before_come_first(void **state)
     pair_close(&p);
 }
 
+static void test_more_bytes_seen_than_a_read_buffer_are_refused(void **state)
+{
+    (void)state;
+    static const char large[READ_BUFFER_BYTES + 1];
+    int fd[2];
+    char byte;
+    struct conn *c = NULL;
+    struct pair p;
+    pair_open(&p, &plain);
+    struct conn_options o = pair_options(&p, &p.server);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+    assert_int_equal(conn_accept(&o, fd[0], NULL, span_of(large, sizeof(large)), &c),
+                     ERR_TOO_LARGE);
+    assert_null(c);
+    /* The descriptor was taken all the same. */
+    assert_int_equal(recv(fd[1], &byte, 1, 0), 0);
+    close(fd[1]);
+    pair_close(&p);
+}
+
 struct detaching {
     struct pair pair; /* first: sides lead here */
     int fd;
@@ -341,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_warm_loop_takes_no_memory),
         cmocka_unit_test(test_half_closed_connection_still_carries_the_answer),
         cmocka_unit_test(test_bytes_seen_before_come_first),
+        cmocka_unit_test(test_more_bytes_seen_than_a_read_buffer_are_refused),
         cmocka_unit_test(test_detached_descriptor_goes_on_elsewhere),
         cmocka_unit_test(test_bytes_not_taken_can_be_copied_for_the_next_owner),
         cmocka_unit_test(test_unix_socket_connects_and_a_missing_one_is_not_found),

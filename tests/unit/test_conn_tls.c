@@ -390,6 +390,32 @@ static void test_hello_that_was_peeked_is_fed_first(void **state)
     pair_close(&t.pair);
 }
 
+/* The client ends its side in the middle of a download. */
+static void leaving_event(struct pair_side *s, enum pair_event event)
+{
+    struct pair *p = s->pair;
+    if (s == &p->client && event == PAIR_DATA && s->received > MIB) conn_shutdown(s->conn);
+    if (event == PAIR_EOF && s == &p->server) pair_side_close(s, false);
+    if (event == PAIR_EOF && s == &p->client) loop_stop(p->loop);
+}
+
+static void test_bytes_after_our_own_end_are_dropped_and_the_end_is_clean(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct pair p;
+    pair_open(&p, &kind);
+    p.client.on_event = p.server.on_event = leaving_event;
+    p.server.to_send = 64 * MIB;
+    p.server.piece_max = 16384;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_true(p.server.ended && p.client.ended);
+    assert_int_equal(p.server.error, ERR_OK);
+    assert_int_equal(p.client.error, ERR_OK);
+    assert_true(p.server.sent < p.server.to_send);
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -415,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_end_in_the_handshake_is_a_reset),
         cmocka_unit_test(test_end_without_close_notify_is_a_reset),
         cmocka_unit_test(test_hello_that_was_peeked_is_fed_first),
+        cmocka_unit_test(test_bytes_after_our_own_end_are_dropped_and_the_end_is_clean),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);
 }
