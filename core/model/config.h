@@ -72,7 +72,7 @@ struct config_peer {
     enum config_peer_kind kind;
     struct addr addr; /* PEER_ADDR */
     const char *host; /* PEER_NAME, resolved by io/resolver */
-    uint16_t port;
+    uint16_t port;    /* default: our own mesh port */
 };
 
 enum config_log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
@@ -114,7 +114,7 @@ struct config {
     struct config_upstream *upstream; /* sorted by name */
     struct config_log log;
     struct addr metrics_listen; /* family NONE: off */
-    uint32_t gossip_period_ms;  /* T: lan 1000, fast 500 */
+    uint32_t gossip_period_ms;  /* T: lan 1000, fast 500, wan 5000 */
     uint32_t datagram_bytes;    /* 1200..1400 */
     size_t value_count;
     struct config_value *value;

@@ -88,6 +88,8 @@ static void add_top(struct config_merge *m, size_t file, const struct toml_value
         if (span_eq_str(v->key, "include")) {
             if (file > 0)
                 config_read_error(r, item.src, &v->key_at, "include is for the main file only");
+            else
+                (void)config_read_is(r, &item, "include", TOML_ARRAY);
             return;
         }
         if (!config_read_is(r, &item, section_name[i], TOML_TABLE)) return;

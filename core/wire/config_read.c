@@ -26,15 +26,22 @@ const char *config_read_copy(struct config_read *r, struct span s)
     return copy != NULL ? copy : "";
 }
 
+/* Findings that nobody will see cost no search for their line. */
+static bool diag_is_full(const struct config_read *r)
+{
+    return r->diag == NULL || r->diag->count == DIAG_ENTRIES_MAX;
+}
+
 void config_read_error(struct config_read *r, const struct toml_source *src,
                        const struct toml_place *at, const char *fmt, ...)
 {
     char text[MESSAGE_BYTES_MAX];
-    struct diag_at place = toml_diag_at(src, at);
+    struct diag_at place = {.line = 0};
     va_list ap;
     va_start(ap, fmt);
     int len = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    if (!diag_is_full(r)) place = toml_diag_at(src, at);
     diag_error(r->diag, &place, "%s", len < 0 ? "not valid" : text);
     r->errors++;
 }
@@ -64,7 +71,8 @@ void config_read_warning(struct config_read *r, const struct config_read_item *i
 void config_read_remarks(struct config_read *r)
 {
     for (const struct config_read_remark *m = r->remark; m != NULL; m = m->next) {
-        struct diag_at at = toml_diag_at(m->item.src, &m->item.v->at);
+        struct diag_at at = {.line = 0};
+        if (!diag_is_full(r)) at = toml_diag_at(m->item.src, &m->item.v->at);
         at.code = m->code;
         diag_warning(r->diag, &at, "%s", m->text);
     }

@@ -20,7 +20,7 @@ struct json_value {
     enum json_kind kind;
     bool boolean;
     uint32_t count;           /* of children */
-    struct span key;          /* when it is a member of an object; unescaped */
+    struct span key;          /* when it is a member of an object: unescaped, a NUL behind it */
     struct span text;         /* STRING: unescaped, a NUL behind it; NUMBER: as written */
     struct json_value *child; /* first */
     struct json_value *next;

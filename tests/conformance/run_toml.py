@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs build/toml-decode over the toml-test suite (TOML 1.0.0) and reports as TAP.
 
-Then the bounds of security.md X01: inputs that are refused within LIMIT_MS, the start of the process
-included (the best of three runs; ten times as long for a sanitized program).
+Before them the bounds of security.md X01: inputs that are refused within LIMIT_MS, the start of
+the process included (the best of three runs; ten times as long for a sanitized program).
 
 usage: run_toml.py [PROGRAM]      PROGRAM: default $TOML_DECODE, or build/toml-decode
 

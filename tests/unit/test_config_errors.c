@@ -197,6 +197,7 @@ static void test_unknown_and_later_sections_are_refused(void **state)
         {"[[service]]", "service must be a table, not an array"},
         {"[service]\nweb = 1", "service must be a table, not an integer"},
         {"[[log]]", "log must be a table, not an array"},
+        {"[include]", "include must be an array, not a table"},
     };
     CHECK_ROWS(row, NODE);
 }
