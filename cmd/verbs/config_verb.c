@@ -14,7 +14,9 @@ static enum err load(const struct verb_ctx *ctx, struct diag *diag, struct confi
     struct store store;
     enum err err = store_open(ctx->root, verb_text(ctx, "config"), &store);
     if (err != ERR_OK) return err;
-    err = reload_read(&store, false, diag, NULL, out);
+    struct host_file file;
+    err = reload_read(&store, false, diag, &file, out);
+    if (err == ERR_OK) host_file_fini(&file);
     store_close(&store);
     return err;
 }

@@ -117,8 +117,10 @@ static enum err write_config(const struct store *s, const struct setup *w, struc
     enum err err;
     if (store_exists(s, STORE_CONFIG)) {
         struct config *c;
-        err = reload_read(s, false, d, NULL, &c);
+        struct host_file file;
+        err = reload_read(s, false, d, &file, &c);
         if (err != ERR_OK) return err;
+        host_file_fini(&file);
         bool same = name_eq(&c->node.name, &w->node) && name_eq(&c->node.mesh, &w->mesh.name);
         if (!same)
             diag_error(d, NULL,
