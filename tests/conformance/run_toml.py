@@ -71,7 +71,7 @@ def same(want, got):
 
 
 def check(program, suite, name):
-    """None when the case passes, else what went wrong."""
+    """None when the case passes, else what went wrong. A hang ends the run."""
     with open(os.path.join(suite, name), "rb") as f:
         run = subprocess.run([program], stdin=f, capture_output=True, timeout=TIMEOUT_S,
                              check=False)
@@ -85,7 +85,10 @@ def check(program, suite, name):
         return f"exit {run.returncode}: {run.stderr[:300]!r}"
     with open(os.path.join(suite, name[:-5] + ".json"), encoding="utf-8") as f:
         want = json.load(f)
-    got = json.loads(run.stdout)
+    try:
+        got = json.loads(run.stdout)
+    except ValueError as error:
+        return f"its output is no JSON: {error}"
     return None if same(want, got) else f"want {want}\n# got {got}"
 
 
