@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""The rows of the threat tables against a mesh of two nodes on loopback addresses, no root needed.
+
+Node 1 calls `api` and `only` on node 2, and `near` on itself, which takes the path inside the
+process; every case for `api` runs against both.
+
+Time limit: 180 s
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import rows
+from lab import Tap, binary, run, skip_all, wait_for
+
+APP = ("127.0.77.2", 8081)
+NEAR_APP = ("127.0.77.1", 8081)
+LISTEN = {
+    "api": ("127.0.77.1", 9001),
+    "only": ("127.0.77.1", 9002),
+    "near": ("127.0.77.1", 9003),
+}
+RULES = """
+[[service.{name}.rule]]
+name = "all"
+from = ["web"]
+[[service.{name}.rule]]
+name = "no-admin"
+action = "deny"
+path = ["/admin"]
+"""
+NODE_1 = """
+[service.web]
+local = "127.0.77.1:8080"
+health = "none"
+[service.near]
+local = "127.0.77.1:8081"
+health = "none"
+{near}
+[upstream.api]
+listen = "127.0.77.1:9001"
+as = "web"
+[upstream.only]
+listen = "127.0.77.1:9002"
+as = "web"
+[upstream.near]
+listen = "127.0.77.1:9003"
+as = "web"
+"""
+NODE_2 = """
+[service.api]
+local = "127.0.77.2:8081"
+health = "none"
+{api}
+[service.only]
+local = "127.0.77.2:8081"
+health = "none"
+[[service.only.rule]]
+name = "get"
+from = ["web"]
+method = ["GET"]
+"""
+
+
+class Node:
+    def __init__(self, folder, number):
+        self.name = f"h{number}"
+        self.addr = f"127.0.77.{number}"
+        self.root = os.path.join(folder, self.name)
+        self.log = os.path.join(folder, f"{self.name}.log")
+        self.process = None
+
+    def parley(self, *argv):
+        return run([binary(), *argv, "--root", self.root])
+
+    def config(self, text):
+        path = os.path.join(self.root, "etc/parley/conf.d/rows.toml")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as f:
+            f.write(text)
+
+    def up(self):
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen(
+                [binary(), "up", "--root", self.root],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+        return wait_for(lambda: self.parley("ready").returncode == 0, 10)
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def stop(self):
+        if not self.alive():
+            return
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def said(self):
+        try:
+            with open(self.log, errors="replace") as f:
+                return f.read()
+        except OSError:
+            return ""
+
+
+def boot(tap, one, two):
+    r = one.parley("init", "--mesh", "lab", "--node", one.name, "--addr", one.addr)
+    if not tap.ok(r.returncode == 0, "init makes a mesh", r.stdout + r.stderr):
+        return False
+    one.config(NODE_1.format(near=RULES.format(name="near")))
+    if not tap.ok(one.up(), "node 1 is ready", one.said()):
+        return False
+    token = one.parley("token", "create", "-q").stdout.strip()
+    r = two.parley("join", token, "--node", two.name, "--addr", two.addr)
+    if not tap.ok(r.returncode == 0, "node 2 joins", r.stdout + r.stderr):
+        return False
+    two.config(NODE_2.format(api=RULES.format(name="api")))
+    return tap.ok(two.up(), "node 2 is ready", two.said())
+
+
+def run_table(tap, nodes, apps):
+    number = 0
+    for case in rows.table():
+        for service in ["api", "near"] if case.service == "api" else [case.service]:
+            number += 1
+            app = apps["near" if service == "near" else "api"]
+            complaint = case.run(LISTEN[service], app)
+            complaint = complaint or rows.marker(
+                LISTEN["near" if service == "near" else "api"], app, number
+            )
+            dead = [n.name for n in nodes if not n.alive()]
+            if dead:
+                complaint = f"{dead} died"
+            where = "in the process" if service == "near" else "over a link"
+            tap.ok(not complaint, f"{case.id} {case.what}, {where}", complaint)
+            if dead:
+                for n in nodes:
+                    tap.note(n.said()[-2000:])
+                return
+
+
+def run_all(tap, folder):
+    one, two = Node(folder, 1), Node(folder, 2)
+    apps = {"api": rows.App(*APP), "near": rows.App(*NEAR_APP)}
+    try:
+        if not boot(tap, one, two):
+            return
+        clean = wait_for(
+            lambda: not rows.marker(LISTEN["api"], apps["api"], 0)
+            and not rows.marker(LISTEN["near"], apps["near"], 0),
+            10,
+        )
+        if not tap.ok(clean, "a clean request passes", one.said() + two.said()):
+            return
+        run_table(tap, [one, two], apps)
+        complaint = rows.plaintext_to_mesh((one.addr, 7400))
+        tap.ok(not complaint, "G17 plaintext to the mesh port", complaint)
+        complaint = rows.tls_to_plain(LISTEN["api"])
+        tap.ok(not complaint, "G17 TLS to a plaintext listener", complaint)
+        raw = [c for n in (one, two) for c in n.said() if ord(c) < 32 and c not in "\n\t"]
+        tap.ok(not raw, "no log line holds raw control bytes", repr(raw[:20]))
+    finally:
+        for n in (one, two):
+            n.stop()
+        for app in apps.values():
+            app.close()
+
+
+def main():
+    if not os.access(binary(), os.X_OK):
+        skip_all(f"no {binary()}")
+    tap = Tap()
+    folder = tempfile.mkdtemp(prefix="parley-rows-")
+    try:
+        run_all(tap, folder)
+    finally:
+        if os.environ.get("LAB_KEEP"):
+            tap.note(f"kept {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
