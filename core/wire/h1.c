@@ -20,23 +20,24 @@ enum chunk_state {
     CHUNK_DATA_LF,
     CHUNK_TRAILER_START,
     CHUNK_TRAILER,
-    CHUNK_TRAILER_LF
+    CHUNK_TRAILER_LF,
+    CHUNK_END_LF,
+    CHUNK_END
 };
 
 struct h1_trailers {
-    char text[TRAILER_BYTES_MAX]; /* names and values, one behind the other */
-    uint32_t len, name_at, value_at;
+    char text[TRAILER_BYTES_MAX]; /* lines without their ends, one behind the other */
+    uint32_t len, line_at;
 };
 
 /* What the callbacks of one llhttp_execute work on; on the caller's stack. */
 struct h1_call {
     struct h1 *p;
-    struct h1_head *head; /* NULL: a body */
-    char *base;           /* the head's bytes, writable */
+    struct h1_head *head;
+    char *base; /* the head's bytes, writable */
     struct span name, value;
     bool to_head;
     bool length_seen, coding_seen, host_seen, upgrade_seen, upgrade_asked, close, keep;
-    struct arena *arena; /* of a body */
     const struct h1_sink *sink;
     const char *checked; /* framing before this has been looked at */
 };
@@ -153,39 +154,6 @@ static int head_field_end(struct h1_call *call)
     return note_field(call, name, value);
 }
 
-/* --- trailers --- */
-
-/* Appends to the gathered text; the bound is the chunk framing's too, checked there first. */
-static int trailer_text(struct h1_call *call, const char *at, size_t len)
-{
-    struct h1 *p = call->p;
-    if (p->text == NULL) {
-        p->text = arena_alloc(call->arena, sizeof *p->text);
-        p->trailers = arena_alloc(call->arena, sizeof *p->trailers);
-        if (p->text == NULL || p->trailers == NULL) return refuse(call, REASON_INTERNAL);
-    }
-    if (len > TRAILER_BYTES_MAX - p->text->len) return refuse(call, REASON_HEADERS_TOO_LARGE);
-    memcpy(p->text->text + p->text->len, at, len);
-    p->text->len += (uint32_t)len;
-    return 0;
-}
-
-static int trailer_field_end(struct h1_call *call)
-{
-    struct h1_trailers *t = call->p->text;
-    if (t == NULL) return refuse(call, REASON_BAD_REQUEST);
-    struct span name = span_of(t->text + t->name_at, t->value_at - t->name_at);
-    struct span value = span_trim(span_of(t->text + t->value_at, t->len - t->value_at));
-    if (!headers_token_valid(name) || !headers_value_valid(value))
-        return refuse(call, REASON_BAD_REQUEST);
-    lower_case(t->text + t->name_at, name.len);
-    t->name_at = t->value_at = t->len;
-    if (!headers_trailer_allowed(name)) return 0;
-    if (headers_add(call->p->trailers, name, value) != ERR_OK)
-        return refuse(call, REASON_HEADERS_TOO_LARGE);
-    return 0;
-}
-
 /* --- our own look at chunk framing: what stands between the pieces of content --- */
 
 static enum chunk_state chunk_size_byte(struct h1 *p, unsigned char c, bool *bad)
@@ -223,13 +191,18 @@ static enum chunk_state chunk_byte(struct h1 *p, unsigned char c, bool *bad)
         return CHUNK_SIZE;
     case CHUNK_TRAILER_START:
         *bad = c == ' ' || c == '\t' || c == '\n';
-        return c == '\r' ? CHUNK_TRAILER_LF : CHUNK_TRAILER;
+        return c == '\r' ? CHUNK_END_LF : CHUNK_TRAILER;
     case CHUNK_TRAILER:
-        *bad = c == '\n' || ++p->trailer_bytes > TRAILER_BYTES_MAX;
+        *bad = c == '\n';
         return c == '\r' ? CHUNK_TRAILER_LF : CHUNK_TRAILER;
     case CHUNK_TRAILER_LF:
         *bad = c != '\n';
         return CHUNK_TRAILER_START;
+    case CHUNK_END_LF:
+        *bad = c != '\n';
+        return CHUNK_END;
+    case CHUNK_END:
+        break;
     }
     *bad = true;
     return CHUNK_SIZE;
@@ -246,6 +219,57 @@ static int chunk_check(struct h1_call *call, const char *end)
         if (bad) return refuse(call, REASON_BAD_REQUEST);
     }
     return 0;
+}
+
+/* --- trailers: ours alone, since llhttp takes a length in them for the message's --- */
+
+static enum err trailer_line(struct h1 *p)
+{
+    struct h1_trailers *t = p->text;
+    struct span line = span_of(t->text + t->line_at, t->len - t->line_at), value;
+    struct span name = span_cut(line, ':', &value);
+    value = span_trim(value);
+    if (value.p == NULL || !headers_token_valid(name) || !headers_value_valid(value))
+        return ERR_INVALID;
+    lower_case(t->text + t->line_at, name.len);
+    t->line_at = t->len;
+    if (!headers_trailer_allowed(name)) return ERR_OK;
+    return headers_add(p->trailers, name, value) == ERR_OK ? ERR_OK : ERR_TOO_LARGE;
+}
+
+static enum err trailer_byte(struct h1 *p, struct arena *arena, char c)
+{
+    enum chunk_state before = (enum chunk_state)p->chunk_state;
+    bool bad = false;
+    p->chunk_state = (uint8_t)chunk_byte(p, (unsigned char)c, &bad);
+    if (bad) return ERR_INVALID;
+    if (before == CHUNK_TRAILER_LF) return trailer_line(p);
+    if (p->chunk_state != CHUNK_TRAILER) return ERR_OK;
+    if (p->text == NULL) {
+        p->text = arena_alloc(arena, sizeof *p->text);
+        p->trailers = arena_alloc(arena, sizeof *p->trailers);
+        if (p->text == NULL || p->trailers == NULL) return ERR_NOMEM;
+    }
+    if (p->text->len == TRAILER_BYTES_MAX) return ERR_TOO_LARGE;
+    p->text->text[p->text->len++] = c;
+    return ERR_OK;
+}
+
+static enum err trailers(struct h1 *p, struct arena *arena, struct span in, size_t *used)
+{
+    for (size_t i = 0; i < in.len; i++) {
+        enum err err = trailer_byte(p, arena, in.p[i]);
+        if (err == ERR_TOO_LARGE) p->fault = REASON_HEADERS_TOO_LARGE;
+        if (err == ERR_NOMEM) p->fault = REASON_INTERNAL;
+        if (err == ERR_INVALID) p->fault = REASON_BAD_REQUEST;
+        if (err != ERR_OK) return ERR_INVALID;
+        if (p->chunk_state != CHUNK_END) continue;
+        p->done = true;
+        *used = i + 1;
+        return ERR_OK;
+    }
+    *used = in.len;
+    return ERR_OK;
 }
 
 /* --- llhttp callbacks --- */
@@ -274,11 +298,6 @@ static int on_status(llhttp_t *l, const char *at, size_t len)
 static int on_header_field(llhttp_t *l, const char *at, size_t len)
 {
     struct h1_call *call = l->data;
-    if (call->head == NULL) {
-        int failed = trailer_text(call, at, len);
-        if (failed == 0) call->p->text->value_at = call->p->text->len;
-        return failed;
-    }
     extend(&call->name, at, len);
     return 0;
 }
@@ -286,15 +305,13 @@ static int on_header_field(llhttp_t *l, const char *at, size_t len)
 static int on_header_value(llhttp_t *l, const char *at, size_t len)
 {
     struct h1_call *call = l->data;
-    if (call->head == NULL) return trailer_text(call, at, len);
     extend(&call->value, at, len);
     return 0;
 }
 
 static int on_header_value_complete(llhttp_t *l)
 {
-    struct h1_call *call = l->data;
-    return call->head == NULL ? trailer_field_end(call) : head_field_end(call);
+    return head_field_end(l->data);
 }
 
 static bool response_without_body(const struct h1_call *call, unsigned status)
@@ -306,7 +323,6 @@ static bool response_without_body(const struct h1_call *call, unsigned status)
 static int on_headers_complete(llhttp_t *l)
 {
     struct h1_call *call = l->data;
-    if (call->head == NULL) return 0;
     /* Whether a tunnel follows is the exchange's decision, from the whole message. */
     l->upgrade = 0;
     bool no_body = l->type == HTTP_RESPONSE && response_without_body(call, l->status_code);
@@ -321,6 +337,12 @@ static int on_body(llhttp_t *l, const char *at, size_t len)
     call->checked = at + len;
     call->sink->on_data(call->sink->owner, span_of(at, len));
     return 0;
+}
+
+static int on_chunk_header(llhttp_t *l)
+{
+    /* The last chunk: what follows are trailers. */
+    return l->content_length == 0 ? HPE_PAUSED : 0;
 }
 
 static int on_message_complete(llhttp_t *l)
@@ -339,6 +361,7 @@ static const llhttp_settings_t settings = {
     .on_header_value_complete = on_header_value_complete,
     .on_headers_complete = on_headers_complete,
     .on_body = on_body,
+    .on_chunk_header = on_chunk_header,
     .on_message_complete = on_message_complete,
 };
 
@@ -395,6 +418,9 @@ enum err h1_request(struct h1 *p, char *head, size_t len, struct h1_head *out)
     enum err err = head_run(p, &call, head, len);
     if (err != ERR_OK) return err;
     if (out->target.len > TARGET_BYTES_MAX) return fail(p, REASON_TARGET_TOO_LONG);
+    /* RFC 9112 3.2.3: the authority form and no other. */
+    if (span_eq(out->method, SPAN_LIT("CONNECT")) && out->target.p[0] == '/')
+        return fail(p, REASON_BAD_REQUEST);
     /* RFC 9112 3.2. */
     if (!call.host_seen && out->version == H1_1_1) return fail(p, REASON_BAD_REQUEST);
     /* RFC 9110 10.1.1: an HTTP/1.0 client cannot wait for an interim response. */
@@ -433,15 +459,23 @@ enum err h1_body(struct h1 *p, struct arena *arena, struct span in, const struct
                  size_t *used)
 {
     CHECK(!p->done && p->fault == REASON_NONE);
+    if (p->in_trailers) return trailers(p, arena, in, used);
     llhttp_t *l = parser_of(p);
-    struct h1_call call = {.p = p, .arena = arena, .sink = sink, .checked = in.p};
+    struct h1_call call = {.p = p, .sink = sink, .checked = in.p};
     l->data = &call;
     llhttp_errno_t code = llhttp_execute(l, in.p, in.len);
     l->data = NULL;
-    if (code != HPE_OK && !(code == HPE_PAUSED && p->done)) return fail(p, REASON_BAD_REQUEST);
+    if (code != HPE_OK && code != HPE_PAUSED) return fail(p, REASON_BAD_REQUEST);
     const char *end = code == HPE_PAUSED ? llhttp_get_error_pos(l) : in.p + in.len;
     if (chunk_check(&call, end) != 0) return ERR_INVALID;
-    *used = (size_t)(end - in.p);
+    size_t taken = (size_t)(end - in.p), more = 0;
+    if (code == HPE_PAUSED && !p->done) {
+        if (p->chunk_state != CHUNK_TRAILER_START) return fail(p, REASON_BAD_REQUEST);
+        p->in_trailers = true;
+        enum err err = trailers(p, arena, span_skip(in, taken), &more);
+        if (err != ERR_OK) return err;
+    }
+    *used = taken + more;
     return ERR_OK;
 }
 

@@ -71,9 +71,9 @@ struct h1 {
     bool chunk_last;     /* the size line in progress says 0 so far */
     uint8_t chunk_digits;
     uint32_t chunk_excess_bytes; /* extensions so far */
-    uint32_t trailer_bytes;      /* framing and fields of the trailer section */
-    struct h1_trailers *text;    /* where trailer fields are gathered; in the arena */
-    struct headers *trailers;    /* in the arena; NULL: none. Complete once `done` */
+    bool in_trailers;
+    struct h1_trailers *text; /* where trailer fields are gathered; in the arena */
+    struct headers *trailers; /* in the arena; NULL: none. Complete once `done` */
 };
 
 /* Parses a complete head, `head` of `len` bytes without the leading empty line, changed in place.
