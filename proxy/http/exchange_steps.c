@@ -318,6 +318,7 @@ enum exchange_verdict exchange_steps_finish(struct exchange *ex)
     else if (ex->aborted)
         ex->down_ops->abort(ex);
     ex->down_ops->release(ex);
+    context_count(&ex->ctx->in_flight, -1);
     context_unpin(ex->ctx, ex->view);
     ex->view = NULL;
     return EX_DONE;
