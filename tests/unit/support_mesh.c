@@ -226,6 +226,14 @@ const char *support_node_line(struct support_node *n, char *buf, size_t cap)
     return buf;
 }
 
+void support_node_forget_lines(struct support_node *n)
+{
+    char line[8192];
+    support_node_quiet(n);
+    while (byte_ring_get(&n->access, line, sizeof line) > 0)
+        continue;
+}
+
 void support_node_quiet(struct support_node *n)
 {
     for (unsigned i = 0; i < 3000 && worker_in_flight(n->worker) > 0; i++)

@@ -63,6 +63,8 @@ void support_node_endpoint(struct support_node *n, const char *service,
 void support_node_publish(struct support_node *n);
 /* The next access-log line, waiting at most 2 s; "" when none comes. */
 const char *support_node_line(struct support_node *n, char *buf, size_t cap);
+/* Forgets the lines so far. */
+void support_node_forget_lines(struct support_node *n);
 /* Waits until the worker has nothing in flight. */
 void support_node_quiet(struct support_node *n);
 
