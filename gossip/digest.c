@@ -9,6 +9,7 @@ void digest_init(struct digest *d, const struct mesh_id *mesh)
     *d = (struct digest){.root_stale = true};
     memcpy(d->key.byte, mesh->byte, sizeof(d->key.byte));
     list_init(&d->pending);
+    list_init(&d->accused_list);
 }
 
 uint64_t digest_print(const struct digest *d, const struct head *h)
@@ -54,18 +55,51 @@ void digest_forget(struct digest *d, struct member *m)
     take_up(d, m, 0);
 }
 
-uint64_t digest_root(const struct digest *d)
+static uint64_t hash_vector(const struct digest *d)
 {
     uint8_t vector[DIGEST_VECTOR_BYTES];
-    if (!d->root_stale) return d->root;
     digest_vector(d, vector);
     return hash_bytes(&d->key, vector, sizeof(vector));
+}
+
+uint64_t digest_root(const struct digest *d)
+{
+    return d->root_stale ? hash_vector(d) : d->root;
 }
 
 void digest_refresh(struct digest *d)
 {
     d->root = digest_root(d);
     d->root_stale = false;
+}
+
+static uint64_t accused_print(const struct digest *d, const struct accusation *a)
+{
+    uint8_t bytes[NODE_ID_BYTES + 16];
+    memcpy(bytes, a->target.byte, NODE_ID_BYTES);
+    head_put_u64(bytes + NODE_ID_BYTES, a->epoch);
+    head_put_u32(bytes + NODE_ID_BYTES + 8, a->inc);
+    head_put_u32(bytes + NODE_ID_BYTES + 12, a->count);
+    return hash_bytes(&d->key, bytes, sizeof(bytes));
+}
+
+void digest_accuse(struct digest *d, struct member *m, uint64_t now_ms)
+{
+    bool stands = m->accusation != NULL && member_is_live(m);
+    uint64_t print = stands ? accused_print(d, m->accusation) : 0;
+    if (print == m->accused_print) return;
+    d->accused += print - m->accused_print;
+    d->accused_ms = now_ms;
+    m->accused_print = print;
+    list_remove(&m->accused_link);
+    if (stands) list_push_front(&d->accused_list, &m->accused_link);
+}
+
+uint64_t digest_summary(struct digest *d)
+{
+    uint64_t low = (UINT64_C(1) << DIGEST_ACCUSED_BITS) - 1;
+    digest_refresh(d);
+    return (d->root & ~low) | (d->accused & low);
 }
 
 void digest_vector(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES])

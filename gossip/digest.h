@@ -8,6 +8,11 @@
  * Gossip thread; embedded in the machine. A change enters when it is as old as a rumour takes to
  * reach everyone, twice, so that ordinary churn does not look like disagreement. Only live members
  * count: who is dead or has left may be forgotten here and not yet there.
+ *
+ * Packets carry 40 bits of the root, and in the low 24 the accusations that stand against live
+ * members, at once: whoever missed one, or one vote of it, is found by the next few contacts.
+ *
+ *   accused = sum mod 2^64 of SipHash(mesh id, target16 || epoch8 || inc4 || votes4)
  */
 #ifndef GOSSIP_DIGEST_H
 #define GOSSIP_DIGEST_H
@@ -17,13 +22,17 @@
 #define DIGEST_BUCKETS      256u
 #define DIGEST_VECTOR_BYTES (DIGEST_BUCKETS * 8u)
 #define DIGEST_BITMAP_BYTES (DIGEST_BUCKETS / 8u)
+#define DIGEST_ACCUSED_BITS 24u
 
 struct digest {
     struct hash_key key;
-    uint64_t bucket[DIGEST_BUCKETS];
     uint64_t root;
     bool root_stale;
     struct list pending; /* members by time of change */
+    uint64_t accused;
+    uint64_t accused_ms;      /* last change */
+    struct list accused_list; /* members; reminded of least lately first */
+    uint64_t bucket[DIGEST_BUCKETS];
 };
 
 void digest_init(struct digest *d, const struct mesh_id *mesh);
@@ -35,6 +44,18 @@ void digest_note(struct digest *d, struct member *m, uint64_t now_ms);
 void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms);
 /* Takes the member out at once: it is being forgotten. */
 void digest_forget(struct digest *d, struct member *m);
+/* The accusation against `m` has changed; or, without one, or when it is not live, has ended. */
+void digest_accuse(struct digest *d, struct member *m, uint64_t now_ms);
+/* What packets carry. */
+uint64_t digest_summary(struct digest *d);
+static inline bool digest_same_records(uint64_t a, uint64_t b)
+{
+    return (a ^ b) >> DIGEST_ACCUSED_BITS == 0;
+}
+static inline bool digest_same_accused(uint64_t a, uint64_t b)
+{
+    return ((a ^ b) & ((UINT64_C(1) << DIGEST_ACCUSED_BITS) - 1)) == 0;
+}
 uint64_t digest_root(const struct digest *d);
 /* Computes the root once for many digest_root. */
 void digest_refresh(struct digest *d);

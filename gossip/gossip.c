@@ -57,7 +57,11 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
         return err;
     }
     transition_enter(g, g->self.member, MEMBER_ALIVE);
-    if (o->persisted.len > 0 && !persist_restore(g, o->persisted)) g->counters.dropped_malformed++;
+    if (o->persisted.len > 0) {
+        g->persist_due = !persist_restore(g, o->persisted);
+        digest_settle(&g->digest, 0, 0); /* old news */
+        g->counters.dropped_malformed += g->persist_due;
+    }
     if (state_live(g) > 1) g->sync.further = FURTHER_AT_ALL;
     *out = g;
     return ERR_OK;
@@ -245,7 +249,7 @@ static void describe(const struct gossip *g, const struct member *m, struct goss
         .incarnation = m->head.inc,
         .version = m->body_version,
         .since_ms = m->since_ms,
-        .rtt_us = m->srtt_us,
+        .rtt_us = m->rtt.srtt_us,
         .loss_permille = loss_permille(m),
         .roles = m->roles,
         .not_after_s = m->not_after_s,
@@ -289,13 +293,13 @@ uint64_t gossip_view_hash(const struct gossip *g)
 void gossip_agreement(const struct gossip *g, uint32_t *agreeing, uint32_t *alive)
 {
     CHECK_OBJ(g, STATE_MAGIC);
-    uint64_t root = digest_root(&g->digest);
+    uint64_t ours = digest_root(&g->digest);
     *agreeing = *alive = 0;
     for (size_t i = 0; i < g->members.count; i++) {
         const struct member *m = g->members.order[i];
         if (!member_is_live(m)) continue;
         (*alive)++;
-        *agreeing += m->self || m->root == root;
+        *agreeing += m->self || digest_same_records(m->summary, ours);
     }
 }
 

@@ -88,7 +88,7 @@ enum err member_add(struct member_table *t, const struct node_id *id, struct rng
 void member_remove(struct member_table *t, struct member *m, size_t *cycle_at)
 {
     CHECK(!timer_armed(&m->timer) && !list_linked(&m->digest_link));
-    CHECK(!list_linked(&m->change_link));
+    CHECK(!list_linked(&m->change_link) && !list_linked(&m->accused_link));
     size_t at = member_lower_bound(t, &m->head.owner);
     CHECK(at < t->count && t->order[at] == m);
     memmove(t->order + at, t->order + at + 1, (t->count - at - 1) * sizeof(struct member *));

@@ -29,7 +29,21 @@ struct rumour {
 };
 
 struct member {
+    /* What every datagram touches stands together. */
+    enum member_state state;
+    bool self;
+    bool unreachable_from_me; /* we fail to reach it and others do not */
+    bool admission_missing, body_missing;
+    struct accusation *accusation; /* owned by the table's slab; NULL: none */
+    struct seal_window window;     /* of its datagrams */
+    uint64_t summary;              /* its digest's, with its last packet */
+    uint64_t heard_ms;             /* last authenticated datagram or stream; 0: never */
+    uint64_t poked_ms;             /* last told that it is accused */
+    struct tuning_rtt rtt;
+    uint32_t probes; /* results of the last 32, bit 0 the latest; 1: lost */
+    uint32_t probe_count;
     struct head head; /* the newest announcement; verified */
+
     struct name name;
     uint8_t public_key[SIGN_PUBLIC_BYTES];
     uint8_t spki_sha256[32];
@@ -40,37 +54,24 @@ struct member {
     char *body; /* owned; of head.body_hash unless body_missing */
     size_t body_len;
     uint64_t body_version; /* head.version that `body` came with; 0: none yet */
-    bool admission_missing, body_missing;
-    bool self;
 
-    enum member_state state;
-    uint64_t since_ms;
-    struct accusation *accusation; /* owned by the table's slab; NULL: none */
-    uint64_t accused_ms;           /* when the first vote came */
-    bool unreachable_from_me;      /* we fail to reach it and others do not */
+    uint64_t since_ms;   /* in this state */
+    uint64_t accused_ms; /* when the first vote came */
     struct timer timer;
-
     struct rumour rumour[RUMOUR_KINDS];
+    uint64_t verify_window_ms; /* signatures checked on its behalf in this second */
+    uint32_t verify_count;
 
     struct list digest_link; /* waits to settle */
     uint64_t digest_ms;
     uint64_t digest_print; /* what the digest holds of it; 0: nothing */
+    struct list accused_link;
+    uint64_t accused_print; /* the same, of the accusation */
 
     struct list change_link; /* waits to be reported */
     enum member_state reported_state;
     bool reported, moved, record_changed, conflict;
     uint64_t conflict_ms; /* last reported */
-
-    struct seal_window window; /* of its datagrams */
-    uint64_t poked_ms;         /* last told that it is accused */
-    uint64_t root;             /* its last root digest */
-    uint64_t heard_ms;         /* last authenticated datagram or stream; 0: never */
-    uint32_t srtt_us, rttvar_us;
-    uint32_t probes; /* results of the last 32, bit 0 the latest; 1: lost */
-    uint32_t probe_count;
-
-    uint64_t verify_window_ms; /* signatures checked on its behalf in this second */
-    uint32_t verify_count;
 };
 
 struct member_table {

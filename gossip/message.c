@@ -52,7 +52,7 @@ void message_write(struct pack_writer *w, const struct message *m)
     }
 }
 
-enum err message_reader_init(struct message_reader *mr, struct span plain, uint64_t *root)
+enum err message_reader_init(struct message_reader *mr, struct span plain, uint64_t *summary)
 {
     uint32_t outer;
     enum err err = pack_reader_init(&mr->reader, plain, MESSAGE_DEPTH_MAX, MESSAGE_ITEMS_MAX);
@@ -61,7 +61,7 @@ enum err message_reader_init(struct message_reader *mr, struct span plain, uint6
     uint64_t value = pack_read_u64(&mr->reader);
     if (pack_reader_err(&mr->reader) != ERR_OK) return ERR_INVALID;
     mr->left = items - 1;
-    *root = value;
+    *summary = value;
     return ERR_OK;
 }
 

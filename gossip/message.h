@@ -1,6 +1,6 @@
 /* Messages of the gossip datagram, as they stand in a packet's plaintext (msgpack).
  *
- *   packet   [ root u64, message, message, ... ]      root: digest of the sender's settled records
+ *   packet   [ summary u64, message, message, ... ]   summary: of the sender's digest (digest.h)
  *
  *   PING     [1, seq]                    answer with ACK
  *   ACK      [2, seq]
@@ -56,8 +56,9 @@ struct message_reader {
     struct pack_reader reader;
     uint32_t left; /* messages not yet read */
 };
-/* Checks a whole plaintext and reads its root. ERR_INVALID, ERR_TOO_LARGE. */
-enum err message_reader_init(struct message_reader *mr, struct span plain, uint64_t *root) MUST_USE;
+/* Checks a whole plaintext and reads its summary. ERR_INVALID, ERR_TOO_LARGE. */
+enum err message_reader_init(struct message_reader *mr, struct span plain,
+                             uint64_t *summary) MUST_USE;
 /* The next message; false at the end or at a malformed one, told apart by message_reader_err. */
 bool message_next(struct message_reader *mr, struct message *out);
 enum err message_reader_err(const struct message_reader *mr) MUST_USE;

@@ -46,7 +46,7 @@ static bool running(const struct gossip *g, const struct member *m, enum probe_k
 
 static uint32_t rto_of(const struct gossip *g, const struct member *m)
 {
-    return tuning_rto_ms(&g->tuning, m->srtt_us, m->rttvar_us);
+    return tuning_rto_ms(&g->tuning, &m->rtt, &g->rtt);
 }
 
 /* A slot of that kind whose first ping is gone; NULL: none free. */
@@ -237,20 +237,12 @@ void probe_timer(struct gossip *g, struct probe *p)
     ask_by_stream(g, p);
 }
 
-/* RFC 6298 section 2, in microseconds. */
 static void sample_rtt(struct gossip *g, const struct probe *p)
 {
-    struct member *m = p->target;
     uint64_t us = (g->now_ms - p->started_ms) * 1000;
     uint32_t rtt = us > RTT_MIN_US ? (uint32_t)us : RTT_MIN_US;
-    if (m->srtt_us == 0) {
-        m->srtt_us = rtt;
-        m->rttvar_us = rtt / 2;
-        return;
-    }
-    uint32_t off = rtt > m->srtt_us ? rtt - m->srtt_us : m->srtt_us - rtt;
-    m->rttvar_us = m->rttvar_us - m->rttvar_us / 4 + off / 4;
-    m->srtt_us = m->srtt_us - m->srtt_us / 8 + rtt / 8;
+    tuning_rtt_sample(&p->target->rtt, rtt);
+    tuning_rtt_sample(&g->rtt, rtt);
 }
 
 /* The clone's record is shown to the one who is there, so that both know. */

@@ -43,11 +43,11 @@ struct probe {
 };
 
 struct probe_table {
-    struct probe slot[PROBE_SLOTS];
     size_t high; /* slots beyond were never used since the last time all were free */
     size_t used;
     struct timer period;
     size_t cycle_at; /* next in the table's cycle */
+    struct probe slot[PROBE_SLOTS];
 };
 
 void probe_table_init(struct probe_table *t);

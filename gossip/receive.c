@@ -55,11 +55,11 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
 
 /* Twice over the bytes, the first time for nothing but to see that all of it is well-formed: a bad
  * input is never half applied (architecture.md law 7). */
-static bool well_formed(struct span plain, uint64_t *root)
+static bool well_formed(struct span plain, uint64_t *summary)
 {
     struct message_reader mr;
     struct message m;
-    if (message_reader_init(&mr, plain, root) != ERR_OK) return false;
+    if (message_reader_init(&mr, plain, summary) != ERR_OK) return false;
     while (message_next(&mr, &m))
         ;
     return message_reader_err(&mr) == ERR_OK;
@@ -69,15 +69,15 @@ void receive_plain(struct gossip *g, struct span plain, struct member *from)
 {
     struct message_reader mr;
     struct message m;
-    uint64_t root;
-    if (!well_formed(plain, &root) || message_reader_init(&mr, plain, &root) != ERR_OK) {
+    uint64_t summary;
+    if (!well_formed(plain, &summary) || message_reader_init(&mr, plain, &summary) != ERR_OK) {
         g->counters.dropped_malformed++;
         return;
     }
     /* Records first would be nicer to a PING's answer; the sender's order is as good. */
     while (message_next(&mr, &m))
         receive(g, &m, from);
-    sync_on_root(g, from, root);
+    sync_on_summary(g, from, summary);
     if (from->state != MEMBER_ALIVE) suspicion_poke(g, from);
 }
 

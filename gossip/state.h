@@ -31,39 +31,38 @@ struct self_record {
 };
 
 struct gossip {
+    /* What every event touches stands in front of the tables. */
     uint32_t magic;
+    bool started;
+    bool persist_due;     /* something changed since the last PERSIST */
+    uint64_t now_ms;      /* of the event in hand */
+    uint64_t deadline_ms; /* promised by the last step; 0: none yet */
+    int64_t wall_ms;
+    struct gossip_effects *fx; /* borrowed during a step */
+    struct heap timers;
+    struct rng rng;
+    struct awareness awareness;
+    struct tuning_rtt rtt; /* of all peers together: what a first contact may take */
+    struct broadcast broadcast;
+    struct list changes; /* members whose changes are not yet reported */
+    struct bucket pay;   /* datagram bytes */
+    uint64_t packet_counter;
+    struct gossip_counters counters;
+    struct tuning tuning;
+    uint32_t datagram_bytes;
     struct mesh_id mesh;
     const struct gossip_crypto *crypto; /* borrowed */
     const struct sign_key *key;         /* borrowed */
     const struct seal_ring *ring;       /* borrowed */
     uint8_t issuer_pk[SIGN_PUBLIC_BYTES];
-    uint32_t datagram_bytes;
-    struct tuning tuning;
-
-    uint64_t now_ms; /* of the event in hand */
-    int64_t wall_ms;
-    struct gossip_effects *fx; /* borrowed during a step */
-
-    struct rng rng;
-    struct heap timers;
-    struct member_table members;
+    size_t bodies_bytes;
+    struct timer persist_timer;
     struct self_record self;
+    struct member_table members;
     struct digest digest;
-    struct awareness awareness;
-    struct broadcast broadcast;
     struct probe_table probes;
     struct stream_table streams;
     struct sync sync;
-    struct list changes; /* members whose changes are not yet reported */
-    struct timer persist_timer;
-    bool persist_due; /* something changed since the last PERSIST */
-    size_t bodies_bytes;
-
-    struct bucket pay; /* datagram bytes */
-    uint64_t packet_counter;
-    uint64_t deadline_ms; /* promised by the last step; 0: none yet */
-    bool started;
-    struct gossip_counters counters;
 };
 
 /* Arms, with room reserved in advance. */

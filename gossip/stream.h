@@ -58,9 +58,9 @@ struct stream {
 };
 
 struct stream_table {
-    struct stream slot[STREAM_SLOTS];
     size_t used;
     uint32_t id_next;
+    struct stream slot[STREAM_SLOTS];
 };
 
 void stream_table_init(struct stream_table *t);

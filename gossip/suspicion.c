@@ -6,7 +6,9 @@
 #include "gossip/state.h"
 #include "gossip/transition.h"
 
-#define SUSPICION_POKE_MS 300u
+#define SUSPICION_POKE_MS       300u
+#define SUSPICION_REMIND_MS     6000u /* later, the digest of all records mends it */
+#define SUSPICION_REMINDERS_MAX 3u
 
 /* The votes against `m` as it is now; those against an earlier incarnation are void. NULL: no
  * memory. */
@@ -40,6 +42,7 @@ static void counted(struct gossip *g, struct member *m, enum suspicion_source so
     uint32_t needed = tuning_accusers_needed(state_live(g));
     uint32_t agree = needed < 2 ? needed : 2;
     if (m->accusation->count < agree) return;
+    digest_accuse(&g->digest, m, g->now_ms);
     /* Old news of a healed cut is first put to the accused: most can refute it before anyone else
      * has to hear of it. If it does not answer, our own vote spreads it. */
     if (source == SUSPICION_GOSSIP) broadcast_accusation(g, m);
@@ -113,6 +116,29 @@ void suspicion_poke(struct gossip *g, struct member *m)
     struct packet p;
     packet_begin(g, &p, m); /* says that it is accused */
     (void)packet_send(g, &p, PACKET_PROBE);
+}
+
+void suspicion_remind(struct gossip *g, struct member *to)
+{
+    struct digest *d = &g->digest;
+    uint32_t spread = tuning_spread_ms(&g->tuning, state_live(g));
+    struct packet p;
+    if (g->now_ms < d->accused_ms + spread) return; /* it may still be on its way */
+    packet_begin(g, &p, to);
+    LIST_EACH(link, next, &d->accused_list)
+    {
+        struct member *m = LIST_ENTRY(link, struct member, accused_link);
+        struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = *m->accusation};
+        if (m == to || g->now_ms > m->accused_ms + SUSPICION_REMIND_MS) continue;
+        if (!packet_add(&p, &msg)) break;
+        p.rumours++;
+        list_remove(link);
+        list_push_back(&d->accused_list, link);
+        if (p.rumours == SUSPICION_REMINDERS_MAX) break;
+    }
+    if (p.rumours == 0) return;
+    g->counters.rumours_sent += p.rumours;
+    (void)packet_send_plain(g, &p, PACKET_RUMOUR, &to->head.addr);
 }
 
 /* Only our own voice is against it. */

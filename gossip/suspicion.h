@@ -31,6 +31,8 @@ void suspicion_reached(struct gossip *g, const struct node_id *target, uint64_t 
 void suspicion_answered(struct gossip *g, struct member *m);
 /* Tells an accused or dead member so, at most every 300 ms: it may be there and refute. */
 void suspicion_poke(struct gossip *g, struct member *m);
+/* `to` does not know the same accusations as we do: tells it of ours, when they are old enough. */
+void suspicion_remind(struct gossip *g, struct member *to);
 /* The member's timer. */
 void suspicion_timer(struct gossip *g, struct member *m);
 /* Our own pause of `late_ms` is no one's fault: every running suspicion and hold gets that much

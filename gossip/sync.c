@@ -5,6 +5,7 @@
 #include "gossip/reconcile.h"
 #include "gossip/self.h"
 #include "gossip/state.h"
+#include "gossip/suspicion.h"
 
 #define PULL_SOON_MS     50u /* several lacks make one stream */
 #define PULL_TRIES_MAX   5u
@@ -43,12 +44,13 @@ void sync_seed(struct gossip *g, const struct addr *addr)
     look_by(g, g->now_ms);
 }
 
-void sync_on_root(struct gossip *g, struct member *from, uint64_t root)
+void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary)
 {
     struct sync *y = &g->sync;
-    from->root = root;
-    digest_refresh(&g->digest);
-    if (root == digest_root(&g->digest)) {
+    uint64_t ours = digest_summary(&g->digest);
+    from->summary = summary;
+    if (!digest_same_accused(ours, summary)) suspicion_remind(g, from);
+    if (digest_same_records(ours, summary)) {
         y->mismatches = 0;
         y->backoff_ms = 0;
         return;
@@ -231,9 +233,19 @@ static void look_at_digest(struct gossip *g)
     if (m != NULL) (void)start_session(g, m, NULL);
 }
 
+/* With the next regular probe, if that is near: an idle node wakes up once a period. */
+static uint64_t next_look_ms(const struct gossip *g)
+{
+    const struct timer *probe = &g->probes.period;
+    uint64_t at = g->now_ms + SYNC_LOOK_MS;
+    uint64_t early = g->now_ms + SYNC_LOOK_MS / 2, late = at + SYNC_LOOK_MS / 2;
+    bool near = timer_armed(probe) && probe->node.key >= early && probe->node.key <= late;
+    return near ? probe->node.key : at;
+}
+
 void sync_look(struct gossip *g)
 {
-    state_timer(g, &g->sync.timer, g->now_ms + SYNC_LOOK_MS);
+    state_timer(g, &g->sync.timer, next_look_ms(g));
     if (g->self.leaving) return;
     look_at_seeds(g);
     look_at_dead(g);

@@ -48,10 +48,6 @@ struct sync_pull {
 };
 
 struct sync {
-    struct sync_seed seed[SYNC_SEEDS_MAX];
-    size_t seed_count;
-    struct sync_pull pull[SYNC_PULLS_MAX];
-    size_t pull_count;
     struct timer timer;
     struct bucket bytes;
     uint32_t further;    /* members yet to compare with */
@@ -62,6 +58,9 @@ struct sync {
     uint64_t safety_ms; /* next unconditional comparison */
     uint32_t live_max;  /* most members in the last hour: far fewer now means a cut */
     uint64_t live_max_ms;
+    size_t seed_count, pull_count;
+    struct sync_seed seed[SYNC_SEEDS_MAX];
+    struct sync_pull pull[SYNC_PULLS_MAX];
 };
 
 struct gossip;
@@ -69,8 +68,8 @@ struct gossip;
 void sync_init(struct gossip *g);
 /* An address to contact; known ones become due at once. */
 void sync_seed(struct gossip *g, const struct addr *addr);
-/* A contact with `from`, whose digest's root is `root`. */
-void sync_on_root(struct gossip *g, struct member *from, uint64_t root);
+/* A contact with `from`, whose digest_summary is `summary`. */
+void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary);
 /* We lack the record of `id`, or a part of it, that `from` told us of (NULL: unknown who). */
 void sync_lack(struct gossip *g, const struct node_id *id, const struct member *from);
 /* It is complete now. */

@@ -50,6 +50,7 @@ void transition_to(struct gossip *g, struct member *m, enum member_state state)
     count(g, m, 1);
     enter(g, m);
     if (was_live != member_is_live(m)) digest_note(&g->digest, m, g->now_ms);
+    digest_accuse(&g->digest, m, g->now_ms);
     change_state(g, m);
 }
 

@@ -46,10 +46,25 @@ uint32_t tuning_accusers_needed(uint32_t members)
     return others < TUNING_ACCUSERS_MAX ? others : TUNING_ACCUSERS_MAX;
 }
 
-uint32_t tuning_rto_ms(const struct tuning *t, uint32_t srtt_us, uint32_t rttvar_us)
+void tuning_rtt_sample(struct tuning_rtt *rtt, uint32_t us)
 {
-    if (srtt_us == 0) return t->rto_first_ms;
-    uint64_t ms = ((uint64_t)srtt_us + 4 * (uint64_t)rttvar_us) / 1000 + 1;
+    if (rtt->srtt_us == 0) {
+        rtt->srtt_us = us;
+        rtt->rttvar_us = us / 2;
+        return;
+    }
+    uint32_t off = us > rtt->srtt_us ? us - rtt->srtt_us : rtt->srtt_us - us;
+    rtt->rttvar_us = rtt->rttvar_us - rtt->rttvar_us / 4 + off / 4;
+    rtt->srtt_us = rtt->srtt_us - rtt->srtt_us / 8 + us / 8;
+}
+
+uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
+                       const struct tuning_rtt *others)
+{
+    const struct tuning_rtt *rtt = peer->srtt_us > 0 ? peer : others;
+    if (rtt->srtt_us == 0) return t->rto_first_ms;
+    uint64_t ms = ((uint64_t)rtt->srtt_us + 4 * (uint64_t)rtt->rttvar_us) / 1000 + 1;
+    if (rtt == others) ms += t->rto_min_ms;
     if (ms < t->rto_min_ms) return t->rto_min_ms;
     return ms > t->rto_max_ms ? t->rto_max_ms : (uint32_t)ms;
 }

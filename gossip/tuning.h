@@ -42,8 +42,16 @@ uint32_t tuning_spread_ms(const struct tuning *t, uint32_t members);
 uint32_t tuning_retransmits(uint32_t members);
 /* K: distinct accusers after which the shortest suspicion holds; two nodes can judge each other. */
 uint32_t tuning_accusers_needed(uint32_t members);
-/* Retransmission timeout of a peer; `srtt_us` 0: never measured. */
-uint32_t tuning_rto_ms(const struct tuning *t, uint32_t srtt_us, uint32_t rttvar_us);
+/* A round-trip time, smoothed; both 0: never measured. */
+struct tuning_rtt {
+    uint32_t srtt_us, rttvar_us;
+};
+/* One more measurement (RFC 6298 section 2). */
+void tuning_rtt_sample(struct tuning_rtt *rtt, uint32_t us);
+/* Retransmission timeout of a peer. Of one never measured: what most of all peers, `others`, would
+ * keep, and 20 ms. */
+uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
+                       const struct tuning_rtt *others);
 /* From the first ping to the verdict. `health` is the local health multiplier, 0 when well. */
 uint32_t tuning_verdict_ms(const struct tuning *t, uint32_t rto_ms, uint32_t health);
 /* How long a suspicion by `accusers` >= 1 distinct members lasts before the suspect is
