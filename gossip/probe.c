@@ -178,8 +178,9 @@ static void failed_regular(struct gossip *g, struct probe *p)
     struct accusation mine;
     g->counters.probes_failed++;
     note_result(m, true);
-    /* Helpers that are silent too say that the fault may be here. */
-    if (p->helpers > 0 && p->nacks < p->helpers) awareness_bad(&g->awareness);
+    /* If all helpers are silent too, the fault may be here. One answer is enough to clear us: in a
+     * cut of the mesh some helpers are always on the other side. */
+    if (p->helpers > 0 && p->nacks == 0) awareness_bad(&g->awareness);
     if (awareness_quiet(&g->awareness, g->now_ms)) return;
     if (suspicion_vote(g, m, &mine)) ask_to_confirm(g, m, &mine);
 }

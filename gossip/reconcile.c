@@ -233,6 +233,7 @@ static enum reconcile_result on_records(struct gossip *g, struct stream *s, stru
         enum catalogue_verdict v =
             catalogue_take(g, &o, s->peer, joining ? CATALOGUE_JOINING : CATALOGUE_SYNC);
         bool known = v == CATALOGUE_NEW || v == CATALOGUE_SAME;
+        if (v == CATALOGUE_NEW) g->sync.backoff_ms = 0; /* it was worth it */
         if (o.accused && known) suspicion_hear(g, &o.accusation, NULL, SUSPICION_SYNC);
     }
     if (m->last) s->session.want_waits = false;

@@ -208,6 +208,16 @@ static void look_at_dead(struct gossip *g)
     }
 }
 
+/* Doubles while sessions bring nothing new. */
+static void back_off(struct gossip *g)
+{
+    struct sync *y = &g->sync;
+    uint32_t twice = y->backoff_ms * 2;
+    if (twice < SYNC_BACKOFF_MIN_MS) twice = SYNC_BACKOFF_MIN_MS;
+    y->backoff_ms = twice < SYNC_BACKOFF_MAX_MS ? twice : SYNC_BACKOFF_MAX_MS;
+    y->backoff_until_ms = g->now_ms + y->backoff_ms + rng_below(&g->rng, y->backoff_ms);
+}
+
 static void look_at_digest(struct gossip *g)
 {
     struct sync *y = &g->sync;
@@ -220,10 +230,7 @@ static void look_at_digest(struct gossip *g)
         struct member *m = member_find_short(&g->members, y->mismatch_id);
         y->mismatches = 0;
         if (m == NULL || m->self || !start_session(g, m, NULL)) return;
-        uint32_t twice = y->backoff_ms * 2;
-        if (twice < SYNC_BACKOFF_MIN_MS) twice = SYNC_BACKOFF_MIN_MS;
-        y->backoff_ms = twice < SYNC_BACKOFF_MAX_MS ? twice : SYNC_BACKOFF_MAX_MS;
-        y->backoff_until_ms = g->now_ms + y->backoff_ms + rng_below(&g->rng, y->backoff_ms);
+        back_off(g);
         return;
     }
     if (g->now_ms < y->safety_ms) return;
