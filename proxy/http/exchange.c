@@ -23,7 +23,6 @@ static void on_free(struct loop_flush *f)
     iobuf_clear(&ex->req_body.buf);
     iobuf_clear(&ex->resp_body.buf);
     iobuf_clear(&ex->replay);
-    context_count(&ctx->in_flight, -1);
     if (ctx->idle_exchange_count < EXCHANGE_IDLE_MAX && !ctx->stopping) {
         arena_reset(&ex->arena);
         ctx->idle_exchange_count++;
