@@ -12,7 +12,7 @@
 #define GIVE_UP_MS 20000u
 #define PIECE_MAX  16384u
 
-static uint8_t pattern(uint64_t at)
+uint8_t pair_pattern(uint64_t at)
 {
     return (uint8_t)(at * 131u + (at >> 8) * 7u + (at >> 16));
 }
@@ -49,13 +49,13 @@ static size_t on_data(struct conn *c, void *owner, struct span data)
     assert_true(s->opened && !s->ended && data.len > 0);
     if (s->take_part) {
         take = (size_t)rng_below(&s->rng, data.len + 1);
-        if (take < data.len) {
+        if (take < data.len && !s->take_on) {
             conn_pause(c);
             loop_timer_set(s->pair->loop, &s->resume, loop_now_ms(s->pair->loop));
         }
     }
     for (size_t i = 0; i < take; i++)
-        assert_int_equal((uint8_t)data.p[i], pattern(s->received + i));
+        assert_int_equal((uint8_t)data.p[i], pair_pattern(s->received + i));
     s->received += take;
     tell(s, PAIR_DATA);
     return take;
@@ -201,7 +201,7 @@ void pair_side_pump(struct pair_side *s)
         if (len > s->to_send - s->sent) len = (size_t)(s->to_send - s->sent);
         if (len == 0) return;
         for (size_t i = 0; i < len; i++)
-            piece[i] = pattern(s->sent + i);
+            piece[i] = pair_pattern(s->sent + i);
         enum err err = conn_write(s->conn, span_of(piece, len));
         if (err == ERR_FULL || err == ERR_EOF) return;
         assert_int_equal(err, ERR_OK);

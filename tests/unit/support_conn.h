@@ -26,6 +26,7 @@ struct pair_side {
     size_t piece_max;    /* 0: conn_room */
     struct rng rng;      /* for `take_part` */
     bool take_part;      /* on_data takes a random part, pauses, and goes on a little later */
+    bool take_on;        /* with take_part: without the pause */
     bool produce;        /* pumps from on_flush instead of on_drain */
     bool shut_when_sent; /* conn_shutdown after `to_send` */
     void (*on_event)(struct pair_side *s, enum pair_event event);
@@ -63,6 +64,8 @@ void pair_run(struct pair *p);
 void pair_close(struct pair *p);
 struct pair_side *pair_other(struct pair_side *s);
 
+/* Byte `at` of what each side sends. */
+uint8_t pair_pattern(uint64_t at);
 void pair_side_pump(struct pair_side *s);
 void pair_side_write(struct pair_side *s, const char *text);
 void pair_side_close(struct pair_side *s, bool abort);
@@ -75,6 +78,7 @@ void pair_case_echo_then_clean_end(const struct pair_kind *kind);
 void pair_case_bulk_both_ways(const struct pair_kind *kind, uint64_t bytes, size_t out_max);
 void pair_case_bulk_by_producing(const struct pair_kind *kind, uint64_t bytes);
 void pair_case_pauses_keep_order(const struct pair_kind *kind);
+void pair_case_parts_without_pause_keep_order(const struct pair_kind *kind);
 void pair_case_close_in_each_callback(const struct pair_kind *kind);
 void pair_case_abort_is_reset(const struct pair_kind *kind);
 void pair_case_close_sends_what_is_queued(const struct pair_kind *kind);

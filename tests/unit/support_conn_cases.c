@@ -101,6 +101,22 @@ void pair_case_pauses_keep_order(const struct pair_kind *kind)
     pair_close(&p);
 }
 
+void pair_case_parts_without_pause_keep_order(const struct pair_kind *kind)
+{
+    struct pair p;
+    pair_open(&p, kind);
+    p.client.on_event = p.server.on_event = bulk_event;
+    p.client.to_send = p.server.to_send = MIB;
+    p.client.piece_max = p.server.piece_max = 8192;
+    p.client.take_part = p.server.take_part = true;
+    p.client.take_on = p.server.take_on = true;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_int_equal(p.client.received, MIB);
+    assert_int_equal(p.server.received, MIB);
+    pair_close(&p);
+}
+
 struct closing_case {
     enum pair_event when;
     bool abort, both, by_server;

@@ -45,6 +45,12 @@ static void test_pauses_in_the_middle_of_data_keep_order(void **state)
     pair_case_pauses_keep_order(&plain);
 }
 
+static void test_parts_taken_without_a_pause_keep_order(void **state)
+{
+    (void)state;
+    pair_case_parts_without_pause_keep_order(&plain);
+}
+
 static void test_close_in_each_callback_of_either_end(void **state)
 {
     (void)state;
@@ -149,7 +155,7 @@ static void seen_event(struct pair_side *s, enum pair_event event)
 static void test_bytes_seen_before_come_first(void **state)
 {
     (void)state;
-    static const char first[3] = {0, (char)131, (char)(2 * 131 - 256)};
+    const uint8_t first[3] = {pair_pattern(0), pair_pattern(1), pair_pattern(2)};
     struct pair p;
     pair_open(&p, &plain);
     p.seen = span_of(first, sizeof(first));
@@ -241,7 +247,7 @@ static void test_bytes_not_taken_can_be_copied_for_the_next_owner(void **state)
     uint64_t taken = p.server.received;
     assert_true(taken < 60);
     assert_int_equal(conn_unread(p.server.conn, kept, sizeof(kept)), 60 - taken);
-    assert_int_equal(kept[0], (uint8_t)(taken * 131));
+    assert_int_equal(kept[0], pair_pattern(taken));
     int fd = conn_detach(p.server.conn);
     p.server.closed = true;
     p.server.conn = NULL;
@@ -310,25 +316,36 @@ static void test_connect_that_nobody_answers_times_out(void **state)
     close(listener);
 }
 
-static void test_answer_before_a_reset_is_read_although_sending_fails_first(void **state)
+/* The peer sent `len` bytes of the pattern and went: the next send fails with EPIPE. */
+static void answer_before_reset(size_t len)
 {
-    (void)state;
+    static uint8_t answer[READ_BUFFER_BYTES];
     int fd[2];
     struct pair p;
     pair_open(&p, &plain);
     p.client.on_event = stop_when_open;
     struct conn_options o = pair_options(&p, &p.client);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-    /* The first byte of the pattern, and an end: the next send fails with EPIPE. */
-    assert_int_equal(write(fd[1], "", 1), 1);
+    for (size_t i = 0; i < len; i++)
+        answer[i] = pair_pattern(i);
+    assert_int_equal(send(fd[1], answer, len, MSG_NOSIGNAL), len);
     close(fd[1]);
     p.client.to_send = 10;
     assert_int_equal(conn_accept(&o, fd[0], NULL, span_of(NULL, 0), &p.client.conn), ERR_OK);
-    pair_run(&p);
-    assert_int_equal(p.client.received, 1);
+    while (p.client.error == ERR_OK)
+        pair_run(&p);
+    assert_int_equal(p.client.received, len);
     assert_false(p.client.ended);
     assert_int_equal(p.client.error, ERR_RESET);
     pair_close(&p);
+}
+
+static void test_answer_before_a_reset_is_read_although_sending_fails_first(void **state)
+{
+    (void)state;
+    answer_before_reset(1);
+    /* A whole read buffer: the end behind it is met at once, and is no clean one. */
+    answer_before_reset(READ_BUFFER_BYTES);
 }
 
 static void test_idle_connection_holds_no_buffers(void **state)
@@ -350,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_ten_mebibytes_both_ways_through_a_tiny_queue),
         cmocka_unit_test(test_ten_mebibytes_both_ways_by_producing_at_flush),
         cmocka_unit_test(test_pauses_in_the_middle_of_data_keep_order),
+        cmocka_unit_test(test_parts_taken_without_a_pause_keep_order),
         cmocka_unit_test(test_close_in_each_callback_of_either_end),
         cmocka_unit_test(test_abort_is_a_reset_at_the_other_end),
         cmocka_unit_test(test_close_sends_what_is_queued),

@@ -109,6 +109,12 @@ static void test_pauses_in_the_middle_of_data_keep_order(void **state)
     pair_case_pauses_keep_order(&kind);
 }
 
+static void test_parts_taken_without_a_pause_keep_order(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    pair_case_parts_without_pause_keep_order(&kind);
+}
+
 static void test_close_in_each_callback_of_either_end(void **state)
 {
     struct pair_kind kind = kind_of(state);
@@ -423,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_ten_mebibytes_both_ways_through_a_small_queue),
         cmocka_unit_test(test_ten_mebibytes_both_ways_by_producing_at_flush),
         cmocka_unit_test(test_pauses_in_the_middle_of_data_keep_order),
+        cmocka_unit_test(test_parts_taken_without_a_pause_keep_order),
         cmocka_unit_test(test_close_in_each_callback_of_either_end),
         cmocka_unit_test(test_abort_is_a_reset_at_the_other_end),
         cmocka_unit_test(test_close_sends_what_is_queued),
