@@ -138,10 +138,7 @@ static enum verb_exit run(struct demo *d)
 {
     signals_start(d);
     bool up = demo_setup_run(d);
-    if (up) {
-        demo_report_started(d);
-        demo_play_run(d);
-    }
+    if (up) demo_play_run(d);
     stop_nodes(d);
     signals_stop(d);
     for (unsigned i = 0; i < DEMO_NODE_COUNT; i++)

@@ -238,11 +238,11 @@ bool demo_node_reap(struct demo_node *n)
     return none;
 }
 
-const char *demo_node_lost(const struct demo_node *n)
+const struct demo_child *demo_node_lost(const struct demo_node *n)
 {
-    if (n->up.ended && !n->up.expected) return "parley";
+    if (n->up.ended && !n->up.expected) return &n->up;
     for (size_t i = 0; i < DEMO_NODE_APPS_MAX; i++)
-        if (n->app[i].ended && !n->app[i].expected) return plan_of(n->number)->app_name[i];
+        if (n->app[i].ended && !n->app[i].expected) return &n->app[i];
     return NULL;
 }
 

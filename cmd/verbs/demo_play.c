@@ -160,16 +160,14 @@ static void on_second(struct loop_timer *t)
 
 void demo_play_reap(struct demo *d)
 {
-    char text[64];
     for (unsigned i = 0; i < DEMO_NODE_COUNT; i++)
         (void)demo_child_reap(&d->command[i]);
     for (unsigned i = 0; i < d->node_count; i++) {
         struct demo_node *n = &d->node[i];
         (void)demo_node_reap(n);
-        const char *lost = demo_node_lost(n);
+        const struct demo_child *lost = demo_node_lost(n);
         if (!lost || d->broken) continue;
-        snprintf(text, sizeof text, "%s of %s", lost, demo_node_name(n->number));
-        demo_report_lost(d, n, text);
+        demo_report_lost(n, lost);
         d->broken = true;
         loop_stop(d->loop);
     }
@@ -201,6 +199,7 @@ void demo_play_run(struct demo *d)
     if (d->kill_at_ms != UINT64_MAX)
         loop_timer_set(d->loop, &d->kill_timer, now_ms + d->kill_at_ms);
     if (!d->ctx->json) demo_keys_start(&d->keys, d->loop);
+    demo_report_started(d);
     loop_run(d->loop);
     demo_keys_stop(&d->keys);
     loop_timer_clear(d->loop, &d->second_timer);

@@ -3,6 +3,7 @@
 #include "core/io/clock.h"
 
 #include <stdio.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define DOCUMENT_BYTES_MAX 16384u
@@ -74,7 +75,7 @@ void demo_report_started(const struct demo *d)
            (unsigned long long)d->rate, ready_ms_max(d));
     printf("try   parley members --socket demo.1   also: status, services, endpoints api"
            "%s\n",
-           d->for_ms == 0 ? "     keys: k kill n2  r revive n2  q quit" : "");
+           d->keys.loop ? "     keys: k kill n2  r revive n2  q quit" : "");
     fflush(stdout);
 }
 
@@ -135,11 +136,14 @@ void demo_report_log(const char *path)
     fclose(f);
 }
 
-void demo_report_lost(const struct demo *d, const struct demo_node *n, const char *what)
+void demo_report_lost(const struct demo_node *n, const struct demo_child *lost)
 {
-    char log[DEMO_NODE_PATH_MAX];
-    (void)d;
-    verb_fail(EXIT_FAILED, "demo: %s has ended by itself", what);
+    char log[DEMO_NODE_PATH_MAX], how[32];
+    bool killed = WIFSIGNALED(lost->status);
+    snprintf(how, sizeof how, "%s %d", killed ? "signal" : "exit code",
+             killed ? WTERMSIG(lost->status) : WEXITSTATUS(lost->status));
+    verb_fail(EXIT_FAILED, "demo: %s: %s has ended by itself (%s)", demo_node_name(n->number),
+              lost == &n->up ? "parley" : "an application", how);
     demo_report_log(demo_node_path(n, "log", log));
 }
 
