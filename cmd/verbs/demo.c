@@ -103,6 +103,7 @@ static void stop_nodes(struct demo *d)
             demo_child_wait(&n->app[a]);
         demo_node_sample(n);
     }
+    demo_play_reap(d);
 }
 
 /* --- the verb --- */

@@ -106,3 +106,12 @@ bool demo_child_succeeded(const struct demo_child *c)
 {
     return c->ended && WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0;
 }
+
+bool demo_child_in_order(const struct demo_child *c)
+{
+    if (!c->ended) return true;
+    if (!c->expected) return false;
+    if (WIFSIGNALED(c->status))
+        return WTERMSIG(c->status) == SIGKILL || WTERMSIG(c->status) == SIGTERM;
+    return WEXITSTATUS(c->status) == 0;
+}

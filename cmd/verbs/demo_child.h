@@ -36,7 +36,10 @@ void demo_child_kill(struct demo_child *c, int signum);
 bool demo_child_reap(struct demo_child *c);
 /* Waits for its end. */
 void demo_child_wait(struct demo_child *c);
-/* Did it end by itself with exit code 0? */
+/* Did it end with exit code 0? */
 bool demo_child_succeeded(const struct demo_child *c);
+/* Did it end as it should: not before it was asked to, and then with exit code 0 or by the signal?
+ * True as long as it has not ended. */
+bool demo_child_in_order(const struct demo_child *c);
 
 #endif

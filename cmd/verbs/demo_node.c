@@ -240,9 +240,9 @@ bool demo_node_reap(struct demo_node *n)
 
 const struct demo_child *demo_node_lost(const struct demo_node *n)
 {
-    if (n->up.ended && !n->up.expected) return &n->up;
+    if (!demo_child_in_order(&n->up)) return &n->up;
     for (size_t i = 0; i < DEMO_NODE_APPS_MAX; i++)
-        if (n->app[i].ended && !n->app[i].expected) return &n->app[i];
+        if (!demo_child_in_order(&n->app[i])) return &n->app[i];
     return NULL;
 }
 

@@ -60,7 +60,7 @@ bool demo_node_apps_listen(const struct demo_node *n);
 void demo_node_kill(struct demo_node *n, int signum);
 /* Takes note of those that have ended; true when none runs. */
 bool demo_node_reap(struct demo_node *n);
-/* What has ended without being asked to; NULL: nothing. */
+/* What has ended as it should not (demo_child_in_order); NULL: nothing. */
 const struct demo_child *demo_node_lost(const struct demo_node *n);
 /* Looks at resident memory and the access log. */
 void demo_node_sample(struct demo_node *n);

@@ -142,8 +142,9 @@ void demo_report_lost(const struct demo_node *n, const struct demo_child *lost)
     bool killed = WIFSIGNALED(lost->status);
     snprintf(how, sizeof how, "%s %d", killed ? "signal" : "exit code",
              killed ? WTERMSIG(lost->status) : WEXITSTATUS(lost->status));
-    verb_fail(EXIT_FAILED, "demo: %s: %s has ended by itself (%s)", demo_node_name(n->number),
-              lost == &n->up ? "parley" : "an application", how);
+    verb_fail(EXIT_FAILED, "demo: %s: %s %s (%s)", demo_node_name(n->number),
+              lost == &n->up ? "parley" : "an application",
+              lost->expected ? "did not end in order" : "has ended by itself", how);
     demo_report_log(demo_node_path(n, "log", log));
 }
 

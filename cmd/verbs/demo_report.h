@@ -12,7 +12,7 @@ void demo_report_second(const struct demo *d);
 void demo_report_killed(const struct demo *d);
 void demo_report_ejected(const struct demo *d);
 void demo_report_revived(const struct demo *d);
-/* A process of `n` has ended by itself: on stderr, with the end of the node's log. */
+/* A process of `n` has ended as it should not: on stderr, with the end of the node's log. */
 void demo_report_lost(const struct demo_node *n, const struct demo_child *lost);
 /* The summary, or with --json {"schema":"parley.demo.v1","data":{...}}. */
 void demo_report_end(const struct demo *d);
