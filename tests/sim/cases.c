@@ -11,7 +11,8 @@ struct found {
 
 /* Seeds that found a bug stay here for good. */
 static const struct found found[] = {
-    {{SCENARIO_CRASH, 100, 1, 0.05, 45000}, "a hundred nodes at 5 % loss"},
+    {{SCENARIO_CRASH, 100, 1, 0.05, 45000, false}, "a hundred nodes at 5 % loss"},
+    {{SCENARIO_CHURN, 5, 3, 0.05, 60000, true}, "five nodes with the real crypto"},
 };
 
 uint32_t cases_count(void)

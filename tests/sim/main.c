@@ -114,7 +114,7 @@ int main(int argc, char **argv)
     struct options o;
     strbuf_init_fixed(&error, text, sizeof(text));
     if (!options_parse(argc, argv, &o, &error)) {
-        (void)fprintf(stderr, "parley-sim: %s\n%s", text, options_usage());
+        (void)fprintf(stderr, "parley-sim: %s; parley-sim --help lists the flags\n", text);
         return EXIT_USAGE;
     }
     if (o.help) {

@@ -11,7 +11,7 @@
 const char *options_usage(void)
 {
     return "usage: parley-sim [--nodes N] [--seed S] [--scenario idle|crash|partition|churn]\n"
-           "                  [--for TIME] [--loss PERCENT] [--runs N] [--json]\n"
+           "                  [--for TIME] [--loss PERCENT] [--runs N] [--json] [--real-crypto]\n"
            "       parley-sim --self-test\n"
            "\n"
            "Runs N gossip machines in virtual time, with a network that delays, loses, doubles\n"
@@ -24,6 +24,7 @@ const char *options_usage(void)
            "  --loss PERCENT  of datagrams and segments, each way (0)\n"
            "  --runs N        that many seeds, from S upwards; times are of all runs (1)\n"
            "  --json          one document, schema parley.sim.v1\n"
+           "  --real-crypto   libsodium instead of cheap marks, for small worlds\n"
            "  --self-test     200 small worlds and the seeds that once failed; TAP\n"
            "\n"
            "Times are from the incident: first_unreachable and first_dead until the first node\n"
@@ -108,10 +109,11 @@ bool options_parse(int argc, char *const *argv, struct options *out, struct strb
         (struct options){.run = {.nodes = NODES_DEFAULT, .seed = 1, .for_ms = 120000}, .runs = 1};
     for (int i = 1; i < argc; i++) {
         const char *flag = argv[i];
-        bool *sw = strcmp(flag, "--json") == 0        ? &out->json
-                   : strcmp(flag, "--self-test") == 0 ? &out->self_test
-                   : strcmp(flag, "--help") == 0      ? &out->help
-                                                      : NULL;
+        bool *sw = strcmp(flag, "--json") == 0          ? &out->json
+                   : strcmp(flag, "--self-test") == 0   ? &out->self_test
+                   : strcmp(flag, "--help") == 0        ? &out->help
+                   : strcmp(flag, "--real-crypto") == 0 ? &out->run.real_crypto
+                                                        : NULL;
         if (sw != NULL) {
             *sw = true;
             continue;

@@ -176,8 +176,8 @@ void pipe_event(struct world *w, struct world_event *e)
                                      .err = d->err,
                                      .data = span_of(d->data, d->len)};
         if (d->kind == GOSSIP_STREAM_OPENED) {
-            event.peer_name = peer->name;
-            fake_crypto_spki(&peer->key, event.peer_spki);
+            event.peer_name = peer->persona.name;
+            memcpy(event.peer_spki, peer->persona.spki, sizeof(event.peer_spki));
             end->told = true;
         }
         bool told = end->told;

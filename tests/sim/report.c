@@ -157,7 +157,9 @@ void report_table(struct report *r, struct strbuf *out)
 
 void report_replay(const struct scenario_options *o, struct strbuf *out)
 {
-    strbuf_fmt(out, "build/parley-sim --nodes %u --seed %llu --scenario %s --for %llus --loss %g\n",
+    strbuf_fmt(out,
+               "build/parley-sim --nodes %u --seed %llu --scenario %s --for %llus --loss %g%s\n",
                o->nodes, (unsigned long long)o->seed, scenario_word(o->scenario),
-               (unsigned long long)(o->for_ms / 1000), o->loss * 100);
+               (unsigned long long)(o->for_ms / 1000), o->loss * 100,
+               o->real_crypto ? " --real-crypto" : "");
 }

@@ -249,7 +249,8 @@ enum err scenario_run(const struct scenario_options *o, struct scenario_result *
                                .loss = o->loss,
                                .period_ms = 1000,
                                .preload = o->nodes >= PRELOAD_FROM,
-                               .keep_stores = o->scenario == SCENARIO_CHURN};
+                               .keep_stores = o->scenario == SCENARIO_CHURN,
+                               .real_crypto = o->real_crypto};
     *out = (struct scenario_result){0};
     measure_init(&out->measure);
     if (!oracle_init(&r.oracle, o->nodes)) return ERR_NOMEM;

@@ -19,6 +19,7 @@ struct scenario_options {
     uint64_t seed;
     double loss;
     uint64_t for_ms;
+    bool real_crypto;
 };
 
 struct scenario_result {

@@ -92,8 +92,14 @@ uint32_t world_by_addr(const struct world *w, const struct addr *a)
 
 uint32_t world_by_id(const struct world *w, const struct node_id *id)
 {
-    uint32_t i = fake_crypto_index(id);
-    return i < w->options.nodes ? i : w->options.nodes;
+    uint32_t i = 0;
+    if (!w->options.real_crypto) {
+        i = fake_crypto_index(id);
+        return i < w->options.nodes ? i : w->options.nodes;
+    }
+    while (i < w->options.nodes && name_node_id_cmp(&w->node[i].persona.id, id) != 0)
+        i++;
+    return i;
 }
 
 static void send_datagram(struct world *w, uint32_t from, const struct gossip_effect *e)
@@ -216,21 +222,20 @@ bool world_run(struct world *w, uint64_t until_us)
 static enum err make(struct world *w, uint32_t i, struct span store, struct gossip **out)
 {
     struct world_node *n = &w->node[i];
-    uint8_t admission[FAKE_ADMISSION_BYTES_MAX];
-    size_t len = fake_crypto_admission(&n->key, &n->name, w->issuer_pk, admission);
     struct gossip_options o = {
-        .mesh = w->mesh,
-        .key = fake_crypto_sign_key(&n->key),
-        .admission = span_of(admission, len),
+        .mesh = w->issuer.mesh,
+        .key = persona_key(&n->persona),
+        .admission = span_of(n->persona.admission, n->persona.admission_len),
         .addr = n->addr,
         .epoch = n->epoch,
         .period_ms = w->options.period_ms,
         .datagram_bytes = DATAGRAM_BYTES_MAX,
         .seed = hash_mix(w->options.seed ^ hash_mix(n->epoch) ^ ((uint64_t)i << 40)),
         .persisted = store,
-        .crypto = fake_crypto_ops(),
+        .ring = w->issuer.ring,
+        .crypto = persona_crypto(&w->issuer),
     };
-    memcpy(o.issuer_pk, w->issuer_pk, sizeof(o.issuer_pk));
+    memcpy(o.issuer_pk, w->issuer.public_key, sizeof(o.issuer_pk));
     return gossip_new(&o, out);
 }
 
@@ -317,7 +322,7 @@ static enum err preload(struct world *w)
         heap_remove(&w->events, &w->node[i].tick.node);
     }
     struct span doc = pack_writer_view(&pack);
-    fake_crypto_ops()->hash(doc, blob);
+    persona_crypto(&w->issuer)->hash(doc, blob);
     for (uint32_t i = 0; i < n && err == ERR_OK; i++)
         err = start_with(w, i, span_of(blob, CRYPTO_OPS_HASH_BYTES + doc.len));
     free(blob);
@@ -332,22 +337,19 @@ enum err world_init(struct world *w, const struct world_options *o, struct oracl
     slab_init(&w->datagrams, sizeof(struct datagram), DATAGRAMS_MAX);
     pipe_table_init(&w->pipes);
     rng_seed(&w->rng, o->seed ^ UINT64_C(0x7363656e));
-    rng_bytes(&w->rng, w->mesh.byte, sizeof(w->mesh.byte));
-    rng_bytes(&w->rng, w->issuer_pk, sizeof(w->issuer_pk));
     enum err err = event_effects_init(&w->fx);
     w->node = calloc(o->nodes, sizeof(w->node[0]));
     if (!network_init(&w->network, o->nodes, o->seed ^ UINT64_C(0x6e6574), o->loss) ||
         w->node == NULL)
         err = ERR_NOMEM;
+    if (err == ERR_OK) err = persona_issuer_init(&w->issuer, o->real_crypto, o->seed);
     for (uint32_t i = 0; i < o->nodes && err == ERR_OK; i++) {
         struct world_node *n = &w->node[i];
         n->tick = (struct world_event){.kind = WORLD_TICK, .to = i};
         n->addr = addr_of(i);
         n->down_us = 0;
         n->epoch = (uint64_t)WORLD_WALL_START_MS;
-        (void)snprintf(n->name.text, sizeof(n->name.text), "n%u", i);
-        fake_crypto_key(o->seed, i, &n->key);
-        n->id = fake_crypto_node_id(&n->key);
+        err = persona_init(&n->persona, &w->issuer, i);
     }
     if (err == ERR_OK && o->preload) err = preload(w);
     if (err != ERR_OK) world_fini(w);
@@ -366,8 +368,10 @@ void world_fini(struct world *w)
     for (uint32_t i = 0; w->node != NULL && i < w->options.nodes; i++) {
         gossip_free(w->node[i].gossip);
         free(w->node[i].store);
+        persona_fini(&w->node[i].persona);
     }
     free(w->node);
+    persona_issuer_fini(&w->issuer);
     w->node = NULL;
     network_fini(&w->network);
     slab_fini(&w->datagrams);

@@ -12,8 +12,8 @@
 #include "core/base/heap.h"
 #include "core/base/slab.h"
 #include "gossip/gossip.h"
-#include "tests/sim/fake_crypto.h"
 #include "tests/sim/network.h"
+#include "tests/sim/persona.h"
 #include "tests/sim/pipe.h"
 
 #define WORLD_NODES_MAX     10000u
@@ -30,6 +30,7 @@ struct world_options {
     uint32_t period_ms;
     bool preload;     /* all know all from the start; else they join by node 0 */
     bool keep_stores; /* what PERSIST says is kept for restarts */
+    bool real_crypto; /* Ed25519, XChaCha20-Poly1305 and BLAKE2b of libsodium */
 };
 
 enum world_event_kind { WORLD_TICK, WORLD_DATAGRAM, WORLD_STREAM };
@@ -42,9 +43,7 @@ struct world_event {
 struct world_node {
     struct world_event tick;
     struct gossip *gossip; /* owned; NULL: down */
-    struct fake_key key;
-    struct name name;
-    struct node_id id;
+    struct persona persona;
     struct addr addr;
     uint64_t epoch;
     bool refuses;        /* when down: the host is there and says so */
@@ -68,8 +67,7 @@ struct world {
     struct network network;
     struct pipe_table pipes;
     struct rng rng; /* of scenarios */
-    struct mesh_id mesh;
-    uint8_t issuer_pk[SIGN_PUBLIC_BYTES];
+    struct persona_issuer issuer;
     struct gossip_effects fx;
     uint64_t trace_hash;
     uint64_t events_done;
