@@ -133,15 +133,20 @@ void support_send(int fd, const char *text)
 size_t support_read(int fd, char *buf, size_t cap, const char *until, bool *ended)
 {
     size_t len = 0;
-    bool end = false;
+    bool end = false, found = false;
     buf[0] = '\0';
-    while (len < cap - 1 && (until == NULL || strstr(buf, until) == NULL)) {
-        ssize_t n = recv(fd, buf + len, until != NULL ? 1 : cap - 1 - len, 0);
-        if (n <= 0) {
-            end = true;
-            break;
-        }
-        len += (size_t)n;
+    while (len < cap - 1 && !found && !end) {
+        /* Looks first, so that what stands behind `until` stays for the next call. */
+        ssize_t seen = recv(fd, buf + len, cap - 1 - len, until != NULL ? MSG_PEEK : 0);
+        end = seen <= 0;
+        if (end) break;
+        size_t take = (size_t)seen;
+        buf[len + take] = '\0';
+        const char *at = until != NULL ? strstr(buf, until) : NULL;
+        found = at != NULL;
+        if (found) take = (size_t)(at - buf) + strlen(until) - len;
+        if (until != NULL) end = recv(fd, buf + len, take, 0) != (ssize_t)take;
+        len += take;
         buf[len] = '\0';
     }
     if (ended != NULL) *ended = end;

@@ -296,7 +296,7 @@ static void test_declined_upgrade_is_an_ordinary_answer(void **state)
     int fd = support_dial(r->api_addr);
     support_send(fd, "GET /ws-no HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
                      "Upgrade: websocket\r\n\r\n");
-    support_read(fd, r->buf, sizeof r->buf, "\r\n\r\nno", NULL);
+    support_read(fd, r->buf, sizeof r->buf, "no\r\n0\r\n\r\n", NULL);
     assert_non_null(strstr(r->buf, "HTTP/1.1 200 OK\r\n"));
     assert_null(strstr(r->buf, "upgrade: "));
     close(fd);
