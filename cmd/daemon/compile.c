@@ -205,6 +205,14 @@ uint64_t compile_generation(const struct compile *c)
     return c->generation;
 }
 
+size_t compile_published(const struct compile *c)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    size_t n = 0;
+    LIST_EACH(pos, tmp, &c->published) n++;
+    return n;
+}
+
 bool compile_settled(const struct compile *c)
 {
     CHECK_OBJ(c, COMPILE_MAGIC);

@@ -71,8 +71,10 @@ static void tick_due(struct loop_timer *t)
 static void member_changed(struct mesh *m, const struct gossip_effect *fx)
 {
     struct gossip_member who;
+    bool known = gossip_member_get(m->gossip, &fx->node, &who) == ERR_OK;
+    if (known && who.self) return; /* our own part of the catalogue is built from our record */
     compile_request(m->d->compile);
-    if (gossip_member_get(m->gossip, &fx->node, &who) != ERR_OK || who.self) return;
+    if (!known) return;
     char text[ADDR_TEXT_MAX];
     if (fx->old_state == fx->new_state) { /* first seen, or moved */
         log_info(&m->d->log, "member", "node=%s addr=%s now=%s", who.name.text,
@@ -145,7 +147,7 @@ static void apply_effects(struct mesh *m)
             member_changed(m, fx);
             break;
         case GOSSIP_RECORD_CHANGED:
-            compile_request(m->d->compile);
+            if (name_node_id_cmp(&fx->node, &m->boot.id) != 0) compile_request(m->d->compile);
             break;
         case GOSSIP_PERSIST:
             persist(m, fx->data);

@@ -24,7 +24,9 @@
 #include <cmocka.h>
 
 #define LEAF_TTL_S    86400
+#define CA_TTL_S      (2 * LEAF_TTL_S)
 #define STATUS_ERR    100
+#define LOOK_MS       5u
 #define FOLDERS_OPEN  16
 #define LOG_BYTES_MAX (1u << 20)
 
@@ -38,7 +40,7 @@ void support_daemon_open(struct support_daemon *m)
     memset(&m->id, 7, sizeof m->id);
     memset(m->group_key, 9, sizeof m->group_key);
     x509_mint_key(m->ca_secret, public_key);
-    assert_int_equal(x509_mint_ca(&m->name, m->ca_secret, now_s - 60, now_s + LEAF_TTL_S, &m->ca),
+    assert_int_equal(x509_mint_ca(&m->name, m->ca_secret, now_s - 60, now_s + CA_TTL_S, &m->ca),
                      ERR_OK);
     assert_int_equal(sign_key_new(NULL, &m->issuer), ERR_OK);
 }
@@ -139,8 +141,8 @@ void support_daemon_config(struct support_daemon *m, struct support_node *n, con
     strbuf_init(&sb, 65536);
     strbuf_fmt(&sb, "[node]\nname = \"%s\"\nmesh = \"%s\"\naddr = \"%s\"\nthreads = 1\npeers = [",
                n->name, m->name.text, n->addr);
-    for (const struct support_node *p = m->node; p < n; p++)
-        strbuf_fmt(&sb, "\"%s\", ", p->addr);
+    for (size_t i = 0; i < m->count; i++)
+        if (strcmp(m->node[i].addr, n->addr) != 0) strbuf_fmt(&sb, "\"%s\", ", m->node[i].addr);
     strbuf_fmt(&sb, "]\n[gossip]\nprofile = \"fast\"\n%s", toml);
     assert_true(strbuf_ok(&sb));
     assert_int_equal(store_open(n->root, NULL, &s), ERR_OK);
@@ -214,6 +216,48 @@ void support_daemon_up(struct support_node *n, bool strict)
     assert_true(pid >= 0);
     if (pid == 0) child(n, strict);
     n->pid = pid;
+}
+
+struct daemon *support_daemon_here(struct support_node *n)
+{
+    struct daemon_options o = {.root = n->root};
+    struct diag diag;
+    struct daemon *d = NULL;
+    diag_init(&diag);
+    enum err err = daemon_new(&o, &diag, &d);
+    if (err != ERR_OK && diag.count > 0) print_message("%s\n", diag.entry[0].message);
+    diag_fini(&diag);
+    assert_int_equal(err, ERR_OK);
+    return d;
+}
+
+struct watch {
+    struct daemon *d;
+    bool (*done)(struct daemon *d);
+    struct loop_timer timer;
+    uint64_t end_ms;
+    bool seen;
+};
+
+static void look(struct loop_timer *t)
+{
+    struct watch *w = CONTAINER_OF(t, struct watch, timer);
+    uint64_t now_ms = loop_now_ms(w->d->loop);
+    w->seen = w->done(w->d);
+    if (w->seen || now_ms >= w->end_ms)
+        loop_stop(w->d->loop);
+    else
+        loop_timer_set(w->d->loop, t, now_ms + LOOK_MS);
+}
+
+bool support_daemon_until(struct daemon *d, bool (*done)(struct daemon *d), unsigned limit_ms)
+{
+    struct watch w = {.d = d, .done = done, .timer.on_expire = look};
+    w.end_ms = clock_mono_ms() + limit_ms;
+    loop_timer_set(d->loop, &w.timer, clock_mono_ms());
+    loop_run(d->loop);
+    loop_timer_clear(d->loop, &w.timer);
+    return w.seen;
 }
 
 bool support_daemon_hears(struct support_node *n, const char *text, unsigned limit_ms)

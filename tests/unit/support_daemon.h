@@ -15,6 +15,8 @@
 
 #define SUPPORT_DAEMON_NODES 4u
 
+struct daemon;
+
 struct support_node {
     char name[8]; /* "h1" */
     char addr[32];
@@ -48,6 +50,10 @@ void support_daemon_config(struct support_daemon *m, struct support_node *n, con
 /* Forks daemon_run over the node's root. Its exit status: daemon_run's exit code, or 100 + the err.
  */
 void support_daemon_up(struct support_node *n, bool strict);
+/* daemon_new over the node's root in this process; the test runs its loop. */
+struct daemon *support_daemon_here(struct support_node *n);
+/* Runs its loop until `done` says so, at most `limit_ms`; whether it did. */
+bool support_daemon_until(struct daemon *d, bool (*done)(struct daemon *d), unsigned limit_ms);
 /* Whether a notify message that holds `text` comes within `limit_ms`. */
 bool support_daemon_hears(struct support_node *n, const char *text, unsigned limit_ms);
 /* Waits for the end, at most `limit_ms`; the exit status, -1 when killed by a signal, -2 when it
