@@ -3,6 +3,7 @@
 #include "gossip/catalogue.h"
 #include "gossip/state.h"
 #include "gossip/suspicion.h"
+#include "gossip/sync_chunk.h"
 
 #include <stdlib.h>
 

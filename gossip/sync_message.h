@@ -63,7 +63,7 @@ struct sync_message {
     uint32_t alternate_count;
 };
 
-/* All kinds but RECORDS. Too little room is the writer's overflow. */
+/* All kinds but RECORDS (sync_chunk.h). Too little room is the writer's overflow. */
 void sync_message_write(struct pack_writer *w, const struct sync_message *m);
 /* Checks and reads a whole message. ERR_INVALID, ERR_TOO_LARGE. RECORDS are read one by one with
  * sync_message_record. */
@@ -71,23 +71,5 @@ enum err sync_message_read(struct span bytes, struct sync_message *out) MUST_USE
 /* The next record of a RECORDS; false at the end, and at a malformed one with m->record_count > 0.
  */
 bool sync_message_record(struct sync_message *m, struct offer *out);
-
-/* RECORDS under construction: offers are appended behind room for a heading of yet unknown count.
- */
-struct sync_chunk {
-    struct pack_writer writer;
-    uint8_t *bytes; /* borrowed */
-    uint32_t count;
-};
-#define SYNC_CHUNK_HEADING_BYTES 16u
-#define SYNC_OFFER_BYTES_MAX     (RECORD_BODY_BYTES_MAX + ADMISSION_BYTES_MAX + 1024u)
-#define SYNC_CHUNK_ROOM          (SYNC_CHUNK_HEADING_BYTES + SYNC_CHUNK_BYTES + SYNC_OFFER_BYTES_MAX)
-/* `bytes` of SYNC_CHUNK_ROOM. */
-void sync_chunk_init(struct sync_chunk *c, uint8_t *bytes);
-/* Whether it is long enough to be sent. */
-bool sync_chunk_full(const struct sync_chunk *c);
-void sync_chunk_add(struct sync_chunk *c, const struct offer *o);
-/* The finished message, borrowed from `bytes`. */
-struct span sync_chunk_finish(struct sync_chunk *c, bool last);
 
 #endif
