@@ -128,7 +128,8 @@ def boot(tap, one, two):
 def run_table(tap, nodes, apps):
     number = 0
     for case in rows.table():
-        for service in ["api", "near"] if case.service == "api" else [case.service]:
+        both = case.service == "api" and case.near
+        for service in ["api", "near"] if both else [case.service]:
             number += 1
             app = apps["near" if service == "near" else "api"]
             complaint = case.run(LISTEN[service], app)
