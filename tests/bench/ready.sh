@@ -1,7 +1,7 @@
 #!/bin/bash
-# Start of a node to READY=1, with its identity on disk, and what it keeps resident under the load of
-# the demo: three runs of `parley demo`, each the slowest and the largest of its three nodes. Exit 1
-# when not even the best run is within the bounds (a busy machine disturbs single runs).
+# Start of a node to READY=1, with its identity on disk, and what it keeps resident under the load
+# of the demo: three runs of `parley demo`, each the slowest and the largest of its three nodes.
+# Exit 1 when not even the best run is within the bounds (a busy machine disturbs single runs).
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 
