@@ -200,7 +200,9 @@ void demo_play_run(struct demo *d)
         loop_timer_set(d->loop, &d->kill_timer, now_ms + d->kill_at_ms);
     if (!d->ctx->json) demo_keys_start(&d->keys, d->loop);
     demo_report_started(d);
+    sample(d);
     loop_run(d->loop);
+    sample(d);
     demo_keys_stop(&d->keys);
     loop_timer_clear(d->loop, &d->second_timer);
     loop_timer_clear(d->loop, &d->kill_timer);
