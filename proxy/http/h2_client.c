@@ -226,8 +226,13 @@ static void on_close(void *owner, struct h2_stream *s, enum h2_close how)
     struct h2_client *l = owner;
     struct exchange *ex = s->owner;
     note_idle(l);
-    /* RFC 9113 8.1: a complete response, and no wish for the rest of the request. */
-    if (how == H2_CLOSED && ex->response_done) return;
+    /* RFC 9113 8.1: a complete response, and no wish for the rest of the request. The exchange may
+     * go on to its client long after this link has gone. */
+    if (how == H2_CLOSED && ex->response_done && (!ex->tunnelled || exchange_request_ended(ex))) {
+        ex->up_ops = NULL;
+        ex->up = NULL;
+        return;
+    }
     if (how == H2_REFUSED)
         exchange_failed(ex, REASON_CONN_REFUSED, false);
     else

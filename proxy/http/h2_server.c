@@ -129,6 +129,33 @@ static const struct downstream_ops down_ops = {
     .release = down_release,
 };
 
+/* Of a tunnel whose stream is complete while its application still reads. */
+static bool gone_respond(struct exchange *ex)
+{
+    (void)ex;
+    return false;
+}
+
+static void gone_nothing(struct exchange *ex)
+{
+    (void)ex;
+}
+
+static void gone_consumed(struct exchange *ex, size_t bytes)
+{
+    (void)ex;
+    (void)bytes;
+}
+
+static const struct downstream_ops gone_ops = {
+    .proto = "h2",
+    .respond = gone_respond,
+    .flush = gone_nothing,
+    .consumed = gone_consumed,
+    .abort = gone_nothing,
+    .release = gone_nothing,
+};
+
 /* --- streams --- */
 
 static struct h2_stream *on_begin(void *owner)
@@ -198,8 +225,13 @@ static void on_close(void *owner, struct h2_stream *stream, enum h2_close how)
 {
     struct exchange *ex = stream->owner;
     (void)owner;
-    /* Complete both ways: what is left of the request still goes to the application. */
-    if (how == H2_CLOSED && ex->delivered) return;
+    /* Complete both ways: what is left of the request still goes to the application, maybe long
+     * after this link has gone. */
+    if (how == H2_CLOSED && ex->delivered) {
+        ex->down_ops = &gone_ops;
+        ex->down = NULL;
+        return;
+    }
     exchange_client_gone(ex, REASON_CLIENT_GONE);
 }
 

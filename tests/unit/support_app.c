@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#define APP_CONNECTIONS_MAX 256u
+#define APP_CONNECTIONS_MAX 4096u
 
 struct app_conn {
     pthread_t thread;
