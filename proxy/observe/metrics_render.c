@@ -347,7 +347,7 @@ static void render_tcp(struct render *r)
     struct prom *p = &r->prom;
     prom_family(p, "parley_tcp_connections_total", PROM_COUNTER,
                 "TCP sessions closed, by how they ended.");
-    render_reasons(r, METRICS_TCP, "close", "eof");
+    render_reasons(r, METRICS_TCP, "close", "end");
     prom_family(p, "parley_tcp_open_connections", PROM_GAUGE, "TCP sessions open.");
     render_gauge(r, METRICS_TCP);
     prom_family(p, "parley_tcp_sent_bytes_total", PROM_COUNTER, "Bytes to callers.");

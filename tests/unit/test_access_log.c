@@ -87,11 +87,11 @@ static void test_a_session_says_how_it_closed(void **state)
                               .proto = "tcp",
                               .rx = UINT64_MAX,
                               .duration_us = 3600000000,
-                              .close = "eof"};
+                              .close = "end"};
     expect(&r, false,
            "{\"ts\":\"2000-02-29T12:34:56.000001Z\",\"dir\":\"inbound\",\"proto\":\"tcp\","
            "\"dur_ms\":3600000.000,\"rx\":18446744073709551615,\"tx\":0,\"tls\":false,\"gen\":0,"
-           "\"close\":\"eof\"}");
+           "\"close\":\"end\"}");
 }
 
 static void test_the_query_is_written_only_when_asked_for(void **state)

@@ -132,7 +132,7 @@ static void test_sessions_handshakes_and_counts_are_shown(void **state)
     assert_int_equal(metrics_count_get(m, METRICS_LOG_DROPPED), 3);
     struct strbuf out;
     struct span t = render(&m, 1, &out);
-    expect(t, "parley_tcp_connections_total{" LABELS ",close=\"eof\"}", 1);
+    expect(t, "parley_tcp_connections_total{" LABELS ",close=\"end\"}", 1);
     expect(t, "parley_tcp_connections_total{" LABELS ",close=\"idle_timeout\"}", 1);
     expect(t, "parley_tcp_open_connections{" LABELS "}", 1);
     expect(t, "parley_tcp_received_bytes_total{" LABELS "}", 10);
