@@ -57,7 +57,7 @@ static enum err open_store(struct daemon *d, struct diag *diag)
         diag_error(diag, NULL, "the root or configuration path is too long");
         return err;
     }
-    err = store_prepare(&d->store, false, diag);
+    err = store_prepare_run(&d->store, diag);
     return err != ERR_OK ? err : store_lock(&d->store, diag);
 }
 
@@ -81,6 +81,17 @@ static enum err open_basics(struct daemon *d, struct diag *diag)
     return control_new(d, &d->control);
 }
 
+/* It starts all the same: what runs on this host still works, and the log says what does not. */
+static void say_expired(struct daemon *d)
+{
+    const struct identity *node = identities_node(d->identities);
+    if (identity_not_after_s(node) > d->started_wall_s) return;
+    log_error(
+        &d->log, "cert",
+        "the certificate of this node has expired, so no peer will talk to it: if this host's "
+        "clock is right, get a new identity with parley join");
+}
+
 static enum err load_identities(struct daemon *d, struct diag *diag)
 {
     struct diag warnings;
@@ -100,6 +111,7 @@ static enum err load_identities(struct daemon *d, struct diag *diag)
                    warnings.count > 0 ? ": " : "",
                    warnings.count > 0 ? warnings.entry[warnings.count - 1].message : "");
     diag_fini(&warnings);
+    if (err == ERR_OK) say_expired(d);
     return err;
 }
 

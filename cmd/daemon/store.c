@@ -64,26 +64,35 @@ const char *store_service_path(const struct store *s, const struct name *service
     return dst;
 }
 
+static enum err make_folder(const struct store *s, enum store_file f, struct diag *d)
+{
+    char path[STORE_PATH_MAX];
+    if (store_exists(s, f)) return ERR_OK;
+    (void)store_path(s, f, path);
+    char *last = strrchr(path, '/');
+    *last = '\0';
+    enum err err = file_make_folders(path, PARENT_MODE);
+    *last = '/';
+    if (err == ERR_OK) err = file_make_folders(path, entry[f].mode);
+    if (err != ERR_OK) diag_error(d, NULL, "cannot make the folder %s: %s", path, err_text(err));
+    return err;
+}
+
+enum err store_prepare_run(const struct store *s, struct diag *d)
+{
+    CHECK_OBJ(s, STORE_MAGIC);
+    enum err err = make_folder(s, STORE_STATE, d);
+    if (err == ERR_OK) err = make_folder(s, STORE_SERVICES, d);
+    return err != ERR_OK ? err : make_folder(s, STORE_RUN, d);
+}
+
 enum err store_prepare(const struct store *s, bool signer, struct diag *d)
 {
-    static const enum store_file folder[] = {STORE_ETC,      STORE_CONF_D, STORE_STATE,
-                                             STORE_SERVICES, STORE_RUN,    STORE_CA};
     CHECK_OBJ(s, STORE_MAGIC);
-    for (size_t i = 0; i < ARRAY_LEN(folder); i++) {
-        char path[STORE_PATH_MAX];
-        if (folder[i] == STORE_CA && !signer) continue;
-        if (store_exists(s, folder[i])) continue;
-        (void)store_path(s, folder[i], path);
-        char *last = strrchr(path, '/');
-        *last = '\0';
-        enum err err = file_make_folders(path, PARENT_MODE);
-        *last = '/';
-        if (err == ERR_OK) err = file_make_folders(path, entry[folder[i]].mode);
-        if (err == ERR_OK) continue;
-        diag_error(d, NULL, "cannot make the folder %s: %s", path, err_text(err));
-        return err;
-    }
-    return ERR_OK;
+    enum err err = make_folder(s, STORE_ETC, d);
+    if (err == ERR_OK) err = make_folder(s, STORE_CONF_D, d);
+    if (err == ERR_OK) err = store_prepare_run(s, d);
+    return err != ERR_OK || !signer ? err : make_folder(s, STORE_CA, d);
 }
 
 enum err store_lock(struct store *s, struct diag *d)

@@ -79,6 +79,8 @@ const char *store_service_path(const struct store *s, const struct name *service
 /* Makes every folder that is missing (etc, conf.d, state, services, run; `signer`: ca too).
  * ERR_PERM, ERR_IO: said in `d`. */
 enum err store_prepare(const struct store *s, bool signer, struct diag *d) MUST_USE;
+/* The same without etc, which a running daemon only reads: state, services, run. */
+enum err store_prepare_run(const struct store *s, struct diag *d) MUST_USE;
 /* Takes the lock for the process's life. ERR_BUSY: another parley runs on this root (said in `d`).
  */
 enum err store_lock(struct store *s, struct diag *d) MUST_USE;

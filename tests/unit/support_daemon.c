@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -143,7 +144,13 @@ void support_daemon_config(struct support_daemon *m, struct support_node *n, con
                n->name, m->name.text, n->addr);
     for (size_t i = 0; i < m->count; i++)
         if (strcmp(m->node[i].addr, n->addr) != 0) strbuf_fmt(&sb, "\"%s\", ", m->node[i].addr);
-    strbuf_fmt(&sb, "]\n[gossip]\nprofile = \"fast\"\n%s", toml);
+    strbuf_str(&sb, "]\n[gossip]\nprofile = \"fast\"\n");
+    for (; *toml != '\0'; toml++) {
+        if (*toml == '@')
+            strbuf_str(&sb, n->addr);
+        else
+            strbuf_char(&sb, *toml);
+    }
     assert_true(strbuf_ok(&sb));
     assert_int_equal(store_open(n->root, NULL, &s), ERR_OK);
     assert_int_equal(store_write(&s, STORE_CONFIG, strbuf_view(&sb), NULL), ERR_OK);
@@ -170,14 +177,16 @@ static void join(char *dst, size_t cap, const char *a, const char *b, const char
     assert_true(strbuf_ok(&sb));
 }
 
-struct support_node *support_daemon_node(struct support_daemon *m, const char *addr,
-                                         const char *const *service, const char *toml)
+struct support_node *support_daemon_node(struct support_daemon *m, const char *const *service,
+                                         const char *toml)
 {
     assert_true(m->count < SUPPORT_DAEMON_NODES);
     struct support_node *n = &m->node[m->count++];
     struct store s;
     (void)snprintf(n->name, sizeof n->name, "h%zu", m->count);
-    (void)snprintf(n->addr, sizeof n->addr, "%s", addr);
+    unsigned own = (unsigned)getpid();
+    (void)snprintf(n->addr, sizeof n->addr, "127.%u.%u.%zu", 64u + (own >> 14) % 128u,
+                   (own >> 6) % 256u, (own % 64u) * SUPPORT_DAEMON_NODES + m->count - 1);
     join(n->root, sizeof n->root, m->folder, "/", n->name);
     join(n->notify_path, sizeof n->notify_path, n->root, ".", "sock");
     join(n->log_path, sizeof n->log_path, n->root, ".", "log");
@@ -193,7 +202,10 @@ struct support_node *support_daemon_node(struct support_daemon *m, const char *a
 
 static _Noreturn void child(const struct support_node *n, bool strict)
 {
-    struct daemon_options o = {.root = n->root, .strict = strict, .notify_socket = n->notify_path};
+    struct daemon_options o = {.root = n->root,
+                               .strict = strict,
+                               .notify_socket = n->notify_path,
+                               .watchdog_usec = n->watchdog_usec};
     struct diag diag;
     struct strbuf text;
     int code = 0;
@@ -214,7 +226,11 @@ void support_daemon_up(struct support_node *n, bool strict)
     assert_int_equal(n->pid, 0);
     pid_t pid = fork();
     assert_true(pid >= 0);
-    if (pid == 0) child(n, strict);
+    if (pid == 0) {
+        /* A test that is killed takes its daemons with it. */
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) _exit(STATUS_ERR);
+        child(n, strict);
+    }
     n->pid = pid;
 }
 

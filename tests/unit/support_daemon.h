@@ -23,7 +23,8 @@ struct support_node {
     char root[96];
     char notify_path[104];
     int notify; /* datagram socket */
-    pid_t pid;  /* 0: not running */
+    uint64_t watchdog_usec;
+    pid_t pid; /* 0: not running */
     char log_path[104];
 };
 
@@ -41,10 +42,11 @@ struct support_daemon {
 
 void support_daemon_open(struct support_daemon *m);
 void support_daemon_close(struct support_daemon *m);
-/* A node "hN" on `addr` with an identity and, for each of `service` (NULL-terminated), a leaf.
- * `toml` is appended to a [node] section whose peers are all nodes made before. */
-struct support_node *support_daemon_node(struct support_daemon *m, const char *addr,
-                                         const char *const *service, const char *toml);
+/* A node "hN" on a loopback address of this process's own, so that tests may run beside each other,
+ * with an identity and, for each of `service` (NULL-terminated), a leaf. "@" in `toml` is its
+ * address. `toml` is appended to a [node] section whose peers are all nodes made before. */
+struct support_node *support_daemon_node(struct support_daemon *m, const char *const *service,
+                                         const char *toml);
 /* Rewrites the host file: the [node] section and `toml`. */
 void support_daemon_config(struct support_daemon *m, struct support_node *n, const char *toml);
 /* Forks daemon_run over the node's root. Its exit status: daemon_run's exit code, or 100 + the err.

@@ -14,8 +14,7 @@
 #include <cmocka.h>
 
 #define SOON_MS  5000u
-#define ADDR     "127.0.0.39"
-#define SERVICES "[service.web]\nlocal = \"" ADDR ":8080\"\nhealth = \"none\"\nweight = 7\n"
+#define SERVICES "[service.web]\nlocal = \"@:8080\"\nhealth = \"none\"\nweight = 7\n"
 
 struct world {
     struct support_daemon mesh;
@@ -33,7 +32,7 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     support_daemon_open(&w->mesh);
-    w->d = support_daemon_here(support_daemon_node(&w->mesh, ADDR, service, SERVICES));
+    w->d = support_daemon_here(support_daemon_node(&w->mesh, service, SERVICES));
     assert_true(support_daemon_until(w->d, ready, SOON_MS));
     *state = w;
     return 0;

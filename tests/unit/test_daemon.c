@@ -15,8 +15,6 @@
 
 #define SOON_MS    8000u
 #define STATUS_ERR 100
-#define ADDR_1     "127.0.0.34"
-#define ADDR_2     "127.0.0.35"
 
 static int setup(void **state)
 {
@@ -43,8 +41,8 @@ static void stop(struct support_node *n)
 static void test_two_daemons_find_each_other_and_leave(void **state)
 {
     struct support_daemon *m = *state;
-    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
-    struct support_node *b = support_daemon_node(m, ADDR_2, NULL, "");
+    struct support_node *a = support_daemon_node(m, NULL, "");
+    struct support_node *b = support_daemon_node(m, NULL, "");
     support_daemon_up(a, false);
     assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
     assert_true(support_daemon_hears(a, "ready, 1 member,", SOON_MS));
@@ -64,8 +62,8 @@ static void test_two_daemons_find_each_other_and_leave(void **state)
 static void test_whole_mesh_comes_back_without_its_seed_first(void **state)
 {
     struct support_daemon *m = *state;
-    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
-    struct support_node *b = support_daemon_node(m, ADDR_2, NULL, "");
+    struct support_node *a = support_daemon_node(m, NULL, "");
+    struct support_node *b = support_daemon_node(m, NULL, "");
     support_daemon_up(b, false); /* its only peer is not there yet */
     assert_true(support_daemon_hears(b, "READY=1", SOON_MS));
     support_daemon_up(a, false);
@@ -76,8 +74,8 @@ static void test_whole_mesh_comes_back_without_its_seed_first(void **state)
 static void test_killed_daemon_is_missed_and_welcomed_back(void **state)
 {
     struct support_daemon *m = *state;
-    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
-    struct support_node *b = support_daemon_node(m, ADDR_2, NULL, "");
+    struct support_node *a = support_daemon_node(m, NULL, "");
+    struct support_node *b = support_daemon_node(m, NULL, "");
     support_daemon_up(a, false);
     support_daemon_up(b, false);
     assert_true(support_daemon_hears(a, "ready, 2 members", SOON_MS));
@@ -91,7 +89,7 @@ static void test_killed_daemon_is_missed_and_welcomed_back(void **state)
 static void test_second_parley_on_a_root_is_refused(void **state)
 {
     struct support_daemon *m = *state;
-    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node *a = support_daemon_node(m, NULL, "");
     struct support_node twin;
     support_daemon_up(a, false);
     assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
@@ -107,7 +105,7 @@ static void test_second_parley_on_a_root_is_refused(void **state)
 static void test_missing_identity_says_init_or_join(void **state)
 {
     struct support_daemon *m = *state;
-    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node *a = support_daemon_node(m, NULL, "");
     struct store s;
     assert_int_equal(store_open(a->root, NULL, &s), ERR_OK);
     assert_int_equal(store_remove(&s, STORE_NODE_CRT, NULL), ERR_OK);
@@ -119,14 +117,14 @@ static void test_missing_identity_says_init_or_join(void **state)
 static void test_busy_mesh_port_ends_the_start_in_words(void **state)
 {
     struct support_daemon *m = *state;
-    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node *a = support_daemon_node(m, NULL, "");
     struct addr at;
     int fd = -1;
-    assert_int_equal(addr_parse(SPAN_LIT(ADDR_1), 7400, &at), ERR_OK);
+    assert_int_equal(addr_parse(span_str(a->addr), 7400, &at), ERR_OK);
     assert_int_equal(sock_listen(&at, 0, &fd), ERR_OK);
     support_daemon_up(a, false);
     assert_int_equal(support_daemon_wait(a, SOON_MS), STATUS_ERR + ERR_IN_USE);
-    assert_true(support_daemon_logged(a, "127.0.0.34:7400"));
+    assert_true(support_daemon_logged(a, ":7400 (mesh port): another process uses it"));
     assert_int_equal(close(fd), 0);
     assert_int_equal(udp_bind(&at, &fd), ERR_OK);
     support_daemon_up(a, false);
@@ -137,7 +135,7 @@ static void test_busy_mesh_port_ends_the_start_in_words(void **state)
 static void test_bad_file_at_start_runs_the_last_good_one(void **state)
 {
     struct support_daemon *m = *state;
-    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node *a = support_daemon_node(m, NULL, "");
     support_daemon_up(a, false);
     assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
     stop(a);
@@ -154,17 +152,17 @@ static void test_bad_file_at_start_runs_the_last_good_one(void **state)
 static void test_reload_takes_a_good_file_and_refuses_a_bad_one(void **state)
 {
     struct support_daemon *m = *state;
-    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node *a = support_daemon_node(m, NULL, "");
     struct addr at;
     struct target to = {.path = ""};
     int fd = -1;
     bool done = false;
-    assert_int_equal(addr_parse(SPAN_LIT(ADDR_1), 9301, &at), ERR_OK);
+    assert_int_equal(addr_parse(span_str(a->addr), 9301, &at), ERR_OK);
     to.addr = at;
     support_daemon_up(a, false);
     assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
 
-    support_daemon_config(m, a, "[upstream.api]\nlisten = \"" ADDR_1 ":9301\"\n");
+    support_daemon_config(m, a, "[upstream.api]\nlisten = \"@:9301\"\n");
     assert_int_equal(kill(a->pid, SIGHUP), 0);
     assert_true(support_daemon_hears(a, "RELOADING=1", SOON_MS));
     assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
@@ -182,7 +180,7 @@ static void test_reload_takes_a_good_file_and_refuses_a_bad_one(void **state)
 
     at.port = 9302;
     assert_int_equal(sock_listen(&at, 0, &fd), ERR_OK);
-    support_daemon_config(m, a, "[upstream.api]\nlisten = \"" ADDR_1 ":9302\"\n");
+    support_daemon_config(m, a, "[upstream.api]\nlisten = \"@:9302\"\n");
     assert_int_equal(kill(a->pid, SIGHUP), 0);
     assert_true(support_daemon_hears(a, "RELOADING=1", SOON_MS));
     assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
@@ -193,12 +191,39 @@ static void test_reload_takes_a_good_file_and_refuses_a_bad_one(void **state)
     stop(a);
 }
 
+static void test_watchdog_is_fed_while_the_workers_turn(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, NULL, "");
+    a->watchdog_usec = 2000000;
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(a, "WATCHDOG=1", SOON_MS));
+    assert_true(support_daemon_hears(a, "WATCHDOG=1", SOON_MS));
+    stop(a);
+}
+
+/* N50: a second signal does not wait for the drain of the first. */
+static void test_second_signal_ends_at_once(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, NULL, "");
+    struct support_node *b = support_daemon_node(m, NULL, "");
+    support_daemon_up(a, false);
+    support_daemon_up(b, false);
+    assert_true(support_daemon_hears(a, "ready, 2 members", SOON_MS));
+    assert_int_equal(kill(a->pid, SIGTERM), 0);
+    assert_true(support_daemon_hears(a, "STOPPING=1", SOON_MS));
+    assert_int_equal(kill(a->pid, SIGINT), 0);
+    assert_int_equal(support_daemon_wait(a, SOON_MS), 0);
+    assert_true(support_daemon_logged(a, "second signal"));
+}
+
 static void test_damaged_state_is_named(void **state)
 {
     static const enum store_file file[] = {STORE_MESH,     STORE_KEYRING,    STORE_EPOCH,
                                            STORE_NODE_KEY, STORE_GOSSIP_KEY, STORE_CA_CRT};
     struct support_daemon *m = *state;
-    struct support_node *a = support_daemon_node(m, ADDR_1, NULL, "");
+    struct support_node *a = support_daemon_node(m, NULL, "");
     struct store s;
     assert_int_equal(store_open(a->root, NULL, &s), ERR_OK);
     assert_int_equal(store_write(&s, STORE_PEERS, SPAN_LIT("rot"), NULL), ERR_OK);
@@ -232,6 +257,8 @@ int main(void)
         CASE(test_busy_mesh_port_ends_the_start_in_words),
         CASE(test_bad_file_at_start_runs_the_last_good_one),
         CASE(test_reload_takes_a_good_file_and_refuses_a_bad_one),
+        CASE(test_watchdog_is_fed_while_the_workers_turn),
+        CASE(test_second_signal_ends_at_once),
         CASE(test_damaged_state_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,10 +15,9 @@
 #include <cmocka.h>
 
 #define SOON_MS 5000u
-#define ADDR    "127.0.0.39"
-#define WEB     "[service.web]\nlocal = \"" ADDR ":8080\"\n"
-#define API     "[upstream.api]\nlisten = \"" ADDR ":9311\"\n"
-#define DB      "[upstream.db]\nlisten = \"" ADDR ":9312\"\nprotocol = \"tcp\"\n"
+#define WEB     "[service.web]\nlocal = \"@:8080\"\n"
+#define API     "[upstream.api]\nlisten = \"@:9311\"\n"
+#define DB      "[upstream.db]\nlisten = \"@:9312\"\nprotocol = \"tcp\"\n"
 
 struct world {
     struct support_daemon mesh;
@@ -38,7 +37,7 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     support_daemon_open(&w->mesh);
-    w->node = support_daemon_node(&w->mesh, ADDR, NULL, WEB API);
+    w->node = support_daemon_node(&w->mesh, NULL, WEB API);
     w->d = support_daemon_here(w->node);
     assert_true(support_daemon_until(w->d, ready, SOON_MS));
     diag_init(&w->diag);
@@ -72,7 +71,7 @@ static bool says(const struct strbuf *text, const char *line)
 static void test_summary_lists_what_came_went_and_changed(void **state)
 {
     struct world *w = *state;
-    assert_int_equal(reload(w, "[service.web]\nlocal = \"" ADDR ":8081\"\n" DB), ERR_OK);
+    assert_int_equal(reload(w, "[service.web]\nlocal = \"@:8081\"\n" DB), ERR_OK);
     assert_true(w->sum.changed);
     assert_true(says(&w->sum.applied, "+upstream.db\n"));
     assert_true(says(&w->sum.applied, "-upstream.api\n"));
@@ -130,7 +129,7 @@ static void test_refused_reload_changes_nothing(void **state)
     const struct config *running = w->d->config;
     uint64_t generation = compile_generation(w->d->compile);
     assert_int_equal(reload(w, WEB API "[upstream.db]\nlissten = 3\n"), ERR_INVALID);
-    assert_int_equal(addr_parse(SPAN_LIT(ADDR), 9312, &busy), ERR_OK);
+    assert_int_equal(addr_parse(span_str(w->node->addr), 9312, &busy), ERR_OK);
     assert_int_equal(sock_listen(&busy, 0, &fd), ERR_OK);
     assert_int_equal(reload(w, API DB), ERR_IN_USE);
     assert_int_equal(close(fd), 0);
