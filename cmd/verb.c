@@ -248,6 +248,29 @@ bool verb_help(FILE *out, const char *name)
     return true;
 }
 
+/* Flags of every verb may also stand before it: moves the verb, and the word behind it, in front of
+ * them. */
+static void verb_first(int argc, char **argv)
+{
+    int at = 1;
+    while (at < argc && argv[at][0] == '-') {
+        const char *word = argv[at], *equals = strchr(word, '=');
+        size_t dashes = strspn(word, "-");
+        struct span name = {word + dashes,
+                            equals ? (size_t)(equals - word) - dashes : strlen(word + dashes)};
+        const struct verb_flag *f = dashes == 2 ? flag_in(global_flags, name, 0)
+                                                : flag_in(global_flags, (struct span){0}, word[1]);
+        if (dashes == 0 || dashes > 2 || !f) return;
+        at += f->kind == FLAG_BOOL || equals ? 1 : 2;
+    }
+    int words = at + 1 < argc && argv[at + 1][0] != '-' ? 2 : 1;
+    for (int i = 0; at > 1 && at < argc && i < words; i++) {
+        char *word = argv[at + i];
+        memmove(&argv[2 + i], &argv[1 + i], (size_t)(at - 1) * sizeof *argv);
+        argv[1 + i] = word;
+    }
+}
+
 enum verb_exit verb_main(int argc, char **argv)
 {
     struct verb_ctx ctx = {.root = "", .timeout_ms = 10000};
@@ -256,6 +279,7 @@ enum verb_exit verb_main(int argc, char **argv)
         verb_help(stderr, NULL);
         return EXIT_USAGE;
     }
+    verb_first(argc, argv);
     const char *name = argv[1];
     if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) name = "help";
     if (strcmp(name, "--version") == 0) name = "version";

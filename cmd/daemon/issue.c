@@ -303,7 +303,7 @@ void issue_free(struct issue *is)
 
 void issue_kick(struct issue *is)
 {
-    look_again(is, 0);
+    if (!is->calling) look_again(is, 0);
 }
 
 void issue_status(const struct issue *is, struct issue_status *out)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cmd/daemon/compile.h"
+#include "cmd/daemon/enroll.h"
 #include "cmd/daemon/mesh_boot.h"
 #include "cmd/daemon/mesh_peers.h"
 #include "cmd/daemon/mesh_stream.h"
@@ -75,6 +76,8 @@ static void member_changed(struct mesh *m, const struct gossip_effect *fx)
     if (known && who.self) return; /* our own part of the catalogue is built from our record */
     compile_request(m->d->compile);
     if (!known) return;
+    /* Certificates may wait for somebody to sign them. */
+    if (fx->new_state == MEMBER_ALIVE && m->d->enroll != NULL) enroll_kick(m->d->enroll);
     char text[ADDR_TEXT_MAX];
     if (fx->old_state == fx->new_state) { /* first seen, or moved */
         log_info(&m->d->log, "member", "node=%s addr=%s now=%s", who.name.text,

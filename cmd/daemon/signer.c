@@ -10,6 +10,7 @@
 
 struct signer {
     struct x509_der ca;
+    int64_t ca_not_after_s;
     uint8_t *ca_secret; /* owned, sodium_malloc */
     struct sign_key *issuer;
 };
@@ -42,6 +43,7 @@ enum err signer_new(const struct store *s, const struct name *mesh, struct diag 
         err = ERR_CORRUPT;
     }
     if (err != ERR_OK) goto fail;
+    sg->ca_not_after_s = ca.not_after_s;
     *out = sg;
     return ERR_OK;
 fail:
@@ -55,6 +57,13 @@ void signer_free(struct signer *sg)
     sodium_free(sg->ca_secret);
     sign_key_free(sg->issuer);
     free(sg);
+}
+
+/* Nothing outlives the CA: its last leaves are shorter. */
+static int64_t end_of(const struct signer *sg, int64_t now_s)
+{
+    int64_t end = now_s + SIGNER_LEAF_TTL_S;
+    return end < sg->ca_not_after_s ? end : sg->ca_not_after_s;
 }
 
 struct span signer_ca_der(const struct signer *sg)
@@ -86,7 +95,7 @@ enum err signer_leaf(const struct signer *sg, const struct spiffe_id *id,
                                   .id = *id,
                                   .public_key = public_key,
                                   .not_before_s = now_s - SIGNER_BACKDATE_S,
-                                  .not_after_s = now_s + SIGNER_LEAF_TTL_S};
+                                  .not_after_s = end_of(sg, now_s)};
     return x509_mint_leaf(&r, out);
 }
 
@@ -98,6 +107,6 @@ enum err signer_admission(const struct signer *sg, struct sign_admission *a, str
     memcpy(a->spki_sha256, leaf.spki_sha256, sizeof a->spki_sha256);
     a->node = sign_node_id(a->public_key);
     a->not_before_s = now_s - SIGNER_BACKDATE_S;
-    a->not_after_s = now_s + SIGNER_LEAF_TTL_S;
+    a->not_after_s = end_of(sg, now_s);
     return sign_admission_make(sg->issuer, a, out, len);
 }

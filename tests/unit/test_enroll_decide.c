@@ -14,7 +14,8 @@
 #include "cmd/daemon/enroll_decide.h"
 #include "cmd/daemon/store_identity.h"
 
-#define NOW INT64_C(1795000000)
+#define NOW    INT64_C(1795000000)
+#define CA_END (NOW + 10 * 86400)
 
 struct fixture {
     char root[64];
@@ -40,7 +41,7 @@ static void make_signer(struct fixture *f)
     struct sign_key *issuer;
     struct span der;
     x509_mint_key(ca_secret, ca_public);
-    assert_int_equal(x509_mint_ca(&f->world.mesh, ca_secret, NOW - 600, NOW + 86400, &ca), ERR_OK);
+    assert_int_equal(x509_mint_ca(&f->world.mesh, ca_secret, NOW - 600, CA_END, &ca), ERR_OK);
     assert_int_equal(sign_key_new(NULL, &issuer), ERR_OK);
     der = span_of(ca.data, ca.len);
     assert_int_equal(store_prepare(&f->store, true, NULL), ERR_OK);
@@ -173,6 +174,19 @@ static void test_a_use_taken_is_taken_after_a_restart(void **state)
     assert_int_equal(token_book_new(&f->store, NULL, &f->book), ERR_OK);
     f->world.book = f->book;
     assert_string_equal(ask(f, &q), "token_unknown");
+}
+
+static void test_the_last_leaves_end_with_the_ca(void **state)
+{
+    struct fixture *f = *state;
+    struct enroll_request q = request_of(f);
+    struct x509_leaf leaf;
+    f->world.now_s = q.wall_s = CA_END - 3600;
+    f->entry.expires_s = CA_END;
+    assert_int_equal(token_book_add(f->book, &f->entry, f->world.now_s), ERR_OK);
+    assert_string_equal(ask(f, &q), "");
+    assert_int_equal(x509_check_leaf(f->reply.leaf, NULL, X509_CLIENT, &leaf), X509_OK);
+    assert_int_equal(leaf.not_after_s, CA_END);
 }
 
 static void test_the_role_signer_hands_over_the_ca_key(void **state)
@@ -340,6 +354,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_a_good_token_is_granted_once),
         T(test_a_use_taken_is_taken_after_a_restart),
+        T(test_the_last_leaves_end_with_the_ca),
         T(test_the_role_signer_hands_over_the_ca_key),
         T(test_another_secret_is_refused_and_takes_no_use),
         T(test_an_expired_token_is_refused),

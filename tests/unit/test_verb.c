@@ -67,6 +67,21 @@ static void test_help_and_version_answer(void **state)
     assert_int_equal(run(3, "parley", "version", "--json"), EXIT_DONE);
 }
 
+static void test_flags_of_every_verb_may_come_first(void **state)
+{
+    (void)state;
+    assert_int_equal(run(3, "parley", "--json", "version"), EXIT_DONE);
+    assert_int_equal(run(4, "parley", "--json", "help", "token"), EXIT_DONE);
+    assert_int_equal(run(4, "parley", "--root", "/nonexistent", "ready"), EXIT_NO_AGENT);
+    assert_int_equal(
+        run(6, "parley", "-q", "--root=/nonexistent", "token", "revoke", "tk_00000000"),
+        EXIT_NO_AGENT);
+    assert_int_equal(run(4, "parley", "--roots", "/nonexistent", "ready"), EXIT_USAGE);
+    assert_int_equal(run(2, "parley", "--json"), EXIT_USAGE);
+    assert_int_equal(run(3, "parley", "--root", "/nonexistent"), EXIT_USAGE);
+    assert_int_equal(run(2, "parley", "--root"), EXIT_USAGE);
+}
+
 static void test_no_agent_has_its_own_exit_code(void **state)
 {
     (void)state;
@@ -104,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_durations_need_a_unit),
         cmocka_unit_test(test_what_is_not_known_is_a_usage_error),
         cmocka_unit_test(test_help_and_version_answer),
+        cmocka_unit_test(test_flags_of_every_verb_may_come_first),
         cmocka_unit_test(test_no_agent_has_its_own_exit_code),
         cmocka_unit_test(test_every_verb_has_a_summary_and_bounds),
         cmocka_unit_test(test_durations_for_people),
