@@ -1,0 +1,107 @@
+#include "gossip/accusation.h"
+#include "tests/sim/fake_crypto.h"
+
+#include <string.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+static struct accusation matter(void)
+{
+    return (struct accusation){.target = {{1, 2, 3}}, .epoch = 77, .inc = 5};
+}
+
+static struct accusation_vote vote_of(const struct accusation *a, uint32_t i, struct fake_key *key)
+{
+    struct accusation_vote v;
+    fake_crypto_key(9, i, key);
+    struct node_id id = fake_crypto_node_id(key);
+    accusation_sign(fake_crypto_ops(), fake_crypto_sign_key(key), &id, a, &v);
+    return v;
+}
+
+static void test_votes_come_back_and_verify(void **state)
+{
+    (void)state;
+    struct fake_key key[2];
+    struct accusation a = matter(), back;
+    uint8_t wire[ACCUSATION_BYTES_MAX];
+    for (uint32_t i = 0; i < 2; i++) {
+        struct accusation_vote v = vote_of(&a, i, &key[i]);
+        assert_true(accusation_add(&a, &v));
+    }
+    size_t len = accusation_encode(&a, wire);
+    assert_int_equal(len, ACCUSATION_HEAD_BYTES + 2 * ACCUSATION_VOTE_BYTES);
+    assert_int_equal(accusation_decode(span_of(wire, len), &back), ERR_OK);
+    assert_int_equal(back.count, 2);
+    assert_int_equal(back.epoch, 77);
+    assert_int_equal(back.inc, 5);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_true(accusation_verify(fake_crypto_ops(), key[i].public_key, &back, &back.vote[i]));
+}
+
+static void test_a_vote_for_one_incarnation_is_none_for_another(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter();
+    struct accusation_vote v = vote_of(&a, 0, &key);
+    a.inc++;
+    assert_false(accusation_verify(fake_crypto_ops(), key.public_key, &a, &v));
+    a.inc--;
+    a.target.byte[0]++;
+    assert_false(accusation_verify(fake_crypto_ops(), key.public_key, &a, &v));
+}
+
+static void test_one_accuser_has_one_vote(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter();
+    struct accusation_vote v = vote_of(&a, 0, &key);
+    assert_true(accusation_add(&a, &v));
+    assert_false(accusation_add(&a, &v));
+    assert_int_equal(a.count, 1);
+}
+
+static void test_more_votes_than_decide_are_not_kept(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter();
+    for (uint32_t i = 0; i < TUNING_ACCUSERS_MAX + 1; i++) {
+        struct accusation_vote v = vote_of(&a, i, &key);
+        assert_int_equal(accusation_add(&a, &v), i < TUNING_ACCUSERS_MAX);
+    }
+}
+
+static void test_cut_empty_and_doubled_accusations_are_refused(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter(), back;
+    struct accusation_vote v = vote_of(&a, 0, &key);
+    uint8_t wire[ACCUSATION_BYTES_MAX + ACCUSATION_VOTE_BYTES] = {0};
+    assert_true(accusation_add(&a, &v));
+    size_t len = accusation_encode(&a, wire);
+    for (size_t cut = 0; cut < len; cut++)
+        assert_int_equal(accusation_decode(span_of(wire, cut), &back), ERR_INVALID);
+    assert_int_equal(accusation_decode(span_of(wire, sizeof(wire)), &back), ERR_INVALID);
+    memcpy(wire + len, wire + ACCUSATION_HEAD_BYTES, ACCUSATION_VOTE_BYTES);
+    assert_int_equal(accusation_decode(span_of(wire, len + ACCUSATION_VOTE_BYTES), &back),
+                     ERR_INVALID);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_votes_come_back_and_verify),
+        cmocka_unit_test(test_a_vote_for_one_incarnation_is_none_for_another),
+        cmocka_unit_test(test_one_accuser_has_one_vote),
+        cmocka_unit_test(test_more_votes_than_decide_are_not_kept),
+        cmocka_unit_test(test_cut_empty_and_doubled_accusations_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,288 @@
+#include "gossip/suspicion.h"
+#include "tests/unit/support_gossip.h"
+
+#include <string.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#define ALL UINT32_MAX
+
+static void say_accusation(struct lab *lab, uint32_t from, const struct accusation *a)
+{
+    struct message m = {.kind = MESSAGE_ACCUSE, .accusation = *a};
+    lab_say(lab, from, &m);
+}
+
+/* Three members of eight accuse `target`. */
+static void accuse_by_three(struct lab *lab, uint32_t target)
+{
+    for (uint32_t i = 2; i <= 4; i++) {
+        struct accusation a = lab_accuse(lab, target, i);
+        say_accusation(lab, i, &a);
+    }
+}
+
+static void refute(struct lab *lab, uint32_t peer)
+{
+    lab->peer[peer].head.inc++;
+    lab_sign(lab, peer);
+    struct offer o = {.head = lab->peer[peer].head};
+    lab_say_record(lab, 5, &o);
+}
+
+static void test_suspect_refuted_by_higher_incarnation(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    accuse_by_three(&lab, 1);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    refute(&lab, 1);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    assert_int_equal(lab_member(&lab, 1)->head.inc, 1);
+    lab_fini(&lab);
+}
+
+static void test_unreachable_at_the_end_of_the_suspicion_and_dead_after_the_hold(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    accuse_by_three(&lab, 1);
+    uint32_t min = tuning_suspicion_ms(&lab.g->tuning, 9, 3, 0);
+    lab_run(&lab, min - 2, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    lab_run(&lab, 4, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    lab_run(&lab, 7900, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    lab_run(&lab, 200, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_DEAD);
+    lab_fini(&lab);
+}
+
+static void test_the_unreachable_come_back_when_they_refute(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    accuse_by_three(&lab, 1);
+    lab_run(&lab, 3000, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    refute(&lab, 1);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    lab_run(&lab, 12000, ALL);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    lab_fini(&lab);
+}
+
+static void test_the_dead_come_back_when_they_refute(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    accuse_by_three(&lab, 1);
+    lab_run(&lab, 15000, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_DEAD);
+    assert_int_equal(lab.g->members.live, 8);
+    refute(&lab, 1);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    assert_int_equal(lab.g->members.live, 9);
+    lab_fini(&lab);
+}
+
+static void test_an_accusation_of_a_former_incarnation_is_answered_with_the_newer_head(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    struct accusation old = lab_accuse(&lab, 1, 2);
+    refute(&lab, 1);
+    lab_forget(&lab);
+    say_accusation(&lab, 2, &old);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    const struct message *m = lab_last(&lab, 2, MESSAGE_RECORD);
+    assert_non_null(m);
+    assert_int_equal(m->offer.head.inc, 1);
+    lab_fini(&lab);
+}
+
+static void test_an_accusation_of_a_future_incarnation_changes_nothing(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    struct accusation a = {
+        .target = lab.peer[1].persona.id, .epoch = UINT64_MAX, .inc = UINT32_MAX};
+    struct accusation_vote v;
+    accusation_sign(fake_crypto_ops(), persona_key(&lab.peer[2].persona), &lab.peer[2].persona.id,
+                    &a, &v);
+    assert_true(accusation_add(&a, &v));
+    say_accusation(&lab, 2, &a);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    assert_int_equal(lab_member(&lab, 1)->head.inc, 0);
+    lab_fini(&lab);
+}
+
+static void test_forged_votes_and_votes_of_strangers_do_not_count(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 4);
+    struct accusation a = lab_accuse(&lab, 1, 2);
+    a.vote[0].accuser = lab.peer[3].persona.id; /* signed by 2 */
+    say_accusation(&lab, 2, &a);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    assert_int_equal(lab.g->counters.dropped_signature, 1);
+    struct accusation stranger = lab_accuse(&lab, 1, 7);
+    say_accusation(&lab, 2, &stranger);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    struct accusation itself = lab_accuse(&lab, 1, 1);
+    say_accusation(&lab, 2, &itself);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    assert_null(lab_member(&lab, 1)->accusation);
+    lab_fini(&lab);
+}
+
+/* security.md M10: one member says that all others are dead. */
+static void test_one_voice_cannot_bring_anyone_down_soon_nor_is_it_spread(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 1; i <= 8; i++) {
+        if (i == 2) continue;
+        struct accusation a = lab_accuse(&lab, i, 2);
+        say_accusation(&lab, 2, &a);
+    }
+    lab_forget(&lab);
+    lab_run(&lab, 1500, ALL);
+    for (uint32_t i = 1; i <= 8; i++)
+        assert_true(lab_state(&lab, i) <= MEMBER_SUSPECT);
+    assert_int_equal(lab_count(&lab, LAB_ANYONE, MESSAGE_ACCUSE), 0);
+    lab_fini(&lab);
+}
+
+static void test_two_voices_are_spread(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 2; i <= 3; i++) {
+        struct accusation a = lab_accuse(&lab, 1, i);
+        say_accusation(&lab, i, &a);
+    }
+    lab_run(&lab, 300, ALL & ~2u);
+    const struct message *m = lab_last(&lab, LAB_ANYONE, MESSAGE_ACCUSE);
+    assert_non_null(m);
+    assert_int_equal(m->accusation.count, 2);
+    lab_fini(&lab);
+}
+
+static void test_whoever_is_accused_hears_of_it_with_every_packet(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    accuse_by_three(&lab, 1);
+    lab_forget(&lab);
+    struct message ping = {.kind = MESSAGE_PING, .seq = 9};
+    lab_say(&lab, 1, &ping);
+    const struct message *m = lab_last(&lab, 1, MESSAGE_ACCUSED);
+    assert_non_null(m);
+    assert_int_equal(m->inc, 0);
+    lab_fini(&lab);
+}
+
+static void test_our_lone_suspicion_is_withdrawn_when_another_reaches_it(void **state)
+{
+    (void)state;
+    struct lab lab;
+    struct accusation mine;
+    lab_init(&lab, 8);
+    for (int i = 0; i < 30 && lab_state(&lab, 1) == MEMBER_ALIVE; i++)
+        lab_run(&lab, 500, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    const struct message *ask = lab_last(&lab, LAB_ANYONE, MESSAGE_CONFIRM);
+    assert_non_null(ask);
+    mine = ask->accusation;
+    assert_int_equal(mine.count, 1);
+    struct message reached = {
+        .kind = MESSAGE_REACHED, .target = mine.target, .epoch = mine.epoch, .inc = mine.inc};
+    lab_say(&lab, 3, &reached);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    assert_true(lab_member(&lab, 1)->unreachable_from_me);
+    lab_fini(&lab);
+}
+
+static void test_reached_does_not_outvote_two(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    accuse_by_three(&lab, 1);
+    struct message reached = {
+        .kind = MESSAGE_REACHED, .target = lab.peer[1].persona.id, .epoch = lab.peer[1].head.epoch};
+    lab_say(&lab, 5, &reached);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    lab_fini(&lab);
+}
+
+static void test_a_pause_of_our_own_is_added_to_every_suspicion(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    accuse_by_three(&lab, 1);
+    lab.now_ms += 5000; /* stopped: no step in between */
+    struct gossip_event tick = {.kind = GOSSIP_TICK};
+    (void)lab_step(&lab, &tick);
+    assert_int_equal(lab.g->counters.pauses, 1);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    lab_run(&lab, 3000, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    lab_fini(&lab);
+}
+
+static void test_one_who_missed_an_accusation_is_reminded(void **state)
+{
+    (void)state;
+    struct lab lab;
+    uint8_t bytes[PACKET_BYTES_MAX];
+    lab_init(&lab, 8);
+    struct message ping = {.kind = MESSAGE_PING, .seq = 4};
+    size_t len = lab_seal(&lab, 6, &ping, bytes); /* its summary knows of no accusation */
+    accuse_by_three(&lab, 1);
+    lab_run(&lab, 1000, ALL & ~2u);
+    lab_forget(&lab);
+    lab_datagram(&lab, 6, bytes, len);
+    const struct message *m = lab_last(&lab, 6, MESSAGE_ACCUSE);
+    assert_non_null(m);
+    assert_int_equal(m->accusation.count, 3);
+    lab_fini(&lab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_suspect_refuted_by_higher_incarnation),
+        cmocka_unit_test(test_unreachable_at_the_end_of_the_suspicion_and_dead_after_the_hold),
+        cmocka_unit_test(test_the_unreachable_come_back_when_they_refute),
+        cmocka_unit_test(test_the_dead_come_back_when_they_refute),
+        cmocka_unit_test(
+            test_an_accusation_of_a_former_incarnation_is_answered_with_the_newer_head),
+        cmocka_unit_test(test_an_accusation_of_a_future_incarnation_changes_nothing),
+        cmocka_unit_test(test_forged_votes_and_votes_of_strangers_do_not_count),
+        cmocka_unit_test(test_one_voice_cannot_bring_anyone_down_soon_nor_is_it_spread),
+        cmocka_unit_test(test_two_voices_are_spread),
+        cmocka_unit_test(test_whoever_is_accused_hears_of_it_with_every_packet),
+        cmocka_unit_test(test_our_lone_suspicion_is_withdrawn_when_another_reaches_it),
+        cmocka_unit_test(test_reached_does_not_outvote_two),
+        cmocka_unit_test(test_a_pause_of_our_own_is_added_to_every_suspicion),
+        cmocka_unit_test(test_one_who_missed_an_accusation_is_reminded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
