@@ -56,8 +56,10 @@ static void failed(struct issue *is, const char *why)
     is->status.failed_total++;
     is->status.waiting = true;
     snprintf(is->status.last_error, sizeof is->status.last_error, "%s", why);
-    log_limited(&d->log, LOG_LEVEL_WARN, hash_mix(4), "cert", "leaves=%zu not renewed: %s",
-                is->ask.count, why);
+    /* The first look at a start comes before the first member is heard of: no news. */
+    if (is->retry_ms > RETRY_MS_MIN)
+        log_limited(&d->log, LOG_LEVEL_WARN, hash_mix(4), "cert", "leaves=%zu not renewed: %s",
+                    is->ask.count, why);
     uint64_t wait = is->retry_ms / 2 + rng_below(&d->rng, is->retry_ms);
     is->retry_ms = is->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : is->retry_ms * 2;
     look_again(is, wait);

@@ -77,8 +77,8 @@ static struct x509_der mint(struct support_daemon *m, const char *name, enum ide
                                   .ca_secret = m->ca_secret,
                                   .id = {.mesh = m->name, .kind = kind},
                                   .public_key = public_key,
-                                  .not_before_s = clock_wall_s() - 60,
-                                  .not_after_s = clock_wall_s() + LEAF_TTL_S};
+                                  .not_before_s = clock_wall_s() - 60 - m->leaf_age_s,
+                                  .not_after_s = clock_wall_s() + LEAF_TTL_S - m->leaf_age_s};
     assert_int_equal(name_set(&r.id.name, span_str(name)), ERR_OK);
     x509_mint_key(secret, public_key);
     assert_int_equal(x509_mint_leaf(&r, &leaf), ERR_OK);
@@ -100,8 +100,9 @@ static void give_admission(struct support_daemon *m, const struct store *s, stru
 {
     struct sign_key *key = NULL;
     struct sign_admission a = {.mesh = m->id,
-                               .not_before_s = clock_wall_s() - 60,
-                               .not_after_s = clock_wall_s() + LEAF_TTL_S};
+                               .roles = m->roles,
+                               .not_before_s = clock_wall_s() - 60 - m->leaf_age_s,
+                               .not_after_s = clock_wall_s() + LEAF_TTL_S - m->leaf_age_s};
     struct x509_leaf parsed;
     uint8_t cert[ADMISSION_BYTES_MAX];
     size_t len = 0;
@@ -133,6 +134,15 @@ static void give_identity(struct support_daemon *m, const struct store *s, const
     assert_int_equal(seal_ring_add(ring, m->group_key), ERR_OK);
     assert_int_equal(store_state_keyring_save(s, ring, NULL), ERR_OK);
     seal_ring_free(ring);
+}
+
+void support_daemon_signer(struct support_daemon *m, const struct support_node *n)
+{
+    struct store s;
+    assert_int_equal(store_open(n->root, NULL, &s), ERR_OK);
+    assert_int_equal(store_prepare(&s, true, NULL), ERR_OK);
+    assert_int_equal(store_identity_ca_key_save(&s, m->ca_secret, NULL), ERR_OK);
+    assert_int_equal(store_identity_sign_save(&s, STORE_ISSUER_KEY, m->issuer, NULL), ERR_OK);
 }
 
 void support_daemon_config(struct support_daemon *m, struct support_node *n, const char *toml)

@@ -36,6 +36,8 @@ struct support_daemon {
     uint8_t ca_secret[P256_SECRET_BYTES];
     struct x509_der ca;
     struct sign_key *issuer;
+    int64_t leaf_age_s; /* of the leaves and admissions made from now on; 0 at first */
+    uint32_t roles;     /* of nodes made from now on; 0 at first */
     struct support_node node[SUPPORT_DAEMON_NODES];
     size_t count;
 };
@@ -47,6 +49,8 @@ void support_daemon_close(struct support_daemon *m);
  * address. `toml` is appended to a [node] section whose peers are all nodes made before. */
 struct support_node *support_daemon_node(struct support_daemon *m, const char *const *service,
                                          const char *toml);
+/* Gives the node the CA's and the issuer's key, so that it signs for others. */
+void support_daemon_signer(struct support_daemon *m, const struct support_node *n);
 /* Rewrites the host file: the [node] section and `toml`. */
 void support_daemon_config(struct support_daemon *m, struct support_node *n, const char *toml);
 /* Forks daemon_run over the node's root. Its exit status: daemon_run's exit code, or 100 + the err.
