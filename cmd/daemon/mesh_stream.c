@@ -24,7 +24,9 @@ struct stream {
     enum stream_kind kind;
     uint32_t id;
     bool inbound;
+    struct addr from;              /* inbound */
     bool open;                     /* the handshake is done */
+    bool answered;                 /* ANSWER: its one request was served */
     bool busy, doomed;             /* closed from within its own callback: freed behind it */
     enum err failed;               /* never came to a connection: told by the timer */
     struct conn *conn;             /* owned */
@@ -163,6 +165,7 @@ static void answer(struct stream *s, struct span request)
     struct mesh_stream *ms = s->ms;
     struct strbuf reply;
     strbuf_init(&reply, MESH_STREAM_FRAME_MAX + 1);
+    s->answered = true;
     enum err err = ERR_UNSUPPORTED;
     if (ms->issue.on_request != NULL)
         err = ms->issue.on_request(ms->issue.owner, conn_peer(s->conn), conn_remote(s->conn),
@@ -239,7 +242,7 @@ static size_t on_data(struct conn *conn, void *owner, struct span data)
     enum err err = ERR_OK;
     size_t at = 0;
     s->busy = true;
-    while (at < data.len && err == ERR_OK && !s->doomed) {
+    while (at < data.len && err == ERR_OK && !s->doomed && !s->answered) {
         if (s->kind == STREAM_UNKNOWN)
             err = kind_read(s, data.p[at++]);
         else
@@ -368,13 +371,26 @@ void mesh_stream_close(struct mesh_stream *ms, uint32_t id)
     if (s != NULL) stream_free(s);
 }
 
+/* Streams from there whose peer has not yet proven who it is. */
+static unsigned handshakes_from(const struct mesh_stream *ms, const struct addr *from)
+{
+    unsigned n = 0;
+    LIST_EACH(pos, tmp, &ms->stream)
+    {
+        const struct stream *s = LIST_ENTRY(pos, struct stream, node);
+        n += s->inbound && !s->open && addr_same_ip(&s->from, from);
+    }
+    return n;
+}
+
 void mesh_stream_accept(struct mesh_stream *ms, int take_fd, const struct addr *from,
                         struct span seen)
 {
     CHECK_OBJ(ms, MESH_STREAM_MAGIC);
     struct daemon *d = ms->d;
     char text[ADDR_TEXT_MAX];
-    if (ms->inbound == MESH_STREAM_INBOUND_MAX) {
+    if (ms->inbound == MESH_STREAM_INBOUND_MAX ||
+        handshakes_from(ms, from) == MESH_STREAM_HANDSHAKES_MAX) {
         log_limited(&d->log, LOG_LEVEL_WARN, MESH_STREAM_MAGIC, "sync",
                     "refused a stream from %s: %u are open", addr_format(from, text), ms->inbound);
         (void)close(take_fd);
@@ -393,6 +409,7 @@ void mesh_stream_accept(struct mesh_stream *ms, int take_fd, const struct addr *
         if (s != NULL) stream_free(s);
         return;
     }
+    s->from = *from;
     struct conn_options o = conn_options_of(s);
     if (conn_accept(&o, take_fd, engine, seen, &s->conn) != ERR_OK) {
         s->conn = NULL;

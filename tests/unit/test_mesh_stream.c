@@ -50,6 +50,8 @@ struct world {
     struct loop_io io;
     struct addr addr;
     unsigned until; /* events after which the loop stops */
+    bool elsewhere; /* accepted connections count as from another address */
+    unsigned asked; /* certificate requests the server was given */
 };
 
 static void seen(struct end *e)
@@ -106,8 +108,10 @@ static void on_ready(struct loop_io *io, bool readable, bool writable)
     (void)writable;
     if (!readable) return;
     assert_int_equal(sock_accept(w->fd, in, 64, &count), ERR_AGAIN);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (w->elsewhere) in[i].peer.ip[3] ^= 1;
         mesh_stream_accept(w->server.ms, in[i].fd, &in[i].peer, (struct span){0});
+    }
 }
 
 static struct name name_of(const char *text)
@@ -342,20 +346,18 @@ static void raw_error(struct conn *c, void *owner, enum err err)
 static const struct conn_events raw_events = {
     .on_open = raw_open, .on_data = raw_data, .on_eof = raw_eof, .on_error = raw_error};
 
-static void test_a_services_leaf_has_no_business_here(void **state)
+/* Runs until either side has ended the connection. */
+static void raw_run(struct world *w, const struct conn_events *speak, struct identity *self)
 {
-    struct world *w = *state;
-    give_identity(&w->client, "web", IDENTITY_SERVICE);
     struct identities *ids = w->client.d.identities;
-    struct spiffe_id web = {w->mesh, name_of("web"), IDENTITY_SERVICE};
     struct tls_client_options tls = {.profile = w->profile,
-                                     .self = identities_get(ids, &web),
+                                     .self = self,
                                      .trust = identities_trust(ids),
                                      .expect_any_node = true,
                                      .alpn = MESH_STREAM_ALPN,
                                      .now_s = clock_wall_s()};
     struct conn_options o = {
-        .loop = w->loop, .events = &raw_events, .owner = w, .phase = LOOP_FLUSH_LINK};
+        .loop = w->loop, .events = speak, .owner = w, .phase = LOOP_FLUSH_LINK};
     struct target to = {.addr = w->addr};
     struct tls_engine *engine = NULL;
     struct conn *c = NULL;
@@ -363,6 +365,14 @@ static void test_a_services_leaf_has_no_business_here(void **state)
     assert_int_equal(tls_engine_client(&tls, &engine), ERR_OK);
     assert_int_equal(conn_connect(&o, &to, engine, &c), ERR_OK);
     run_events(w, 0);
+}
+
+static void test_a_services_leaf_has_no_business_here(void **state)
+{
+    struct world *w = *state;
+    give_identity(&w->client, "web", IDENTITY_SERVICE);
+    struct spiffe_id web = {w->mesh, name_of("web"), IDENTITY_SERVICE};
+    raw_run(w, &raw_events, identities_get(w->client.d.identities, &web));
     assert_int_equal(w->server.opened, 0);
     assert_int_equal(w->server.messages, 0);
 }
@@ -417,6 +427,33 @@ static void test_certificate_request_gets_one_reply(void **state)
     assert_int_equal(w->client.closed, 0);
 }
 
+static void raw_ask_thrice(struct conn *c, void *owner)
+{
+    (void)owner;
+    assert_int_equal(conn_write(c, SPAN_LIT("I\0\0\0\3csr\0\0\0\3csr\0\0\0\3csr")), ERR_OK);
+}
+
+static const struct conn_events thrice_events = {
+    .on_open = raw_ask_thrice, .on_data = raw_data, .on_eof = raw_eof, .on_error = raw_error};
+
+static enum err answer_counted(void *owner, const struct x509_leaf *peer, const struct addr *from,
+                               struct span request, struct strbuf *reply)
+{
+    struct world *w = owner;
+    w->asked++;
+    return answer_hello(NULL, peer, from, request, reply);
+}
+
+/* Each answer costs signatures: what lies behind the first request is not looked at. */
+static void test_one_connection_asks_for_certificates_once(void **state)
+{
+    struct world *w = *state;
+    struct mesh_stream_issue serve = {.on_request = answer_counted, .owner = w};
+    mesh_stream_serve_issue(w->server.ms, &serve);
+    raw_run(w, &thrice_events, identities_node(w->client.d.identities));
+    assert_int_equal(w->asked, 1);
+}
+
 static void test_refused_certificate_request_ends_without_a_reply(void **state)
 {
     struct world *w = *state;
@@ -468,6 +505,34 @@ static void test_inbound_streams_are_capped(void **state)
         assert_int_equal(close(fd[i]), 0);
 }
 
+/* M14: who has proven nothing cannot keep everybody else out. */
+static void test_one_address_cannot_fill_every_place_with_handshakes(void **state)
+{
+    struct world *w = *state;
+    int fd[MESH_STREAM_INBOUND_MAX];
+    struct target to = {.addr = w->addr};
+    for (size_t i = 0; i < ARRAY_LEN(fd); i++) {
+        bool done = false;
+        assert_int_equal(sock_connect(&to, &fd[i], &done), ERR_OK);
+    }
+    char byte;
+    ssize_t n = -1;
+    uint64_t give_up_ms = clock_mono_ms() + GIVE_UP_MS;
+    while (n < 0 && clock_mono_ms() < give_up_ms) {
+        loop_timer_set(w->loop, &w->guard, clock_mono_ms() + 5);
+        loop_run(w->loop);
+        n = read(fd[ARRAY_LEN(fd) - 1], &byte, 1);
+    }
+    assert_int_equal(n, 0);
+    w->gave_up = false;
+    w->elsewhere = true;
+    open_to(w, "h2");
+    run_events(w, 2);
+    assert_int_equal(w->server.opened, 1);
+    for (size_t i = 0; i < ARRAY_LEN(fd); i++)
+        assert_int_equal(close(fd[i]), 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -483,9 +548,11 @@ int main(void)
         CASE(test_any_node_of_the_mesh_will_do_when_the_name_is_unknown),
         CASE(test_a_services_leaf_has_no_business_here),
         CASE(test_certificate_request_gets_one_reply),
+        CASE(test_one_connection_asks_for_certificates_once),
         CASE(test_refused_certificate_request_ends_without_a_reply),
         CASE(test_cancelled_call_is_not_told),
         CASE(test_inbound_streams_are_capped),
+        CASE(test_one_address_cannot_fill_every_place_with_handshakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
