@@ -3,6 +3,7 @@
 #include "cmd/daemon/enroll_decide.h"
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/issue.h"
+#include "cmd/daemon/issue_quota.h"
 #include "cmd/daemon/mesh.h"
 #include "cmd/daemon/mesh_stream.h"
 #include "cmd/daemon/store_state.h"
@@ -46,6 +47,7 @@ struct enroll {
     struct list conns;
     unsigned conn_count;
     struct caller caller[CALLERS];
+    struct issue_quota quota;
     struct arena arena; /* for one issue answer */
     uint64_t create_ms; /* minute bucket of token_create */
     uint32_t created;
@@ -243,20 +245,40 @@ fail_conn:
     free(ec);
 }
 
+/* The quota first: reading a request checks a signature for each leaf in it. */
+static enum err decide_issue(struct enroll *e, const struct x509_leaf *peer, struct span request,
+                             struct enroll_issue *q, struct enroll_issued *issued, bool *granted)
+{
+    struct enroll_world w = world_of(e);
+    struct daemon *d = e->daemon;
+    *granted = false;
+    if (!issue_quota_take(&e->quota, &d->hash_key, peer->spki_sha256, request.len,
+                          loop_now_ms(d->loop))) {
+        *issued = (struct enroll_issued){.word = SPAN_LIT("busy"),
+                                         .text = SPAN_LIT("too many certificates asked for")};
+        return ERR_OK;
+    }
+    enum err err = enroll_message_issue_read(request, q);
+    if (err != ERR_OK) return err;
+    arena_reset(&e->arena);
+    *granted = enroll_decide_issue(&w, peer, q, &e->arena, issued);
+    return ERR_OK;
+}
+
 static enum err on_issue(void *owner, const struct x509_leaf *peer, const struct addr *from,
                          struct span request, struct strbuf *reply)
 {
     struct enroll *e = owner;
-    struct enroll_world w = world_of(e);
     struct enroll_issue *q = calloc(1, sizeof *q);
     struct enroll_issued *issued = calloc(1, sizeof *issued);
     uint8_t *out = malloc(ENROLL_FRAME_MAX);
     size_t len = 0;
+    bool granted = false;
     (void)from;
-    enum err err = q && issued && out ? enroll_message_issue_read(request, q) : ERR_NOMEM;
+    enum err err =
+        q && issued && out ? decide_issue(e, peer, request, q, issued, &granted) : ERR_NOMEM;
     if (err != ERR_OK) goto out;
-    arena_reset(&e->arena);
-    if (enroll_decide_issue(&w, peer, q, &e->arena, issued)) {
+    if (granted) {
         e->counters.issued_total += issued->count;
         log_info(&e->daemon->log, "issue", "node=%s leaves=%zu", peer->id.name.text, issued->count);
     } else {
