@@ -35,7 +35,7 @@ struct admin {
     struct daemon *daemon; /* borrowed */
     struct admin_listener local, metrics;
     struct list clients;
-    unsigned client_count;
+    unsigned client_count, open_count; /* all, and those without a role */
     char path[STORE_PATH_MAX];
 };
 
@@ -64,6 +64,7 @@ static void client_end(struct client *cl, bool abort)
     loop_timer_clear(l, &cl->poll);
     list_remove(&cl->node);
     cl->admin->client_count--;
+    if (cl->call.role == ADMIN_OPEN) cl->admin->open_count--;
     conn_close(cl->conn, abort);
     strbuf_fini(&cl->in);
     strbuf_fini(&cl->data);
@@ -300,16 +301,23 @@ static void on_error(struct conn *c, void *owner, enum err err)
 static const struct conn_events client_events = {
     .on_open = on_open, .on_data = on_data, .on_eof = on_eof, .on_error = on_error};
 
+/* Those who may only look, over TCP too, never hold the places that drain and reload need. */
+static bool has_room(const struct admin *a, enum admin_role role)
+{
+    if (a->client_count == ADMIN_CLIENTS_MAX) return false;
+    return role != ADMIN_OPEN || a->open_count < ADMIN_OPEN_CLIENTS_MAX;
+}
+
 static void client_new(struct admin_listener *from, int take_fd)
 {
     struct admin *a = from->admin;
     struct daemon *d = a->daemon;
-    struct client *cl = a->client_count < ADMIN_CLIENTS_MAX ? calloc(1, sizeof *cl) : NULL;
+    enum admin_role role = from->metrics_only ? ADMIN_OPEN : admin_role_of(take_fd);
+    struct client *cl = has_room(a, role) ? calloc(1, sizeof *cl) : NULL;
     if (!cl) {
         close(take_fd);
         return;
     }
-    enum admin_role role = from->metrics_only ? ADMIN_OPEN : admin_role_of(take_fd);
     struct conn_options o = {.loop = d->loop,
                              .events = &client_events,
                              .owner = cl,
@@ -336,7 +344,9 @@ static void client_new(struct admin_listener *from, int take_fd)
     strbuf_init(&cl->call.error, 65536);
     list_push_back(&a->clients, &cl->node);
     a->client_count++;
-    loop_timer_set(d->loop, &cl->limit, loop_now_ms(d->loop) + ADMIN_LIMIT_MS);
+    if (role == ADMIN_OPEN) a->open_count++;
+    uint64_t limit_ms = role == ADMIN_OPEN ? ADMIN_OPEN_LIMIT_MS : ADMIN_LIMIT_MS;
+    loop_timer_set(d->loop, &cl->limit, loop_now_ms(d->loop) + limit_ms);
 }
 
 static void on_accept(struct loop_io *io, bool readable, bool writable)

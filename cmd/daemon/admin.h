@@ -5,7 +5,8 @@
  * a caller on the unix socket comes from its credentials: root, the daemon's own uid or group
  * parley-admin: admin; group parley-view: view; anybody else: open (status and ready). The TCP
  * listener serves GET /metrics and GET /ready only. At most ADMIN_CLIENTS_MAX at once, each within
- * ADMIN_LIMIT_MS, bodies up to ADMIN_REQUEST_BYTES_MAX. A request with an Origin, or a change
+ * ADMIN_LIMIT_MS; of them ADMIN_OPEN_CLIENTS_MAX without a role, each within ADMIN_OPEN_LIMIT_MS;
+ * bodies up to ADMIN_REQUEST_BYTES_MAX. A request with an Origin, or a change
  * without `x-parley: 1`, is refused (X02).
  *
  * Every answer is one JSON document {"schema","node","generated_at","data","warnings"}, or
@@ -18,6 +19,8 @@
 #include "core/wire/json_read.h"
 
 #define ADMIN_LIMIT_MS         60000u
+#define ADMIN_OPEN_CLIENTS_MAX 32u
+#define ADMIN_OPEN_LIMIT_MS    10000u
 #define ADMIN_ANSWER_BYTES_MAX (64u * 1024 * 1024)
 
 struct admin;

@@ -1,8 +1,11 @@
 #include "tests/unit/support_daemon.h"
 
+#include "core/base/check.h"
+#include "core/base/limits.h"
 #include "core/io/sock.h"
 #include "core/io/udp.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +13,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -244,6 +249,53 @@ static void test_damaged_state_is_named(void **state)
     }
 }
 
+/* Whether the admin socket says "HTTP/1.1 200" to GET /v1/status. */
+static bool admin_answers(const struct support_node *n)
+{
+    static const char ask[] = "GET /v1/status HTTP/1.1\r\nHost: parley\r\n\r\n";
+    char got[64] = "";
+    struct store s;
+    struct target to = {.addr = {.family = ADDR_NONE}};
+    char path[STORE_PATH_MAX];
+    int fd = -1;
+    bool done = false;
+    assert_int_equal(store_open(n->root, NULL, &s), ERR_OK);
+    assert_true(
+        span_to_cstr(span_str(store_path(&s, STORE_SOCKET, path)), to.path, sizeof to.path));
+    assert_int_equal(sock_connect(&to, &fd, &done), ERR_OK);
+    bool sent = send(fd, ask, sizeof ask - 1, MSG_NOSIGNAL) == (ssize_t)sizeof ask - 1;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    bool heard = sent && poll(&p, 1, SOON_MS) == 1 && read(fd, got, sizeof got - 1) > 0;
+    assert_int_equal(close(fd), 0);
+    return heard && strncmp(got, "HTTP/1.1 200", 12) == 0;
+}
+
+/* X02: whoever may only look, over TCP even, must not keep the administrator out. */
+static void test_idle_callers_without_a_role_leave_room_for_the_administrator(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a =
+        support_daemon_node(m, ADDR_1, NULL, "[metrics]\nlisten = \"" ADDR_1 ":9303\"\n");
+    struct target to = {.path = ""};
+    int fd[ADMIN_CLIENTS_MAX + 1];
+    char byte;
+    assert_int_equal(addr_parse(SPAN_LIT(ADDR_1), 9303, &to.addr), ERR_OK);
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    assert_true(admin_answers(a));
+    for (size_t i = 0; i < ARRAY_LEN(fd); i++) {
+        bool done = false;
+        assert_int_equal(sock_connect(&to, &fd[i], &done), ERR_OK);
+    }
+    struct pollfd last = {.fd = fd[ADMIN_CLIENTS_MAX], .events = POLLIN};
+    assert_int_equal(poll(&last, 1, SOON_MS), 1);
+    assert_int_equal(read(last.fd, &byte, 1), 0); /* no place for it */
+    assert_true(admin_answers(a));
+    for (size_t i = 0; i < ARRAY_LEN(fd); i++)
+        assert_int_equal(close(fd[i]), 0);
+    stop(a);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -260,6 +312,7 @@ int main(void)
         CASE(test_watchdog_is_fed_while_the_workers_turn),
         CASE(test_second_signal_ends_at_once),
         CASE(test_damaged_state_is_named),
+        CASE(test_idle_callers_without_a_role_leave_room_for_the_administrator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
