@@ -19,18 +19,23 @@ static bool worth_keeping(const struct member *m)
     return !m->self && m->state != MEMBER_LEFT && m->state != MEMBER_BANNED;
 }
 
+/* Whether it goes in, behind others that take `*room`; both passes must choose the same. */
+static bool fits(const struct member *m, size_t *room)
+{
+    if (!worth_keeping(m) || *room + room_for(m) > PERSIST_BYTES_MAX) return false;
+    *room += room_for(m);
+    return true;
+}
+
 void persist_timer(struct gossip *g)
 {
     state_timer(g, &g->persist_timer, g->now_ms + g->tuning.persist_ms);
     if (!g->persist_due) return;
     size_t room = CRYPTO_OPS_HASH_BYTES + HEADING_BYTES_MAX;
+    size_t again = room;
     uint32_t count = 0;
-    for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
-        if (!worth_keeping(m) || room + room_for(m) > PERSIST_BYTES_MAX) continue;
-        room += room_for(m);
-        count++;
-    }
+    for (size_t i = 0; i < g->members.count; i++)
+        count += fits(g->members.order[i], &room);
     uint8_t *bytes = arena_alloc(&g->fx->arena, room);
     if (bytes == NULL) return;
     struct pack_writer w;
@@ -41,7 +46,7 @@ void persist_timer(struct gossip *g)
     for (size_t i = 0; i < g->members.count && count > 0; i++) {
         const struct member *m = g->members.order[i];
         struct offer o;
-        if (!worth_keeping(m) || w.len + room_for(m) > w.cap) continue;
+        if (!fits(m, &again)) continue;
         catalogue_offer(m, true, m->body_len <= PERSIST_BODY_MAX, &o);
         offer_write(&w, &o);
         count--;

@@ -53,6 +53,12 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
     }
 }
 
+/* What costs a datagram, or a probe of another: an honest sender puts one in a packet. */
+static bool is_question(enum message_kind kind)
+{
+    return kind == MESSAGE_PING || kind == MESSAGE_PING_REQ || kind == MESSAGE_CONFIRM;
+}
+
 /* Twice over the bytes, the first time for nothing but to see that all of it is well-formed: a bad
  * input is never half applied (architecture.md law 7). */
 static bool well_formed(struct span plain, uint64_t *summary)
@@ -70,13 +76,21 @@ void receive_plain(struct gossip *g, struct span plain, struct member *from)
     struct message_reader mr;
     struct message m;
     uint64_t summary;
+    bool asked = false;
     if (!well_formed(plain, &summary) || message_reader_init(&mr, plain, &summary) != ERR_OK) {
         g->counters.dropped_malformed++;
         return;
     }
     /* Records first would be nicer to a PING's answer; the sender's order is as good. */
-    while (message_next(&mr, &m))
+    while (message_next(&mr, &m)) {
+        /* security.md M16: no more is answered than was asked. */
+        if (is_question(m.kind) && asked) {
+            g->counters.dropped_quota++;
+            continue;
+        }
+        asked = asked || is_question(m.kind);
         receive(g, &m, from);
+    }
     sync_on_summary(g, from, summary);
     if (from->state != MEMBER_ALIVE) suspicion_poke(g, from);
 }
