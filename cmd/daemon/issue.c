@@ -132,6 +132,17 @@ static enum err take_leaf(struct issue *is, size_t i, struct span der)
     return err;
 }
 
+/* Whether what was asked for is due again although it has just been signed. */
+static bool still_due(const struct issue *is)
+{
+    struct daemon *d = is->daemon;
+    for (size_t i = 0; i < is->ask.count; i++) {
+        const struct identity *held = identities_get(d->identities, &is->ask.leaf[i].id);
+        if (held && issue_renew_due_s(is, held) <= loop_wall_s(d->loop)) return true;
+    }
+    return false;
+}
+
 static void take_admission(struct issue *is, struct span cert)
 {
     struct daemon *d = is->daemon;
@@ -166,6 +177,11 @@ static void take_answer(struct issue *is, const struct enroll_issued *a)
     if (taken < is->ask.count) {
         failed(is, "the signer refused an identity; does the token that admitted this node allow "
                    "its services?");
+        return;
+    }
+    if (still_due(is)) {
+        failed(is, "what was signed is due again: the signer's clock is hours behind ours, or the "
+                   "CA ends");
         return;
     }
     is->status.waiting = false;

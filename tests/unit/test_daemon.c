@@ -1,7 +1,9 @@
 #include "tests/unit/support_daemon.h"
 
+#include "cmd/daemon/store_identity.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/io/clock.h"
 #include "core/io/sock.h"
 #include "core/io/udp.h"
 
@@ -274,12 +276,11 @@ static bool admin_answers(const struct support_node *n)
 static void test_idle_callers_without_a_role_leave_room_for_the_administrator(void **state)
 {
     struct support_daemon *m = *state;
-    struct support_node *a =
-        support_daemon_node(m, ADDR_1, NULL, "[metrics]\nlisten = \"" ADDR_1 ":9303\"\n");
+    struct support_node *a = support_daemon_node(m, NULL, "[metrics]\nlisten = \"@:9303\"\n");
     struct target to = {.path = ""};
     int fd[ADMIN_CLIENTS_MAX + 1];
     char byte;
-    assert_int_equal(addr_parse(SPAN_LIT(ADDR_1), 9303, &to.addr), ERR_OK);
+    assert_int_equal(addr_parse(span_str(a->addr), 9303, &to.addr), ERR_OK);
     support_daemon_up(a, false);
     assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
     assert_true(admin_answers(a));
@@ -293,6 +294,50 @@ static void test_idle_callers_without_a_role_leave_room_for_the_administrator(vo
     assert_true(admin_answers(a));
     for (size_t i = 0; i < ARRAY_LEN(fd); i++)
         assert_int_equal(close(fd[i]), 0);
+    stop(a);
+}
+
+/* How often the node's log has `text`. */
+static unsigned log_count(const struct support_node *n, const char *text)
+{
+    char line[1024];
+    unsigned count = 0;
+    FILE *f = fopen(n->log_path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL)
+        count += strstr(line, text) != NULL;
+    (void)fclose(f);
+    return count;
+}
+
+static void make_signer(const struct support_daemon *m, const struct support_node *n, int64_t end_s)
+{
+    struct store s;
+    struct x509_der ca;
+    assert_int_equal(x509_mint_ca(&m->name, m->ca_secret, end_s - 3600, end_s, &ca), ERR_OK);
+    struct span der = span_of(ca.data, ca.len);
+    assert_int_equal(store_open(n->root, NULL, &s), ERR_OK);
+    assert_int_equal(store_prepare(&s, true, NULL), ERR_OK);
+    assert_int_equal(store_identity_ca_save(&s, &der, 1, NULL), ERR_OK);
+    assert_int_equal(store_identity_ca_key_save(&s, m->ca_secret, NULL), ERR_OK);
+    assert_int_equal(store_identity_sign_save(&s, STORE_ISSUER_KEY, m->issuer, NULL), ERR_OK);
+}
+
+/* A leaf that ends in two seconds, with the CA, is due again in the second it is signed; so is one
+ * that a signer with a clock hours behind signs. */
+static void test_a_leaf_that_is_due_at_once_is_not_renewed_without_pause(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a =
+        support_daemon_node(m, NULL, "[service.web]\nlocal = \"127.0.0.1:9304\"\n");
+    make_signer(m, a, clock_wall_s() + 2);
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    uint64_t give_up_ms = clock_mono_ms() + SOON_MS;
+    while (log_count(a, "not renewed") == 0 && clock_mono_ms() < give_up_ms)
+        (void)poll(NULL, 0, 20);
+    assert_in_range(log_count(a, "valid_s="), 1, 4);
+    assert_in_range(log_count(a, "not renewed"), 1, 4);
     stop(a);
 }
 
@@ -312,6 +357,7 @@ int main(void)
         CASE(test_watchdog_is_fed_while_the_workers_turn),
         CASE(test_second_signal_ends_at_once),
         CASE(test_damaged_state_is_named),
+        CASE(test_a_leaf_that_is_due_at_once_is_not_renewed_without_pause),
         CASE(test_idle_callers_without_a_role_leave_room_for_the_administrator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
