@@ -28,7 +28,8 @@ const uint8_t *signer_issuer_public(const struct signer *sg);
 const uint8_t *signer_ca_secret(const struct signer *sg);
 const uint8_t *signer_issuer_seed(const struct signer *sg);
 
-/* A leaf for `id`, valid SIGNER_LEAF_TTL_S from now, or until the CA ends. ERR_INVALID: not a point on the curve. */
+/* A leaf for `id`, valid SIGNER_LEAF_TTL_S from now, or until the CA ends. ERR_INVALID: not a point
+ * on the curve. */
 enum err signer_leaf(const struct signer *sg, const struct spiffe_id *id,
                      const uint8_t public_key[P256_PUBLIC_BYTES], int64_t now_s,
                      struct x509_der *out) MUST_USE;
