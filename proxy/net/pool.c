@@ -14,7 +14,8 @@ static struct choice survey(const struct exchange *ex)
     LIST_EACH(node, next, &ex->attempt.state->links)
     {
         struct h2_client *l = LIST_ENTRY(node, struct h2_client, by_state);
-        bool ours = l->identity == ex->upstream->identity && l->trust == trust;
+        bool ours = l->identity == ex->upstream->identity && l->trust == trust &&
+                    addr_eq(&l->addr, &ex->attempt.endpoint->addr);
         if (!ours || !h2_client_usable(l)) continue;
         size_t load = h2_client_load(l);
         c.count++;

@@ -1,10 +1,10 @@
 /* Pool: which mesh link an outbound exchange takes (performance.md 7.4).
  *
- * Worker thread. Links to an endpoint are listed at its state and belong to one source identity and
- * trust. The first link with fewer than POOL_STREAMS_MANY streams is taken, so that requests share
- * records; when all are that busy another is opened, up to POOL_LINKS_MAX, and meanwhile the least
- * loaded is taken. A link made with an identity or trust that the newest snapshot no longer has
- * drains.
+ * Worker thread. Links to an endpoint are listed at its state and belong to one address, source
+ * identity and trust. The first link with fewer than POOL_STREAMS_MANY streams is taken, so that
+ * requests share records; when all are that busy another is opened, up to POOL_LINKS_MAX, and
+ * meanwhile the least loaded is taken. A link made with an identity or trust that the newest
+ * snapshot no longer has drains.
  */
 #ifndef PROXY_NET_POOL_H
 #define PROXY_NET_POOL_H

@@ -209,6 +209,14 @@ void support_rig_tcp(int fd, void *arg)
     support_send(fd, "bye\n");
 }
 
+void support_rig_deaf(int fd, void *arg)
+{
+    char bytes[256];
+    (void)arg;
+    while (recv(fd, bytes, sizeof bytes, 0) > 0)
+        continue;
+}
+
 /* --- the hosts --- */
 
 static void web_text(char *out, size_t cap, unsigned port)

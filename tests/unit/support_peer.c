@@ -1,0 +1,213 @@
+#include "tests/unit/support_peer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* --- HTTP/2 events --- */
+
+static struct h2_stream *on_begin(void *owner)
+{
+    (void)owner;
+    return NULL;
+}
+
+static void on_head(void *owner, struct h2_stream *s, bool ended)
+{
+    struct support_peer *p = owner;
+    const struct header *f = headers_find(s->head.headers, "parley-reason");
+    struct span reason = f != NULL ? f->value : SPAN_LIT("");
+    p->status = s->head.status;
+    p->ended |= ended;
+    snprintf(p->reason, sizeof p->reason, "%.*s", SPAN_ARG(reason));
+}
+
+static void on_interim(void *owner, struct h2_stream *s)
+{
+    (void)owner;
+    (void)s;
+}
+
+static void on_data(void *owner, struct h2_stream *s, struct span data)
+{
+    struct support_peer *p = owner;
+    for (size_t i = 0; i < data.len && p->body_len < sizeof p->body - 1; i++)
+        p->body[p->body_len++] = data.p[i];
+    p->body[p->body_len] = '\0';
+    h2_consume(p->h2, s, data.len);
+}
+
+static void on_end(void *owner, struct h2_stream *s, struct headers *trailers)
+{
+    (void)s;
+    (void)trailers;
+    ((struct support_peer *)owner)->ended = true;
+}
+
+static void on_sent(void *owner, struct h2_stream *s, size_t bytes)
+{
+    (void)owner;
+    (void)s;
+    (void)bytes;
+}
+
+static void on_sent_end(void *owner, struct h2_stream *s)
+{
+    (void)owner;
+    (void)s;
+}
+
+static void on_close(void *owner, struct h2_stream *s, enum h2_close how)
+{
+    struct support_peer *p = owner;
+    (void)s;
+    p->closed = true;
+    p->how = how;
+}
+
+static void on_goaway(void *owner)
+{
+    ((struct support_peer *)owner)->goaway = true;
+}
+
+static void send_tls(struct support_peer *p)
+{
+    struct span out;
+    while ((out = tls_engine_out(p->tls)).len > 0) {
+        ssize_t n = send(p->fd, out.p, out.len, MSG_NOSIGNAL);
+        tls_engine_sent(p->tls, n > 0 ? (size_t)n : out.len);
+    }
+}
+
+static void on_write(void *owner, struct span bytes)
+{
+    struct support_peer *p = owner;
+    while (bytes.len > 0) {
+        size_t n = tls_engine_write(p->tls, bytes.p, bytes.len);
+        bytes = span_skip(bytes, n);
+        if (n == 0 && tls_engine_out(p->tls).len == 0) return;
+        if (n == 0) send_tls(p);
+    }
+}
+
+static const struct h2_events events = {on_begin, on_head,     on_interim, on_data,   on_end,
+                                        on_sent,  on_sent_end, on_close,   on_goaway, on_write};
+
+/* --- the connection --- */
+
+/* Sends what waits, reads once. False: the connection is over. */
+static bool turn(struct support_peer *p)
+{
+    uint8_t bytes[16384];
+    struct span in;
+    if (p->h2 != NULL && h2_pull(p->h2, 65536) != ERR_OK) return false;
+    tls_engine_flush(p->tls);
+    send_tls(p);
+    ssize_t n = recv(p->fd, bytes, sizeof bytes, 0);
+    if (n <= 0) return false;
+    for (size_t at = 0; at < (size_t)n;) {
+        at += tls_engine_feed(p->tls, bytes + at, (size_t)n - at);
+        while (p->h2 != NULL && (in = tls_engine_in(p->tls)).len > 0) {
+            bool fine = h2_feed(p->h2, in, 1) == ERR_OK;
+            tls_engine_read(p->tls, in.len);
+            if (!fine) return false;
+        }
+        if (p->h2 == NULL) break;
+    }
+    send_tls(p);
+    return !tls_engine_closed(p->tls);
+}
+
+static struct tls_engine *engine(struct support_mesh *mesh, const char *who, const char *sni,
+                                 const char *alpn)
+{
+    struct timespec now;
+    struct tls_engine *e;
+    struct spiffe_id expect = {.mesh = mesh->name, .kind = IDENTITY_SERVICE};
+    struct identity *self = support_mesh_identity(mesh, IDENTITY_SERVICE, who);
+    clock_gettime(CLOCK_REALTIME, &now);
+    assert_int_equal(name_set(&expect.name, span_of(sni, strcspn(sni, "."))), ERR_OK);
+    struct tls_client_options o = {.profile = mesh->profile,
+                                   .self = self,
+                                   .trust = mesh->trust,
+                                   .expect = &expect,
+                                   .sni = sni,
+                                   .alpn = alpn,
+                                   .now_s = now.tv_sec};
+    assert_int_equal(tls_engine_client(&o, &e), ERR_OK);
+    identity_unref(self);
+    return e;
+}
+
+bool support_peer_open(struct support_peer *p, struct support_mesh *mesh, const char *who,
+                       const char *addr, const char *sni, const char *alpn)
+{
+    memset(p, 0, sizeof *p);
+    p->fd = support_dial(addr);
+    p->tls = engine(mesh, who, sni, alpn);
+    iobuf_pool_init(&p->pool, 16384, 256);
+    iobuf_init(&p->out, &p->pool);
+    arena_init(&p->arena, 16384, (size_t)4 << 20);
+    h2_alloc_init(&p->alloc, (size_t)16 << 20);
+    while (!tls_engine_ready(p->tls))
+        if (!turn(p)) return false;
+    struct h2_options o = {.events = &events,
+                           .owner = p,
+                           .alloc = &p->alloc,
+                           .streams_max = 16,
+                           .stream_window_bytes = 1u << 20,
+                           .connection_window_bytes = 1u << 24,
+                           .now_ms = 1};
+    assert_int_equal(h2_new(&o, &p->h2), ERR_OK);
+    return true;
+}
+
+void support_peer_close(struct support_peer *p)
+{
+    h2_free(p->h2);
+    h2_alloc_fini(&p->alloc);
+    iobuf_clear(&p->out);
+    iobuf_pool_fini(&p->pool);
+    arena_fini(&p->arena);
+    tls_engine_free(p->tls);
+    close(p->fd);
+}
+
+void support_peer_request(struct support_peer *p, const struct h2_head *head, const char *body)
+{
+    struct headers none = {.count = 0};
+    struct h2_head h = *head;
+    if (h.headers == NULL) h.headers = &none;
+    iobuf_clear(&p->out);
+    if (body != NULL) assert_int_equal(iobuf_append_span(&p->out, span_str(body)), ERR_OK);
+    p->stream = (struct h2_stream){
+        .arena = &p->arena, .fields = &p->fields, .out = &p->out, .out_ended = true};
+    p->status = 0;
+    p->reason[0] = p->body[0] = '\0';
+    p->body_len = 0;
+    p->ended = p->closed = false;
+    assert_int_equal(h2_request(p->h2, &p->stream, &h, body != NULL), ERR_OK);
+    while (!p->closed)
+        if (!turn(p)) break;
+    if (p->stream.id != 0) h2_detach(p->h2, &p->stream);
+}
+
+size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char *alpn,
+                          uint8_t *out, size_t cap)
+{
+    struct tls_engine *e = engine(mesh, "web", sni, alpn);
+    struct span hello = tls_engine_out(e);
+    assert_true(hello.len > 0 && hello.len <= cap);
+    memcpy(out, hello.p, hello.len);
+    size_t len = hello.len;
+    tls_engine_free(e);
+    return len;
+}

@@ -1,0 +1,43 @@
+/* A mesh peer for tests that says what it likes: TLS with a client certificate of the mesh over a
+ * blocking socket, HTTP/2 on top.
+ *
+ * One thread. Fails the test that uses it rather than returning errors, but for what is tested.
+ */
+#ifndef TESTS_UNIT_SUPPORT_PEER_H
+#define TESTS_UNIT_SUPPORT_PEER_H
+
+#include "core/wire/h2.h"
+#include "tests/unit/support_mesh.h"
+
+struct support_peer {
+    int fd;
+    struct tls_engine *tls;
+    struct h2_alloc alloc;
+    struct iobuf_pool pool;
+    struct iobuf out;
+    struct arena arena;
+    struct headers fields;
+    struct h2 *h2;
+    struct h2_stream stream;
+    /* of the last request */
+    unsigned status;
+    char reason[64]; /* parley-reason */
+    char body[4096];
+    size_t body_len;
+    bool ended, closed;
+    enum h2_close how;
+    bool goaway;
+};
+
+/* Connects as `who` of `mesh` with this SNI and ALPN. False: the handshake was refused. */
+bool support_peer_open(struct support_peer *p, struct support_mesh *mesh, const char *who,
+                       const char *addr, const char *sni, const char *alpn);
+void support_peer_close(struct support_peer *p);
+/* Sends a request with what is in `head` (headers may be NULL) and `body`, and waits for its end.
+ */
+void support_peer_request(struct support_peer *p, const struct h2_head *head, const char *body);
+/* The ClientHello that a client of this mesh would send. */
+size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char *alpn,
+                          uint8_t *out, size_t cap);
+
+#endif

@@ -1,0 +1,297 @@
+#include "core/base/check.h"
+#include "tests/unit/support_peer.h"
+#include "tests/unit/support_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PORT 17500u
+#define MESH "127.0.0.22:17500"
+
+static int setup(void **state)
+{
+    *state = support_rig_new(PORT, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    support_rig_free(*state);
+    return 0;
+}
+
+/* What a peer may say on a stream, and what comes of it; status 0: a reset. NULL: left out. */
+static const struct row {
+    const char *id, *method, *scheme, *authority, *path, *protocol;
+    unsigned status;
+    const char *reason;
+} rows[] = {
+    {"plain", "GET", "http", "api.shop", "/plain", NULL, 200, ""},
+    {"E03 no slash", "GET", "http", "a", "hello", NULL, 0, ""},
+    {"E03 request line", "GET", "http", "a", "/ HTTP/1.1\r\nHost: e", NULL, 0, ""},
+    {"E03 space", "GET", "http", "a", "/a b", NULL, 0, ""},
+    {"E03 fragment", "GET", "http", "a", "/a#b", NULL, 400, "bad_request"},
+    {"E03 escape", "GET", "http", "a", "/%2f", NULL, 400, "bad_request"},
+    {"E03 method", "GET?", "http", "a", "/", NULL, 0, ""},
+    {"E03 scheme", "GET", "htTp", "a", "/", NULL, 400, "bad_request"},
+    {"E03 authority", "GET", "http", "u@a", "/", NULL, 400, "bad_request"},
+    {"G09", "GET", "http", "db.shop", "/", NULL, 421, "misdirected"},
+    {"G09 bare", "GET", "http", "db", "/", NULL, 421, "misdirected"},
+    {"CONNECT to http", "CONNECT", NULL, "api.shop", NULL, NULL, 405, "method_not_allowed"},
+    {"F06", "CONNECT", "http", "a", "/", "foo", 501, "not_implemented"},
+};
+
+static struct h2_head head_of(const struct row *row)
+{
+    return (struct h2_head){.method = span_str(row->method),
+                            .scheme = span_str(row->scheme),
+                            .authority = span_str(row->authority),
+                            .path = span_str(row->path),
+                            .protocol = span_str(row->protocol),
+                            .content_length = -1};
+}
+
+static struct h2_head get(const char *path, const char *authority)
+{
+    struct row row = {.method = "GET", .scheme = "http", .authority = authority, .path = path};
+    return head_of(&row);
+}
+
+static void test_streams_are_judged_like_requests(void **state)
+{
+    struct support_rig *r = *state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct support_peer p;
+        assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+        struct h2_head head = head_of(&rows[i]);
+        support_peer_request(&p, &head, NULL);
+        bool right = p.status == rows[i].status && strcmp(p.reason, rows[i].reason) == 0;
+        if (!right) print_error("%s: %u %s\n", rows[i].id, p.status, p.reason);
+        assert_true(right);
+        struct h2_head marker = get("/plain", "api");
+        support_peer_request(&p, &marker, NULL);
+        assert_int_equal(p.status, 200);
+        assert_string_equal(p.body, "ok");
+        support_peer_close(&p);
+    }
+}
+
+static const struct {
+    const char *id, *name, *value;
+    unsigned status;
+} fields[] = {
+    {"E01 crlf", "x-a", "x\r\nEvil: 1", 0},
+    {"E02 space", "x a", "1", 0},
+    {"E02 colon", "x:a", "1", 0},
+    {"E05 lead", "x-a", " 1", 0},
+    {"E06", "transfer-encoding", "chunked", 0},
+    {"D24 connection", "connection", "close", 0},
+    {"D24 upgrade", "upgrade", "x", 0},
+    {"D24 te", "te", "gzip", 0},
+    {"expect", "expect", "foo", 417},
+    {"host differs", "host", "b", 400},
+    {"fine", "x-a", "1", 200},
+};
+
+static void test_fields_that_break_http1_never_reach_it(void **state)
+{
+    struct support_rig *r = *state;
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        struct support_peer p;
+        struct headers h = {.count = 0};
+        struct h2_head head = get("/plain", "a");
+        head.headers = &h;
+        assert_int_equal(headers_add(&h, span_str(fields[i].name), span_str(fields[i].value)),
+                         ERR_OK);
+        assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+        support_peer_request(&p, &head, NULL);
+        if (p.status != fields[i].status) print_error("%s: %u\n", fields[i].id, p.status);
+        assert_int_equal(p.status, fields[i].status);
+        support_peer_close(&p);
+    }
+    support_rig_marker(r);
+}
+
+static void test_head_over_the_limit_is_431_and_the_link_lives(void **state)
+{
+    struct support_rig *r = *state;
+    static char big[HEADER_LINE_BYTES_MAX + 10];
+    struct support_peer p;
+    struct headers h = {.count = 0};
+    struct h2_head head = get("/plain", "a");
+    memset(big, 'v', sizeof big);
+    assert_int_equal(headers_add(&h, SPAN_LIT("x-a"), span_of(big, sizeof big)), ERR_OK);
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+    head.headers = &h;
+    support_peer_request(&p, &head, NULL);
+    assert_int_equal(p.status, 431);
+    head.headers = NULL;
+    support_peer_request(&p, &head, NULL);
+    assert_int_equal(p.status, 200);
+    support_peer_close(&p);
+}
+
+static void test_request_to_a_tcp_service_is_refused(void **state)
+{
+    struct support_rig *r = *state;
+    struct support_peer p;
+    struct h2_head head = get("/", "db.shop");
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "db.shop", "h2"));
+    support_peer_request(&p, &head, NULL);
+    assert_int_equal(p.status, 502);
+    assert_string_equal(p.reason, "protocol_error");
+    support_peer_close(&p);
+}
+
+static void test_caller_is_the_certificate_and_no_header(void **state)
+{
+    struct support_rig *r = *state;
+    struct support_peer p;
+    struct headers h = {.count = 0};
+    struct h2_head head = get("/echo", "a");
+    head.headers = &h;
+    assert_int_equal(
+        headers_add(&h, SPAN_LIT("parley-peer"), SPAN_LIT("spiffe://shop/service/web")), ERR_OK);
+    assert_true(support_peer_open(&p, &r->mesh, "stranger", MESH, "api.shop", "h2"));
+    support_peer_request(&p, &head, NULL);
+    assert_int_equal(p.status, 403);
+    assert_string_equal(p.reason, "denied_default");
+    support_peer_close(&p);
+}
+
+static void test_unknown_names_and_strangers_get_no_link(void **state)
+{
+    struct support_rig *r = *state;
+    struct support_mesh other;
+    struct support_peer p;
+    uint64_t bad = metrics_count_get(r->api.metrics, METRICS_BAD_HELLO);
+    assert_false(support_peer_open(&p, &r->mesh, "web", MESH, "nobody.shop", "h2"));
+    support_peer_close(&p);
+    assert_int_equal(metrics_count_get(r->api.metrics, METRICS_BAD_HELLO), bad + 1);
+    /* A certificate of another mesh with the same name. */
+    support_mesh_init(&other);
+    assert_false(support_peer_open(&p, &other, "web", MESH, "api.shop", "h2"));
+    support_peer_close(&p);
+    support_mesh_fini(&other);
+    support_rig_marker(r);
+}
+
+static void test_other_protocols_go_to_the_control_thread_untouched(void **state)
+{
+    struct support_rig *r = *state;
+    struct timespec ms = {.tv_nsec = 1000000};
+    struct worker_message *m = NULL;
+    uint8_t hello[4096];
+    char answer[8] = "";
+    size_t len = support_peer_hello(&r->mesh, "h2.shop", "parley-sync/1", hello, sizeof hello);
+    int fd = support_dial(MESH);
+    /* In two pieces: the first is not enough to tell. */
+    assert_int_equal(send(fd, hello, 20, MSG_NOSIGNAL), 20);
+    nanosleep(&ms, NULL);
+    assert_int_equal(send(fd, hello + 20, len - 20, MSG_NOSIGNAL), len - 20);
+    for (unsigned i = 0; i < 2000 && m == NULL; i++) {
+        m = worker_receive(r->api.worker);
+        if (m == NULL) nanosleep(&ms, NULL);
+    }
+    assert_non_null(m);
+    assert_int_equal(m->kind, WORKER_HANDOFF);
+    assert_string_equal(m->alpn, "parley-sync/1");
+    assert_int_equal(m->seen_len, len);
+    assert_memory_equal(m->seen, hello, len);
+    assert_int_equal(m->from.family, ADDR_IP4);
+    assert_int_equal(send(m->fd, "mine", 4, MSG_NOSIGNAL), 4);
+    assert_int_equal(recv(fd, answer, sizeof answer, 0), 4);
+    assert_string_equal(answer, "mine");
+    close(m->fd);
+    free(m);
+    close(fd);
+}
+
+static void test_server_of_another_mesh_is_not_trusted(void **state)
+{
+    struct support_rig *r = *state;
+    struct support_mesh other;
+    struct support_node impostor;
+    char text[1024];
+    support_mesh_init(&other);
+    snprintf(text, sizeof text,
+             "[node]\nname = \"h9\"\nmesh = \"shop\"\naddr = \"127.0.0.24\"\nport = %u\n"
+             "[service.api]\nlocal = \"127.0.0.24:%u\"\nallow = [\"web\"]\n",
+             PORT, PORT + 10);
+    support_node_init(&impostor, &other, 9, text);
+    support_node_publish(&impostor);
+    r->web.endpoint[0].addr = impostor.config->node.addr;
+    support_node_publish(&r->web);
+    support_rig_get(r, "/plain", "");
+    assert_non_null(strstr(r->buf, "HTTP/1.1 503 "));
+    assert_non_null(strstr(r->buf, "parley-reason: peer_ca_unknown\r\n"));
+    r->web.endpoint[0].addr = r->api.config->node.addr;
+    support_node_publish(&r->web);
+    support_node_fini(&impostor);
+    support_mesh_fini(&other);
+    support_rig_marker(r);
+}
+
+static void web_with(struct support_rig *r, const char *upstream)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"127.0.0.21\"\nport = %u\n"
+             "[service.web]\nlocal = \"127.0.0.21:%u\"\n"
+             "[upstream.api]\nlisten = \"127.0.0.21:%u\"\nas = \"web\"\n%s\n",
+             PORT, PORT + 19, PORT + 1, upstream);
+    support_node_config(&r->web, text);
+    support_node_publish(&r->web);
+}
+
+static void test_silence_ends_with_the_limit_that_was_passed(void **state)
+{
+    struct support_rig *r = *state;
+    struct addr deaf;
+    web_with(r, "request_timeout = \"200ms\"\n");
+    support_rig_get(r, "/hang", "");
+    assert_non_null(strstr(r->buf, "HTTP/1.1 504 "));
+    assert_non_null(strstr(r->buf, "parley-reason: upstream_timeout\r\n"));
+    support_exchange(r->api_addr, "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab",
+                     r->buf, sizeof r->buf);
+    assert_non_null(strstr(r->buf, "HTTP/1.1 408 "));
+    assert_non_null(strstr(r->buf, "parley-reason: client_timeout\r\n"));
+    /* A port that accepts and says nothing. */
+    assert_int_equal(addr_parse(SPAN_LIT("127.0.0.25:17500"), 0, &deaf), ERR_OK);
+    struct support_app *app = support_app_start("127.0.0.25:17500", support_rig_deaf, NULL);
+    r->web.endpoint[0].addr = deaf;
+    web_with(r, "connect_timeout = \"150ms\"\n");
+    support_rig_get(r, "/plain", "");
+    assert_non_null(strstr(r->buf, "HTTP/1.1 504 "));
+    assert_non_null(strstr(r->buf, "parley-reason: conn_timeout\r\n"));
+    r->web.endpoint[0].addr = r->api.config->node.addr;
+    web_with(r, "");
+    support_rig_marker(r);
+    support_app_stop(app);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_streams_are_judged_like_requests),
+        cmocka_unit_test(test_fields_that_break_http1_never_reach_it),
+        cmocka_unit_test(test_head_over_the_limit_is_431_and_the_link_lives),
+        cmocka_unit_test(test_request_to_a_tcp_service_is_refused),
+        cmocka_unit_test(test_caller_is_the_certificate_and_no_header),
+        cmocka_unit_test(test_unknown_names_and_strangers_get_no_link),
+        cmocka_unit_test(test_other_protocols_go_to_the_control_thread_untouched),
+        cmocka_unit_test(test_server_of_another_mesh_is_not_trusted),
+        cmocka_unit_test(test_silence_ends_with_the_limit_that_was_passed),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
