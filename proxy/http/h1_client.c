@@ -13,7 +13,7 @@ enum client_state { CLIENT_HEAD, CLIENT_BODY, CLIENT_TUNNEL };
 
 struct h1_client {
     struct list node; /* ctx->apps */
-    struct list idle; /* state->links while idle */
+    struct list idle; /* state->apps while idle */
     struct context *ctx;
     struct conn *conn;
     struct endpoint_state *state; /* of the service; kept alive while this is idle */
@@ -179,7 +179,7 @@ static void go_idle(struct h1_client *c)
 {
     c->idle_since_ms = loop_now_ms(c->ctx->loop);
     c->scan = (struct h1_scan){.bytes = 0};
-    list_push_front(&c->state->links, &c->idle);
+    list_push_front(&c->state->apps, &c->idle);
     loop_timer_set(c->ctx->loop, &c->timer, c->idle_since_ms + IDLE_TIMEOUT_MS);
     if (c->paused) conn_resume(c->conn);
     c->paused = false;
@@ -376,7 +376,7 @@ static struct h1_client *find_idle(const struct exchange *ex)
 {
     const struct endpoint_state *state = ex->attempt.state;
     uint64_t now = loop_now_ms(ex->ctx->loop);
-    struct list *node = list_first(&state->links);
+    struct list *node = list_first(&state->apps);
     if (ex->attempt.fresh || node == NULL) return NULL;
     /* The most recent is first; when it will not do, none will. */
     struct h1_client *c = LIST_ENTRY(node, struct h1_client, idle);

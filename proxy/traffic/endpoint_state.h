@@ -2,9 +2,9 @@
  * (keyed by stable id).
  *
  * One worker's thread. Held in a table of at most ENDPOINT_STATE_MAX entries. An entry is freed
- * when no view names it, nothing is in flight on it and the pool has no link to it: whoever drops
- * the last of the three calls endpoint_state_release or endpoint_state_settle. No clock: `now_ms`
- * comes in.
+ * when no view names it, nothing is in flight on it, the pool has no link to it and no connection
+ * to it is idle: whoever drops the last of the three calls endpoint_state_release or
+ * endpoint_state_settle. No clock: `now_ms` comes in.
  */
 #ifndef PROXY_TRAFFIC_ENDPOINT_STATE_H
 #define PROXY_TRAFFIC_ENDPOINT_STATE_H
@@ -26,6 +26,7 @@ struct endpoint_state {
     int64_t wrr_credit;      /* smooth weighted round robin */
     uint64_t picks_total;
     struct list links; /* the pool's mesh links to it (proxy/net/pool), any source identity */
+    struct list apps;  /* idle connections to it when it is a local application (http/h1_client) */
 };
 
 struct endpoint_table {
