@@ -88,7 +88,9 @@ static void add_identity(struct support_node *n, enum identity_kind kind, const 
 
 void support_node_config(struct support_node *n, const char *toml)
 {
-    struct config_text text = {.file = "test.toml", .text = span_str(toml)};
+    char full[4096];
+    struct config_text text = {.file = "test.toml",
+                               .text = span_str(support_expand(toml, full, sizeof full))};
     struct diag d;
     struct config *fresh;
     diag_init(&d);

@@ -1,6 +1,9 @@
 /* A mesh in one process for tests: workers as hosts on loopback addresses, real TLS between them,
  * and small blocking applications and clients at both ends.
  *
+ * In addresses and configurations "@" stands for three octets of this process's own, "127.A.B.", so
+ * that runs side by side do not meet: "@21:17400".
+ *
  * One thread calls it; each application runs a thread of its own a connection. Everything fails the
  * test that uses it rather than returning errors.
  */
@@ -73,6 +76,9 @@ struct support_app;
 struct support_app *support_app_start(const char *addr, void (*serve)(int fd, void *arg),
                                       void *arg);
 void support_app_stop(struct support_app *app);
+
+/* Writes `text` with every "@" replaced; returns `out`. */
+const char *support_expand(const char *text, char *out, size_t cap);
 
 /* Blocking sockets with a time limit of 5 s. */
 int support_dial(const char *addr);

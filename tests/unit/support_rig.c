@@ -222,23 +222,23 @@ void support_rig_deaf(int fd, void *arg)
 static void web_text(char *out, size_t cap, unsigned port)
 {
     snprintf(out, cap,
-             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"127.0.0.21\"\nport = %u\n"
+             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"@21\"\nport = %u\n"
              "[defaults]\nconnect_timeout = \"2s\"\n"
-             "[service.web]\nlocal = \"127.0.0.21:%u\"\n"
-             "[service.log]\nlocal = \"127.0.0.21:%u\"\nallow = [\"web\"]\n"
-             "[upstream.api]\nlisten = \"127.0.0.21:%u\"\nas = \"web\"\n"
-             "[upstream.db]\nlisten = \"127.0.0.21:%u\"\nas = \"web\"\nprotocol = \"tcp\"\n"
-             "[upstream.log]\nlisten = \"127.0.0.21:%u\"\nas = \"web\"\n",
+             "[service.web]\nlocal = \"@21:%u\"\n"
+             "[service.log]\nlocal = \"@21:%u\"\nallow = [\"web\"]\n"
+             "[upstream.api]\nlisten = \"@21:%u\"\nas = \"web\"\n"
+             "[upstream.db]\nlisten = \"@21:%u\"\nas = \"web\"\nprotocol = \"tcp\"\n"
+             "[upstream.log]\nlisten = \"@21:%u\"\nas = \"web\"\n",
              port, port + 19, port + 12, port + 1, port + 2, port + 3);
 }
 
 static void api_text(char *out, size_t cap, unsigned port, const char *rules)
 {
     snprintf(out, cap,
-             "[node]\nname = \"h2\"\nmesh = \"shop\"\naddr = \"127.0.0.22\"\nport = %u\n"
+             "[node]\nname = \"h2\"\nmesh = \"shop\"\naddr = \"@22\"\nport = %u\n"
              "[defaults]\nconnect_timeout = \"2s\"\n"
-             "[service.db]\nlocal = \"127.0.0.22:%u\"\nprotocol = \"tcp\"\nallow = [\"web\"]\n"
-             "[service.api]\nlocal = \"127.0.0.22:%u\"\n%s\n",
+             "[service.db]\nlocal = \"@22:%u\"\nprotocol = \"tcp\"\nallow = [\"web\"]\n"
+             "[service.api]\nlocal = \"@22:%u\"\n%s\n",
              port, port + 11, port + 10, rules != NULL ? rules : "allow = [\"web\"]");
 }
 
@@ -255,12 +255,12 @@ struct support_rig *support_rig_new(unsigned port, const char *api_rules)
     support_node_endpoint(&r->web, "api", &r->api, PROTOCOL_HTTP);
     support_node_endpoint(&r->web, "db", &r->api, PROTOCOL_TCP);
     support_node_endpoint(&r->web, "log", &r->web, PROTOCOL_HTTP);
-    snprintf(r->api_addr, sizeof r->api_addr, "127.0.0.21:%u", port + 1);
-    snprintf(r->db_addr, sizeof r->db_addr, "127.0.0.21:%u", port + 2);
-    snprintf(r->log_addr, sizeof r->log_addr, "127.0.0.21:%u", port + 3);
-    snprintf(r->api_local, sizeof r->api_local, "127.0.0.22:%u", port + 10);
-    snprintf(r->db_local, sizeof r->db_local, "127.0.0.22:%u", port + 11);
-    snprintf(r->log_local, sizeof r->log_local, "127.0.0.21:%u", port + 12);
+    snprintf(r->api_addr, sizeof r->api_addr, "@21:%u", port + 1);
+    snprintf(r->db_addr, sizeof r->db_addr, "@21:%u", port + 2);
+    snprintf(r->log_addr, sizeof r->log_addr, "@21:%u", port + 3);
+    snprintf(r->api_local, sizeof r->api_local, "@22:%u", port + 10);
+    snprintf(r->db_local, sizeof r->db_local, "@22:%u", port + 11);
+    snprintf(r->log_local, sizeof r->log_local, "@21:%u", port + 12);
     r->api_app = support_app_start(r->api_local, support_rig_http, r);
     r->db_app = support_app_start(r->db_local, support_rig_tcp, r);
     r->log_app = support_app_start(r->log_local, support_rig_http, r);

@@ -1,10 +1,10 @@
 /* A rig of two hosts: web on one calls api (HTTP) and db (TCP) on the other, and log on its own.
  *
- *      client -> 127.0.0.21:PORT+1 -> [ h1, web ] == mesh == [ h2 ] -> api at 127.0.0.22:PORT+10
- *                127.0.0.21:PORT+2 ->                               -> db  at 127.0.0.22:PORT+11
- *                127.0.0.21:PORT+3 -> [ h1, web -> log ] ------------> log at 127.0.0.21:PORT+12
+ *      client -> @21:PORT+1 -> [ h1, web ] == mesh == [ h2 ] -> api at @22:PORT+10
+ *                @21:PORT+2 ->                               -> db  at @22:PORT+11
+ *                @21:PORT+3 -> [ h1, web -> log ] ------------> log at @21:PORT+12
  *
- * One thread calls it. Each test file takes a PORT of its own, so that files can run side by side.
+ * One thread calls it.
  */
 #ifndef TESTS_UNIT_SUPPORT_RIG_H
 #define TESTS_UNIT_SUPPORT_RIG_H

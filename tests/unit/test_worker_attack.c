@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define PORT 17460u
+#define PORT 17400u
 
 static int setup(void **state)
 {
@@ -166,7 +166,7 @@ static void test_plaintext_on_the_mesh_port_is_closed_without_a_word(void **stat
     char addr[32];
     struct timespec before, after;
     uint64_t count = metrics_count_get(r->api.metrics, METRICS_PLAINTEXT_ON_MESH);
-    snprintf(addr, sizeof addr, "127.0.0.22:%u", PORT);
+    snprintf(addr, sizeof addr, "@22:%u", PORT);
     clock_gettime(CLOCK_MONOTONIC, &before);
     support_exchange(addr, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", r->buf, sizeof r->buf);
     clock_gettime(CLOCK_MONOTONIC, &after);

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#define PORT 17500u
-#define MESH "127.0.0.22:17500"
+#define PORT 17400u
+#define MESH "@22:17400"
 
 static int setup(void **state)
 {
@@ -225,8 +225,8 @@ static void test_server_of_another_mesh_is_not_trusted(void **state)
     char text[1024];
     support_mesh_init(&other);
     snprintf(text, sizeof text,
-             "[node]\nname = \"h9\"\nmesh = \"shop\"\naddr = \"127.0.0.24\"\nport = %u\n"
-             "[service.api]\nlocal = \"127.0.0.24:%u\"\nallow = [\"web\"]\n",
+             "[node]\nname = \"h9\"\nmesh = \"shop\"\naddr = \"@24\"\nport = %u\n"
+             "[service.api]\nlocal = \"@24:%u\"\nallow = [\"web\"]\n",
              PORT, PORT + 10);
     support_node_init(&impostor, &other, 9, text);
     support_node_publish(&impostor);
@@ -246,9 +246,9 @@ static void web_with(struct support_rig *r, const char *upstream)
 {
     char text[1024];
     snprintf(text, sizeof text,
-             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"127.0.0.21\"\nport = %u\n"
-             "[service.web]\nlocal = \"127.0.0.21:%u\"\n"
-             "[upstream.api]\nlisten = \"127.0.0.21:%u\"\nas = \"web\"\n%s\n",
+             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"@21\"\nport = %u\n"
+             "[service.web]\nlocal = \"@21:%u\"\n"
+             "[upstream.api]\nlisten = \"@21:%u\"\nas = \"web\"\n%s\n",
              PORT, PORT + 19, PORT + 1, upstream);
     support_node_config(&r->web, text);
     support_node_publish(&r->web);
@@ -267,8 +267,10 @@ static void test_silence_ends_with_the_limit_that_was_passed(void **state)
     assert_non_null(strstr(r->buf, "HTTP/1.1 408 "));
     assert_non_null(strstr(r->buf, "parley-reason: client_timeout\r\n"));
     /* A port that accepts and says nothing. */
-    assert_int_equal(addr_parse(SPAN_LIT("127.0.0.25:17500"), 0, &deaf), ERR_OK);
-    struct support_app *app = support_app_start("127.0.0.25:17500", support_rig_deaf, NULL);
+    char text[ADDR_TEXT_MAX];
+    support_expand("@25:17400", text, sizeof text);
+    assert_int_equal(addr_parse(span_str(text), 0, &deaf), ERR_OK);
+    struct support_app *app = support_app_start("@25:17400", support_rig_deaf, NULL);
     r->web.endpoint[0].addr = deaf;
     web_with(r, "connect_timeout = \"150ms\"\n");
     support_rig_get(r, "/plain", "");

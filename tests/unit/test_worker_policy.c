@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#define PORT 17440u
+#define PORT 17400u
 
 static int setup(void **state)
 {

@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#define PORT  17480u
-#define OTHER "127.0.0.23"
+#define PORT  17400u
+#define OTHER "@23"
 
 /* The rig and a second host, h3, that serves api too. */
 struct pair {
@@ -44,7 +44,7 @@ static int setup(void **state)
     p->rig = support_rig_new(PORT, NULL);
     other_start(p);
     support_node_endpoint(&p->rig->web, "api", &p->other, PROTOCOL_HTTP);
-    p->other_app = support_app_start("127.0.0.23:17490", support_rig_http, p->rig);
+    p->other_app = support_app_start("@23:17410", support_rig_http, p->rig);
     support_node_publish(&p->rig->web);
     *state = p;
     return 0;
@@ -100,7 +100,7 @@ static void test_refused_application_sends_any_method_elsewhere(void **state)
         twice += strstr(p->rig->line, "\"tries\":2") != NULL;
     }
     assert_true(twice > 0);
-    p->other_app = support_app_start("127.0.0.23:17490", support_rig_http, p->rig);
+    p->other_app = support_app_start("@23:17410", support_rig_http, p->rig);
 }
 
 static void test_no_application_anywhere_says_why(void **state)
@@ -113,7 +113,7 @@ static void test_no_application_anywhere_says_why(void **state)
     send_request(r, post);
     assert_non_null(strstr(r->buf, "HTTP/1.1 503 Service Unavailable\r\n"));
     assert_non_null(strstr(r->buf, "parley-reason: conn_refused\r\n"));
-    p->other_app = support_app_start("127.0.0.23:17490", support_rig_http, r);
+    p->other_app = support_app_start("@23:17410", support_rig_http, r);
     r->api_app = support_app_start(r->api_local, support_rig_http, r);
     send_request(r, post);
     assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));

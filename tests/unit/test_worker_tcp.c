@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#define PORT 17420u
+#define PORT 17400u
 
 static int setup(void **state)
 {
@@ -94,7 +94,7 @@ static void test_denied_session_is_reset(void **state)
     char text[1024];
     support_rig_settle(r);
     snprintf(text, sizeof text,
-             "[node]\nname = \"h2\"\nmesh = \"shop\"\naddr = \"127.0.0.22\"\nport = %u\n"
+             "[node]\nname = \"h2\"\nmesh = \"shop\"\naddr = \"@22\"\nport = %u\n"
              "[service.db]\nlocal = \"%s\"\nprotocol = \"tcp\"\nallow = [\"other\"]\n",
              PORT, r->db_local);
     support_node_config(&r->api, text);
@@ -122,7 +122,7 @@ static void test_session_ends_when_the_policy_no_longer_allows_it(void **state)
     support_read(fd, r->buf, sizeof r->buf, "still here", NULL);
     assert_string_equal(r->buf, "still here");
     snprintf(text, sizeof text,
-             "[node]\nname = \"h2\"\nmesh = \"shop\"\naddr = \"127.0.0.22\"\nport = %u\n"
+             "[node]\nname = \"h2\"\nmesh = \"shop\"\naddr = \"@22\"\nport = %u\n"
              "[service.db]\nlocal = \"%s\"\nprotocol = \"tcp\"\nallow = [\"other\"]\n",
              PORT, r->db_local);
     support_node_config(&r->api, text);
