@@ -284,6 +284,14 @@ struct span gossip_member_body(const struct gossip *g, const struct node_id *id)
     return span_of(m->body, m->body_len);
 }
 
+struct span gossip_member_admission(const struct gossip *g, const struct node_id *id)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    const struct member *m = member_find(&g->members, id);
+    if (m == NULL || m->admission == NULL) return span_of(NULL, 0);
+    return span_of(m->admission, m->admission_len);
+}
+
 uint64_t gossip_view_hash(const struct gossip *g)
 {
     CHECK_OBJ(g, STATE_MAGIC);

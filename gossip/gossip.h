@@ -70,6 +70,9 @@ enum err gossip_member_get(const struct gossip *g, const struct node_id *id,
 /* The record body of a member as its owner signed it; empty when not yet known. Borrowed until the
  * next step. */
 struct span gossip_member_body(const struct gossip *g, const struct node_id *id);
+/* Its admission certificate, which was good when it was taken; empty when not yet known. As the
+ * body. */
+struct span gossip_member_admission(const struct gossip *g, const struct node_id *id);
 /* Root digest of all settled records; equal views have equal roots. */
 uint64_t gossip_view_hash(const struct gossip *g);
 /* Live members whose last root equalled ours, and live members in all (self included). */

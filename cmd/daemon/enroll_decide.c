@@ -133,13 +133,6 @@ static bool refuse_issue(struct enroll_issued *issued, struct span word, struct 
     return false;
 }
 
-static bool service_granted(const struct sign_admission *a, const struct name *service)
-{
-    for (uint32_t i = 0; i < a->service_count; i++)
-        if (name_eq(&a->service[i], service)) return true;
-    return a->service_count == 0;
-}
-
 /* One leaf, in the arena; empty when it is not granted. */
 static struct span sign_one(const struct enroll_world *w, const struct sign_admission *a,
                             const struct x509_leaf *peer, const struct enroll_leaf *want,
@@ -152,7 +145,7 @@ static struct span sign_one(const struct enroll_world *w, const struct sign_admi
         if (!name_eq(&want->id.name, &peer->id.name) ||
             memcmp(want->public_key, peer->public_key, P256_PUBLIC_BYTES) != 0)
             return (struct span){0};
-    } else if (!service_granted(a, &want->id.name)) {
+    } else if (!sign_admission_grants(a, &want->id.name)) {
         return (struct span){0};
     }
     if (signer_leaf(w->signer, &want->id, want->public_key, w->now_s, &der) != ERR_OK)

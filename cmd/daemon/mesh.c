@@ -356,12 +356,34 @@ uint32_t mesh_reachable(const struct mesh *m)
     return n;
 }
 
+/* A member says of itself what it likes; what it may serve, its admission says. */
+static void drop_ungranted(const struct mesh *m, const struct sign_admission *a,
+                           struct node_record *r)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->service_count; i++) {
+        if (!sign_admission_grants(a, &r->service[i].service)) {
+            log_limited(&m->d->log, LOG_LEVEL_WARN, MESH_MAGIC + 3, "record",
+                        "node=%s service=%s: its admission does not grant it", a->name.text,
+                        r->service[i].service.text);
+            continue;
+        }
+        if (kept != i) r->service[kept] = r->service[i];
+        kept++;
+    }
+    r->service_count = (uint32_t)kept;
+}
+
 enum err mesh_record(const struct mesh *m, const struct node_id *id, struct node_record *out)
 {
     CHECK_OBJ(m, MESH_MAGIC);
+    struct sign_admission a;
     struct span body = gossip_member_body(m->gossip, id);
     if (body.len == 0) return ERR_NOT_FOUND;
-    return pack_record_decode(body, out);
+    enum err err = sign_admission_read(gossip_member_admission(m->gossip, id), &a);
+    if (err == ERR_OK) err = pack_record_decode(body, out);
+    if (err == ERR_OK) drop_ungranted(m, &a, out);
+    return err;
 }
 
 const struct node_record *mesh_own_record(const struct mesh *m)

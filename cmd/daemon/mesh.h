@@ -26,7 +26,8 @@ void mesh_free(struct mesh *m);
 const struct gossip *mesh_gossip(const struct mesh *m);
 /* Members that answer (alive or suspect), this host included. */
 uint32_t mesh_reachable(const struct mesh *m);
-/* The record a member announced. ERR_NOT_FOUND: unknown or not heard yet; ERR_INVALID: its body
+/* The record a member announced, without services that its admission does not grant (security.md
+ * section 4). ERR_NOT_FOUND: unknown or not heard yet; ERR_INVALID: its body
  * does not decode (counted). Large: the caller gives the storage. */
 enum err mesh_record(const struct mesh *m, const struct node_id *id,
                      struct node_record *out) MUST_USE;

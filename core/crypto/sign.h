@@ -61,5 +61,9 @@ enum err sign_admission_make(const struct sign_key *issuer, const struct sign_ad
 enum err sign_admission_open(struct span cert, const uint8_t issuer_pk[SIGN_PUBLIC_BYTES],
                              const struct mesh_id *mesh, int64_t now_s,
                              struct sign_admission *out) MUST_USE;
+/* Decodes one that sign_admission_open has accepted before; checks no signature. ERR_INVALID. */
+enum err sign_admission_read(struct span cert, struct sign_admission *out) MUST_USE;
+/* Whether its holder may announce `service`, and have a leaf for it. */
+bool sign_admission_grants(const struct sign_admission *a, const struct name *service);
 
 #endif

@@ -84,6 +84,22 @@ static enum err decode(struct span body, struct sign_admission *a)
     return pack_reader_err(&r) == ERR_OK ? ERR_OK : ERR_INVALID;
 }
 
+enum err sign_admission_read(struct span cert, struct sign_admission *out)
+{
+    struct sign_admission a = {0};
+    if (cert.len <= SIGN_BYTES || cert.len > ADMISSION_BYTES_MAX) return ERR_INVALID;
+    enum err err = decode(span_of(cert.p, cert.len - SIGN_BYTES), &a);
+    if (err == ERR_OK) *out = a;
+    return err;
+}
+
+bool sign_admission_grants(const struct sign_admission *a, const struct name *service)
+{
+    for (uint32_t i = 0; i < a->service_count; i++)
+        if (name_eq(&a->service[i], service)) return true;
+    return a->service_count == 0;
+}
+
 enum err sign_admission_open(struct span cert, const uint8_t issuer_pk[SIGN_PUBLIC_BYTES],
                              const struct mesh_id *mesh, int64_t now_s, struct sign_admission *out)
 {

@@ -3,6 +3,7 @@
 #include "tests/unit/support_daemon.h"
 
 #include "cmd/daemon/compile.h"
+#include "cmd/daemon/store_state.h"
 #include "core/base/check.h"
 
 #include <setjmp.h>
@@ -122,12 +123,57 @@ static void test_rows_follow_a_peer_from_join_to_leave(void **state)
     assert_true(support_daemon_until(w->d, peer_gone, SOON_MS));
 }
 
+static void allow_only(struct world *w, const char *service)
+{
+    uint8_t cert[ADMISSION_BYTES_MAX];
+    size_t len = 0;
+    struct sign_admission a;
+    struct store s;
+    assert_int_equal(store_open(w->b->root, NULL, &s), ERR_OK);
+    assert_int_equal(store_state_admission(&s, NULL, cert, &len), ERR_OK);
+    assert_int_equal(sign_admission_read(span_of(cert, len), &a), ERR_OK);
+    a.service_count = 1;
+    assert_int_equal(name_set(&a.service[0], span_str(service)), ERR_OK);
+    assert_int_equal(sign_admission_make(w->mesh.issuer, &a, cert, &len), ERR_OK);
+    assert_int_equal(store_state_admission_save(&s, span_of(cert, len), NULL), ERR_OK);
+}
+
+static int setup_bound(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    *state = w;
+    support_daemon_open(&w->mesh);
+    struct support_node *a = support_daemon_node(&w->mesh, NULL, "");
+    w->b = support_daemon_node(&w->mesh, NULL,
+                               "[service.api]\nlocal = \"@:8080\"\nhealth = \"none\"\n"
+                               "[service.web]\nlocal = \"@:8081\"\nhealth = \"none\"\n");
+    allow_only(w, "web");
+    support_daemon_up(w->b, false);
+    w->d = support_daemon_here(a);
+    return 0;
+}
+
+/* security.md section 4: a node may announce only the services its admission grants. */
+static void test_services_that_a_peer_was_not_admitted_for_have_no_rows(void **state)
+{
+    struct world *w = *state;
+    size_t count = 0;
+    assert_true(support_daemon_until(w->d, peer_up, SOON_MS));
+    const struct build_endpoint *row = compile_endpoints(w->d->compile, &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(row[0].service.text, "web");
+    assert_string_equal(row[0].node.text, "h2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status_follows_member_drain_and_health),
         cmocka_unit_test_setup_teardown(test_rows_follow_a_peer_from_join_to_leave, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_services_that_a_peer_was_not_admitted_for_have_no_rows,
+                                        setup_bound, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
