@@ -43,7 +43,7 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
                          .ring = o->ring,
                          .datagram_bytes = o->datagram_bytes,
                          .tuning = tuning_lan(o->period_ms),
-                         .wall_ms = (int64_t)o->epoch,
+                         .wall_ms = o->wall_ms != 0 ? o->wall_ms : (int64_t)o->epoch,
                          .persist_due = true};
     memcpy(g->issuer_pk, o->issuer_pk, sizeof(g->issuer_pk));
     init_parts(g, o);

@@ -26,7 +26,8 @@ struct gossip_options {
     uint8_t issuer_pk[SIGN_PUBLIC_BYTES];
     const struct seal_ring *ring; /* borrowed; may gain keys between steps */
     struct addr addr;             /* what peers dial */
-    uint64_t epoch; /* max(persisted + 1, unix ms); stored by the driver before the first step */
+    uint64_t epoch;  /* max(persisted + 1, unix ms); stored by the driver before the first step */
+    int64_t wall_ms; /* Unix time; 0: the epoch, where that is the same */
     uint32_t period_ms;      /* T */
     uint32_t datagram_bytes; /* 1200..1400 */
     uint64_t seed;

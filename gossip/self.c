@@ -40,9 +40,8 @@ enum err self_init(struct gossip *g, const struct gossip_options *o)
 {
     struct sign_admission a;
     struct member *m;
-    /* The epoch is our clock at the start; the machine has no other yet. */
-    enum err err = g->crypto->admission_open(o->admission, g->issuer_pk, &g->mesh,
-                                             (int64_t)(o->epoch / 1000), &a);
+    enum err err =
+        g->crypto->admission_open(o->admission, g->issuer_pk, &g->mesh, g->wall_ms / 1000, &a);
     if (err != ERR_OK) return err;
     if (!matches(g, &a)) return ERR_INVALID;
     err = member_add(&g->members, &a.node, &g->rng, 0, &m);

@@ -3,6 +3,39 @@
 #include "cmd/daemon/store_identity.h"
 #include "core/io/clock.h"
 
+#define EPOCH_AHEAD_MS (10u * 60 * 1000) /* what peers allow (gossip.md 3.1) */
+
+/* Before anything is stored: a start with a wrong clock must not leave its epoch behind. */
+static enum err check_dates(const struct mesh_boot *b, struct span admission, int64_t now_s,
+                            struct diag *diag)
+{
+    struct sign_admission a;
+    enum err err = sign_admission_open(admission, b->info.issuer_pk, &b->info.id, now_s, &a);
+    if (err == ERR_EXPIRED)
+        diag_error(diag, NULL,
+                   "the admission certificate of this host has expired: set the clock if it is "
+                   "wrong, else get a new identity with parley join");
+    else if (err == ERR_NOT_YET_VALID)
+        diag_error(diag, NULL,
+                   "the admission certificate of this host is not yet valid: set the clock");
+    else
+        return ERR_OK; /* anything else the machine says */
+    return err;
+}
+
+/* security.md N38: a start with a clock far ahead. What is stored cannot go back, for a sealed
+ * packet's nonce begins with it. */
+static void warn_epoch(struct daemon *d, uint64_t epoch, uint64_t wall_ms)
+{
+    char path[STORE_PATH_MAX];
+    if (epoch <= wall_ms + EPOCH_AHEAD_MS) return;
+    log_warn(&d->log, "store",
+             "%s is %llu minutes ahead of this host's clock: until then peers refuse this host; if "
+             "the clock is right, get a new identity with parley join",
+             store_path(&d->store, STORE_EPOCH, path),
+             (unsigned long long)((epoch - wall_ms) / 60000u));
+}
+
 static enum err machine_new(struct daemon *d, struct diag *diag, struct mesh_boot *b)
 {
     uint8_t admission[ADMISSION_BYTES_MAX];
@@ -18,8 +51,13 @@ static enum err machine_new(struct daemon *d, struct diag *diag, struct mesh_boo
                                .datagram_bytes = d->config->datagram_bytes,
                                .seed = rng_u64(&d->rng)};
     memcpy(o.issuer_pk, b->info.issuer_pk, sizeof o.issuer_pk);
-    err = store_state_epoch_next(&d->store, clock_wall_us() / 1000u, diag, &o.epoch);
+    uint64_t wall_ms = clock_wall_us() / 1000u;
+    o.wall_ms = (int64_t)wall_ms;
+    err = check_dates(b, o.admission, o.wall_ms / 1000, diag);
     if (err != ERR_OK) return err;
+    err = store_state_epoch_next(&d->store, wall_ms, diag, &o.epoch);
+    if (err != ERR_OK) return err;
+    warn_epoch(d, o.epoch, wall_ms);
     struct strbuf persisted;
     strbuf_init(&persisted, STORE_PEERS_BYTES_MAX);
     struct diag peers_diag;

@@ -1,6 +1,7 @@
 #include "tests/unit/support_daemon.h"
 
 #include "cmd/daemon/store_identity.h"
+#include "cmd/daemon/store_state.h"
 #include "core/base/check.h"
 #include "core/base/limits.h"
 #include "core/io/clock.h"
@@ -310,6 +311,43 @@ static unsigned log_count(const struct support_node *n, const char *text)
     return count;
 }
 
+/* N38: a start whose clock was days ahead has left its epoch behind. */
+static void test_an_epoch_ahead_of_the_clock_does_not_stop_the_start(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, NULL, "");
+    struct store s;
+    uint64_t epoch = 0, ahead_ms = clock_wall_us() / 1000u + 3u * 86400 * 1000;
+    assert_int_equal(store_open(a->root, NULL, &s), ERR_OK);
+    assert_int_equal(store_state_epoch_next(&s, ahead_ms, NULL, &epoch), ERR_OK);
+    support_daemon_up(a, false);
+    assert_true(support_daemon_hears(a, "READY=1", SOON_MS));
+    assert_true(support_daemon_logged(a, "ahead of this host's clock"));
+    stop(a);
+}
+
+/* The other way to such an epoch: that start is refused, and leaves none. */
+static void test_a_start_outside_the_admissions_dates_stores_no_epoch(void **state)
+{
+    struct support_daemon *m = *state;
+    struct support_node *a = support_daemon_node(m, NULL, "");
+    uint8_t cert[ADMISSION_BYTES_MAX];
+    size_t len = 0;
+    struct sign_admission ad;
+    struct store s;
+    assert_int_equal(store_open(a->root, NULL, &s), ERR_OK);
+    assert_int_equal(store_state_admission(&s, NULL, cert, &len), ERR_OK);
+    assert_int_equal(sign_admission_read(span_of(cert, len), &ad), ERR_OK);
+    ad.not_before_s = clock_wall_s() - 7200;
+    ad.not_after_s = clock_wall_s() - 3600;
+    assert_int_equal(sign_admission_make(m->issuer, &ad, cert, &len), ERR_OK);
+    assert_int_equal(store_state_admission_save(&s, span_of(cert, len), NULL), ERR_OK);
+    support_daemon_up(a, false);
+    assert_int_equal(support_daemon_wait(a, SOON_MS), STATUS_ERR + ERR_EXPIRED);
+    assert_true(support_daemon_logged(a, "set the clock if it is wrong"));
+    assert_false(store_exists(&s, STORE_EPOCH));
+}
+
 static void make_signer(const struct support_daemon *m, const struct support_node *n, int64_t end_s)
 {
     struct store s;
@@ -357,6 +395,8 @@ int main(void)
         CASE(test_watchdog_is_fed_while_the_workers_turn),
         CASE(test_second_signal_ends_at_once),
         CASE(test_damaged_state_is_named),
+        CASE(test_an_epoch_ahead_of_the_clock_does_not_stop_the_start),
+        CASE(test_a_start_outside_the_admissions_dates_stores_no_epoch),
         CASE(test_a_leaf_that_is_due_at_once_is_not_renewed_without_pause),
         CASE(test_idle_callers_without_a_role_leave_room_for_the_administrator),
     };
