@@ -384,6 +384,10 @@ void exchange_run(struct exchange *ex)
     while (verdict != EX_DONE && (verdict == EX_MORE || ex->again)) {
         ex->again = false;
         verdict = step[ex->step](ex);
+        /* Cut from inside the step, which did not know: nothing comes after that. */
+        if (verdict == EX_DONE || (!ex->aborted && !ex->refused)) continue;
+        ex->step = EX_FINISH;
+        verdict = EX_MORE;
     }
     ex->running = false;
     if (verdict == EX_DONE) {

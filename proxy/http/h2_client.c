@@ -1,8 +1,11 @@
 #include "proxy/http/h2_client.h"
 
 #include "core/base/check.h"
+#include "core/base/strbuf.h"
 #include "core/io/conn.h"
 #include "proxy/http/translate.h"
+
+#define HOPS_BYTES 16u
 
 static void mark(struct h2_client *l)
 {
@@ -70,9 +73,12 @@ static struct span path_and_query(struct exchange *ex)
 
 static bool add_hops(struct exchange *ex)
 {
-    char *text = arena_fmt(&ex->arena, "%u", ex->hops + 1);
-    return text != NULL &&
-           headers_add(ex->req.headers, SPAN_LIT("parley-hops"), span_str(text)) == ERR_OK;
+    struct strbuf number;
+    char *text = arena_alloc(&ex->arena, HOPS_BYTES);
+    if (text == NULL) return false;
+    strbuf_init_fixed(&number, text, HOPS_BYTES);
+    strbuf_u64(&number, ex->hops + 1);
+    return headers_add(ex->req.headers, SPAN_LIT("parley-hops"), strbuf_view(&number)) == ERR_OK;
 }
 
 static bool request_head(struct exchange *ex, struct h2_head *head)
