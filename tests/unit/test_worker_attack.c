@@ -1,6 +1,7 @@
 #include "tests/unit/support_rig.h"
 
 #include "core/base/check.h"
+#include "core/io/sock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -211,6 +213,42 @@ static void test_ten_thousand_pipelined_requests_are_answered_in_order(void **st
     close(fd);
 }
 
+static void test_want_of_descriptors_pauses_accepting_without_spinning(void **state)
+{
+    struct support_rig *r = *state;
+    enum { CLIENTS = 200 };
+    struct rlimit before, tight;
+    struct timespec pause = {.tv_nsec = 350000000};
+    int fd[CLIENTS];
+    unsigned count = 0;
+    char text[ADDR_TEXT_MAX];
+    struct addr addr;
+    struct sockaddr_storage sys;
+    support_rig_marker(r);
+    assert_int_equal(addr_parse(span_str(support_expand(r->api_addr, text, sizeof text)), 0, &addr),
+                     ERR_OK);
+    socklen_t len = sock_to_sys(&addr, &sys);
+    int next = dup(0);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    tight.rlim_cur = (rlim_t)next + 50;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    while (count < CLIENTS && (fd[count] = socket(AF_INET, SOCK_STREAM, 0)) >= 0) {
+        if (connect(fd[count], (struct sockaddr *)&sys, len) != 0) break;
+        count++;
+    }
+    assert_true(count > 10 && count < CLIENTS);
+    nanosleep(&pause, NULL);
+    uint64_t errors = metrics_count_get(r->web.metrics, METRICS_ACCEPT_ERRORS);
+    assert_true(errors > 0 && errors < 20);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    while (count > 0)
+        close(fd[--count]);
+    support_rig_marker(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_broken_applications_poison_nothing),
         cmocka_unit_test(test_huge_head_is_refused_in_bounded_memory),
         cmocka_unit_test(test_plaintext_on_the_mesh_port_is_closed_without_a_word),
+        cmocka_unit_test(test_want_of_descriptors_pauses_accepting_without_spinning),
         cmocka_unit_test(test_ten_thousand_pipelined_requests_are_answered_in_order),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
