@@ -14,9 +14,7 @@
 
 struct published { /* a snapshot out with the workers */
     struct list node;
-    struct snapshot *snapshot;
-    uint64_t generation;
-    unsigned refs; /* workers that have it, or will take it */
+    struct snapshot *snapshot; /* one reference; one more for each worker that has it, or will */
 };
 
 struct compile {
@@ -28,7 +26,6 @@ struct compile {
     struct loop_timer timer;
     uint64_t first_request_ms; /* 0: none waits */
     uint64_t generation;       /* of the newest */
-    uint64_t failures;
 };
 
 static void timer_due(struct loop_timer *t);
@@ -77,24 +74,11 @@ void compile_free(struct compile *c)
     free(c);
 }
 
-/* A worker gave `s` back, or never took it. */
-static void unref(struct compile *c, struct snapshot *s)
-{
-    LIST_EACH(pos, tmp, &c->published)
-    {
-        struct published *p = LIST_ENTRY(pos, struct published, node);
-        if (p->snapshot != s) continue;
-        CHECK(p->refs > 0);
-        if (--p->refs == 0) published_free(p);
-        return;
-    }
-    CHECK(false); /* every snapshot a worker holds was published here */
-}
-
 static uint64_t oldest_generation(const struct compile *c)
 {
     struct list *first = list_first(&c->published);
-    return first != NULL ? LIST_ENTRY(first, struct published, node)->generation : c->generation;
+    if (first == NULL) return c->generation;
+    return LIST_ENTRY(first, struct published, node)->snapshot->generation;
 }
 
 static uint64_t reached_generation(const struct compile *c)
@@ -113,7 +97,12 @@ void compile_reclaim(struct compile *c)
     for (unsigned i = 0; i < c->d->worker_count; i++) {
         struct snapshot *s;
         while ((s = worker_reclaim(c->d->worker[i].worker)) != NULL)
-            unref(c, s);
+            snapshot_unref(s);
+    }
+    LIST_EACH(pos, tmp, &c->published)
+    {
+        struct published *p = LIST_ENTRY(pos, struct published, node);
+        if (p->snapshot->refs == 1) published_free(p);
     }
     listeners_collect(c->d->listeners, reached_generation(c), oldest_generation(c));
 }
@@ -142,13 +131,10 @@ static enum err build(struct compile *c, const struct config *config, struct dia
 
 static void publish(struct compile *c, struct published *p)
 {
-    p->refs = c->d->worker_count;
-    p->generation = ++c->generation;
+    c->generation = p->snapshot->generation;
     list_push_back(&c->published, &p->node);
-    for (unsigned i = 0; i < c->d->worker_count; i++) {
-        struct snapshot *skipped = worker_publish(c->d->worker[i].worker, p->snapshot);
-        if (skipped != NULL) unref(c, skipped);
-    }
+    for (unsigned i = 0; i < c->d->worker_count; i++)
+        snapshot_unref(worker_publish(c->d->worker[i].worker, snapshot_ref(p->snapshot)));
 }
 
 enum err compile_now(struct compile *c, const struct config *config, struct diag *diag)
@@ -186,7 +172,6 @@ static void timer_due(struct loop_timer *t)
     c->first_request_ms = 0;
     enum err err = compile_now(c, c->d->config, &diag);
     if (err != ERR_OK) {
-        c->failures++;
         log_error(&c->d->log, "compile", "the running snapshot stays: %s",
                   diag.count > 0 ? diag.entry[0].message : err_text(err));
     }

@@ -31,7 +31,7 @@ void compile_reclaim(struct compile *c);
  * `endpoints` and metrics. Borrowed until the next build. */
 const struct build_endpoint *compile_endpoints(const struct compile *c, size_t *count);
 uint64_t compile_generation(const struct compile *c);
-/* Snapshots that some worker still holds. */
+/* Snapshots that some worker still holds, the newest too. */
 size_t compile_published(const struct compile *c);
 /* Whether every worker uses the newest generation. */
 bool compile_settled(const struct compile *c);
