@@ -23,10 +23,10 @@ struct access_sink {
     bool off, next_off;
     bool preparing;
     struct loop_timer timer;
-    uint64_t lost;
-    size_t len;    /* bytes in buffer, whole lines */
-    size_t sent;   /* of them written */
-    unsigned ring; /* whose turn it is */
+    uint64_t unwritten; /* lines */
+    size_t len;         /* bytes in buffer, whole lines */
+    size_t sent;        /* of them written */
+    unsigned ring;      /* whose turn it is */
     char buffer[BUFFER_BYTES];
 };
 
@@ -138,7 +138,7 @@ static bool flush(struct access_sink *s)
         if (wrote < 0 && errno == EAGAIN) return false;
         if (wrote <= 0) {
             enum err err = wrote < 0 ? err_from_errno(errno) : ERR_IO;
-            s->lost += count_lines(s->buffer + s->sent, s->len - s->sent);
+            s->unwritten += count_lines(s->buffer + s->sent, s->len - s->sent);
             log_limited(s->o.log, LOG_LEVEL_ERROR, ACCESS_SINK_MAGIC, "access",
                         "lines are lost: %s", err_text(err));
             break;
@@ -185,11 +185,10 @@ static void timer_due(struct loop_timer *t)
     loop_timer_set(s->o.loop, t, loop_now_ms(s->o.loop) + (lines > 0 ? BUSY_MS : IDLE_MS));
 }
 
-uint64_t access_sink_lost(const struct access_sink *s)
+void access_sink_lost(const struct access_sink *s, struct access_sink_lost *out)
 {
     CHECK_OBJ(s, ACCESS_SINK_MAGIC);
-    uint64_t n = s->lost;
+    *out = (struct access_sink_lost){.unwritten = s->unwritten};
     for (unsigned i = 0; i < s->o.ring_count; i++)
-        n += atomic_load_explicit(&s->o.ring[i]->dropped, memory_order_relaxed);
-    return n;
+        out->ring_full += atomic_load_explicit(&s->o.ring[i]->dropped, memory_order_relaxed);
 }

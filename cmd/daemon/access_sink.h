@@ -27,8 +27,8 @@ enum err access_sink_new(const struct access_sink_options *o, struct access_sink
 /* Drains once more, then closes. */
 void access_sink_free(struct access_sink *s);
 
-/* Opens what `c` names. ERR_PERM, ERR_NOT_FOUND, ERR_IO, ERR_UNREACHABLE: said in `diag`, the
- * present sink stays. Then either commit (switches over) or abort. */
+/* Opens what `c` names. What open(2) refuses (ERR_PERM, ERR_NOT_FOUND, ERR_IO, ..) is said in
+ * `diag`, the present sink stays. Then either commit (switches over) or abort. */
 enum err access_sink_prepare(struct access_sink *s, const struct config_log *c,
                              struct diag *diag) MUST_USE;
 void access_sink_commit(struct access_sink *s);
@@ -36,7 +36,11 @@ void access_sink_abort(struct access_sink *s);
 
 /* Drains now; the lines moved. */
 size_t access_sink_drain(struct access_sink *s);
-/* Lines that could not be written, and those the rings dropped. */
-uint64_t access_sink_lost(const struct access_sink *s);
+/* Lines lost since the start: dropped by the workers' full rings, and given up because the
+ * descriptor refused them. */
+struct access_sink_lost {
+    uint64_t ring_full, unwritten;
+};
+void access_sink_lost(const struct access_sink *s, struct access_sink_lost *out);
 
 #endif

@@ -1,5 +1,6 @@
 #include "cmd/daemon/telemetry.h"
 
+#include "cmd/daemon/access_sink.h"
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/enroll.h"
 #include "cmd/daemon/identities.h"
@@ -105,6 +106,30 @@ static void enrolment(struct prom *p, const struct daemon *d)
     struct prom_label ok = {"result", SPAN_LIT("ok")}, refused = {"result", SPAN_LIT("refused")};
     prom_u64(p, &ok, 1, c->joined_total);
     prom_u64(p, &refused, 1, c->refused_total);
+    prom_family(p, "parley_issues_total", PROM_COUNTER,
+                "Leaves signed here for members, and requests refused.");
+    prom_u64(p, &ok, 1, c->issued_total);
+    prom_u64(p, &refused, 1, c->issue_refused_total);
+}
+
+static void logs(struct prom *p, const struct daemon *d)
+{
+    struct access_sink_lost access;
+    access_sink_lost(d->sink, &access);
+    const struct {
+        const char *cause;
+        uint64_t lines;
+    } rows[] = {
+        {"ring_full", access.ring_full},
+        {"unwritten", access.unwritten},
+        {"event_not_taken", atomic_load_explicit(&d->log.dropped, memory_order_relaxed)},
+    };
+    prom_family(p, "parley_log_dropped_total", PROM_COUNTER,
+                "Lines lost: access log with full rings or a failed write, events not taken.");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct prom_label label = {"cause", span_str(rows[i].cause)};
+        prom_u64(p, &label, 1, rows[i].lines);
+    }
 }
 
 static void process(struct prom *p, const struct daemon *d)
@@ -116,6 +141,9 @@ static void process(struct prom *p, const struct daemon *d)
             (uint64_t)d->started_wall_s);
     one_u64(p, "parley_config_generation", PROM_GAUGE, "Generation of the newest snapshot.",
             compile_generation(d->compile));
+    one_u64(p, "parley_config_snapshots", PROM_GAUGE,
+            "Snapshots that some worker still holds, the newest too.",
+            compile_published(d->compile));
     one_u64(p, "parley_config_ok", PROM_GAUGE,
             "1 while the host file on disk is the one that runs.",
             !d->config_last_good && d->reloads_refused == 0);
@@ -136,5 +164,6 @@ void telemetry_render(const struct daemon *d, struct strbuf *out)
     endpoints(&p, d);
     certificates(&p, d);
     enrolment(&p, d);
+    logs(&p, d);
     process(&p, d);
 }

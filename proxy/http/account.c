@@ -108,8 +108,8 @@ void account_end(struct exchange *ex)
         .user_agent = agent != NULL ? agent->value : SPAN_LIT(""),
         .close = close_word(ex),
     };
-    if (!access_log_put(ex->ctx->access_ring, &r, s->access_only, s->access_query))
-        metrics_count(ex->ctx->metrics, METRICS_LOG_DROPPED, 1);
+    /* The ring counts what it has no room for. */
+    (void)access_log_put(ex->ctx->access_ring, &r, s->access_only, s->access_query);
     struct filter_outcome outcome = {
         .status = status, .reason = ex->reason, .duration_us = duration_us};
     chain_finish(&ex->chain, &outcome, loop_now_ms(ex->ctx->loop));

@@ -63,7 +63,6 @@ enum metrics_count {
     METRICS_BAD_HELLO,
     METRICS_LINKS_OPENED,
     METRICS_LINK_SENDS,
-    METRICS_LOG_DROPPED,
     METRICS_COUNTS
 };
 void metrics_count(struct metrics_shard *m, enum metrics_count c, uint64_t n);

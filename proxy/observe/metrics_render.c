@@ -383,15 +383,13 @@ static void render_counts(struct render *r)
         [METRICS_BAD_HELLO] = {"parley_bad_hellos_total", "TLS hellos refused before a handshake."},
         [METRICS_LINKS_OPENED] = {"parley_links_opened_total", "Mesh links opened to peers."},
         [METRICS_LINK_SENDS] = {"parley_link_sends_total", "Writes made to mesh links."},
-        [METRICS_LOG_DROPPED] = {"parley_log_dropped_total", "Access-log lines dropped, by cause."},
     };
     for (unsigned c = 0; c < METRICS_COUNTS; c++) {
-        struct prom_label cause = {"cause", SPAN_LIT("ring_full")};
         uint64_t sum = 0;
         for (size_t i = 0; i < r->shards; i++)
             sum += metrics_count_get(r->shard[i], (enum metrics_count)c);
         prom_family(&r->prom, family[c].name, PROM_COUNTER, family[c].help);
-        prom_u64(&r->prom, &cause, c == METRICS_LOG_DROPPED ? 1 : 0, sum);
+        prom_u64(&r->prom, NULL, 0, sum);
     }
 }
 

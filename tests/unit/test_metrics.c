@@ -47,7 +47,6 @@ static void test_an_empty_shard_renders_valid_text(void **state)
     struct strbuf out;
     struct span text = render(&m, 1, &out);
     expect(text, "parley_metrics_series", 0);
-    expect(text, "parley_log_dropped_total{cause=\"ring_full\"}", 0);
     strbuf_fini(&out);
     render(NULL, 0, &out);
     strbuf_fini(&out);
@@ -127,9 +126,9 @@ static void test_sessions_handshakes_and_counts_are_shown(void **state)
     metrics_handshake(m, true, "ok", 3000);
     metrics_handshake(m, true, "ok", 3000);
     metrics_handshake(m, false, "expired", 100);
-    metrics_count(m, METRICS_LOG_DROPPED, 3);
+    metrics_count(m, METRICS_BAD_HELLO, 3);
     metrics_count(m, METRICS_ACCEPT_ERRORS, 1);
-    assert_int_equal(metrics_count_get(m, METRICS_LOG_DROPPED), 3);
+    assert_int_equal(metrics_count_get(m, METRICS_BAD_HELLO), 3);
     struct strbuf out;
     struct span t = render(&m, 1, &out);
     expect(t, "parley_tcp_connections_total{" LABELS ",close=\"end\"}", 1);
@@ -152,7 +151,7 @@ static void test_sessions_handshakes_and_counts_are_shown(void **state)
            "parley_tls_handshake_duration_seconds_sum{direction=\"inbound\",result=\"ok\","
            "resumed=\"false\"}",
            0.006);
-    expect(t, "parley_log_dropped_total{cause=\"ring_full\"}", 3);
+    expect(t, "parley_bad_hellos_total", 3);
     expect(t, "parley_accept_errors_total", 1);
     strbuf_fini(&out);
     metrics_shard_free(m);
