@@ -1,9 +1,8 @@
 #include "cmd/daemon/host_file.h"
 
-#include <dirent.h>
-#include <errno.h>
+#include "core/io/file.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 
 #define FILE_MARK          "# parley-file "
 #define LAST_GOOD_HEAD_MAX 128u
@@ -53,48 +52,26 @@ static enum err add_file(struct host_file *h, const char *path, struct diag *d)
     return err;
 }
 
-static int by_name(const void *a, const void *b)
-{
-    const char *const *x = a;
-    const char *const *y = b;
-    return strcmp(*x, *y);
-}
-
-/* The names in `folder` that match, sorted, in `name` (CONFIG_INCLUDES_MAX of them). A folder that
- * is not there holds nothing. */
-static enum err list_folder(struct host_file *h, const char *folder, struct span glob,
-                            const char **name, size_t *count)
-{
-    DIR *dir = opendir(folder);
-    if (dir == NULL) return errno == ENOENT ? ERR_OK : err_from_errno(errno);
-    enum err err = ERR_OK;
-    for (struct dirent *e; err == ERR_OK && (e = readdir(dir)) != NULL;) {
-        if (e->d_name[0] == '.' || !name_glob(glob, span_str(e->d_name))) continue;
-        if (*count == CONFIG_INCLUDES_MAX) {
-            err = ERR_TOO_LARGE;
-            break;
-        }
-        name[*count] = arena_dup(&h->arena, e->d_name, strlen(e->d_name));
-        if (name[(*count)++] == NULL) err = ERR_NOMEM;
-    }
-    (void)closedir(dir);
-    if (err == ERR_OK && *count > 1) qsort(name, *count, sizeof *name, by_name);
-    return err;
-}
-
+/* A folder that is not there holds nothing. */
 static enum err add_matches(struct host_file *h, const char *folder, struct span glob,
                             struct diag *d)
 {
-    const char **name = arena_array(&h->arena, CONFIG_INCLUDES_MAX, sizeof *name);
-    size_t count = 0;
-    if (name == NULL) return ERR_NOMEM;
-    enum err err = list_folder(h, folder, glob, name, &count);
-    if (err != ERR_OK) diag_error(d, NULL, "cannot list %s: %s", folder, err_text(err));
-    for (size_t i = 0; err == ERR_OK && i < count; i++) {
+    struct file_list found = {.count = 0};
+    enum err err = file_list(folder, glob, CONFIG_INCLUDES_MAX, &found);
+    if (err == ERR_NOT_FOUND) return ERR_OK;
+    if (err == ERR_FULL)
+        diag_error(d, NULL, "more than %u files of %s are included", CONFIG_INCLUDES_MAX, folder);
+    else if (err != ERR_OK)
+        diag_error(d, NULL, "cannot list %s: %s", folder, err_text(err));
+    if (err != ERR_OK) return err == ERR_FULL ? ERR_TOO_LARGE : err;
+    for (size_t i = 0; err == ERR_OK && i < found.count; i++) {
         char path[STORE_PATH_MAX];
-        int n = snprintf(path, sizeof path, "%s/%s", folder, name[i]);
-        err = n > 0 && (size_t)n < sizeof path ? add_file(h, path, d) : ERR_TOO_LARGE;
+        int n = snprintf(path, sizeof path, "%s/%s", folder, found.name[i]);
+        bool fits = n > 0 && (size_t)n < sizeof path;
+        if (!fits) diag_error(d, NULL, "the path of %s is too long", found.name[i]);
+        err = fits ? add_file(h, path, d) : ERR_TOO_LARGE;
     }
+    file_list_free(&found);
     return err;
 }
 

@@ -2,6 +2,7 @@
 #include "core/io/file.h"
 
 #include "core/base/check.h"
+#include "core/model/name.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -159,26 +160,19 @@ enum err file_remove(const char *path)
     return unlink(path) == 0 || errno == ENOENT ? ERR_OK : err_from_errno(errno);
 }
 
-static bool listed(const char *name, struct span suffix)
-{
-    struct span s = span_str(name);
-    if (s.len == 0 || s.p[0] == '.' || s.len < suffix.len) return false;
-    return span_eq(span_skip(s, s.len - suffix.len), suffix);
-}
-
 static int by_bytes(const void *a, const void *b)
 {
     const char *const *left = a, *const *right = b;
     return strcmp(*left, *right);
 }
 
-static enum err collect(DIR *dir, struct span suffix, size_t count_max, struct file_list *list)
+static enum err collect(DIR *dir, struct span glob, size_t count_max, struct file_list *list)
 {
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(dir);
         if (entry == NULL) return err_from_errno(errno);
-        if (!listed(entry->d_name, suffix)) continue;
+        if (entry->d_name[0] == '.' || !name_glob(glob, span_str(entry->d_name))) continue;
         if (list->count == count_max) return ERR_FULL;
         char *copy = strdup(entry->d_name);
         if (copy == NULL) return ERR_NOMEM;
@@ -186,14 +180,14 @@ static enum err collect(DIR *dir, struct span suffix, size_t count_max, struct f
     }
 }
 
-enum err file_list(const char *folder, const char *suffix, size_t count_max, struct file_list *out)
+enum err file_list(const char *folder, struct span glob, size_t count_max, struct file_list *out)
 {
     struct file_list list = {.name = calloc(count_max + 1, sizeof(char *))};
     if (list.name == NULL) return ERR_NOMEM;
     DIR *dir = opendir(folder);
     enum err err = dir != NULL ? ERR_OK : err_from_errno(errno);
     if (err == ERR_OK) {
-        err = collect(dir, span_str(suffix), count_max, &list);
+        err = collect(dir, glob, count_max, &list);
         closedir(dir);
     }
     if (err != ERR_OK) {

@@ -32,14 +32,14 @@ enum err file_make_folders(const char *path, mode_t mode) MUST_USE;
 /* Removes a file; a missing one is ERR_OK. */
 enum err file_remove(const char *path) MUST_USE;
 
-/* The folder's names that end in `suffix`, without dot files, sorted by bytes. */
+/* The folder's names that match `glob` (name_glob), without dot files, sorted by bytes. */
 struct file_list {
     char **name; /* owned, each too */
     size_t count;
 };
 /* ERR_NOT_FOUND, ERR_PERM, ERR_FULL: more than `count_max` match; ERR_NOMEM, ERR_IO. End with
  * file_list_free. */
-enum err file_list(const char *folder, const char *suffix, size_t count_max,
+enum err file_list(const char *folder, struct span glob, size_t count_max,
                    struct file_list *out) MUST_USE;
 void file_list_free(struct file_list *list);
 

@@ -185,13 +185,13 @@ static void test_list_is_sorted_filtered_and_bounded(void **state)
     struct file_list list;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_int_equal(file_write(in(f, names[i]), 0600, SPAN_LIT("")), ERR_OK);
-    assert_int_equal(file_list(f->path, ".toml", 4, &list), ERR_OK);
+    assert_int_equal(file_list(f->path, SPAN_LIT("*.toml"), 4, &list), ERR_OK);
     assert_int_equal(list.count, ARRAY_LEN(want));
     for (size_t i = 0; i < list.count; i++)
         assert_string_equal(list.name[i], want[i]);
     file_list_free(&list);
-    assert_int_equal(file_list(f->path, ".toml", 3, &list), ERR_FULL);
-    assert_int_equal(file_list(in(f, "none"), ".toml", 3, &list), ERR_NOT_FOUND);
+    assert_int_equal(file_list(f->path, SPAN_LIT("*.toml"), 3, &list), ERR_FULL);
+    assert_int_equal(file_list(in(f, "none"), SPAN_LIT("*"), 3, &list), ERR_NOT_FOUND);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_int_equal(unlink(in(f, names[i])), 0);
 }
