@@ -35,7 +35,7 @@ struct control {
     struct watched_signal signal[CONTROL_SIGNALS];
     struct loop_timer tick, ready, watchdog;
     bool started, stopping;
-    uint32_t watchdog_ms; /* 0: off */
+    uint64_t watchdog_ms; /* between two signs of life; 0: off */
     char status[STATUS_BYTES_MAX];
 };
 
@@ -151,7 +151,7 @@ enum err control_new(struct daemon *d, struct control **out)
     c->tick.on_expire = tick_due;
     c->ready.on_expire = ready_due;
     c->watchdog.on_expire = watchdog_due;
-    c->watchdog_ms = (uint32_t)(d->options.watchdog_usec / 2000u);
+    c->watchdog_ms = d->options.watchdog_ms / 2;
     loop_post_init(d->loop, &c->post, on_post);
     *out = c;
     return ERR_OK;

@@ -1,6 +1,7 @@
 #include "cmd/verbs/verbs.h"
 
 #include "cmd/daemon/daemon.h"
+#include "core/io/notify.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,23 +19,14 @@ static enum verb_exit exit_of(enum err err)
     }
 }
 
-/* sd_watchdog_enabled(3): the period counts only when it is meant for this process. */
-static uint64_t watchdog_usec(void)
-{
-    const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
-    uint64_t period, for_pid;
-    if (!usec || !span_u64(span_str(usec), &period)) return 0;
-    if (pid && (!span_u64(span_str(pid), &for_pid) || for_pid != (uint64_t)getpid())) return 0;
-    return period;
-}
-
 enum verb_exit up_run(struct verb_ctx *ctx)
 {
     struct daemon_options o = {.root = ctx->root,
                                .config_path = verb_text(ctx, "config"),
                                .strict = verb_has(ctx, "strict"),
                                .notify_socket = getenv("NOTIFY_SOCKET"),
-                               .watchdog_usec = watchdog_usec(),
+                               .watchdog_ms = notify_watchdog_ms(getenv("WATCHDOG_USEC"),
+                                                                 getenv("WATCHDOG_PID"), getpid()),
                                .journal = getenv("JOURNAL_STREAM") != NULL};
     struct diag diag;
     struct strbuf text;

@@ -4,7 +4,6 @@
 #include "core/base/strbuf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -48,33 +47,11 @@ enum err notify_reloading(const char *socket_name, uint64_t mono_us)
     return notify_send(socket_name, strbuf_view(&sb));
 }
 
-/* A missing variable means everybody. */
-static bool meant_for(const char *pid_text, pid_t self, bool missing_is_yes)
-{
-    uint64_t pid;
-    if (pid_text == NULL) return missing_is_yes;
-    return span_u64(span_str(pid_text), &pid) && pid == (uint64_t)self;
-}
-
 uint64_t notify_watchdog_ms(const char *watchdog_usec, const char *watchdog_pid, pid_t self)
 {
-    uint64_t usec;
+    uint64_t usec, pid;
     if (watchdog_usec == NULL || !span_u64(span_str(watchdog_usec), &usec)) return 0;
-    return meant_for(watchdog_pid, self, true) ? usec / 1000u : 0;
-}
-
-enum err notify_listen_fds(const char *listen_fds, const char *listen_pid, pid_t self,
-                           unsigned *count)
-{
-    uint64_t n;
-    *count = 0;
-    if (listen_fds == NULL || !meant_for(listen_pid, self, false)) return ERR_OK;
-    if (!span_u64(span_str(listen_fds), &n) || n > NOTIFY_LISTEN_FDS_MAX) return ERR_INVALID;
-    for (int fd = NOTIFY_LISTEN_FD_FIRST; fd < NOTIFY_LISTEN_FD_FIRST + (int)n; fd++) {
-        int flags = fcntl(fd, F_GETFL);
-        if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return ERR_INVALID;
-        if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return ERR_INVALID;
-    }
-    *count = (unsigned)n;
-    return ERR_OK;
+    if (watchdog_pid == NULL) return usec / 1000u;
+    if (!span_u64(span_str(watchdog_pid), &pid) || pid != (uint64_t)self) return 0;
+    return usec / 1000u;
 }

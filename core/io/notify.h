@@ -1,6 +1,5 @@
-/* The service manager's side channels, by hand (sd_notify(3), sd_listen_fds(3),
- * sd_watchdog_enabled(3)), without libsystemd. The environment is read by the caller and given as
- * arguments (NULL: not set).
+/* The service manager's side channels, by hand (sd_notify(3), sd_watchdog_enabled(3)), without
+ * libsystemd. The environment is read by the caller and given as arguments (NULL: not set).
  *
  * Any thread. Owns nothing.
  */
@@ -11,9 +10,6 @@
 
 #include "core/base/err.h"
 #include "core/base/span.h"
-
-#define NOTIFY_LISTEN_FD_FIRST 3  /* SD_LISTEN_FDS_START */
-#define NOTIFY_LISTEN_FDS_MAX  64 /* more are refused */
 
 /* Sends `state` ("READY=1", "STOPPING=1", "STATUS=...", "WATCHDOG=1", lines) to the socket that
  * NOTIFY_SOCKET names: a path, or '@' and an abstract name. Never waits. `socket` NULL or empty:
@@ -27,10 +23,5 @@ enum err notify_reloading(const char *socket, uint64_t mono_us) MUST_USE;
 /* WATCHDOG_USEC in milliseconds when it is meant for process `self` (WATCHDOG_PID missing or
  * equal); 0: no watchdog. Feed it at half of that. */
 uint64_t notify_watchdog_ms(const char *watchdog_usec, const char *watchdog_pid, pid_t self);
-/* How many sockets the manager passed to process `self`, from NOTIFY_LISTEN_FD_FIRST on; each is
- * made close-on-exec and non-blocking. 0 when they are for another process or none. ERR_INVALID:
- * LISTEN_FDS is no number of at most NOTIFY_LISTEN_FDS_MAX, or a descriptor is not open. */
-enum err notify_listen_fds(const char *listen_fds, const char *listen_pid, pid_t self,
-                           unsigned *count) MUST_USE;
 
 #endif

@@ -62,7 +62,7 @@ static void set_int(int fd, int level, int option, int value)
     (void)!setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-void sock_tune(int fd)
+static void tune(int fd)
 {
     set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -117,7 +117,7 @@ enum err sock_listen(const struct addr *at, unsigned flags, int *out)
     }
     err = open_bound(at, (flags & SOCK_LISTEN_SHARED) != 0, &fd);
     if (err != ERR_OK) return err;
-    sock_tune(fd);
+    tune(fd);
     err = start_listening(fd);
     if (err != ERR_OK) {
         close(fd);
@@ -222,7 +222,7 @@ enum err sock_connect(const struct target *to, int *out, bool *done)
     socklen_t sys_len = sock_to_sys(&to->addr, &sys);
     enum err err = open_stream(sys.ss_family, &fd);
     if (err != ERR_OK) return err;
-    sock_tune(fd);
+    tune(fd);
     int errnum = connect_errno(fd, &sys, sys_len, done);
     if (errnum != 0) {
         close(fd);

@@ -35,9 +35,6 @@ enum err sock_listen(const struct addr *at, unsigned flags, int *out) MUST_USE;
 /* A listening unix socket with file mode `mode`. A socket file that nobody listens on is replaced;
  * ERR_IN_USE when somebody does, ERR_EXISTS when the path is no socket, ERR_TOO_LARGE. */
 enum err sock_listen_unix(const char *path, mode_t mode, int *out) MUST_USE;
-/* Sets the stream options on a socket that somebody else made (systemd). Ignores non-TCP sockets.
- */
-void sock_tune(int fd);
 
 /* Starts to connect. `*done`: connected already; else wait until writable, then sock_error.
  * ERR_REFUSED (also a unix socket whose backlog is full), ERR_NOT_FOUND (no such path), ERR_PERM,

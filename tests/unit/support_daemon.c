@@ -215,7 +215,7 @@ static _Noreturn void child(const struct support_node *n, bool strict)
     struct daemon_options o = {.root = n->root,
                                .strict = strict,
                                .notify_socket = n->notify_path,
-                               .watchdog_usec = n->watchdog_usec};
+                               .watchdog_ms = n->watchdog_ms};
     struct diag diag;
     struct strbuf text;
     int code = 0;

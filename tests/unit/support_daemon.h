@@ -23,7 +23,7 @@ struct support_node {
     char root[96];
     char notify_path[104];
     int notify; /* datagram socket */
-    uint64_t watchdog_usec;
+    uint64_t watchdog_ms;
     pid_t pid; /* 0: not running */
     char log_path[104];
 };

@@ -203,7 +203,7 @@ static void test_watchdog_is_fed_while_the_workers_turn(void **state)
 {
     struct support_daemon *m = *state;
     struct support_node *a = support_daemon_node(m, NULL, "");
-    a->watchdog_usec = 2000000;
+    a->watchdog_ms = 2000;
     support_daemon_up(a, false);
     assert_true(support_daemon_hears(a, "WATCHDOG=1", SOON_MS));
     assert_true(support_daemon_hears(a, "WATCHDOG=1", SOON_MS));

@@ -110,42 +110,6 @@ static void test_watchdog_counts_only_for_its_process(void **state)
         assert_int_equal(notify_watchdog_ms(cases[i].usec, cases[i].pid, 77), cases[i].want_ms);
 }
 
-static void test_passed_sockets_count_only_for_their_process_and_become_ours(void **state)
-{
-    (void)state;
-    unsigned count = 9;
-    assert_int_equal(notify_listen_fds(NULL, "77", 77, &count), ERR_OK);
-    assert_int_equal(count, 0);
-    assert_int_equal(notify_listen_fds("2", "78", 77, &count), ERR_OK);
-    assert_int_equal(count, 0);
-    assert_int_equal(notify_listen_fds("2", NULL, 77, &count), ERR_OK);
-    assert_int_equal(count, 0);
-    assert_int_equal(notify_listen_fds("65", "77", 77, &count), ERR_INVALID);
-    assert_int_equal(notify_listen_fds("two", "77", 77, &count), ERR_INVALID);
-    /* Descriptors 3 and 4, whatever was there before. */
-    int kept[2], pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    for (int i = 0; i < 2; i++)
-        kept[i] = fcntl(NOTIFY_LISTEN_FD_FIRST + i, F_DUPFD_CLOEXEC, 20);
-    int from[2] = {fcntl(pair[0], F_DUPFD, 20), fcntl(pair[1], F_DUPFD, 20)};
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(dup2(from[i], NOTIFY_LISTEN_FD_FIRST + i), NOTIFY_LISTEN_FD_FIRST + i);
-    assert_int_equal(notify_listen_fds("2", "77", 77, &count), ERR_OK);
-    assert_int_equal(count, 2);
-    for (int i = 0; i < 2; i++) {
-        assert_true((fcntl(NOTIFY_LISTEN_FD_FIRST + i, F_GETFD) & FD_CLOEXEC) != 0);
-        assert_true((fcntl(NOTIFY_LISTEN_FD_FIRST + i, F_GETFL) & O_NONBLOCK) != 0);
-    }
-    close(from[0]);
-    close(from[1]);
-    for (int i = 0; i < 2; i++) {
-        close(NOTIFY_LISTEN_FD_FIRST + i);
-        if (kept[i] < 0) continue;
-        assert_true(dup2(kept[i], NOTIFY_LISTEN_FD_FIRST + i) >= 0);
-        close(kept[i]);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,7 +118,6 @@ int main(void)
         cmocka_unit_test(test_manager_that_does_not_read_does_not_hold_us),
         cmocka_unit_test(test_no_manager_is_no_error_and_a_strange_name_is),
         cmocka_unit_test(test_watchdog_counts_only_for_its_process),
-        cmocka_unit_test(test_passed_sockets_count_only_for_their_process_and_become_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
