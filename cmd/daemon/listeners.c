@@ -230,12 +230,3 @@ void listeners_collect(struct listeners *l, uint64_t reached, uint64_t oldest)
         if (o->closed && oldest >= o->retired_at) listener_free(o);
     }
 }
-
-size_t listeners_retired(const struct listeners *l)
-{
-    CHECK_OBJ(l, LISTENERS_MAGIC);
-    size_t n = 0;
-    LIST_EACH(pos, tmp, &l->open)
-    if (LIST_ENTRY(pos, struct open_listener, node)->retired_at != 0) n++;
-    return n;
-}

@@ -32,7 +32,5 @@ void listeners_commit(struct listeners *l, uint64_t generation);
 void listeners_abort(struct listeners *l);
 /* `reached`: the least generation a worker uses; `oldest`: of the oldest snapshot not yet freed. */
 void listeners_collect(struct listeners *l, uint64_t reached, uint64_t oldest);
-/* Retired ones still open. */
-size_t listeners_retired(const struct listeners *l);
 
 #endif

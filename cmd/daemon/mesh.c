@@ -28,11 +28,10 @@ struct mesh {
     int fd;
     struct loop_io io;
     struct loop_timer tick;
-    struct node_record *own; /* as last announced */
-    struct node_record *scratch;
-    uint8_t *body; /* own, packed: RECORD_BODY_BYTES_MAX */
+    struct node_record *scratch; /* owned */
+    uint8_t *body; /* owned: our record as last announced, packed: RECORD_BODY_BYTES_MAX */
     size_t body_len;
-    uint8_t *packing;
+    uint8_t *packing;        /* owned: the next one */
     uint64_t hint_window_ms; /* when the present second of hints began */
     unsigned hints;
     uint8_t received[UDP_BATCH_MAX * MESH_SLICE_BYTES];
@@ -213,11 +212,10 @@ enum err mesh_new(struct daemon *d, struct diag *diag, struct mesh **out)
     m->fd = -1;
     m->tick.on_expire = tick_due;
     enum err err = ERR_NOMEM;
-    m->own = calloc(1, sizeof *m->own);
     m->scratch = calloc(1, sizeof *m->scratch);
     m->body = calloc(1, RECORD_BODY_BYTES_MAX);
     m->packing = calloc(1, RECORD_BODY_BYTES_MAX);
-    if (m->own == NULL || m->scratch == NULL || m->body == NULL || m->packing == NULL) goto fail;
+    if (m->scratch == NULL || m->body == NULL || m->packing == NULL) goto fail;
     err = event_effects_init(&m->fx);
     if (err != ERR_OK) goto fail;
     err = mesh_stream_new(d, &stream_events, m, &m->streams);
@@ -248,7 +246,6 @@ void mesh_free(struct mesh *m)
     mesh_stream_free(m->streams);
     event_effects_fini(&m->fx);
     mesh_boot_fini(&m->boot);
-    free(m->own);
     free(m->scratch);
     free(m->body);
     free(m->packing);
@@ -285,7 +282,6 @@ void mesh_announce(struct mesh *m)
     m->packing = m->body;
     m->body = fresh;
     m->body_len = len;
-    *m->own = *m->scratch;
     struct gossip_event e = {.kind = GOSSIP_UPSERT, .data = span_of(m->body, len)};
     step_logged(m, &e);
 }
@@ -386,12 +382,6 @@ enum err mesh_record(const struct mesh *m, const struct node_id *id, struct node
     return err;
 }
 
-const struct node_record *mesh_own_record(const struct mesh *m)
-{
-    CHECK_OBJ(m, MESH_MAGIC);
-    return m->own;
-}
-
 struct node_id mesh_own_id(const struct mesh *m)
 {
     CHECK_OBJ(m, MESH_MAGIC);
@@ -402,12 +392,6 @@ const struct store_mesh *mesh_info(const struct mesh *m)
 {
     CHECK_OBJ(m, MESH_MAGIC);
     return &m->boot.info;
-}
-
-const struct sign_key *mesh_sign_key(const struct mesh *m)
-{
-    CHECK_OBJ(m, MESH_MAGIC);
-    return m->boot.key;
 }
 
 const struct seal_ring *mesh_ring(const struct mesh *m)

@@ -31,11 +31,8 @@ uint32_t mesh_reachable(const struct mesh *m);
  * does not decode (counted). Large: the caller gives the storage. */
 enum err mesh_record(const struct mesh *m, const struct node_id *id,
                      struct node_record *out) MUST_USE;
-/* Ours, as last announced; borrowed. */
-const struct node_record *mesh_own_record(const struct mesh *m);
 struct node_id mesh_own_id(const struct mesh *m);
 const struct store_mesh *mesh_info(const struct mesh *m);
-const struct sign_key *mesh_sign_key(const struct mesh *m);
 const struct seal_ring *mesh_ring(const struct mesh *m);
 struct mesh_stream *mesh_streams(const struct mesh *m);
 

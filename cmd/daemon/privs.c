@@ -24,12 +24,6 @@ void privs_harden(void)
     (void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
-uint64_t privs_descriptors_max(void)
-{
-    struct rlimit files;
-    return getrlimit(RLIMIT_NOFILE, &files) == 0 ? (uint64_t)files.rlim_cur : 0;
-}
-
 enum err privs_random(void *p, size_t len)
 {
     uint8_t *at = p;

@@ -127,17 +127,6 @@ enum err store_identity_save(const struct store *s, const struct name *service,
     return ERR_IO;
 }
 
-enum err store_identity_drop(const struct store *s, const struct name *service, struct diag *d)
-{
-    struct leaf_paths p;
-    leaf_paths(s, service, &p);
-    (void)unlink(p.next);
-    (void)unlink(p.key);
-    if (unlink(p.crt) == 0 || access(p.crt, F_OK) != 0) return ERR_OK;
-    diag_error(d, NULL, "cannot remove %s", p.crt);
-    return ERR_IO;
-}
-
 /* All certificates of ca.crt, at most TRUST_ANCHORS_MAX. */
 static enum err ca_read(const struct store *s, struct diag *d,
                         struct x509_der ca[TRUST_ANCHORS_MAX], size_t *count)

@@ -22,9 +22,6 @@ enum err store_identity_service(const struct store *s, const struct name *servic
 enum err store_identity_save(const struct store *s, const struct name *service,
                              const uint8_t secret[P256_SECRET_BYTES], struct span leaf_der,
                              struct diag *d) MUST_USE;
-/* Removes a service's key and certificate. */
-enum err store_identity_drop(const struct store *s, const struct name *service,
-                             struct diag *d) MUST_USE;
 
 /* All trust anchors of ca.crt. */
 enum err store_identity_trust(const struct store *s, const struct name *mesh, struct diag *d,

@@ -1,13 +1,6 @@
 #include "core/base/hist.h"
 
-#include <string.h>
-
 #define SUB_BUCKETS (1u << HIST_SUB_BITS)
-
-void hist_reset(struct hist *h)
-{
-    memset(h, 0, sizeof(*h));
-}
 
 static size_t index_of(uint64_t value)
 {
@@ -26,27 +19,14 @@ static uint64_t upper_edge(size_t i)
     return ((mantissa + 1) << shift) - 1;
 }
 
-static void count_up(uint32_t *bucket, uint64_t by)
-{
-    *bucket = by > UINT32_MAX - *bucket ? UINT32_MAX : *bucket + (uint32_t)by;
-}
-
 void hist_add(struct hist *h, uint64_t value)
 {
     if (value > HIST_VALUE_MAX) value = HIST_VALUE_MAX;
     h->count++;
     h->sum += value;
     if (value > h->max) h->max = value;
-    count_up(&h->bucket[index_of(value)], 1);
-}
-
-void hist_merge(struct hist *into, const struct hist *from)
-{
-    into->count += from->count;
-    into->sum += from->sum;
-    if (from->max > into->max) into->max = from->max;
-    for (size_t i = 0; i < HIST_BUCKETS; i++)
-        count_up(&into->bucket[i], from->bucket[i]);
+    uint32_t *bucket = &h->bucket[index_of(value)];
+    if (*bucket < UINT32_MAX) ++*bucket;
 }
 
 uint64_t hist_quantile(const struct hist *h, double q)
@@ -68,13 +48,4 @@ uint64_t hist_quantile(const struct hist *h, double q)
         }
     }
     return h->max;
-}
-
-uint64_t hist_count_le(const struct hist *h, uint64_t value)
-{
-    uint64_t n = 0;
-    if (value >= h->max) return h->count;
-    for (size_t i = 0; i < HIST_BUCKETS && upper_edge(i) <= value; i++)
-        n += h->bucket[i];
-    return n;
 }

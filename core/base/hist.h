@@ -2,7 +2,7 @@
  * error at most 1/32.
  *
  * One writer thread. Values are unsigned, in the caller's unit (microseconds for latencies); above
- * HIST_VALUE_MAX they are clamped. Plain counters: another thread reads a copy taken by its owner.
+ * HIST_VALUE_MAX they are clamped. A bucket that is full stays full. Zero-initialise.
  */
 #ifndef CORE_BASE_HIST_H
 #define CORE_BASE_HIST_H
@@ -22,13 +22,8 @@ struct hist {
     uint32_t bucket[HIST_BUCKETS];
 };
 
-void hist_reset(struct hist *h);
 void hist_add(struct hist *h, uint64_t value);
-void hist_merge(struct hist *into, const struct hist *from);
 /* The upper edge of the bucket that holds quantile q in [0,1]; 0 when empty; never above `max`. */
 uint64_t hist_quantile(const struct hist *h, double q);
-/* How many values are <= value, by whole buckets: a bucket that reaches above `value` is left out.
- */
-uint64_t hist_count_le(const struct hist *h, uint64_t value);
 
 #endif

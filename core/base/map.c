@@ -132,9 +132,3 @@ void *map_next(const struct map *m, size_t *pos)
     }
     return NULL;
 }
-
-void map_clear(struct map *m)
-{
-    if (m->slot != NULL) memset(m->slot, 0, m->cap * sizeof(*m->slot));
-    m->count = 0;
-}

@@ -35,6 +35,5 @@ void *map_del(struct map *m, struct span key);
 /* Iterates: start with *pos = 0; NULL at the end. The map must not change meanwhile. Order depends
  * on the hash key only. */
 void *map_next(const struct map *m, size_t *pos);
-void map_clear(struct map *m);
 
 #endif

@@ -89,7 +89,6 @@ enum err conn_accept(const struct conn_options *o, int take_fd, struct tls_engin
     if (err != ERR_OK) goto fail_conn;
     c->fd = take_fd;
     c->state = take_tls != NULL ? CONN_HANDSHAKE : CONN_OPENING;
-    c->received_total = seen.len;
     c->local = sock_local(take_fd);
     c->remote = sock_remote(take_fd);
     start(c, o);
@@ -198,26 +197,6 @@ void conn_close(struct conn *c, bool abort)
     conn_turn_again(c);
 }
 
-size_t conn_unread(const struct conn *c, void *dst, size_t cap)
-{
-    return iobuf_peek(&c->in, dst, cap);
-}
-
-int conn_detach(struct conn *c)
-{
-    CHECK_OBJ(c, CONN_MAGIC);
-    CHECK(c->tls == NULL && c->state != CONN_CLOSING && c->state != CONN_CLOSED);
-    int fd = c->state == CONN_FAILED ? -1 : c->fd;
-    conn_turn_end(c);
-    if (fd >= 0) c->fd = -1;
-    return fd;
-}
-
-bool conn_is_tls(const struct conn *c)
-{
-    return c->tls != NULL;
-}
-
 const struct x509_leaf *conn_peer(const struct conn *c)
 {
     return c->tls != NULL ? tls_engine_peer(c->tls) : NULL;
@@ -236,11 +215,6 @@ const struct addr *conn_remote(const struct conn *c)
 const struct addr *conn_local(const struct conn *c)
 {
     return &c->local;
-}
-
-uint64_t conn_received_total(const struct conn *c)
-{
-    return c->received_total;
 }
 
 uint64_t conn_sent_total(const struct conn *c)

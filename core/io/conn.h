@@ -85,19 +85,12 @@ void conn_shutdown(struct conn *c);
  * then what the peer still sends is thrown away until its end, at most 2 s: the owner hears nothing
  * of that. `abort`: RST, nothing flushed. Before on_open and after on_error: at once. */
 void conn_close(struct conn *c, bool abort);
-/* Copies what was read, not taken and kept; the count. Ciphertext when TLS. */
-size_t conn_unread(const struct conn *c, void *dst, size_t cap);
-/* Ends the connection as conn_close does but gives the descriptor to the caller; -1 when it has
- * failed. Plain only. What was read is conn_unread and, in on_data, the span of the call; what is
- * queued is lost. */
-int conn_detach(struct conn *c);
 
-bool conn_is_tls(const struct conn *c);
 const struct x509_leaf *conn_peer(const struct conn *c); /* NULL when plain or anonymous */
 struct tls_engine *conn_engine(struct conn *c);          /* borrowed, NULL when plain */
 const struct addr *conn_remote(const struct conn *c);
 const struct addr *conn_local(const struct conn *c);
-uint64_t conn_received_total(const struct conn *c);
+/* Bytes the kernel took: ciphertext when TLS. */
 uint64_t conn_sent_total(const struct conn *c);
 
 #endif

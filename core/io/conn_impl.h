@@ -53,7 +53,7 @@ struct conn {
     struct loop_timer timer; /* open deadline, then the end of lingering */
     struct loop_orphan orphan;
     struct addr local, remote;
-    uint64_t received_total, sent_total;
+    uint64_t sent_total;
     struct loop *loop;                /* borrowed */
     const struct conn_events *events; /* borrowed */
     void *owner;                      /* borrowed */

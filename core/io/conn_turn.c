@@ -168,7 +168,6 @@ static void read_socket(struct conn *c)
             return;
         }
         size_t len = (size_t)n;
-        c->received_total += len;
         take_input(c, (const char *)buffer, len);
         /* A short read has emptied the socket; asking again would only say so. */
         if (len < READ_BUFFER_BYTES) return;

@@ -20,15 +20,6 @@ const struct header *headers_find(const struct headers *h, const char *name)
     return NULL;
 }
 
-size_t headers_count(const struct headers *h, const char *name)
-{
-    struct span wanted = span_str(name);
-    size_t count = 0;
-    for (size_t i = 0; i < h->count; i++)
-        count += span_eq(h->field[i].name, wanted);
-    return count;
-}
-
 /* Keeps, in order, the fields that `drop` does not want. */
 static size_t remove_where(struct headers *h, bool (*drop)(const struct header *f, struct span arg),
                            struct span arg)

@@ -26,7 +26,6 @@ struct headers {
 enum err headers_add(struct headers *h, struct span name, struct span value) MUST_USE;
 /* First field with that name (lower-case literal), or NULL. */
 const struct header *headers_find(const struct headers *h, const char *name);
-size_t headers_count(const struct headers *h, const char *name);
 /* Is `name` the same as `wanted` (lower-case) once '_' reads as '-', as CGI-style servers read it
  * (A21)? */
 bool headers_alias(struct span name, const char *wanted);

@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#define NUMBER_BYTES_MAX 64u
-
 struct parser {
     struct span text; /* borrowed */
     size_t at;
@@ -274,15 +272,6 @@ uint64_t json_read_u64(const struct json_value *v, const char *key, uint64_t non
     const struct json_value *m = json_read_get(v, key);
     if (m == NULL || m->kind != JSON_NUMBER || !span_u64(m->text, &value)) return none;
     return value;
-}
-
-double json_read_f64(const struct json_value *v, const char *key, double none)
-{
-    char text[NUMBER_BYTES_MAX];
-    const struct json_value *m = json_read_get(v, key);
-    if (m == NULL || m->kind != JSON_NUMBER || !span_to_cstr(m->text, text, sizeof(text)))
-        return none;
-    return strtod(text, NULL);
 }
 
 bool json_read_bool(const struct json_value *v, const char *key, bool none)

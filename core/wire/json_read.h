@@ -38,8 +38,6 @@ const struct json_value *json_read_get(const struct json_value *v, const char *k
 struct span json_read_str(const struct json_value *v, const char *key, struct span none);
 /* A number member without sign, fraction and exponent; `none` otherwise. */
 uint64_t json_read_u64(const struct json_value *v, const char *key, uint64_t none);
-/* A number member as the nearest double; `none` otherwise. */
-double json_read_f64(const struct json_value *v, const char *key, double none);
 bool json_read_bool(const struct json_value *v, const char *key, bool none);
 
 #endif

@@ -162,7 +162,7 @@ static void test_bytes_seen_before_come_first(void **state)
     p.client.on_event = p.server.on_event = seen_event;
     pair_connect(&p);
     pair_run(&p);
-    assert_int_equal(conn_received_total(p.server.conn), 10);
+    assert_int_equal(p.server.received, 10);
     struct addr client = *conn_local(p.client.conn);
     assert_true(addr_eq(conn_remote(p.server.conn), &client));
     assert_true(addr_eq(conn_remote(p.client.conn), &p.target.addr));
@@ -189,69 +189,6 @@ static void test_more_bytes_seen_than_a_read_buffer_are_refused(void **state)
     /* The descriptor was taken all the same. */
     assert_int_equal(recv(fd[1], &byte, 1, 0), 0);
     close(fd[1]);
-    pair_close(&p);
-}
-
-struct detaching {
-    struct pair pair; /* first: sides lead here */
-    int fd;
-};
-
-static void detach_event(struct pair_side *s, enum pair_event event)
-{
-    struct detaching *d = (struct detaching *)(void *)s->pair;
-    if (s != &d->pair.server || event != PAIR_DATA) return;
-    d->fd = conn_detach(s->conn);
-    s->closed = true;
-    s->conn = NULL;
-    loop_stop(d->pair.loop);
-}
-
-static void test_detached_descriptor_goes_on_elsewhere(void **state)
-{
-    (void)state;
-    struct detaching d = {.fd = -1};
-    char byte;
-    pair_open(&d.pair, &plain);
-    d.pair.client.on_event = d.pair.server.on_event = detach_event;
-    d.pair.client.to_send = 5;
-    pair_connect(&d.pair);
-    pair_run(&d.pair);
-    assert_int_equal(d.pair.server.received, 5);
-    assert_true(fcntl(d.fd, F_GETFD) >= 0);
-    pair_side_close(&d.pair.client, false);
-    pair_close(&d.pair);
-    /* The client has gone with its loop; the descriptor tells, so it is open and ours. */
-    assert_int_equal(recv(d.fd, &byte, 1, 0), 0);
-    close(d.fd);
-}
-
-static void keep_event(struct pair_side *s, enum pair_event event)
-{
-    struct pair *p = s->pair;
-    if (s != &p->server || event != PAIR_DATA) return;
-    loop_stop(p->loop);
-}
-
-static void test_bytes_not_taken_can_be_copied_for_the_next_owner(void **state)
-{
-    (void)state;
-    struct pair p;
-    uint8_t kept[100];
-    pair_open(&p, &plain);
-    p.server.take_part = true;
-    p.client.on_event = p.server.on_event = keep_event;
-    p.client.to_send = 60;
-    pair_connect(&p);
-    pair_run(&p);
-    uint64_t taken = p.server.received;
-    assert_true(taken < 60);
-    assert_int_equal(conn_unread(p.server.conn, kept, sizeof(kept)), 60 - taken);
-    assert_int_equal(kept[0], pair_pattern(taken));
-    int fd = conn_detach(p.server.conn);
-    p.server.closed = true;
-    p.server.conn = NULL;
-    close(fd);
     pair_close(&p);
 }
 
@@ -380,8 +317,6 @@ int main(void)
         cmocka_unit_test(test_half_closed_connection_still_carries_the_answer),
         cmocka_unit_test(test_bytes_seen_before_come_first),
         cmocka_unit_test(test_more_bytes_seen_than_a_read_buffer_are_refused),
-        cmocka_unit_test(test_detached_descriptor_goes_on_elsewhere),
-        cmocka_unit_test(test_bytes_not_taken_can_be_copied_for_the_next_owner),
         cmocka_unit_test(test_unix_socket_connects_and_a_missing_one_is_not_found),
         cmocka_unit_test(test_connect_that_nobody_answers_times_out),
         cmocka_unit_test(test_answer_before_a_reset_is_read_although_sending_fails_first),
