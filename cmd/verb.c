@@ -220,20 +220,22 @@ static bool colour_wanted(const struct verb_ctx *ctx)
 static void print_flags(FILE *out, const struct verb_flag *f)
 {
     for (; f && f->name; f++) {
-        char left[64];
+        char left[64], letter[8] = "    ";
+        if (f->letter) snprintf(letter, sizeof letter, "-%c, ", f->letter);
         snprintf(left, sizeof left, "--%s%s%s", f->name, f->meta ? " " : "",
                  f->meta ? f->meta : "");
-        fprintf(out, "      %-28s %s\n", left, f->help);
+        fprintf(out, "  %s%-28s %s\n", letter, left, f->help);
     }
 }
 
-bool verb_help(FILE *out, const char *name)
+bool verb_help(FILE *out, const char *name, const char *noun)
 {
     bool any = false;
     if (!name) fputs("parley VERB [NOUN] [flags]: a service mesh in one binary\n\n", out);
     for (const struct verb *v = verb_table(); v->name; v++) {
         char left[64];
         if (name && strcmp(name, v->name) != 0) continue;
+        if (noun && (!v->noun || strcmp(noun, v->noun) != 0)) continue;
         any = true;
         snprintf(left, sizeof left, "%s%s%s%s%s", v->name, v->noun ? " " : "",
                  v->noun ? v->noun : "", v->args ? " " : "", v->args ? v->args : "");
@@ -276,7 +278,7 @@ enum verb_exit verb_main(int argc, char **argv)
     struct verb_ctx ctx = {.root = "", .timeout_ms = 10000};
     enum verb_exit code = EXIT_DONE;
     if (argc < 2) {
-        verb_help(stderr, NULL);
+        verb_help(stderr, NULL, NULL);
         return EXIT_USAGE;
     }
     verb_first(argc, argv);
@@ -284,14 +286,14 @@ enum verb_exit verb_main(int argc, char **argv)
     if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) name = "help";
     if (strcmp(name, "--version") == 0) name = "version";
     if (argc > 2 && (strcmp(argv[2], "-h") == 0 || strcmp(argv[2], "--help") == 0) &&
-        verb_help(stdout, name))
+        verb_help(stdout, name, NULL))
         return EXIT_DONE;
     ctx.verb = find_verb(name, argc > 2 ? argv[2] : NULL, &code);
     if (!ctx.verb) return code;
     code = parse_rest(&ctx, argc, argv, ctx.verb->noun ? 3 : 2);
     if (code != EXIT_DONE) return code;
     if (verb_has(&ctx, "help")) {
-        verb_help(stdout, name);
+        verb_help(stdout, name, ctx.verb->noun);
         return EXIT_DONE;
     }
     if (ctx.arg_count < ctx.verb->args_min)

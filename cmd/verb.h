@@ -4,7 +4,7 @@
  * Main thread of a command. The table generates help and did-you-mean; a verb is one file in
  * cmd/verbs. Flags: `--name value`,
  * `--name=value`, booleans without a value, a few one-letter forms; they may stand anywhere behind
- * the verb; `--` ends them.
+ * the verb, those of every verb before it too; `--` ends them.
  */
 #ifndef CMD_VERB_H
 #define CMD_VERB_H
@@ -76,8 +76,9 @@ bool verb_has(const struct verb_ctx *ctx, const char *flag);
 uint64_t verb_number(const struct verb_ctx *ctx, const char *flag, uint64_t fallback);
 /* "250ms", "10s", "5m", "2h" to milliseconds; false: no such form, or over 10 years. */
 bool verb_duration(const char *text, uint64_t *ms);
-/* Help for one verb (all its nouns), or the overview when `name` is NULL; false: no such verb. */
-bool verb_help(FILE *out, const char *name);
+/* Help for one verb (`noun` NULL: all its nouns), or the overview when `name` is NULL; false: no
+ * such verb. */
+bool verb_help(FILE *out, const char *name, const char *noun);
 /* "x parley: MESSAGE" on stderr; returns `code`. */
 enum verb_exit verb_fail(enum verb_exit code, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -107,7 +107,7 @@ static const struct verb table[] = {
      testapp_echo_run},
     {"testapp", "load", NULL, "a small HTTP load", 0, 0, load_flags, testapp_load_run},
     {"version", NULL, NULL, "version and build", 0, 0, NULL, version_run},
-    {"help", NULL, "[VERB]", "what the verbs do", 0, 1, NULL, help_run},
+    {"help", NULL, "[VERB [NOUN]]", "what the verbs do", 0, 2, NULL, help_run},
     {0},
 };
 

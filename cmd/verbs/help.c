@@ -56,6 +56,9 @@ static enum verb_exit print_tree(void)
 enum verb_exit help_run(struct verb_ctx *ctx)
 {
     if (ctx->json) return print_tree();
-    if (verb_help(stdout, ctx->arg_count > 0 ? ctx->arg[0] : NULL)) return EXIT_DONE;
-    return verb_fail(EXIT_USAGE, "no verb \"%s\"; see: parley help", ctx->arg[0]);
+    const char *name = ctx->arg_count > 0 ? ctx->arg[0] : NULL;
+    const char *noun = ctx->arg_count > 1 ? ctx->arg[1] : NULL;
+    if (verb_help(stdout, name, noun)) return EXIT_DONE;
+    return verb_fail(EXIT_USAGE, "no verb \"%s%s%s\"; see: parley help", name, noun ? " " : "",
+                     noun ? noun : "");
 }
