@@ -34,6 +34,7 @@ static unsigned reload_status(enum err err)
     case ERR_NOT_FOUND:
     case ERR_IN_USE:
     case ERR_PERM:
+    case ERR_UNREACHABLE:
         return 422;
     default:
         return 500;
@@ -140,23 +141,20 @@ enum admin_progress admin_change_forget(struct admin_call *call)
     struct daemon *d = call->daemon;
     struct gossip_member m;
     size_t pos = 0;
-    bool found = false;
     if (!name_valid(call->argument)) {
         admin_route_fail(call, 400, "a node name is 1 to 63 of a-z, 0-9 and -");
         return ADMIN_DONE;
     }
     /* A name may stand for a live node and for dead ones it replaced: forget the dead. */
     struct node_id gone;
-    bool alive = false, dead = false;
+    bool found = false, dead = false, alive = false;
     while (gossip_member_next(mesh_gossip(d->mesh), &pos, &m)) {
         if (!span_eq_str(call->argument, m.name.text)) continue;
         found = true;
-        if (m.state == MEMBER_DEAD || m.state == MEMBER_LEFT) {
-            dead = true;
-            gone = m.id;
-        } else {
-            alive = true;
-        }
+        alive |= m.state == MEMBER_ALIVE;
+        if (m.state != MEMBER_DEAD && m.state != MEMBER_LEFT) continue;
+        dead = true;
+        gone = m.id;
     }
     enum err err = dead ? mesh_forget(d->mesh, &gone) : found ? ERR_BUSY : ERR_NOT_FOUND;
     if (err == ERR_OK) {
@@ -165,10 +163,16 @@ enum admin_progress admin_change_forget(struct admin_call *call)
         json_str(&call->json, call->argument);
         json_object_end(&call->json);
     } else if (err == ERR_NOT_FOUND) {
-        admin_route_fail(call, 404, "no member is called \"%.*s\"", SPAN_ARG(call->argument));
+        admin_route_fail(call, 404, "no member is called \"%.*s\"; see: parley members",
+                         SPAN_ARG(call->argument));
+    } else if (alive) {
+        admin_route_fail(call, 409, "\"%.*s\" is alive; run `parley leave` on it instead",
+                         SPAN_ARG(call->argument));
     } else {
-        admin_route_fail(call, 409, "\"%.*s\" is %s; run `parley leave` on it instead",
-                         SPAN_ARG(call->argument), alive ? "not dead" : "busy");
+        admin_route_fail(call, 409,
+                         "\"%.*s\" is not dead yet: it takes no requests, and counts as dead when "
+                         "it stays away; see: parley members",
+                         SPAN_ARG(call->argument));
     }
     return ADMIN_DONE;
 }
@@ -211,6 +215,13 @@ static bool token_spec(struct admin_call *call, struct enroll_token_spec *spec)
                                    .uses = (uint32_t)uses,
                                    .roles = span_eq_str(role, "signer") ? ADMISSION_ROLE_SIGNER : 0,
                                    .glob = json_read_str(b, "node", (struct span){0})};
+    for (size_t i = 0; i < spec->glob.len; i++) {
+        char c = spec->glob.p[i];
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '*') continue;
+        admin_route_fail(call, 400, "--node \"%.*s\": node names are of a-z, 0-9 and -, * for any",
+                         SPAN_ARG(spec->glob));
+        return false;
+    }
     return services_of(call, json_read_str(b, "services", (struct span){0}), spec);
 }
 
@@ -238,8 +249,7 @@ enum admin_progress admin_change_token(struct admin_call *call)
         json_cstr(&call->json, text);
         json_key(&call->json, "id");
         json_cstr(&call->json, token_id_format(entry.id, id));
-        json_key(&call->json, "expires");
-        json_i64(&call->json, entry.expires_s);
+        admin_route_time(&call->json, "expires", entry.expires_s);
         json_key(&call->json, "uses");
         json_u64(&call->json, entry.uses_left);
         json_object_end(&call->json);

@@ -10,6 +10,7 @@
 #include "proxy/snapshot/build.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 
 enum finding { FINDING_OK, FINDING_WARNING, FINDING_FAILED };
 
@@ -55,8 +56,7 @@ static void check_node(struct admin_call *call)
             "the host file is bad; running from the last good copy");
     else if (d->reloads_refused > 0)
         say(call, (struct check){"P012", "node", "parley config check"}, FINDING_FAILED,
-            "the last %llu reload(s) were refused; the old configuration runs",
-            (unsigned long long)d->reloads_refused);
+            "the last reload was refused, the old configuration runs: %s", d->reload_refusal);
     else
         say(call, (struct check){"P012", "node", ""}, FINDING_OK, "the host file is in use");
     say(call, (struct check){"P013", "node", ""}, d->ready ? FINDING_OK : FINDING_FAILED,
@@ -76,10 +76,11 @@ static void check_gossip(struct admin_call *call)
         if (m.state != MEMBER_UNREACHABLE && m.state != MEMBER_DEAD && m.state != MEMBER_SUSPECT)
             continue;
         missing++;
-        say(call,
-            (struct check){"P021", "gossip",
-                           m.state == MEMBER_DEAD ? "parley forget NODE, when it will not come back"
-                                                  : "is its port 7400 open for TCP and UDP?"},
+        char hint[128] = "is it up, and its port open for TCP and UDP?";
+        if (m.state == MEMBER_DEAD)
+            snprintf(hint, sizeof hint, "parley forget %s, when it will not come back",
+                     m.name.text[0] ? m.name.text : "NODE");
+        say(call, (struct check){"P021", "gossip", hint},
             m.state == MEMBER_SUSPECT ? FINDING_WARNING : FINDING_FAILED, "%s is %s",
             m.name.text[0] ? m.name.text : "a node without a known name",
             gossip_state_word(m.state));
@@ -180,7 +181,11 @@ static void check_traffic(struct admin_call *call)
             all++;
             up += e[k].status == ENDPOINT_UP;
         }
-        say(call, (struct check){"P053", "traffic", "parley endpoints NAME"},
+        char hint[128];
+        snprintf(hint, sizeof hint,
+                 all > 0 ? "parley endpoints %s" : "no host announces %s; see: parley services",
+                 c->upstream[i].name.text);
+        say(call, (struct check){"P053", "traffic", hint},
             all == 0 || up == 0 ? FINDING_FAILED
             : up < all          ? FINDING_WARNING
                                 : FINDING_OK,

@@ -3,7 +3,9 @@
 #include "core/base/check.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const struct route {
     const char *method, *path, *schema;
@@ -50,6 +52,20 @@ struct span admin_route_query(const struct admin_call *call, const char *key)
         if (span_eq_str(span_cut(pair, '=', &value), key)) return value;
     }
     return (struct span){0};
+}
+
+void admin_route_time(struct json *j, const char *key, int64_t wall_s)
+{
+    char text[32], seconds[64];
+    struct tm tm;
+    time_t wall = (time_t)wall_s;
+    bool known = wall_s > 0 && gmtime_r(&wall, &tm) != NULL &&
+                 strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0;
+    snprintf(seconds, sizeof seconds, "%s_s", key);
+    json_key(j, key);
+    json_cstr(j, known ? text : NULL);
+    json_key(j, seconds);
+    json_i64(j, wall_s);
 }
 
 /* Names are plain characters: an escape is never needed in an argument, so none is decoded (X06).

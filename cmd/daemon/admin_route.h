@@ -40,6 +40,8 @@ void admin_route_fail(struct admin_call *call, unsigned status, const char *fmt,
     __attribute__((format(printf, 3, 4)));
 /* The value of `key` in the query, undecoded; empty when absent. */
 struct span admin_route_query(const struct admin_call *call, const char *key);
+/* A point in time: "KEY" in RFC 3339, null when there is none, and "KEY_s" in seconds of 1970. */
+void admin_route_time(struct json *j, const char *key, int64_t wall_s);
 
 /* The handlers, by file: admin_view.c, admin_check.c, admin_change.c. */
 enum admin_progress admin_view_status(struct admin_call *call);

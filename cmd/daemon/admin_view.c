@@ -14,6 +14,7 @@
 #include "proxy/snapshot/build.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const endpoint_words[] = {[ENDPOINT_UP] = "up",
                                              [ENDPOINT_DRAINING] = "draining",
@@ -33,12 +34,6 @@ static void key_u64(struct json *j, const char *key, uint64_t value)
 {
     json_key(j, key);
     json_u64(j, value);
-}
-
-static void key_i64(struct json *j, const char *key, int64_t value)
-{
-    json_key(j, key);
-    json_i64(j, value);
 }
 
 static void key_bool(struct json *j, const char *key, bool value)
@@ -74,7 +69,8 @@ static void status_config(struct json *j, const struct daemon *d)
     key_bool(j, "ok", !d->config_last_good && d->reloads_refused == 0);
     key_bool(j, "last_good", d->config_last_good);
     key_u64(j, "reloads_refused", d->reloads_refused);
-    key_u64(j, "loaded_at", d->reload_wall_s);
+    if (d->reloads_refused > 0) key_str(j, "refusal", d->reload_refusal);
+    admin_route_time(j, "loaded_at", (int64_t)d->reload_wall_s);
     key_u64(j, "generation", compile_generation(d->compile));
     json_object_end(j);
 }
@@ -167,8 +163,8 @@ enum admin_progress admin_view_status(struct admin_call *call)
     key_u64(j, "sessions", sessions);
     key_bool(j, "signer", enroll_signer(d->enroll) != NULL);
     const struct identity *node = identities_node(d->identities);
-    key_i64(j, "cert_not_after", identity_not_after_s(node));
-    key_i64(j, "cert_renew_due", issue_renew_due_s(enroll_renewals(d->enroll), node));
+    admin_route_time(j, "cert_not_after", identity_not_after_s(node));
+    admin_route_time(j, "cert_renew_due", issue_renew_due_s(enroll_renewals(d->enroll), node));
     status_config(j, d);
     status_members(j, d);
     status_services(j, d);
@@ -177,16 +173,31 @@ enum admin_progress admin_view_status(struct admin_call *call)
     return ADMIN_DONE;
 }
 
+static const char *member_word(const struct gossip_member *m, const struct node_record *r)
+{
+    bool draining = r && r->draining && m->state == MEMBER_ALIVE;
+    return draining ? "draining" : gossip_state_word(m->state);
+}
+
+static bool is_member_word(struct span word)
+{
+    for (unsigned s = 0; s < MEMBER_STATES; s++)
+        if (span_eq_str(word, gossip_state_word((enum member_state)s))) return true;
+    return span_eq_str(word, "draining");
+}
+
 static void member_row(struct admin_call *call, const struct gossip_member *m,
                        const struct node_record *r)
 {
     struct json *j = &call->json;
-    bool draining = r && r->draining && m->state == MEMBER_ALIVE;
     json_object(j);
     key_str(j, "node", m->name.text);
     key_addr(j, "address", &m->addr);
-    key_str(j, "status", draining ? "draining" : gossip_state_word(m->state));
-    key_u64(j, "since_s", (loop_now_ms(call->daemon->loop) - m->since_ms) / 1000);
+    key_str(j, "status", member_word(m, r));
+    /* Of ourselves, and of who was known from disk, gossip keeps no time: since the start, then. */
+    uint64_t since_ms = call->daemon->started_ms;
+    if (m->since_ms > since_ms) since_ms = m->since_ms;
+    key_u64(j, "since_s", (loop_now_ms(call->daemon->loop) - since_ms) / 1000);
     key_bool(j, "self", m->self);
     key_u64(j, "rtt_us", m->rtt_us);
     key_u64(j, "loss_permille", m->loss_permille);
@@ -194,7 +205,7 @@ static void member_row(struct admin_call *call, const struct gossip_member *m,
     key_u64(j, "incarnation", m->incarnation);
     key_str(j, "version", r ? r->version : "");
     key_str(j, "zone", r ? r->zone.text : "");
-    key_i64(j, "cert_not_after", r ? r->cert_not_after_s : 0);
+    admin_route_time(j, "cert_not_after", r ? r->cert_not_after_s : 0);
     json_key(j, "services");
     json_array(j);
     for (uint32_t i = 0; r && i < r->service_count; i++)
@@ -203,50 +214,110 @@ static void member_row(struct admin_call *call, const struct gossip_member *m,
     json_object_end(j);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const struct gossip_member *x = a, *y = b;
+    int order = strcmp(x->name.text, y->name.text);
+    return order != 0 ? order : name_node_id_cmp(&x->id, &y->id);
+}
+
+/* All members by name: the order gossip keeps them in changes from call to call. */
+static struct gossip_member *sorted_members(struct admin_call *call, size_t *count)
+{
+    const struct gossip *g = mesh_gossip(call->daemon->mesh);
+    struct gossip_member m;
+    size_t pos = 0, n = 0;
+    while (gossip_member_next(g, &pos, &m))
+        n++;
+    struct gossip_member *all = arena_array(call->arena, n, sizeof *all);
+    pos = 0;
+    *count = 0;
+    while (all && *count < n && gossip_member_next(g, &pos, &all[*count]))
+        *count += 1;
+    if (all) qsort(all, *count, sizeof *all, by_name);
+    return all;
+}
+
 enum admin_progress admin_view_members(struct admin_call *call)
 {
-    const struct mesh *mesh = call->daemon->mesh;
-    struct gossip_member m;
-    size_t pos = 0;
+    struct span only = admin_route_query(call, "status");
+    if (only.len > 0 && !is_member_word(only)) {
+        admin_route_fail(call, 400,
+                         "\"%.*s\" is no state of a member: alive, draining, suspect, "
+                         "unreachable, dead, left or banned",
+                         SPAN_ARG(only));
+        return ADMIN_DONE;
+    }
+    size_t count;
+    struct gossip_member *m = sorted_members(call, &count);
     struct node_record *r = arena_alloc(call->arena, sizeof *r);
-    if (!r) {
+    if (!m || !r) {
         admin_route_fail(call, 500, "out of memory");
         return ADMIN_DONE;
     }
     json_array(&call->json);
-    while (gossip_member_next(mesh_gossip(mesh), &pos, &m))
-        member_row(call, &m, mesh_record(mesh, &m.id, r) == ERR_OK ? r : NULL);
+    for (size_t i = 0; i < count; i++) {
+        const struct mesh *mesh = call->daemon->mesh;
+        const struct node_record *known = mesh_record(mesh, &m[i].id, r) == ERR_OK ? r : NULL;
+        if (only.len == 0 || span_eq_str(only, member_word(&m[i], known)))
+            member_row(call, &m[i], known);
+    }
     json_array_end(&call->json);
     return ADMIN_DONE;
 }
 
+static void no_service(struct admin_call *call, struct span wanted)
+{
+    const char *names[64];
+    size_t n, count = 0;
+    const struct build_endpoint *e = compile_endpoints(call->daemon->compile, &n);
+    for (size_t i = 0; i < n && count < ARRAY_LEN(names); i++)
+        if (count == 0 || !span_eq_str(span_str(names[count - 1]), e[i].service.text))
+            names[count++] = e[i].service.text;
+    const char *near = diag_did_you_mean(wanted, names, count);
+    admin_route_fail(call, 404, "no service \"%.*s\"%s%s%s", SPAN_ARG(wanted),
+                     near ? "; did you mean \"" : "; see: parley services", near ? near : "",
+                     near ? "\"?" : "");
+}
+
+/* One service: the endpoints e[0..n) of its name. */
+static void service_row(struct admin_call *call, const struct build_endpoint *e, size_t n)
+{
+    struct json *j = &call->json;
+    const struct config_upstream *u =
+        config_upstream(call->daemon->config, span_str(e->service.text));
+    uint64_t count[4] = {0};
+    bool here = false;
+    for (size_t i = 0; i < n; i++) {
+        count[e[i].status]++;
+        here |= e[i].self;
+    }
+    json_object(j);
+    key_str(j, "service", e->service.text);
+    key_str(j, "protocol", protocol_words[e->protocol]);
+    for (unsigned s = 0; s < 4; s++)
+        key_u64(j, endpoint_words[s], count[s]);
+    key_bool(j, "here", here);
+    if (u) key_addr(j, "listen", &u->listen);
+    json_object_end(j);
+}
+
 enum admin_progress admin_view_services(struct admin_call *call)
 {
-    const struct daemon *d = call->daemon;
-    struct json *j = &call->json;
-    size_t n;
-    const struct build_endpoint *e = compile_endpoints(d->compile, &n);
-    json_array(j);
-    for (size_t i = 0; i < n;) {
-        uint64_t count[4] = {0};
-        size_t first = i;
-        bool here = false;
-        for (; i < n && name_eq(&e[i].service, &e[first].service); i++) {
-            count[e[i].status]++;
-            here |= e[i].self;
-        }
-        const struct config_upstream *u =
-            config_upstream(d->config, span_str(e[first].service.text));
-        json_object(j);
-        key_str(j, "service", e[first].service.text);
-        key_str(j, "protocol", protocol_words[e[first].protocol]);
-        for (unsigned s = 0; s < 4; s++)
-            key_u64(j, endpoint_words[s], count[s]);
-        key_bool(j, "here", here);
-        if (u) key_addr(j, "listen", &u->listen);
-        json_object_end(j);
+    struct span only = admin_route_query(call, "name");
+    bool found = only.len == 0;
+    size_t n, next;
+    const struct build_endpoint *e = compile_endpoints(call->daemon->compile, &n);
+    json_array(&call->json);
+    for (size_t i = 0; i < n; i = next) {
+        for (next = i + 1; next < n && name_eq(&e[next].service, &e[i].service);)
+            next++;
+        if (only.len > 0 && !span_eq_str(only, e[i].service.text)) continue;
+        found = true;
+        service_row(call, &e[i], next - i);
     }
-    json_array_end(j);
+    json_array_end(&call->json);
+    if (!found) no_service(call, only);
     return ADMIN_DONE;
 }
 
@@ -275,14 +346,7 @@ enum admin_progress admin_view_endpoints(struct admin_call *call)
     }
     json_array_end(j);
     if (rows > 0 || config_upstream(d->config, call->argument)) return ADMIN_DONE;
-    const char *names[64];
-    size_t count = 0;
-    for (size_t i = 0; i < n && count < ARRAY_LEN(names); i++)
-        if (count == 0 || !span_eq_str(span_str(names[count - 1]), e[i].service.text))
-            names[count++] = e[i].service.text;
-    const char *near = diag_did_you_mean(call->argument, names, count);
-    admin_route_fail(call, 404, "no service \"%.*s\"%s%s%s", SPAN_ARG(call->argument),
-                     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    no_service(call, call->argument);
     return ADMIN_DONE;
 }
 
@@ -299,9 +363,9 @@ enum admin_progress admin_view_certs(struct admin_call *call)
         int64_t end = identity_not_after_s(id[i]);
         json_object(j);
         key_str(j, "identity", identity_uri(id[i]));
-        key_i64(j, "not_before", identity_not_before_s(id[i]));
-        key_i64(j, "not_after", end);
-        key_i64(j, "renew_due", due);
+        admin_route_time(j, "not_before", identity_not_before_s(id[i]));
+        admin_route_time(j, "not_after", end);
+        admin_route_time(j, "renew_due", due);
         key_str(j, "state", end <= now_s ? "expired" : due <= now_s ? "renewal due" : "ok");
         json_object_end(j);
     }
@@ -319,7 +383,7 @@ enum admin_progress admin_view_tokens(struct admin_call *call)
         char id[TOKEN_ID_TEXT_MAX];
         json_object(j);
         key_str(j, "id", token_id_format(t->id, id));
-        key_i64(j, "expires", t->expires_s);
+        admin_route_time(j, "expires", t->expires_s);
         key_u64(j, "uses_left", t->uses_left);
         key_str(j, "node", t->glob);
         key_str(j, "role", t->roles & ADMISSION_ROLE_SIGNER ? "signer" : "host");

@@ -74,6 +74,7 @@ struct daemon {
     bool config_last_good;    /* the file was bad: running from last-good.toml */
     uint64_t reload_wall_s;   /* of the last reload that was applied */
     uint64_t reloads_refused; /* since the last one that was applied */
+    char reload_refusal[1024]; /* what the last of them said first */
 
     struct tls_profile *profile;
     struct identities *identities;

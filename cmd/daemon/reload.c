@@ -209,6 +209,21 @@ static enum err read_and_apply(struct daemon *d, struct diag *diag, struct reloa
     return err;
 }
 
+/* For who looks later, when the file may already be another one: the first error with its place. */
+static void keep_refusal(struct daemon *d, const struct diag *diag, enum err err)
+{
+    struct strbuf sb;
+    strbuf_init_fixed(&sb, d->reload_refusal, sizeof d->reload_refusal);
+    for (unsigned i = 0; diag != NULL && i < diag->count; i++) {
+        const struct diag_entry *e = &diag->entry[i];
+        if (e->level != DIAG_ERROR) continue;
+        if (e->file != NULL && e->line > 0) strbuf_fmt(&sb, "%s:%u: ", e->file, e->line);
+        strbuf_str(&sb, e->message);
+        return;
+    }
+    strbuf_str(&sb, err_text(err));
+}
+
 enum err reload_run(struct daemon *d, struct diag *diag, struct reload_summary *out)
 {
     struct reload_summary own;
@@ -222,8 +237,9 @@ enum err reload_run(struct daemon *d, struct diag *diag, struct reload_summary *
                  sum->restart_count);
     } else {
         d->reloads_refused++;
+        keep_refusal(d, diag, err);
         log_error(&d->log, "reload", "refused, the running configuration is unchanged: %s",
-                  diag != NULL && diag->count > 0 ? diag->entry[0].message : err_text(err));
+                  d->reload_refusal);
     }
     control_reloaded(d->control);
     if (out == NULL) reload_summary_fini(&own);

@@ -14,7 +14,7 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     (void)ctx;
     table_init(&t, header, 4);
     for (const struct json_value *v = list ? list->child : NULL; v; v = v->next) {
-        uint64_t end = json_read_u64(v, "not_after", 0), due = json_read_u64(v, "renew_due", 0);
+        uint64_t end = json_read_u64(v, "not_after_s", 0), due = json_read_u64(v, "renew_due_s", 0);
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(v, "identity", SPAN_LIT("-"))));
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(v, "state", SPAN_LIT("-"))));
         table_cell(&t, table_duration(end > now ? (end - now) * 1000000 : 0, text, sizeof text));

@@ -33,8 +33,9 @@ static void row(struct table *t, const struct json_value *m, bool wide)
     uint64_t rtt = json_read_u64(m, "rtt_us", 0), since = json_read_u64(m, "since_s", 0);
     table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "node", SPAN_LIT("-"))));
     table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "address", SPAN_LIT("-"))));
-    if (span_eq_str(status, "alive"))
-        table_cell(t, "alive");
+    /* A draining member is an alive one: how long it has been that says nothing of the drain. */
+    if (span_eq_str(status, "alive") || span_eq_str(status, "draining"))
+        table_cellf(t, "%.*s", SPAN_ARG(status));
     else
         table_cellf(t, "%.*s %s", SPAN_ARG(status),
                     table_duration(since * 1000000, text, sizeof text));
@@ -55,13 +56,11 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     static const char *const wide[] = {"NODE",    "ADDRESS", "STATUS", "RTT",     "LOSS",
                                        "VERSION", "ZONE",    "ROLE",   "SERVICES"};
     const struct json_value *list = json_read_get(doc, "data");
-    const char *only = verb_text(ctx, "status");
     struct table t;
     if (!ctx->quiet) print_view(doc);
     table_init(&t, ctx->wide ? wide : header, ctx->wide ? 9 : 7);
     for (const struct json_value *m = list ? list->child : NULL; m; m = m->next)
-        if (!only || span_eq_str(json_read_str(m, "status", (struct span){0}), only))
-            row(&t, m, ctx->wide);
+        row(&t, m, ctx->wide);
     table_print(&t, stdout);
     table_fini(&t);
     return EXIT_DONE;
@@ -69,5 +68,11 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
 
 enum verb_exit members_run(struct verb_ctx *ctx)
 {
-    return client_show(ctx, "/v1/members", render);
+    const char *only = verb_text(ctx, "status");
+    char state[64], path[128];
+    if (!only) return client_show(ctx, "/v1/members", render);
+    if (!client_segment(only, state, sizeof state))
+        return verb_fail(EXIT_USAGE, "that is no state of a member");
+    snprintf(path, sizeof path, "/v1/members?status=%s", state);
+    return client_show(ctx, path, render);
 }

@@ -22,26 +22,27 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     static const char *const header[] = {"SERVICE", "PROTO", "ENDPOINTS", "HERE", "CALLED AT"};
     const struct json_value *list = json_read_get(doc, "data");
     struct table t;
-    bool found = false;
+    (void)ctx;
     table_init(&t, header, 5);
     for (const struct json_value *s = list ? list->child : NULL; s; s = s->next) {
         struct span name = json_read_str(s, "service", SPAN_LIT("-"));
-        if (ctx->arg_count > 0 && !span_eq_str(name, ctx->arg[0])) continue;
-        found = true;
         table_cellf(&t, "%.*s", SPAN_ARG(name));
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(s, "protocol", SPAN_LIT("-"))));
         endpoints_cell(&t, s);
         table_cell(&t, json_read_bool(s, "here", false) ? "yes" : "-");
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(s, "listen", SPAN_LIT("-"))));
     }
-    if (found || ctx->arg_count == 0) table_print(&t, stdout);
+    table_print(&t, stdout);
     table_fini(&t);
-    if (!found && ctx->arg_count > 0)
-        return verb_fail(EXIT_FAILED, "no service \"%s\"; see: parley services", ctx->arg[0]);
     return EXIT_DONE;
 }
 
 enum verb_exit services_run(struct verb_ctx *ctx)
 {
-    return client_show(ctx, "/v1/services", render);
+    char name[256], path[320];
+    if (ctx->arg_count == 0) return client_show(ctx, "/v1/services", render);
+    if (!client_segment(ctx->arg[0], name, sizeof name))
+        return verb_fail(EXIT_USAGE, "that is no service name");
+    snprintf(path, sizeof path, "/v1/services?name=%s", name);
+    return client_show(ctx, path, render);
 }

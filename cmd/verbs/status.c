@@ -19,8 +19,8 @@ static void print_head(const struct json_value *d)
     if (json_read_bool(config, "last_good", false))
         puts("!   the host file is bad: running from the last good copy; see: parley config check");
     else if (!json_read_bool(config, "ok", true))
-        puts("!   the last reload was refused: the old configuration runs; see: parley config "
-             "check");
+        printf("!   the last reload was refused, the old configuration runs: %.*s\n",
+               SPAN_ARG(json_read_str(config, "refusal", SPAN_LIT("see parley config check"))));
 }
 
 static void print_members(const struct json_value *doc, const struct json_value *d)
@@ -73,7 +73,7 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     print_head(d);
     print_members(doc, d);
     print_rows(d);
-    uint64_t renew = json_read_u64(d, "cert_renew_due", 0), now = (uint64_t)clock_wall_s();
+    uint64_t renew = json_read_u64(d, "cert_renew_due_s", 0), now = (uint64_t)clock_wall_s();
     printf("traffic  %llu connections, %llu in flight, %llu workers   cert renews in %s\n",
            (unsigned long long)json_read_u64(d, "sessions", 0),
            (unsigned long long)json_read_u64(d, "in_flight", 0),

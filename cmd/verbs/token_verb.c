@@ -48,7 +48,7 @@ enum verb_exit token_verb_create_run(struct verb_ctx *ctx)
         if (!ctx->quiet)
             fprintf(stderr, "(%s, expires in %s, id %.*s) on the new host: parley join TOKEN\n",
                     uses == 1 ? "single use" : "several uses",
-                    until(json_read_u64(d, "expires", 0), left, sizeof left),
+                    until(json_read_u64(d, "expires_s", 0), left, sizeof left),
                     SPAN_ARG(json_read_str(d, "id", SPAN_LIT("-"))));
     }
     if (a.body.p) sodium_memzero(a.body.p, a.body.len);
@@ -66,7 +66,7 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     table_init(&t, header, 5);
     for (const struct json_value *v = list ? list->child : NULL; v; v = v->next) {
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(v, "id", SPAN_LIT("-"))));
-        table_cell(&t, until(json_read_u64(v, "expires", 0), left, sizeof left));
+        table_cell(&t, until(json_read_u64(v, "expires_s", 0), left, sizeof left));
         table_cellf(&t, "%llu", (unsigned long long)json_read_u64(v, "uses_left", 0));
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(v, "node", SPAN_LIT("*"))));
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(v, "role", SPAN_LIT("host"))));
