@@ -160,6 +160,8 @@ void client_answer_fini(struct client_answer *a)
 static enum verb_exit exit_of(unsigned status)
 {
     switch (status) {
+    case 400:
+        return EXIT_USAGE;
     case 401:
     case 403:
         return EXIT_NOT_PERMITTED;
@@ -193,6 +195,21 @@ enum verb_exit client_try(const struct verb_ctx *ctx, const char *method, const 
     return err == ERR_OK ? exit_of(a->status) : EXIT_NO_AGENT;
 }
 
+/* Names the command that starts the agent of just this socket. */
+static enum verb_exit no_agent(const struct verb_ctx *ctx, const char *socket_path, enum err err)
+{
+    size_t len = strlen(socket_path), tail = sizeof "/" SOCKET_UNDER_ROOT - 1;
+    const char *why = err == ERR_NOT_FOUND ? "it does not run" : err_text(err);
+    if (ctx->socket && strncmp(ctx->socket, "demo.", 5) == 0)
+        return verb_fail(EXIT_NO_AGENT, "no agent at %s (%s) - start it: parley demo", socket_path,
+                         why);
+    if (len > tail && strcmp(socket_path + len - tail, "/" SOCKET_UNDER_ROOT) == 0)
+        return verb_fail(EXIT_NO_AGENT, "no agent at %s (%s) - start it: parley up --root %.*s",
+                         socket_path, why, (int)(len - tail), socket_path);
+    return verb_fail(EXIT_NO_AGENT, "no agent at %s (%s) - start it: %s", socket_path, why,
+                     ctx->socket ? "parley up" : "systemctl start parley");
+}
+
 enum verb_exit client_call(const struct verb_ctx *ctx, const char *method, const char *path,
                            struct span body, struct client_answer *a)
 {
@@ -203,10 +220,7 @@ enum verb_exit client_call(const struct verb_ctx *ctx, const char *method, const
         return verb_fail(EXIT_TIMED_OUT, "no answer from %s in %llums", socket_path,
                          (unsigned long long)ctx->timeout_ms);
     if (err == ERR_PERM) return verb_fail(EXIT_NOT_PERMITTED, "%s: permission denied", socket_path);
-    if (err != ERR_OK)
-        return verb_fail(EXIT_NO_AGENT, "no agent at %s (%s) - start it: %s", socket_path,
-                         err_text(err),
-                         ctx->root[0] || ctx->socket ? "parley up" : "systemctl start parley");
+    if (err != ERR_OK) return no_agent(ctx, socket_path, err);
     enum verb_exit code = exit_of(a->status);
     if (code == EXIT_DONE) return code;
     struct span why = json_read_str(a->doc, "error", (struct span){0});

@@ -74,7 +74,9 @@ static enum err make_folder(const struct store *s, enum store_file f, struct dia
     enum err err = file_make_folders(path, PARENT_MODE);
     *last = '/';
     if (err == ERR_OK) err = file_make_folders(path, entry[f].mode);
-    if (err != ERR_OK) diag_error(d, NULL, "cannot make the folder %s: %s", path, err_text(err));
+    if (err != ERR_OK)
+        diag_error(d, NULL, "cannot make the folder %s: %s%s", path, err_text(err),
+                   err == ERR_PERM ? "; run it as root, or with --root DIR" : "");
     return err;
 }
 
@@ -120,7 +122,13 @@ bool store_exists(const struct store *s, enum store_file f)
 
 static enum err cannot(const char *verb, const char *path, enum err err, struct diag *d)
 {
-    diag_error(d, NULL, "cannot %s %s: %s", verb, path, err_text(err));
+    if (err == ERR_PERM)
+        diag_error(d, NULL,
+                   "cannot %s %s: permission denied to uid %u; its owner, group and mode must let "
+                   "the user that parley runs as %s it",
+                   verb, path, (unsigned)geteuid(), verb);
+    else
+        diag_error(d, NULL, "cannot %s %s: %s", verb, path, err_text(err));
     return err;
 }
 

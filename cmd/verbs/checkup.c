@@ -1,6 +1,7 @@
 #include "cmd/verbs/verbs.h"
 
 #include "cmd/client.h"
+#include "core/base/check.h"
 
 #include <stdio.h>
 
@@ -52,30 +53,35 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     return verdict(ctx, doc);
 }
 
-static enum verb_exit print_list(void)
+static enum verb_exit print_list(const struct verb_ctx *ctx)
 {
-    static const char *const rows[] = {
-        "P012 node      the host file is in use",
-        "P013 node      workers use the newest state",
-        "P021 gossip    members are alive",
-        "P022 gossip    the views agree",
-        "P031 identity  the node's certificate lives",
-        "P032 identity  certificates are issued",
-        "P033 identity  somebody holds the CA key",
-        "P041 policy    every service has a rule",
-        "P042 policy    nothing is open to everybody",
-        "P043 policy    applications listen on loopback",
-        "P051 traffic   local services are up",
-        "P053 traffic   upstreams have endpoints",
+    static const struct {
+        const char *id, *group, *text;
+    } rows[] = {
+        {"P012", "node", "the host file is in use"},
+        {"P013", "node", "workers use the newest state"},
+        {"P021", "gossip", "members are alive"},
+        {"P022", "gossip", "the views agree"},
+        {"P031", "identity", "the node's certificate lives"},
+        {"P032", "identity", "certificates are issued"},
+        {"P033", "identity", "somebody holds the CA key"},
+        {"P041", "policy", "every service has a rule"},
+        {"P042", "policy", "nothing is open to everybody"},
+        {"P043", "policy", "applications listen on loopback"},
+        {"P051", "traffic", "local services are up"},
+        {"P053", "traffic", "upstreams have endpoints"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        puts(rows[i]);
+    if (ctx->json) fputs("{\"schema\":\"parley.checks.v1\",\"data\":[", stdout);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        printf(ctx->json ? "%s{\"id\":\"%s\",\"group\":\"%s\",\"text\":\"%s\"}" : "%s%s %-9s %s\n",
+               ctx->json && i > 0 ? "," : "", rows[i].id, rows[i].group, rows[i].text);
+    if (ctx->json) puts("]}");
     return EXIT_DONE;
 }
 
 enum verb_exit checkup_run(struct verb_ctx *ctx)
 {
-    if (verb_has(ctx, "list")) return print_list();
+    if (verb_has(ctx, "list")) return print_list(ctx);
     if (!ctx->json) return client_show(ctx, "/v1/check", render);
     struct client_answer a;
     enum verb_exit code = client_call(ctx, "GET", "/v1/check", (struct span){0}, &a);

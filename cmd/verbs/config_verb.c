@@ -5,8 +5,29 @@
 #include "core/wire/json.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define OUT_BYTES_MAX (16u * 1024 * 1024)
+
+/* What root reads, the agent may not: it runs as the group that may look into the folder. Files
+ * written under a umask of 077 are checked well and then refused by a reload. */
+static void warn_unreadable(const struct store *s, const struct host_file *file, struct diag *diag)
+{
+    char folder[STORE_PATH_MAX];
+    struct stat dir, st;
+    if (geteuid() != 0 || stat(store_path(s, STORE_ETC, folder), &dir) != 0 || dir.st_gid == 0)
+        return;
+    for (size_t i = 0; i < file->count; i++) {
+        const char *path = file->text[i].file;
+        if (stat(path, &st) != 0 || (st.st_mode & S_IROTH) ||
+            (st.st_gid == dir.st_gid && (st.st_mode & S_IRGRP)))
+            continue;
+        diag_warning(diag, NULL,
+                     "the agent cannot read %s: chgrp --reference=%s %s && chmod g+r %s", path,
+                     folder, path, path);
+    }
+}
 
 /* Reads and checks the host file; what is wrong with it is in `diag`. */
 static enum err load(const struct verb_ctx *ctx, struct diag *diag, struct config **out)
@@ -16,7 +37,10 @@ static enum err load(const struct verb_ctx *ctx, struct diag *diag, struct confi
     if (err != ERR_OK) return err;
     struct host_file file;
     err = reload_read(&store, false, diag, &file, out);
-    if (err == ERR_OK) host_file_fini(&file);
+    if (err == ERR_OK) {
+        warn_unreadable(&store, &file, diag);
+        host_file_fini(&file);
+    }
     store_close(&store);
     return err;
 }

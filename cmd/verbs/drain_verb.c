@@ -1,6 +1,12 @@
 #include "cmd/verbs/verbs.h"
 
 #include "cmd/client.h"
+#include "core/io/clock.h"
+
+#include <poll.h>
+
+#define GONE_POLL_MS  100
+#define GONE_GRACE_MS 5000u /* past the drain's own limit: LEFT is told, threads end */
 
 static enum verb_exit change(struct verb_ctx *ctx, const char *what)
 {
@@ -39,7 +45,26 @@ enum verb_exit drain_verb_undo_run(struct verb_ctx *ctx)
     return change(ctx, "undrain");
 }
 
+/* The agent answers before it goes, so that the answer arrives; it is gone when its socket is. */
+static bool wait_gone(const struct verb_ctx *ctx)
+{
+    uint64_t end_ms = clock_mono_ms() + ctx->timeout_ms + GONE_GRACE_MS;
+    for (;;) {
+        struct client_answer a;
+        enum verb_exit code = client_try(ctx, "GET", "/v1/status", (struct span){0}, &a);
+        client_answer_fini(&a);
+        if (code == EXIT_NO_AGENT) return true;
+        if (clock_mono_ms() >= end_ms) return false;
+        (void)poll(NULL, 0, GONE_POLL_MS);
+    }
+}
+
 enum verb_exit drain_verb_leave_run(struct verb_ctx *ctx)
 {
-    return change(ctx, "leave");
+    enum verb_exit code = change(ctx, "leave");
+    if (code != EXIT_DONE) return code;
+    if (!wait_gone(ctx)) return verb_fail(EXIT_TIMED_OUT, "the agent is still leaving");
+    if (!ctx->json && !ctx->quiet)
+        puts("left  the agent has stopped; it joins again when it is started");
+    return EXIT_DONE;
 }

@@ -121,7 +121,9 @@ static void report(const struct verb_ctx *ctx, const struct store *s,
            node->text);
     printf("ok  config  wrote %s%s\n", store_path(s, STORE_CONFIG, path),
            started == 0 ? "   started parley.service" : "");
-    if (started == 0)
+    if (started > 0)
+        printf("!   unit    parley.service did not start; see: systemctl status parley\n");
+    else if (started == 0)
         printf("next        add [service.*] to the file, then: systemctl reload parley\n");
     else
         printf("next        parley up%s%s\n", ctx->root[0] ? " --root " : "", ctx->root);

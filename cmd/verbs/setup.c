@@ -81,9 +81,10 @@ enum err setup_absent(const struct store *s, struct diag *d)
     bool known = store_state_mesh(s, NULL, &m) == ERR_OK;
     diag_error(d, NULL,
                "this host already has an identity%s%s (%s); to give it up: parley leave, then "
-               "remove that folder",
-               known ? " of mesh " : "", known ? m.name.text : "",
-               store_path(s, STORE_STATE, path));
+               "remove that folder%s",
+               known ? " of mesh " : "", known ? m.name.text : "", store_path(s, STORE_STATE, path),
+               store_exists(s, STORE_CA_KEY) ? " - it holds the CA key of the mesh: back it up"
+                                             : "");
     return ERR_EXISTS;
 }
 

@@ -126,7 +126,7 @@ def tokens(tap, nodes):
         r.returncode == 0 and ident not in one.parley("token", "list").stdout, "a token is revoked"
     )
     refused(tap, two.parley("token", "create"), 10, "CA key", "a host without the CA key says so")
-    refused(tap, one.parley("token", "create", "--ttl", "30d"), 1, "7 days", "too long a life")
+    refused(tap, one.parley("token", "create", "--ttl", "30d"), 2, "7 days", "too long a life")
 
 
 def other_mesh(tap, nodes):
