@@ -2,36 +2,14 @@
 # Time limit: 600 s for a whole build.
 # What readelf can show of the shipped binary's hardening (security.md 5), that it needs nothing
 # around it, and that a build elsewhere gives the same bytes. Prints TAP.
-set -u
-cd "$(dirname "$0")/../.." || exit 2
+. "$(dirname "$0")/tap.sh"
 
 binary=build/parley
 if [ "${PARLEY:-$binary}" != "$binary" ]; then
-    echo "1..0 # SKIP $PARLEY is not the shipped binary"
-    exit 0
+    skip_all "$PARLEY is not the shipped binary"
 fi
-if [ ! -x "$binary" ]; then
-    echo "1..0 # SKIP $binary is not built"
-    exit 0
-fi
-
-dir=$(mktemp -d) || exit 2
-trap 'rm -rf "$dir"' EXIT
-number=0
-
-# $1 what holds; the command that shows it, whose output is kept for the failure
-check()
-{
-    local fact=$1 out
-    shift
-    number=$((number + 1))
-    if out=$("$@" 2>&1); then
-        echo "ok $number - $fact"
-    else
-        echo "not ok $number - $fact"
-        printf '%s\n' "$out" | tail -n 30 | sed 's/^/# /'
-    fi
-}
+[ -x "$binary" ] || skip_all "$binary is not built"
+make_dir
 
 # $1 a flag of readelf, $2 a pattern its output of the binary must match
 shows()
@@ -106,7 +84,6 @@ check "it has at most 4 MiB" is_small
 if [ "$(id -u)" -eq 0 ]; then
     check "it runs in an empty root" runs_alone
 else
-    number=$((number + 1))
-    echo "ok $number - it runs in an empty root # SKIP not root"
+    skip "it runs in an empty root" "not root"
 fi
 check "a build in another folder gives the same bytes" builds_the_same

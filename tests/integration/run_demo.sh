@@ -2,36 +2,17 @@
 # Time limit: 180 s for five demos, one of them of 12 s, also under sanitizers.
 # `parley demo`: three nodes, a load and a kill, unattended; and that nothing of it stays, whatever
 # ends it. Prints TAP. Needs addresses 127.0.0.11 to 13 and their ports for itself.
-set -u
-cd "$(dirname "$0")/../.." || exit 2
+. "$(dirname "$0")/tap.sh"
 
 parley=${PARLEY:-build/parley}
-if [ ! -x "$parley" ]; then
-    echo "1..0 # SKIP $parley is not built"
-    exit 0
-fi
+[ -x "$parley" ] || skip_all "$parley is not built"
 
 # Each run has a folder of its own to write to, so what is left behind is seen.
-dir=$(mktemp -d /tmp/demo.XXXXXX) || exit 2
+make_dir /tmp/demo.XXXXXX
 export TMPDIR=$dir/t
 mkdir "$TMPDIR"
 running=
 trap '[ -n "$running" ] && kill -KILL "$running" 2>/dev/null; rm -rf "$dir"' EXIT
-number=0
-
-# $1 what holds; the command that shows it, whose output is kept for the failure
-check()
-{
-    local fact=$1 out
-    shift
-    number=$((number + 1))
-    if out=$("$@" 2>&1); then
-        echo "ok $number - $fact"
-    else
-        echo "not ok $number - $fact"
-        printf '%s\n' "$out" | tail -n 30 | sed 's/^/# /'
-    fi
-}
 
 # $1 a condition in Python over `data`, the document of the last run
 holds()
@@ -150,8 +131,7 @@ check "latencies are in order" holds '0 < data["p50_ms"] <= data["p99_ms"]'
 if [ "$parley" = build/parley ]; then
     check "a node has at most 12 MiB resident" holds '0 < data["rss_kib_max"] <= 12288'
 else
-    number=$((number + 1))
-    echo "ok $number - a node has at most 12 MiB # SKIP $parley is not the shipped binary"
+    skip "a node has at most 12 MiB resident" "$parley is not the shipped binary"
 fi
 check "nothing is left of it" nothing_left
 

@@ -1,12 +1,9 @@
 #!/bin/bash
 # packaging/deps with apt, dpkg and id played by scripts: what it would install. Prints TAP.
-set -u
-cd "$(dirname "$0")/../.." || exit 2
+. "$(dirname "$0")/tap.sh"
 
-dir=$(mktemp -d) || exit 2
-trap 'rm -rf "$dir"' EXIT
+make_dir
 mkdir "$dir/bin"
-number=0
 
 play()
 {
@@ -15,18 +12,13 @@ play()
 }
 
 # $1 what holds, $2 "ok" or "fails", $3 what apt-get must have been told, one call a line
-check()
+deps()
 {
     local ended=ok
     : >"$dir/calls"
     PATH="$dir/bin:/usr/bin:/bin" packaging/deps >"$dir/out" 2>&1 || ended=fails
-    number=$((number + 1))
-    if [ "$ended" = "$2" ] && [ "$(cat "$dir/calls")" = "$3" ]; then
-        echo "ok $number - $1"
-    else
-        echo "not ok $number - $1"
-        sed 's/^/# /' "$dir/out" "$dir/calls"
-    fi
+    [ "$ended" = "$2" ] && [ "$(cat "$dir/calls")" = "$3" ]
+    result "$1" $? "$(cat "$dir/out" "$dir/calls")"
 }
 
 packages=$(sed 's/#.*//' packaging/apt-packages.txt | tr -s '\n ' ' ' | sed 's/^ //; s/ $//')
@@ -37,18 +29,18 @@ play apt-get "echo apt-get \"\$@\" >>$dir/calls"
 
 echo 1..5
 play dpkg-query 'echo "install ok installed"'
-check "nothing is done when all is there" ok ""
+deps "nothing is done when all is there" ok ""
 play dpkg-query 'exit 1'
-check "all that is missing is installed, comments left out" ok "apt-get update
+deps "all that is missing is installed, comments left out" ok "apt-get update
 $install $packages"
 play dpkg-query '[ "$4" = curl ] && echo "deinstall ok config-files" || echo "install ok installed"'
-check "what was removed is missing" ok "apt-get update
+deps "what was removed is missing" ok "apt-get update
 $install curl"
 play id 'echo 1000'
-check "others than root go through sudo" ok "sudo
+deps "others than root go through sudo" ok "sudo
 apt-get update
 sudo
 $install curl"
 play apt-get "echo apt-get \"\$@\" >>$dir/calls; exit 100"
-check "a failure of apt is a failure" fails "sudo
+deps "a failure of apt is a failure" fails "sudo
 apt-get update"

@@ -1,26 +1,16 @@
 #!/bin/bash
 # tests/run counts what it is shown: each case runs it on made-up programs. Prints TAP.
-set -u
-cd "$(dirname "$0")/../.." || exit 2
-
-number=0
+. "$(dirname "$0")/tap.sh"
 
 # $1 what holds, $2 last line expected, $3 exit code expected, then the runner's arguments
 expect()
 {
-    local fact=$1 want_last=$2 want_code=$3 out code last
+    local fact=$1 want_last=$2 want_code=$3 out code
     shift 3
     out=$(TEST_VERBOSE='' tests/run "$@" 2>&1)
     code=$?
-    last=${out##*$'\n'}
-    number=$((number + 1))
-    if [ "$last" = "$want_last" ] && [ "$code" -eq "$want_code" ]; then
-        echo "ok $number - $fact"
-    else
-        echo "not ok $number - $fact"
-        echo "# wanted \"$want_last\" and exit $want_code, got exit $code and:"
-        printf '%s\n' "$out" | sed 's/^/# /'
-    fi
+    [ "${out##*$'\n'}" = "$want_last" ] && [ "$code" -eq "$want_code" ]
+    result "$fact" $? "wanted \"$want_last\" and exit $want_code, got exit $code and:"$'\n'"$out"
 }
 
 # $1 what holds, $2 text that the output must contain, then the runner's arguments
@@ -29,13 +19,8 @@ expect_text()
     local fact=$1 text=$2 out
     shift 2
     out=$(TEST_VERBOSE='' tests/run "$@" 2>&1)
-    number=$((number + 1))
-    if [[ $out == *"$text"* ]]; then
-        echo "ok $number - $fact"
-    else
-        echo "not ok $number - $fact"
-        printf '%s\n' "$out" | sed 's/^/# /'
-    fi
+    [[ $out == *"$text"* ]]
+    result "$fact" $? "$out"
 }
 
 echo 1..15

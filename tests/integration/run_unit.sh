@@ -1,38 +1,12 @@
 #!/bin/bash
 # The unit, the user and the folders that `make install` brings: judged by systemd's own tools,
 # without a running systemd. Prints TAP.
-set -u
-cd "$(dirname "$0")/../.." || exit 2
+. "$(dirname "$0")/tap.sh"
 
-if ! command -v systemd-analyze >/dev/null; then
-    echo "1..0 # SKIP systemd-analyze is not installed"
-    exit 0
-fi
+command -v systemd-analyze >/dev/null || skip_all "systemd-analyze is not installed"
 
 parley=$(realpath "${PARLEY:-build/parley}")
-dir=$(mktemp -d) || exit 2
-trap 'rm -rf "$dir"' EXIT
-number=0
-
-# $1 what holds; the command that shows it, whose output is kept for the failure
-check()
-{
-    local fact=$1 out
-    shift
-    number=$((number + 1))
-    if out=$("$@" 2>&1); then
-        echo "ok $number - $fact"
-    else
-        echo "not ok $number - $fact"
-        printf '%s\n' "$out" | sed 's/^/# /'
-    fi
-}
-
-skip()
-{
-    number=$((number + 1))
-    echo "ok $number - $1 # SKIP $2"
-}
+make_dir
 
 # A copy of the unit under $1/ whose programs exist; $2: a sed command that spoils it.
 unit_copy()
