@@ -12,8 +12,12 @@
 #define H2_MAGIC 0x68320001u
 /* Pseudo fields and content-length beside HEADER_FIELDS_MAX. */
 #define NV_MAX (HEADER_FIELDS_MAX + 8u)
-/* A peer that cancels what has run for a while floods nobody. */
-#define RAPID_RESET_MS         250u
+/* The flood is a reset right behind its request. One that has run for a while holds a place among
+ * the streams allowed, which bounds its rate; one that is over costs nothing. */
+#define RAPID_RESET_MS 20u
+/* nghttp2 counts every reset, those of early answers too; ours is the limit that bites first. */
+#define RESETS_BURST           100000u
+#define RESETS_PER_S           10000u
 #define FRAME_HEAD_BYTES       9u
 #define SETTINGS_PER_FRAME_MAX 16u
 
@@ -23,8 +27,7 @@ struct h2 {
     const struct h2_events *events;
     void *owner;
     struct h2_alloc *alloc; /* borrowed */
-    bool server;
-    bool goaway_seen;
+    bool server, goaway_seen;
     bool over; /* told to end for a flood */
     struct h2_flood flood;
     uint64_t now_ms;
@@ -140,9 +143,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         }
         break;
     case NGHTTP2_RST_STREAM:
-        /* Streams the peer ends at once are the flood; late cancellations are ordinary. */
         s = stream_of(h, frame->hd.stream_id);
-        if (h->server && (s == NULL || h->now_ms - s->begun_ms < RAPID_RESET_MS)) flood_spend(h);
+        if (h->server && s != NULL && h->now_ms - s->begun_ms < RAPID_RESET_MS) flood_spend(h);
         break;
     case NGHTTP2_PING:
     case NGHTTP2_SETTINGS:
@@ -362,13 +364,11 @@ static void nv_fields(struct nv_list *l, const struct h2_head *head)
 
 static enum err submit_error(int code)
 {
-    if (code == NGHTTP2_ERR_NOMEM) return ERR_NOMEM;
-    return code == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE ? ERR_FULL : ERR_INVALID;
+    return code == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE ? ERR_FULL : ERR_NOMEM;
 }
 
 enum err h2_request(struct h2 *h, struct h2_stream *s, const struct h2_head *head, bool has_body)
 {
-    CHECK_OBJ(h, H2_MAGIC);
     CHECK(!h->server && s->id == 0);
     struct nv_list l = {.count = 0};
     nv_add(&l, ":method", head->method);
@@ -513,8 +513,7 @@ static void *mem_calloc(size_t count, size_t size, void *alloc)
     size_t len;
     if (!size_mul(count, size, &len)) return NULL;
     void *p = h2_alloc_get(alloc, len);
-    if (p != NULL) memset(p, 0, len);
-    return p;
+    return p != NULL ? memset(p, 0, len) : NULL;
 }
 
 static void *mem_realloc(void *p, size_t len, void *alloc)
@@ -542,6 +541,7 @@ static enum err session_new(struct h2 *h, const struct h2_options *o)
     nghttp2_option_set_max_reserved_remote_streams(option, 0);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_settings(option, SETTINGS_PER_FRAME_MAX);
+    nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_S);
     code = o->server ? nghttp2_session_server_new3(&h->session, cb, h, option, &mem)
                      : nghttp2_session_client_new3(&h->session, cb, h, option, &mem);
 out:

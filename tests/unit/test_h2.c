@@ -408,7 +408,24 @@ static void test_late_resets_do_not(void **state)
     for (unsigned i = 0; i < 1000; i++) {
         assert_int_equal(request(j, 0, &h, false), ERR_OK);
         assert_int_equal(pump(j), ERR_OK);
-        j->now_ms += 300;
+        j->now_ms += 25;
+        h2_reset(j->client.h2, &j->client.stream[0], H2_CANCELLED);
+        assert_int_equal(pump(j), ERR_OK);
+    }
+    assert_int_equal(j->client.goaways, 0);
+}
+
+static void test_resets_of_answered_streams_do_not(void **state)
+{
+    struct joined *j = *state;
+    struct headers h = {.count = 0};
+    for (unsigned i = 0; i < 1000; i++) {
+        assert_int_equal(request(j, 0, &h, true), ERR_OK);
+        assert_int_equal(pump(j), ERR_OK);
+        size_t at = j->server.begun - 1;
+        respond(j, at % 4, 200, false);
+        assert_int_equal(pump(j), ERR_OK);
+        h2_reset(j->server.h2, &j->server.stream[at % 4], H2_CLOSED);
         h2_reset(j->client.h2, &j->client.stream[0], H2_CANCELLED);
         assert_int_equal(pump(j), ERR_OK);
     }
@@ -528,6 +545,7 @@ int main(void)
         WITH_PAIR(test_cookie_crumbs_become_one_field),
         WITH_PAIR(test_rapid_resets_end_the_connection),
         WITH_PAIR(test_late_resets_do_not),
+        WITH_PAIR(test_resets_of_answered_streams_do_not),
         WITH_PAIR(test_pings_end_the_connection_when_they_flood),
         WITH_PAIR(test_graceful_end_lets_streams_finish),
         WITH_PAIR(test_lost_connection_tells_what_never_left),
