@@ -106,7 +106,7 @@ struct stream *stream_opened(struct gossip *g, const struct gossip_event *e)
     return s;
 }
 
-bool stream_send_raw(struct gossip *g, struct stream *s, struct span message)
+static bool push(struct gossip *g, struct stream *s, struct span message)
 {
     struct gossip_effect *e = event_push(g->fx, GOSSIP_STREAM_SEND);
     if (e == NULL) {
@@ -119,7 +119,7 @@ bool stream_send_raw(struct gossip *g, struct stream *s, struct span message)
     return true;
 }
 
-static bool send_encoded(struct gossip *g, struct stream *s, const struct sync_message *m,
+static bool push_encoded(struct gossip *g, struct stream *s, const struct sync_message *m,
                          size_t room)
 {
     struct pack_writer w;
@@ -131,20 +131,28 @@ static bool send_encoded(struct gossip *g, struct stream *s, const struct sync_m
     pack_writer_init(&w, bytes, room);
     sync_message_write(&w, m);
     CHECK(pack_writer_ok(&w));
-    return stream_send_raw(g, s, pack_writer_view(&w));
+    return push(g, s, pack_writer_view(&w));
+}
+
+/* Our HELLO, if it has not gone yet: the other side listens to nothing before it. */
+static bool greet(struct gossip *g, struct stream *s)
+{
+    struct sync_message hello = {.kind = SYNC_HELLO};
+    struct member *self = g->self.member;
+    if (s->greeted) return true;
+    s->greeted = true;
+    catalogue_offer(self, true, true, &hello.offer);
+    return push_encoded(g, s, &hello, self->admission_len + self->body_len + SYNC_SMALL_BYTES_MAX);
+}
+
+bool stream_send_raw(struct gossip *g, struct stream *s, struct span message)
+{
+    return greet(g, s) && push(g, s, message);
 }
 
 bool stream_send(struct gossip *g, struct stream *s, const struct sync_message *m)
 {
-    if (!s->greeted) {
-        struct sync_message hello = {.kind = SYNC_HELLO};
-        struct member *self = g->self.member;
-        catalogue_offer(self, true, true, &hello.offer);
-        s->greeted = true;
-        size_t room = self->admission_len + self->body_len + SYNC_SMALL_BYTES_MAX;
-        if (!send_encoded(g, s, &hello, room)) return false;
-    }
-    return send_encoded(g, s, m, m->bytes.len + SYNC_SMALL_BYTES_MAX);
+    return greet(g, s) && push_encoded(g, s, m, m->bytes.len + SYNC_SMALL_BYTES_MAX);
 }
 
 /* The admission certificate must name the holder of the TLS key at the other end. */

@@ -73,7 +73,7 @@ struct stream *stream_dial(struct gossip *g, struct member *m, const struct addr
 struct stream *stream_opened(struct gossip *g, const struct gossip_event *e);
 /* Sends one message; our HELLO goes first. False: closed, for want of memory or effects. */
 bool stream_send(struct gossip *g, struct stream *s, const struct sync_message *m);
-/* As stream_send, of an encoded message borrowed from the effects' arena. */
+/* As stream_send, of a message that is encoded already, borrowed from the effects' arena. */
 bool stream_send_raw(struct gossip *g, struct stream *s, struct span message);
 /* Takes the other side's HELLO: binds the stream. False: refused, and closed. */
 bool stream_bind(struct gossip *g, struct stream *s, const struct offer *hello);

@@ -1,0 +1,242 @@
+#include "gossip/probe.h"
+#include "tests/unit/support_gossip.h"
+
+#include <string.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#define ALL UINT32_MAX
+
+/* Runs, with peer 1 silent, until it is pinged. */
+static const struct message *until_pinged(struct lab *lab)
+{
+    for (int i = 0; i < 2000 && lab_count(lab, 1, MESSAGE_PING) == 0; i++)
+        lab_run(lab, 10, ALL & ~2u);
+    return lab_last(lab, 1, MESSAGE_PING);
+}
+
+static void test_every_member_is_probed_once_a_round(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    lab_run(&lab, 30000, ALL);
+    for (uint32_t i = 1; i <= 8; i++)
+        assert_in_range(lab_count(&lab, i, MESSAGE_PING), 3, 5);
+    lab_fini(&lab);
+}
+
+static void test_silence_brings_a_second_ping_helpers_and_a_stream(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    const struct message *ping = until_pinged(&lab);
+    assert_non_null(ping);
+    uint32_t seq = ping->seq;
+    lab_run(&lab, 60, ALL & ~2u);
+    assert_int_equal(lab_count(&lab, 1, MESSAGE_PING), 2);
+    assert_int_equal(lab_last(&lab, 1, MESSAGE_PING)->seq, seq);
+    assert_in_range(lab_count(&lab, LAB_ANYONE, MESSAGE_PING_REQ), 1, TUNING_HELPERS);
+    assert_int_equal(lab_effects(&lab, GOSSIP_STREAM_OPEN), 1);
+    assert_string_equal(lab_effect(&lab, GOSSIP_STREAM_OPEN)->peer_name.text, "n1");
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    lab_fini(&lab);
+}
+
+static void test_total_silence_makes_a_suspect_and_asks_others(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    assert_non_null(until_pinged(&lab));
+    lab_run(&lab, 700, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    assert_in_range(lab_count(&lab, LAB_ANYONE, MESSAGE_CONFIRM), 2, TUNING_CONFIRMERS);
+    assert_int_equal(lab_count(&lab, 1, MESSAGE_CONFIRM), 0);
+    assert_int_equal(lab.g->counters.probes_failed, 1);
+    lab_fini(&lab);
+}
+
+static void test_a_helpers_ack_is_as_good_as_the_targets(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    const struct message *ping = until_pinged(&lab);
+    struct message ack = {.kind = MESSAGE_ACK, .seq = ping->seq};
+    lab_run(&lab, 30, ALL & ~2u);
+    lab_say(&lab, 5, &ack);
+    lab_run(&lab, 700, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    assert_int_equal(lab.g->counters.probes_failed, 0);
+    lab_fini(&lab);
+}
+
+static void test_an_ack_of_a_wrong_seq_means_nothing(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    const struct message *ping = until_pinged(&lab);
+    struct message ack = {.kind = MESSAGE_ACK, .seq = ping->seq + 1};
+    lab_say(&lab, 1, &ack);
+    lab_run(&lab, 700, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    lab_fini(&lab);
+}
+
+static void test_a_refused_stream_is_a_verdict_at_once(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    (void)until_pinged(&lab);
+    lab_run(&lab, 50, ALL & ~2u);
+    const struct gossip_effect *open = lab_effect(&lab, GOSSIP_STREAM_OPEN);
+    assert_non_null(open);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    struct gossip_event e = {
+        .kind = GOSSIP_STREAM_CLOSED, .stream = open->stream, .err = ERR_REFUSED};
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    lab_fini(&lab);
+}
+
+static void test_silence_of_all_helpers_lowers_our_own_health(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    (void)until_pinged(&lab);
+    lab_run(&lab, 700, ALL & ~2u);
+    assert_int_equal(lab.g->awareness.score, 1);
+    lab_forget(&lab);
+    for (int i = 0; i < 40 && lab_count(&lab, 1, MESSAGE_PING) == 0; i++)
+        lab_run(&lab, 500, ALL & ~2u);
+    struct message nack = {.kind = MESSAGE_NACK};
+    uint32_t score = lab.g->awareness.score;
+    nack.seq = lab_last(&lab, 1, MESSAGE_PING)->seq;
+    lab_run(&lab, 60, ALL & ~2u);
+    lab_say(&lab, 4, &nack);
+    lab_run(&lab, 700, ALL & ~2u);
+    assert_true(lab.g->awareness.score <= score);
+    lab_fini(&lab);
+}
+
+static void test_a_helper_relays_the_ack(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 3);
+    struct message req = {.kind = MESSAGE_PING_REQ, .seq = 99, .target = lab.peer[2].persona.id};
+    lab_say(&lab, 1, &req);
+    const struct message *ping = lab_last(&lab, 2, MESSAGE_PING);
+    assert_non_null(ping);
+    struct message ack = {.kind = MESSAGE_ACK, .seq = ping->seq};
+    lab_say(&lab, 2, &ack);
+    assert_int_equal(lab_last(&lab, 1, MESSAGE_ACK)->seq, 99);
+    lab_fini(&lab);
+}
+
+static void test_a_helper_that_hears_nothing_says_nack(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 3);
+    struct message req = {.kind = MESSAGE_PING_REQ, .seq = 99, .target = lab.peer[2].persona.id};
+    lab_say(&lab, 1, &req);
+    lab_run(&lab, 300, ALL & ~4u);
+    assert_int_equal(lab_last(&lab, 1, MESSAGE_NACK)->seq, 99);
+    assert_int_equal(lab_count(&lab, 1, MESSAGE_ACK), 0);
+    lab_fini(&lab);
+}
+
+static void test_asked_to_confirm_we_say_reached_or_vote_ourselves(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    struct message ask = {.kind = MESSAGE_CONFIRM, .accusation = lab_accuse(&lab, 3, 2)};
+    lab_say(&lab, 2, &ask);
+    assert_int_equal(lab_state(&lab, 3), MEMBER_ALIVE); /* not on someone's word */
+    struct message ack = {.kind = MESSAGE_ACK, .seq = lab_last(&lab, 3, MESSAGE_PING)->seq};
+    lab_say(&lab, 3, &ack);
+    assert_int_equal(lab_count(&lab, 2, MESSAGE_REACHED), 1);
+    lab_forget(&lab);
+    lab_say(&lab, 2, &ask);
+    lab_run(&lab, 700, ALL & ~8u);
+    assert_int_equal(lab_state(&lab, 3), MEMBER_SUSPECT);
+    assert_int_equal(lab_count(&lab, 2, MESSAGE_ACCUSE) > 0, 1);
+    assert_int_equal(lab_member(&lab, 3)->accusation->count, 2);
+    lab_fini(&lab);
+}
+
+static void test_requests_of_others_leave_room_for_our_own_probes(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    struct message req = {.kind = MESSAGE_PING_REQ, .target = lab.peer[2].persona.id};
+    for (uint32_t i = 0; i < 100; i++) {
+        req.seq = i;
+        lab_say(&lab, 1, &req);
+    }
+    assert_true(lab.g->probes.used < PROBE_SLOTS);
+    assert_true(lab.g->counters.dropped_quota > 0);
+    lab_run(&lab, 10000, ALL);
+    assert_int_equal(lab.g->probes.used, 0);
+    lab_fini(&lab);
+}
+
+static void test_a_pause_voids_probes_and_judges_nobody(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    (void)until_pinged(&lab);
+    lab.now_ms += 3000;
+    struct gossip_event tick = {.kind = GOSSIP_TICK};
+    (void)lab_step(&lab, &tick);
+    assert_int_equal(lab.g->counters.pauses, 1);
+    lab_run(&lab, 900, 0);
+    for (uint32_t i = 1; i <= 8; i++)
+        assert_int_equal(lab_state(&lab, i), MEMBER_ALIVE);
+    lab_fini(&lab);
+}
+
+static void test_a_hint_probes_at_once_and_votes_nothing(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    struct gossip_event e = {.kind = GOSSIP_HINT, .addr = &lab.peer[6].head.addr, .addr_count = 1};
+    lab_forget(&lab);
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    assert_true(lab_count(&lab, 6, MESSAGE_PING) > 0);
+    assert_int_equal(lab_state(&lab, 6), MEMBER_ALIVE);
+    lab_fini(&lab);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_member_is_probed_once_a_round),
+        cmocka_unit_test(test_silence_brings_a_second_ping_helpers_and_a_stream),
+        cmocka_unit_test(test_total_silence_makes_a_suspect_and_asks_others),
+        cmocka_unit_test(test_a_helpers_ack_is_as_good_as_the_targets),
+        cmocka_unit_test(test_an_ack_of_a_wrong_seq_means_nothing),
+        cmocka_unit_test(test_a_refused_stream_is_a_verdict_at_once),
+        cmocka_unit_test(test_silence_of_all_helpers_lowers_our_own_health),
+        cmocka_unit_test(test_a_helper_relays_the_ack),
+        cmocka_unit_test(test_a_helper_that_hears_nothing_says_nack),
+        cmocka_unit_test(test_asked_to_confirm_we_say_reached_or_vote_ourselves),
+        cmocka_unit_test(test_requests_of_others_leave_room_for_our_own_probes),
+        cmocka_unit_test(test_a_pause_voids_probes_and_judges_nobody),
+        cmocka_unit_test(test_a_hint_probes_at_once_and_votes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
