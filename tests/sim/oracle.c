@@ -159,10 +159,11 @@ bool oracle_is_converged(const struct world *w)
         uint64_t ours = gossip_view_hash(g);
         if (!first && ours != root) return false;
         if (state_live(g) != up) return false;
-        for (size_t k = 0; k < g->members.count; k++)
-            if (g->members.order[k]->state != MEMBER_ALIVE &&
-                world_is_up(w, world_by_id(w, &g->members.order[k]->head.owner)))
-                return false;
+        for (size_t k = 0; k < g->members.count; k++) {
+            const struct member *m = g->members.order[k];
+            bool complete = m->state == MEMBER_ALIVE && !m->body_missing && !m->admission_missing;
+            if (!complete && world_is_up(w, world_by_id(w, &m->head.owner))) return false;
+        }
         root = ours;
         first = false;
     }

@@ -192,7 +192,7 @@ static void mishap(struct run *r)
         return;
     }
     bool few = count_up(w) <= 2;
-    switch (rng_below(&w->rng, 6)) {
+    switch (rng_below(&w->rng, 8)) {
     case 0:
     case 1:
         if (!few) world_crash(w, i, rng_below(&w->rng, 2) == 0);
@@ -208,6 +208,10 @@ static void mishap(struct run *r)
             heal(r);
         else
             cut(r);
+        break;
+    case 5:
+    case 6:
+        if (w->node[i].paused_us <= w->now_us) world_announce(w, i);
         break;
     default:
         w->network.one_way = rng_below(&w->rng, 2) == 0;

@@ -17,6 +17,7 @@
 #define TRACE_PRIME     UINT64_C(0x9e3779b97f4a7c15)
 #define STORE_HEAD_ROOM 64u
 #define OFFER_ROOM      512u
+#define BODY_LONG       (BROADCAST_BODY_INLINE_MAX + 200u)
 
 struct datagram {
     struct world_event event;
@@ -239,13 +240,18 @@ static enum err make(struct world *w, uint32_t i, struct span store, struct goss
     return gossip_new(&o, out);
 }
 
-/* What the node says of itself: a service and its epoch, so that a restart changes it. */
-static void announce(struct world *w, uint32_t i)
+/* A service, and what changes with every announcement; long at every fourth node, so that bodies
+ * are pulled as well as carried along. */
+void world_announce(struct world *w, uint32_t i)
 {
-    char body[64];
-    int len =
-        snprintf(body, sizeof(body), "web %u of %llu", i, (unsigned long long)w->node[i].epoch);
-    struct gossip_event e = {.kind = GOSSIP_UPSERT, .data = span_of(body, (size_t)len)};
+    char body[BODY_LONG];
+    struct world_node *n = &w->node[i];
+    memset(body, '.', sizeof(body));
+    int len = snprintf(body, sizeof(body), "web %u of %llu, %u ", i, (unsigned long long)n->epoch,
+                       n->announced++);
+    bool carried = w->options.preload || i % 4 != 3;
+    struct gossip_event e = {.kind = GOSSIP_UPSERT,
+                             .data = span_of(body, carried ? (size_t)len : sizeof(body))};
     world_step(w, i, &e);
 }
 
@@ -265,7 +271,8 @@ static enum err start_with(struct world *w, uint32_t i, struct span store)
     n->up_us = n->touched_us = w->now_us;
     n->paused_us = 0;
     oracle_start(w->oracle, w, i);
-    announce(w, i);
+    n->announced = 0;
+    world_announce(w, i);
     return ERR_OK;
 }
 

@@ -52,7 +52,8 @@ struct world_node {
     uint64_t up_us;      /* since then */
     uint64_t touched_us; /* last pause, start or cut that concerned it */
     uint32_t inbound_next;
-    char *store; /* owned: the last PERSIST */
+    uint32_t announced; /* in this life */
+    char *store;        /* owned: the last PERSIST */
     size_t store_len;
     uint64_t stream_bytes;         /* sent, framing and TLS records included */
     struct gossip_counters before; /* of earlier lives */
@@ -85,6 +86,8 @@ bool world_run(struct world *w, uint64_t until_us);
 void world_step(struct world *w, uint32_t i, struct gossip_event *e);
 /* ERR_NOMEM. */
 enum err world_start(struct world *w, uint32_t i) MUST_USE;
+/* The node publishes a new record. */
+void world_announce(struct world *w, uint32_t i);
 /* The node stops without a word; `refuses`: its host answers for it. */
 void world_crash(struct world *w, uint32_t i, bool refuses);
 /* Neither timers nor packets for so long; then all of them. */

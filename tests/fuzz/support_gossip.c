@@ -1,0 +1,165 @@
+#include "tests/fuzz/support_gossip.h"
+
+#include "core/base/check.h"
+#include "gossip/catalogue.h"
+
+#include <stdio.h>
+
+#define WALL_MS    INT64_C(1767225600000)
+#define CERT_BYTES (SIGN_PUBLIC_BYTES + 2u)
+
+static enum err seal(const struct seal_scope *scope, const struct seal_header *h, struct span plain,
+                     uint8_t *out, size_t cap, size_t *len)
+{
+    (void)scope;
+    (void)h;
+    if (plain.len + SEAL_OVERHEAD_BYTES > cap) return ERR_TOO_LARGE;
+    memset(out, 0, plain.len + SEAL_OVERHEAD_BYTES);
+    *len = plain.len + SEAL_OVERHEAD_BYTES;
+    return ERR_OK;
+}
+
+static enum err open_packet(const struct seal_scope *scope, struct span packet, uint8_t *out,
+                            size_t cap, size_t *len)
+{
+    (void)scope;
+    if (packet.len < SEAL_OVERHEAD_BYTES || packet.len - SEAL_OVERHEAD_BYTES > cap) return ERR_AUTH;
+    *len = packet.len - SEAL_OVERHEAD_BYTES;
+    memcpy(out, packet.p + SEAL_HEADER_BYTES, *len);
+    return ERR_OK;
+}
+
+static void sign(const struct sign_key *k, const char *domain, struct span msg,
+                 uint8_t sig[SIGN_BYTES])
+{
+    (void)k;
+    (void)domain;
+    (void)msg;
+    memset(sig, 1, SIGN_BYTES);
+}
+
+/* A signature is good when it begins with anything but nought. */
+static bool verify(const uint8_t pk[SIGN_PUBLIC_BYTES], const char *domain, struct span msg,
+                   const uint8_t sig[SIGN_BYTES])
+{
+    (void)pk;
+    (void)domain;
+    (void)msg;
+    return sig[0] != 0;
+}
+
+/* Public key, of which the first half is the id, then the name. */
+static enum err admission_open(struct span cert, const uint8_t issuer_pk[SIGN_PUBLIC_BYTES],
+                               const struct mesh_id *mesh, int64_t now_s,
+                               struct sign_admission *out)
+{
+    (void)issuer_pk;
+    (void)now_s;
+    if (cert.len <= SIGN_PUBLIC_BYTES) return ERR_INVALID;
+    *out = (struct sign_admission){.mesh = *mesh, .not_after_s = INT64_MAX};
+    memcpy(out->public_key, cert.p, SIGN_PUBLIC_BYTES);
+    memcpy(out->node.byte, cert.p, NODE_ID_BYTES);
+    return name_set(&out->name, span_skip(cert, SIGN_PUBLIC_BYTES));
+}
+
+static void hash(struct span bytes, uint8_t out[CRYPTO_OPS_HASH_BYTES])
+{
+    memset(out, 0, CRYPTO_OPS_HASH_BYTES);
+    for (size_t i = 0; i < bytes.len; i++)
+        out[i % CRYPTO_OPS_HASH_BYTES] ^= (uint8_t)bytes.p[i];
+}
+
+static const struct gossip_crypto permissive = {.seal = seal,
+                                                .open = open_packet,
+                                                .sign = sign,
+                                                .verify = verify,
+                                                .admission_open = admission_open,
+                                                .hash = hash};
+
+static const uint8_t cert[RIG_PEERS + 1][CERT_BYTES] = {
+    {[0] = 'a', [SIGN_PUBLIC_BYTES] = 'n', '0'},
+    {[0] = 'b', [SIGN_PUBLIC_BYTES] = 'n', '1'},
+    {[0] = 'c', [SIGN_PUBLIC_BYTES] = 'n', '2'},
+    {[0] = 'd', [SIGN_PUBLIC_BYTES] = 'n', '3'}};
+
+struct offer rig_offer(const struct rig *r, uint32_t peer)
+{
+    return (struct offer){.head = r->head[peer],
+                          .admission = span_of(cert[peer], CERT_BYTES),
+                          .body = span_str("web")};
+}
+
+void rig_init(struct rig *r)
+{
+    *r = (struct rig){.now_ms = 1000};
+    CHECK(event_effects_init(&r->fx) == ERR_OK);
+    struct gossip_options o = {.admission = span_of(cert[0], CERT_BYTES),
+                               .addr = {.ip = {10, 0, 0, 1}, .port = 7400, .family = ADDR_IP4},
+                               .epoch = (uint64_t)WALL_MS,
+                               .period_ms = 1000,
+                               .datagram_bytes = DATAGRAM_BYTES_MAX,
+                               .seed = 1,
+                               .crypto = &permissive};
+    CHECK(gossip_new(&o, &r->g) == ERR_OK);
+    for (uint32_t i = 1; i <= RIG_PEERS; i++) {
+        struct head *h = &r->head[i];
+        *h = (struct head){
+            .epoch = (uint64_t)WALL_MS,
+            .version = 1,
+            .addr = {.ip = {10, 0, 0, (uint8_t)(i + 1)}, .port = 7400, .family = ADDR_IP4}};
+        memcpy(h->owner.byte, cert[i], NODE_ID_BYTES);
+        hash(span_of(cert[i], CERT_BYTES), h->admission_hash);
+        hash(span_str("web"), h->body_hash);
+        h->sig[0] = 1;
+        struct offer offer = rig_offer(r, i);
+        CHECK(catalogue_take(r->g, &offer, NULL, CATALOGUE_RESTORED) == CATALOGUE_NEW);
+    }
+}
+
+void rig_fini(struct rig *r)
+{
+    gossip_free(r->g);
+    event_effects_fini(&r->fx);
+}
+
+void rig_step(struct rig *r, struct gossip_event *e)
+{
+    e->now_ms = r->now_ms;
+    e->wall_ms = WALL_MS + (int64_t)r->now_ms;
+    enum err err = gossip_step(r->g, e, &r->fx);
+    CHECK(err == ERR_OK || err == ERR_FULL);
+}
+
+void rig_run(struct rig *r, uint64_t ms)
+{
+    uint64_t end = r->now_ms + ms;
+    while (gossip_next_deadline_ms(r->g) <= end) {
+        uint64_t due = gossip_next_deadline_ms(r->g);
+        struct gossip_event tick = {.kind = GOSSIP_TICK};
+        if (due > r->now_ms) r->now_ms = due;
+        rig_step(r, &tick);
+    }
+    r->now_ms = end;
+    uint32_t live = 0;
+    size_t rumours = 0;
+    for (size_t i = 0; i < r->g->members.count; i++) {
+        const struct member *m = r->g->members.order[i];
+        live += member_is_live(m);
+        for (size_t k = 0; k < RUMOUR_KINDS; k++)
+            rumours += list_linked(&m->rumour[k].link);
+    }
+    CHECK(live == r->g->members.live && rumours == r->g->broadcast.count);
+}
+
+bool rig_next(struct span *input, uint32_t *who, struct span *message)
+{
+    if (input->len < 2) return false;
+    const uint8_t *p = (const uint8_t *)input->p;
+    size_t len = (size_t)(p[0] & 0x3f) << 8 | p[1];
+    *who = p[0] >> 6;
+    *input = span_skip(*input, 2);
+    if (len > input->len) len = input->len;
+    *message = span_of(input->p, len);
+    *input = span_skip(*input, len);
+    return true;
+}
