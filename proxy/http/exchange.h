@@ -26,6 +26,7 @@
 #ifndef PROXY_HTTP_EXCHANGE_H
 #define PROXY_HTTP_EXCHANGE_H
 
+#include "core/wire/h1.h"
 #include "core/wire/h2.h"
 #include "proxy/filters/chain.h"
 #include "proxy/http/end.h"
@@ -99,6 +100,7 @@ struct exchange {
     const struct downstream_ops *down_ops;
     void *down;
     struct h2_stream down_stream;      /* of h2_server */
+    struct h1 down_h1;                 /* of h1_server, which shall be small when idle */
     const struct upstream_ops *up_ops; /* NULL: no attempt is connected */
     void *up;
     struct h2_stream up_stream; /* of h2_client */

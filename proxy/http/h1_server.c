@@ -23,7 +23,6 @@ struct h1_server {
     enum server_state state;
     struct exchange *ex; /* in progress, or NULL */
     struct h1_scan scan;
-    struct h1 parser;
     struct iobuf head; /* of a request that came in pieces */
     uint64_t since_ms; /* idle, or reading this head */
     enum h1_version version;
@@ -99,8 +98,8 @@ static void head_complete(struct h1_server *s, struct span last)
         reject(s, REASON_INTERNAL);
         return;
     }
-    if (h1_request(&s->parser, text, len, &head) != ERR_OK) {
-        reject(s, s->parser.fault);
+    if (h1_request(&ex->down_h1, text, len, &head) != ERR_OK) {
+        reject(s, ex->down_h1.fault);
         return;
     }
     s->version = head.version;
@@ -110,8 +109,8 @@ static void head_complete(struct h1_server *s, struct span last)
         return;
     }
     s->keep_alive = head.keep_alive;
-    s->state = s->parser.done ? SERVER_WAIT : SERVER_BODY;
-    ex->req_body.ended = s->parser.done && !ex->req.upgrade;
+    s->state = ex->down_h1.done ? SERVER_WAIT : SERVER_BODY;
+    ex->req_body.ended = ex->down_h1.done && !ex->req.upgrade;
     ex->hops = translate_hops(ex->req.headers);
     exchange_start(ex);
 }
@@ -156,7 +155,7 @@ static void body_failed(struct h1_server *s)
     if (ex->responded)
         exchange_client_gone(ex, REASON_BAD_REQUEST);
     else
-        exchange_reject(ex, s->parser.fault);
+        exchange_reject(ex, ex->down_h1.fault);
 }
 
 static size_t take_body(struct h1_server *s, struct span data)
@@ -164,16 +163,16 @@ static size_t take_body(struct h1_server *s, struct span data)
     struct h1_sink sink = {on_body, s};
     struct exchange *ex = s->ex;
     size_t used = 0;
-    enum err err = h1_body(&s->parser, &ex->arena, data, &sink, &used);
+    enum err err = h1_body(&ex->down_h1, &ex->arena, data, &sink, &used);
     /* The exchange may have ended on the way; then the connection is closing. */
     if (s->session.gone || s->ex != ex) return data.len;
     if (err != ERR_OK) {
         body_failed(s);
         return data.len;
     }
-    if (s->parser.done) {
+    if (ex->down_h1.done) {
         s->state = SERVER_WAIT;
-        exchange_request_end(ex, s->parser.trailers);
+        exchange_request_end(ex, ex->down_h1.trailers);
     } else if (ex->req_body.buf.len > BODY_HIGH_WATER_BYTES) {
         s->body_paused = true;
         conn_pause(s->conn);
