@@ -10,6 +10,7 @@
 #include "core/wire/h1_emit.h"
 #include "gossip/gossip.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,13 @@ struct client {
     struct admin_call call;
 };
 
+/* An answer may hold a join token: what is freed is wiped. */
+static void wipe(struct strbuf *sb)
+{
+    if (sb->p) sodium_memzero(sb->p, sb->cap);
+    strbuf_fini(sb);
+}
+
 static void client_end(struct client *cl, bool abort)
 {
     struct loop *l = cl->admin->daemon->loop;
@@ -67,7 +75,7 @@ static void client_end(struct client *cl, bool abort)
     if (cl->call.role == ADMIN_OPEN) cl->admin->open_count--;
     conn_close(cl->conn, abort);
     strbuf_fini(&cl->in);
-    strbuf_fini(&cl->data);
+    wipe(&cl->data);
     strbuf_fini(&cl->call.warnings);
     strbuf_fini(&cl->call.error);
     arena_fini(&cl->arena);
@@ -150,8 +158,8 @@ static void client_answer(struct client *cl)
     strbuf_span(&out, strbuf_view(&body));
     cl->stage = CLIENT_ANSWERED;
     bool sent = strbuf_ok(&out) && conn_write(cl->conn, strbuf_view(&out)) == ERR_OK;
-    strbuf_fini(&out);
-    strbuf_fini(&body);
+    wipe(&out);
+    wipe(&body);
     client_end(cl, !sent);
 }
 

@@ -44,6 +44,7 @@ struct enroll {
     struct signer *signer;   /* NULL on most hosts */
     struct token_book *book; /* NULL without a signer */
     struct issue *renewals;  /* owned */
+    struct enroll_recent recent;
     struct list conns;
     unsigned conn_count;
     struct caller caller[CALLERS];
@@ -54,12 +55,13 @@ struct enroll {
     struct enroll_counters counters;
 };
 
-static struct enroll_world world_of(const struct enroll *e)
+static struct enroll_world world_of(struct enroll *e)
 {
     const struct daemon *d = e->daemon;
     const struct store_mesh *m = mesh_info(d->mesh);
     return (struct enroll_world){.signer = e->signer,
                                  .book = e->book,
+                                 .recent = &e->recent,
                                  .gossip = mesh_gossip(d->mesh),
                                  .ring = mesh_ring(d->mesh),
                                  .mesh = m->name,

@@ -26,6 +26,22 @@ static bool name_taken(const struct gossip *g, const struct name *name, const st
     return false;
 }
 
+static bool just_given(const struct enroll_recent *r, const struct name *name, int64_t now_s)
+{
+    for (size_t i = 0; i < ENROLL_RECENT_MAX; i++)
+        if (r->row[i].until_s > now_s && name_eq(&r->row[i].name, name)) return true;
+    return false;
+}
+
+static void note_given(struct enroll_recent *r, const struct name *name, int64_t now_s)
+{
+    size_t oldest = 0;
+    for (size_t i = 1; i < ENROLL_RECENT_MAX; i++)
+        if (r->row[i].until_s < r->row[oldest].until_s) oldest = i;
+    r->row[oldest].name = *name;
+    r->row[oldest].until_s = now_s + ENROLL_RECENT_S;
+}
+
 static bool addr_allowed(const struct addr *a, const struct addr *ours)
 {
     if (a->port == 0 || addr_is_forbidden(a)) return false;
@@ -124,7 +140,13 @@ bool enroll_decide_join(const struct enroll_world *w, struct span frame, struct 
         return REFUSE(reply, "name_taken",
                       "a live member has this name; choose another with --node, or run `parley "
                       "leave` there first");
-    return grant(w, q, t, reply, scratch);
+    if (just_given(w->recent, &q->node, w->now_s))
+        return REFUSE(reply, "name_taken",
+                      "another host joined with this name a moment ago; choose another with "
+                      "--node, or wait 2 minutes if that join failed");
+    if (!grant(w, q, t, reply, scratch)) return false;
+    note_given(w->recent, &q->node, w->now_s);
+    return true;
 }
 
 static bool refuse_issue(struct enroll_issued *issued, struct span word, struct span text)

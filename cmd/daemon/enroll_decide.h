@@ -13,10 +13,23 @@
 #include "core/crypto/x509_check.h"
 #include "gossip/gossip.h"
 
+/* Names given out so recently that gossip may not have heard of their hosts yet: two hosts that ask
+ * at once cannot both get one. A slot is reused when its time is over; with all in use the oldest
+ * goes. */
+#define ENROLL_RECENT_MAX 64u
+#define ENROLL_RECENT_S   120
+struct enroll_recent {
+    struct {
+        struct name name;
+        int64_t until_s;
+    } row[ENROLL_RECENT_MAX];
+};
+
 /* What the decisions look at; all borrowed. */
 struct enroll_world {
     const struct signer *signer; /* NULL: refuse with not_signer */
     struct token_book *book;
+    struct enroll_recent *recent;
     const struct gossip *gossip;
     const struct seal_ring *ring;
     struct name mesh;

@@ -198,7 +198,10 @@ static void sign_here(struct issue *is, const struct signer *signer)
         .signer = signer, .mesh = m->name, .mesh_id = m->id, .now_s = loop_wall_s(d->loop)};
     struct enroll_issued *issued = calloc(1, sizeof *issued);
     struct x509_leaf self;
-    if (!issued) return;
+    if (!issued) {
+        failed(is, err_text(ERR_NOMEM));
+        return;
+    }
     arena_reset(&is->arena);
     struct span own = identity_leaf(identities_node(d->identities));
     if (x509_check_leaf(own, NULL, X509_CLIENT, &self) == X509_OK &&

@@ -24,6 +24,7 @@ struct fixture {
     struct token_book *book;
     struct seal_ring *ring;
     struct enroll_world world;
+    struct enroll_recent recent;
     uint8_t secret[P256_SECRET_BYTES], public_key[P256_PUBLIC_BYTES];
     struct sign_key *key;
     uint8_t token_secret[TOKEN_SECRET_BYTES];
@@ -67,6 +68,7 @@ static int make(void **state)
     assert_int_equal(token_book_new(&f->store, NULL, &f->book), ERR_OK);
     f->world.signer = f->signer;
     f->world.book = f->book;
+    f->world.recent = &f->recent;
     f->world.ring = f->ring;
     f->world.now_s = NOW;
     assert_int_equal(addr_parse(SPAN_LIT("10.0.0.1:7400"), 0, &f->world.addr), ERR_OK);
@@ -198,6 +200,22 @@ static void test_the_role_signer_hands_over_the_ca_key(void **state)
     assert_string_equal(ask(f, &q), "");
     assert_int_equal(f->reply.ca_secret.len, P256_SECRET_BYTES);
     assert_int_equal(f->reply.issuer_seed.len, SIGN_SEED_BYTES);
+}
+
+static void test_a_name_is_not_given_twice_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct enroll_request q = request_of(f);
+    f->entry.uses_left = 3;
+    assert_int_equal(token_book_add(f->book, &f->entry, NOW), ERR_OK);
+    assert_string_equal(ask(f, &q), "");
+    assert_string_equal(ask(f, &q), "name_taken");
+    assert_int_equal(name_set(&q.node, SPAN_LIT("api-2")), ERR_OK);
+    assert_string_equal(ask(f, &q), "");
+    assert_int_equal(name_set(&q.node, SPAN_LIT("api-1")), ERR_OK);
+    f->world.now_s = NOW + ENROLL_RECENT_S;
+    q.wall_s = f->world.now_s;
+    assert_string_equal(ask(f, &q), "");
 }
 
 static void test_another_secret_is_refused_and_takes_no_use(void **state)
@@ -356,6 +374,7 @@ int main(void)
         T(test_a_use_taken_is_taken_after_a_restart),
         T(test_the_last_leaves_end_with_the_ca),
         T(test_the_role_signer_hands_over_the_ca_key),
+        T(test_a_name_is_not_given_twice_at_once),
         T(test_another_secret_is_refused_and_takes_no_use),
         T(test_an_expired_token_is_refused),
         T(test_clocks_over_five_minutes_apart_are_refused),
