@@ -33,11 +33,11 @@ result()
 # $1 what holds; the command that shows it, whose output is kept for the failure
 check()
 {
-    local fact=$1 out code
+    # No local but these: the command may be a function that reads the script's own variables.
+    local tap_fact=$1 tap_said
     shift
-    out=$("$@" 2>&1)
-    code=$?
-    result "$fact" "$code" "$out"
+    tap_said=$("$@" 2>&1)
+    result "$tap_fact" $? "$tap_said"
 }
 
 # $1 what would hold, $2 why it cannot be shown here
