@@ -17,7 +17,7 @@
 
 #define LINK_TICK_MS 500u
 #define LINK_PING_MS 1000u
-#define LINK_DEAD_MS 3000u
+#define LINK_DEAD_MS 5000u
 #define LINK_IDLE_MS 60000u
 
 struct h2_client {

@@ -211,3 +211,26 @@ size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char
     tls_engine_free(e);
     return len;
 }
+
+void support_peer_mute(int fd, void *arg)
+{
+    struct support_mesh *mesh = arg;
+    struct identity *self = support_mesh_identity(mesh, IDENTITY_SERVICE, "api");
+    struct support_peer p = {.fd = fd};
+    struct timespec now;
+    uint8_t bytes[4096];
+    clock_gettime(CLOCK_REALTIME, &now);
+    struct tls_server_options o = {.profile = mesh->profile,
+                                   .self = self,
+                                   .trust = mesh->trust,
+                                   .alpn = "h2",
+                                   .now_s = now.tv_sec};
+    if (tls_engine_server(&o, &p.tls) == ERR_OK) {
+        while (!tls_engine_ready(p.tls))
+            if (!turn(&p)) break;
+        while (recv(fd, bytes, sizeof bytes, 0) > 0)
+            continue;
+        tls_engine_free(p.tls);
+    }
+    identity_unref(self);
+}

@@ -40,4 +40,8 @@ void support_peer_request(struct support_peer *p, const struct h2_head *head, co
 size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char *alpn,
                           uint8_t *out, size_t cap);
 
+/* An application for support_app_start that is a mesh host gone deaf: it completes the handshake as
+ * `api` of the mesh `arg`, then takes bytes and says nothing. */
+void support_peer_mute(int fd, void *arg);
+
 #endif

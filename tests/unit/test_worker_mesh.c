@@ -282,6 +282,36 @@ static void test_silence_ends_with_the_limit_that_was_passed(void **state)
     support_app_stop(app);
 }
 
+static void test_host_that_falls_silent_is_given_up(void **state)
+{
+    struct support_rig *r = *state;
+    struct worker_message *m;
+    struct timespec before, after;
+    struct addr mute;
+    char text[ADDR_TEXT_MAX];
+    bool told = false;
+    support_expand("@26:17400", text, sizeof text);
+    assert_int_equal(addr_parse(span_str(text), 0, &mute), ERR_OK);
+    struct support_app *app = support_app_start(text, support_peer_mute, &r->mesh);
+    r->web.endpoint[0].addr = mute;
+    web_with(r, "request_timeout = \"15s\"\n");
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    support_rig_get(r, "/plain", "");
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_non_null(strstr(r->buf, "HTTP/1.1 502 "));
+    assert_non_null(strstr(r->buf, "parley-reason: upstream_reset\r\n"));
+    assert_true(after.tv_sec - before.tv_sec <= 9);
+    while ((m = worker_receive(r->web.worker)) != NULL) {
+        told |= m->kind == WORKER_DEAD_LINK && addr_eq(&m->peer, &mute);
+        free(m);
+    }
+    assert_true(told);
+    r->web.endpoint[0].addr = r->api.config->node.addr;
+    web_with(r, "");
+    support_rig_marker(r);
+    support_app_stop(app);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_unknown_names_and_strangers_get_no_link),
         cmocka_unit_test(test_other_protocols_go_to_the_control_thread_untouched),
         cmocka_unit_test(test_server_of_another_mesh_is_not_trusted),
+        cmocka_unit_test(test_host_that_falls_silent_is_given_up),
         cmocka_unit_test(test_silence_ends_with_the_limit_that_was_passed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
