@@ -34,7 +34,7 @@ static void row(struct table *t, const struct json_value *m, bool wide)
     table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "node", SPAN_LIT("-"))));
     table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "address", SPAN_LIT("-"))));
     /* A draining member is an alive one: how long it has been that says nothing of the drain. */
-    if (span_eq_str(status, "alive") || span_eq_str(status, "draining"))
+    if (since == 0 || span_eq_str(status, "alive") || span_eq_str(status, "draining"))
         table_cellf(t, "%.*s", SPAN_ARG(status));
     else
         table_cellf(t, "%.*s %s", SPAN_ARG(status),
