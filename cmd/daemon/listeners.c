@@ -85,8 +85,9 @@ static void say_busy(struct diag *diag, const struct addr *addr, enum err err,
                    "cannot listen on %s (%s): a port under 1024 needs CAP_NET_BIND_SERVICE", text,
                    what);
     else if (err == ERR_UNREACHABLE)
-        diag_error(diag, &at, "cannot listen on %s (%s): it is no address of this host", text,
-                   what);
+        diag_error(diag, &at, "cannot listen on %s (%s): it is no address of this host%s", text,
+                   what,
+                   u != NULL ? "" : "; mend addr in [node], or behind NAT add bind = \"0.0.0.0\"");
     else
         diag_error(diag, &at, "cannot listen on %s (%s): %s", text, what, err_text(err));
 }

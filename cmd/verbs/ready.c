@@ -12,7 +12,7 @@ enum verb_exit ready_run(struct verb_ctx *ctx)
         else if (!ctx->quiet)
             puts("ready");
     } else if (code == EXIT_NO_AGENT) {
-        if (!ctx->quiet) verb_fail(code, "no agent is running");
+        if (!ctx->quiet) verb_fail(code, "no agent is running; see: parley status");
     } else if (code == EXIT_FAILED && a.status == 503) {
         code = EXIT_NO;
         if (!ctx->quiet)

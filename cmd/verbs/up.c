@@ -11,6 +11,7 @@ static enum verb_exit exit_of(enum err err)
     switch ((int)err) {
     case ERR_INVALID:
     case ERR_TOO_LARGE:
+    case ERR_NOT_FOUND: /* no host file, no identity: starting again does not help */
         return EXIT_CONFIG;
     case ERR_PERM:
         return EXIT_NOT_PERMITTED;

@@ -69,6 +69,7 @@ def without_agent(tap, node):
     r = node.parley("status")
     refused(tap, r, 4, f"parley up --root {node.root}", "no agent: the command names this root")
     refused(tap, run([binary(), "status", "--socket", "demo.1"]), 4, "parley demo", "no demo runs")
+    refused(tap, node.parley("up"), 3, "parley join TOKEN", "up without a mesh is not tried again")
 
 
 def reads(tap, node):
