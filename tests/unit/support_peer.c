@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -218,7 +219,9 @@ void support_peer_mute(int fd, void *arg)
     struct identity *self = support_mesh_identity(mesh, IDENTITY_SERVICE, "api");
     struct support_peer p = {.fd = fd};
     struct timespec now;
+    struct timeval patient = {.tv_sec = 30};
     uint8_t bytes[4096];
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patient, sizeof patient);
     clock_gettime(CLOCK_REALTIME, &now);
     struct tls_server_options o = {.profile = mesh->profile,
                                    .self = self,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -287,6 +288,7 @@ static void test_host_that_falls_silent_is_given_up(void **state)
     struct support_rig *r = *state;
     struct worker_message *m;
     struct timespec before, after;
+    struct timeval patient = {.tv_sec = 12};
     struct addr mute;
     char text[ADDR_TEXT_MAX];
     bool told = false;
@@ -296,7 +298,11 @@ static void test_host_that_falls_silent_is_given_up(void **state)
     r->web.endpoint[0].addr = mute;
     web_with(r, "request_timeout = \"15s\"\n");
     clock_gettime(CLOCK_MONOTONIC, &before);
-    support_rig_get(r, "/plain", "");
+    int fd = support_dial(r->api_addr);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patient, sizeof patient);
+    support_send(fd, "GET /plain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    support_read(fd, r->buf, sizeof r->buf, NULL, NULL);
+    close(fd);
     clock_gettime(CLOCK_MONOTONIC, &after);
     assert_non_null(strstr(r->buf, "HTTP/1.1 502 "));
     assert_non_null(strstr(r->buf, "parley-reason: upstream_reset\r\n"));
