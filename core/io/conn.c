@@ -159,6 +159,7 @@ void conn_pause(struct conn *c)
     if (c->paused) return;
     c->paused = true;
     conn_turn_interest(c);
+    conn_turn_watch(c);
 }
 
 void conn_resume(struct conn *c)

@@ -11,7 +11,8 @@
  * connection, conn_close on its own too.
  *
  * Reading: conn_pause stops reads (back-pressure: the kernel's window closes), conn_resume goes on.
- * While paused neither the peer's end nor its reset is noticed, unless a send meets it.
+ * While paused the peer's end is not noticed, and its reset within a second, when what it had sent
+ * before is lost.
  * Writing: conn_write takes all or nothing, bounded by `out_max`. conn_queued says how much waits.
  * on_drain comes when it falls to conn_low_water or less after conn_write had brought it over or
  * had answered ERR_FULL. Producing: an owner with its own framer (nghttp2) sets on_flush and calls

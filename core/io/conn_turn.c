@@ -4,10 +4,12 @@
 #include "core/io/sock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define LINGER_PEER_MS 2000u /* after our FIN, for the peer's */
+#define PAUSED_LOOK_MS 500u
 
 static bool wants_read(const struct conn *c)
 {
@@ -40,6 +42,26 @@ void conn_turn_mark_output(struct conn *c)
 {
     if (c->flushing || c->blocked || (c->state != CONN_OPEN && c->state != CONN_OPENING)) return;
     loop_flush_mark(c->loop, &c->flush, c->phase);
+}
+
+/* The timer is left running when reading goes on, so that pausing costs nothing twice. */
+void conn_turn_watch(struct conn *c)
+{
+    if (c->state != CONN_OPEN || !c->paused || c->timer.node.pos != 0) return;
+    loop_timer_set(c->loop, &c->timer, loop_now_ms(c->loop) + PAUSED_LOOK_MS);
+}
+
+/* libev forgets a descriptor nobody reads or writes, with it the error that epoll would tell. */
+static void look_for_reset(struct conn *c)
+{
+    struct pollfd p = {.fd = c->fd};
+    bool reset = poll(&p, 1, 0) > 0 && (p.revents & POLLERR) != 0;
+    if (!reset) {
+        conn_turn_watch(c);
+        return;
+    }
+    enum err err = sock_error(c->fd);
+    conn_turn_fail(c, err != ERR_OK ? err : ERR_RESET);
 }
 
 /* Nothing more to do but to give everything back at the turn's end. */
@@ -356,6 +378,8 @@ void conn_turn_on_deadline(struct loop_timer *t)
     CHECK_OBJ(c, CONN_MAGIC);
     if (c->state == CONN_CLOSING)
         conn_turn_end(c);
-    else
+    else if (c->state != CONN_OPEN)
         conn_turn_fail(c, ERR_TIMEOUT);
+    else if (c->paused)
+        look_for_reset(c);
 }
