@@ -240,7 +240,6 @@ void exchange_request_end(struct exchange *ex, struct headers *trailers)
     ex->req_body.ended = true;
     ex->req_body.trailers = trailers;
     flush_up(ex);
-    if (ex->tunnelled && ex->step == EX_STREAM) exchange_run(ex);
 }
 
 void exchange_response_taken(struct exchange *ex, size_t bytes)
@@ -294,8 +293,14 @@ void exchange_request_taken(struct exchange *ex, size_t bytes)
 {
     active(ex);
     if (bytes > 0 && !ex->ended) ex->down_ops->consumed(ex, bytes);
-    if (ex->tunnelled && exchange_request_ended(ex) && ex->step == EX_STREAM && !ex->running)
-        exchange_run(ex);
+}
+
+void exchange_request_sent(struct exchange *ex)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->request_sent) return;
+    ex->request_sent = true;
+    if (ex->tunnelled && ex->step == EX_STREAM) exchange_run(ex);
 }
 
 void exchange_interim(struct exchange *ex, unsigned status, const struct headers *h)
@@ -383,6 +388,8 @@ void exchange_run(struct exchange *ex)
     enum exchange_verdict verdict = EX_MORE;
     while (verdict != EX_DONE && (verdict == EX_MORE || ex->again)) {
         ex->again = false;
+        /* An end may cut it from inside a step, which then still goes on to its own next one. */
+        if (ex->aborted || ex->refused) ex->step = EX_FINISH;
         verdict = step[ex->step](ex);
         /* Cut from inside the step, which did not know: nothing comes after that. */
         if (verdict == EX_DONE || (!ex->aborted && !ex->refused)) continue;

@@ -112,6 +112,7 @@ struct exchange {
     bool responded;     /* the response head went down */
     bool delivered;     /* and all of its body */
     bool response_done; /* the upstream has given all */
+    bool request_sent;  /* of a tunnel: the end of the request has left for the upstream */
     bool aborted;       /* cut: `reason` says why */
     bool refused;       /* the caller was told to go elsewhere */
     bool counted;       /* in the gauges */
@@ -147,6 +148,8 @@ void exchange_cut(struct exchange *ex, enum reason reason);
 /* The attempt has its connection, `up_ops` and `up` are set. */
 void exchange_connected(struct exchange *ex);
 void exchange_request_taken(struct exchange *ex, size_t bytes);
+/* The end of the request is on its way too: of a tunnel, which lasts until then. */
+void exchange_request_sent(struct exchange *ex);
 void exchange_interim(struct exchange *ex, unsigned status, const struct headers *h);
 /* ex->resp is filled. */
 void exchange_response_head(struct exchange *ex);

@@ -278,6 +278,8 @@ enum exchange_verdict exchange_steps_response(struct exchange *ex)
     if (ex->resp.upgrade || (ex->tcp && ex->resp.status == 200)) ex->tunnelled = true;
     if (ex->tcp && !ex->tunnelled)
         return answer(ex, ex->reason != REASON_NONE ? ex->reason : REASON_PROTOCOL_ERROR);
+    if (ex->tunnelled && ex->direction == DIRECTION_INBOUND && !list_linked(&ex->tunnel))
+        list_push_back(&ex->ctx->tunnels, &ex->tunnel);
     if (!ex->down_ops->respond(ex)) return cut(ex, REASON_INTERNAL);
     ex->responded = true;
     return more(ex, EX_STREAM);
@@ -293,7 +295,7 @@ enum exchange_verdict exchange_steps_stream(struct exchange *ex)
         if (ex->resp_body.buf.len > 0 || ex->resp_body.ended) ex->down_ops->flush(ex);
         if (ex->step != EX_STREAM) return EX_MORE;
     }
-    bool done = ex->delivered && (!ex->tunnelled || exchange_request_ended(ex));
+    bool done = ex->delivered && (!ex->tunnelled || ex->request_sent);
     return done ? more(ex, EX_FINISH) : EX_WAIT;
 }
 

@@ -122,7 +122,11 @@ static void request_end(struct h1_client *c, struct exchange *ex)
     const struct headers *trailers = ex->req_body.trailers;
     struct strbuf out;
     c->request_sent = true;
-    if (c->client_state == CLIENT_TUNNEL) conn_shutdown(c->conn);
+    if (c->client_state == CLIENT_TUNNEL) {
+        conn_shutdown(c->conn);
+        exchange_request_sent(ex);
+        return;
+    }
     if (!c->chunked) return;
     size_t cap = trailers != NULL ? h1_emit_head_bytes(trailers, 0) : 8;
     char *text = arena_alloc(&ex->arena, cap);

@@ -224,7 +224,7 @@ static void on_sent(void *owner, struct h2_stream *s, size_t bytes)
 static void on_sent_end(void *owner, struct h2_stream *s)
 {
     (void)owner;
-    (void)s;
+    exchange_request_sent(s->owner);
 }
 
 static void on_close(void *owner, struct h2_stream *s, enum h2_close how)
@@ -237,6 +237,7 @@ static void on_close(void *owner, struct h2_stream *s, enum h2_close how)
     if (how == H2_CLOSED && ex->response_done && (!ex->tunnelled || exchange_request_ended(ex))) {
         ex->up_ops = NULL;
         ex->up = NULL;
+        exchange_request_sent(ex);
         return;
     }
     if (how == H2_REFUSED)

@@ -71,6 +71,8 @@ static void up_cancel(struct exchange *out)
 {
     struct exchange *in = inbound_of(out);
     in->down = NULL;
+    /* It has given all, and ends by itself. */
+    if (in->delivered && !in->tunnelled) return;
     exchange_client_gone(in, REASON_CLIENT_GONE);
 }
 
@@ -109,6 +111,34 @@ static bool down_respond(struct exchange *in)
     return true;
 }
 
+/* `in` is gone before `out` may have sent them. False: no memory. */
+static bool copy_trailers(struct exchange *out, const struct headers *from, struct headers **to)
+{
+    *to = NULL;
+    if (from == NULL) return true;
+    *to = arena_alloc(&out->arena, sizeof **to);
+    if (*to == NULL) return false;
+    for (size_t i = 0; i < from->count; i++) {
+        struct span name = arena_span(&out->arena, from->field[i].name);
+        struct span value = arena_span(&out->arena, from->field[i].value);
+        if (name.p == NULL || value.p == NULL || headers_add(*to, name, value) != ERR_OK)
+            return false;
+    }
+    return true;
+}
+
+static void end_response(struct exchange *in, struct exchange *out)
+{
+    struct headers *trailers;
+    if (!copy_trailers(out, in->resp_body.trailers, &trailers)) {
+        exchange_cut(in, REASON_INTERNAL);
+        return;
+    }
+    /* First this side: the other may end with it and would take it for cancelled. */
+    exchange_delivered(in);
+    exchange_response_end(out, trailers);
+}
+
 static void pump_response(struct exchange *in)
 {
     struct exchange *out = outbound_of(in);
@@ -125,9 +155,7 @@ static void pump_response(struct exchange *in)
     }
     bool all = in->down == out && in->resp_body.ended && in->resp_body.buf.len == 0;
     in->pumping = false;
-    if (!all) return;
-    exchange_response_end(out, in->resp_body.trailers);
-    exchange_delivered(in);
+    if (all) end_response(in, out);
 }
 
 static void down_consumed(struct exchange *in, size_t bytes)
@@ -154,6 +182,7 @@ static void down_release(struct exchange *in)
     if (out == NULL || out->up != in) return;
     out->up_ops = NULL;
     out->up = NULL;
+    if (in->request_sent) exchange_request_sent(out);
 }
 
 static const struct downstream_ops down_ops = {

@@ -52,6 +52,7 @@ static void up_flush(struct exchange *ex)
     if (!body->ended || body->buf.len > 0 || c->ended) return;
     c->ended = true;
     conn_shutdown(c->conn);
+    exchange_request_sent(ex);
 }
 
 static void up_consumed(struct exchange *ex, size_t bytes)

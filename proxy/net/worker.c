@@ -33,6 +33,7 @@ static void close_everything(struct worker *w)
     ctx->stopping = true;
     listener_close_all(ctx);
     session_close_all(ctx);
+    drain_cut_tunnels(ctx);
     h2_client_close_all(ctx);
     h1_client_close_all(ctx);
     loop_timer_clear(ctx->loop, &w->tick);
