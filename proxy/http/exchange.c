@@ -6,7 +6,7 @@
 #include "proxy/http/exchange_steps.h"
 
 #define EXCHANGE_MAGIC       0x65786368u
-#define EXCHANGE_IDLE_MAX    1024u
+#define EXCHANGE_IDLE_MAX    512u
 #define EXCHANGE_ARENA_CHUNK 4096u
 /* Two heads, two trailer sections, what filters and the forwarded heads take. */
 #define EXCHANGE_ARENA_BYTES_MAX (6u * HEADER_BYTES_MAX)
