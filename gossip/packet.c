@@ -2,15 +2,14 @@
 
 #include "gossip/state.h"
 
-#define HEADING_BYTES_MAX 14u /* array32 head, u64 */
-#define SENDER_BYTES      8u
+#define SENDER_BYTES 8u
 
 void packet_begin(struct gossip *g, struct packet *p, struct member *to)
 {
     p->to = to;
     p->messages = p->rumours = 0;
-    pack_writer_init(&p->writer, p->bytes,
-                     g->datagram_bytes - SEAL_OVERHEAD_BYTES - HEADING_BYTES_MAX);
+    pack_writer_init(&p->writer, p->bytes + PACKET_HEADING_BYTES,
+                     g->datagram_bytes - SEAL_OVERHEAD_BYTES - PACKET_HEADING_BYTES);
     if (to->accusation == NULL && to->state != MEMBER_DEAD) return;
     /* gossip.md 3.2 item 6: whoever is accused hears of it first. */
     struct message m = {.kind = MESSAGE_ACCUSED, .epoch = to->head.epoch, .inc = to->head.inc};
@@ -31,16 +30,24 @@ bool packet_add(struct packet *p, const struct message *m)
     return false;
 }
 
-static bool seal(struct gossip *g, const struct packet *p, struct gossip_effect *e)
+/* The plaintext, its heading put right in front of the messages. */
+static struct span finish(struct gossip *g, struct packet *p)
 {
-    uint8_t plain[PACKET_BYTES_MAX];
+    uint8_t heading[PACKET_HEADING_BYTES];
     struct pack_writer w;
-    size_t len;
-    pack_writer_init(&w, plain, sizeof(plain));
+    pack_writer_init(&w, heading, sizeof(heading));
     pack_write_array(&w, p->messages + 1);
     pack_write_u64(&w, digest_summary(&g->digest));
-    memcpy(plain + w.len, p->bytes, p->writer.len);
-    struct span text = span_of(plain, w.len + p->writer.len);
+    CHECK(pack_writer_ok(&w));
+    uint8_t *start = p->bytes + PACKET_HEADING_BYTES - w.len;
+    memcpy(start, heading, w.len);
+    return span_of(start, w.len + p->writer.len);
+}
+
+static bool seal(struct gossip *g, struct packet *p, struct gossip_effect *e)
+{
+    size_t len;
+    struct span text = finish(g, p);
     uint8_t *out = arena_alloc(&g->fx->arena, text.len + SEAL_OVERHEAD_BYTES);
     if (out == NULL) return false;
     struct seal_scope scope = {.ring = g->ring, .mesh = &g->mesh, .receiver = &p->to->head.owner};
@@ -56,7 +63,7 @@ bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
                        const struct addr *to)
 {
     if (p->messages == 0) return false;
-    uint64_t bytes = SEAL_OVERHEAD_BYTES + HEADING_BYTES_MAX + p->writer.len;
+    uint64_t bytes = SEAL_OVERHEAD_BYTES + PACKET_HEADING_BYTES + p->writer.len;
     if (!bucket_take(&g->pay, g->now_ms, bytes, pay == PACKET_PROBE ? 0 : TUNING_RESERVE_BYTES)) {
         g->counters.dropped_budget++;
         return false;

@@ -15,11 +15,13 @@ struct member;
 
 struct packet {
     struct member *to;
-    uint8_t bytes[PACKET_BYTES_MAX]; /* messages */
+    uint8_t bytes[PACKET_BYTES_MAX]; /* room for the heading, then messages */
     struct pack_writer writer;
     uint32_t messages;
     uint32_t rumours;
 };
+
+#define PACKET_HEADING_BYTES 14u /* at most: array32 head, u64 */
 
 enum packet_pay {
     PACKET_PROBE, /* may use the reserve: probes, answers, refutations */

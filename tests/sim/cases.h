@@ -7,7 +7,8 @@
 
 #include "tests/sim/scenario.h"
 
-/* Case number `i`; false past the last. `*why`: what the seed once found, NULL for the many. */
+/* Case number `i`; false past the last. `*why`: what it is for, or once found; NULL for the many.
+ */
 bool cases_get(uint32_t i, struct scenario_options *out, const char **why);
 uint32_t cases_count(void);
 

@@ -125,7 +125,7 @@ static void test_accusations_go_before_records_and_leave_them_room(void **state)
     struct pack_writer w;
     pack_writer_init(&w, doc, sizeof(doc));
     pack_write_array(&w, p.messages);
-    memcpy(doc + w.len, p.bytes, p.writer.len);
+    memcpy(doc + w.len, p.writer.p, p.writer.len);
     assert_int_equal(pack_reader_init(&r, span_of(doc, w.len + p.writer.len), 4, 512), ERR_OK);
     uint32_t outer, inner;
     uint32_t count = pack_read_array(&r, 1, &outer);
