@@ -123,15 +123,18 @@ void suspicion_remind(struct gossip *g, struct member *to)
     struct digest *d = &g->digest;
     uint32_t spread = tuning_spread_ms(&g->tuning, state_live(g));
     struct packet p;
+    const struct list *first_told = NULL;
     if (g->now_ms < d->accused_ms + spread) return; /* it may still be on its way */
     packet_begin(g, &p, to);
     LIST_EACH(link, next, &d->accused_list)
     {
         struct member *m = LIST_ENTRY(link, struct member, accused_link);
         struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = *m->accusation};
+        if (link == first_told) break; /* all round: who was told goes to the end */
         if (m == to || g->now_ms > m->accused_ms + SUSPICION_REMIND_MS) continue;
         if (!packet_add(&p, &msg)) break;
         p.rumours++;
+        if (first_told == NULL) first_told = link;
         list_remove(link);
         list_push_back(&d->accused_list, link);
         if (p.rumours == SUSPICION_REMINDERS_MAX) break;

@@ -265,6 +265,23 @@ static void test_one_who_missed_an_accusation_is_reminded(void **state)
     lab_fini(&lab);
 }
 
+static void test_a_reminder_says_each_accusation_once(void **state)
+{
+    (void)state;
+    struct lab lab;
+    uint8_t bytes[PACKET_BYTES_MAX];
+    lab_init(&lab, 8);
+    struct message ping = {.kind = MESSAGE_PING, .seq = 4};
+    size_t len = lab_seal(&lab, 6, &ping, bytes);
+    accuse_by_three(&lab, 1);
+    accuse_by_three(&lab, 5);
+    lab_run(&lab, 1000, ALL & ~(2u | 32u));
+    lab_forget(&lab);
+    lab_datagram(&lab, 6, bytes, len);
+    assert_int_equal(lab_count(&lab, 6, MESSAGE_ACCUSE), 2);
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_reached_does_not_outvote_two),
         cmocka_unit_test(test_a_pause_of_our_own_is_added_to_every_suspicion),
         cmocka_unit_test(test_one_who_missed_an_accusation_is_reminded),
+        cmocka_unit_test(test_a_reminder_says_each_accusation_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
