@@ -23,7 +23,18 @@ expect_text()
     result "$fact" $? "$out"
 }
 
-echo 1..15
+# A script that asks for one second and takes longer. $1 its name, $2 how it asks
+slow()
+{
+    printf '%s\n' "$2" 'echo ok 1' 'exec sleep 100' >"$dir/$1"
+    chmod +x "$dir/$1"
+}
+
+make_dir
+slow comment.sh '# Time limit: 1 s'
+slow docstring.sh $': <<END\nTime limit: 1 s\nEND'
+
+echo 1..17
 expect "passes are added over programs" "3 passed, 0 failed" 0 \
     a='echo 1..2; echo ok 1 - x; echo ok 2 - y' b='echo ok 1'
 expect "a failed test fails the run" "1 passed, 1 failed" 1 \
@@ -53,3 +64,5 @@ expect_text "the output of a failed program is shown" "because of this" \
     a='echo not ok 1 - x; echo "# because of this"'
 expect_text "what a failed program said on stderr is shown" "and of that" \
     a='echo and of that >&2; exit 1'
+expect_text "a script's own limit holds" "stopped after 1 s" "$dir/comment.sh"
+expect_text "it may be in a docstring" "stopped after 1 s" "$dir/docstring.sh"
