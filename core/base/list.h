@@ -55,6 +55,17 @@ static inline struct list *list_first(const struct list *head)
     return head->next == head ? NULL : head->next;
 }
 
+/* Moves all nodes of `from` to `to`, in order; what `to` was is lost. For a loop whose body may
+ * remove any node: take the first of `to` until there is none. */
+static inline void list_take(struct list *to, struct list *from)
+{
+    list_init(to);
+    if (list_empty(from)) return;
+    *to = *from;
+    to->next->prev = to->prev->next = to;
+    list_init(from);
+}
+
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
 /* `pos` may be removed or freed in the body; its successor may not. */
 #define LIST_EACH(pos, tmp, head)                                                                  \

@@ -27,9 +27,13 @@ static bool still_allowed(struct context *ctx, const struct exchange *ex)
 
 static void judge_tunnels(struct context *ctx)
 {
-    LIST_EACH(node, next, &ctx->tunnels)
-    {
+    struct list judged;
+    list_take(&judged, &ctx->tunnels);
+    /* A cut may end the link, and other tunnels with it. */
+    for (struct list *node; (node = list_first(&judged)) != NULL;) {
         struct exchange *ex = LIST_ENTRY(node, struct exchange, tunnel);
+        list_remove(node);
+        list_push_back(&ctx->tunnels, node);
         if (!still_allowed(ctx, ex)) exchange_cut(ex, REASON_POLICY_CHANGED);
     }
 }

@@ -74,12 +74,32 @@ static void test_walk_survives_removal_of_where_it_stands(void **state)
     assert_int_equal(left, 1 + 3 + 5 + 7 + 9);
 }
 
+static void test_taken_nodes_keep_their_order_and_leave_an_empty_list(void **state)
+{
+    (void)state;
+    struct list from, to;
+    struct list node[3] = {{NULL, NULL}};
+    list_init(&from);
+    list_take(&to, &from);
+    assert_true(list_empty(&to));
+    for (size_t i = 0; i < ARRAY_LEN(node); i++)
+        list_push_back(&from, &node[i]);
+    list_take(&to, &from);
+    assert_true(list_empty(&from));
+    for (size_t i = 0; i < ARRAY_LEN(node); i++) {
+        assert_ptr_equal(list_first(&to), &node[i]);
+        list_remove(&node[i]);
+    }
+    assert_true(list_empty(&to));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_is_as_pushed),
         cmocka_unit_test(test_removal_unlinks_and_may_happen_twice),
         cmocka_unit_test(test_walk_survives_removal_of_where_it_stands),
+        cmocka_unit_test(test_taken_nodes_keep_their_order_and_leave_an_empty_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
