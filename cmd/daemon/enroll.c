@@ -205,10 +205,9 @@ static enum err join_engine(const struct enroll *e, struct tls_engine **out)
     struct tls_server_options o = {.profile = d->profile,
                                    .self = identities_node(d->identities),
                                    .trust = identities_trust(d->identities),
-                                   .ca_der =
-                                       e->signer ? signer_ca_der(e->signer) : (struct span){0},
+                                   .ca_der = signer_ca_der(e->signer),
                                    .anonymous_clients = true,
-                                   .alpn = "parley-join/1",
+                                   .alpn = ENROLL_ALPN,
                                    .now_s = loop_wall_s(d->loop)};
     return tls_engine_server(&o, out);
 }
