@@ -1,8 +1,5 @@
-/* Every compile-time bound of the program, in one place. `parley debug limits` is to print this
- * table.
- *
- * Units are in the names. A bound that an operator may change is in model/config.h with its default
- * here.
+/* Compile-time bounds that more than one module keeps, in one place; a bound of one module is in
+ * its header. Units are in the names.
  */
 #ifndef CORE_BASE_LIMITS_H
 #define CORE_BASE_LIMITS_H
@@ -39,11 +36,11 @@
 #define INTERIM_RESPONSES_MAX 16u    /* 1xx before a final response (C06) */
 #define CHUNK_EXT_BYTES_MAX   16384u /* chunk extensions of one message (A29) */
 #define TRAILER_BYTES_MAX     8192u
-#define PIPELINE_BYTES_MAX    65536u /* read ahead of the exchange in progress */
 
 /* Data plane. */
 #define WORKERS_MAX               64u
 #define WORKER_SESSIONS_MAX       65536u /* downstream connections a worker */
+#define WORKER_EXCHANGES_MAX      65536u /* under way at once, a worker */
 #define LINK_STREAMS_MAX          256u   /* concurrent streams we allow a peer on one mesh link */
 #define LINK_STREAM_WINDOW_BYTES  (256u * 1024)
 #define LINK_WINDOW_BYTES         (16u * 1024 * 1024)

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #define LOOP_MAGIC       0x6c6f6f70u
-#define SLAB_OBJECTS_MAX (WORKER_SESSIONS_MAX * 4u)
 #define STOP_FLUSHES_MAX 16u
 
 struct loop {
@@ -42,10 +41,7 @@ static void flush_phase(struct loop *l, enum loop_flush_phase phase)
 {
     struct list *dirty = &l->dirty[phase];
     struct list batch;
-    if (list_empty(dirty)) return;
-    batch = *dirty;
-    batch.next->prev = batch.prev->next = &batch;
-    list_init(dirty);
+    list_take(&batch, dirty);
     for (struct list *node; (node = list_first(&batch)) != NULL;) {
         struct loop_flush *f = LIST_ENTRY(node, struct loop_flush, node);
         list_remove(node);
@@ -264,7 +260,7 @@ struct slab *loop_slab(struct loop *l, size_t object_bytes)
         i++;
     CHECK(i < LOOP_SLABS_MAX);
     if (l->slab_bytes[i] == 0) {
-        slab_init(&l->slab[i], object_bytes, SLAB_OBJECTS_MAX);
+        slab_init(&l->slab[i], object_bytes, LOOP_OBJECTS_MAX);
         l->slab_bytes[i] = object_bytes;
     }
     return &l->slab[i];

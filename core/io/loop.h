@@ -15,10 +15,14 @@
 #include "core/base/list.h"
 #include "core/base/slab.h"
 
-#define LOOP_TIMERS_MAX  262144u /* deadlines at once, memory reserved at start */
-#define LOOP_BLOCK_BYTES 16384u  /* a block of the pool: one TLS record's plaintext */
-#define LOOP_BLOCKS_MAX  16384u  /* 256 MiB a loop */
-#define LOOP_SLABS_MAX   16u     /* object sizes */
+#define LOOP_OBJECTS_MAX 262144u /* of one size, in a slab: connections, sessions, .. */
+/* Deadlines at once: one for each connection, session and upstream codec, in slabs of their own,
+ * and for each exchange. Address space for all of them is reserved at start, so none can be
+ * refused. */
+#define LOOP_TIMERS_MAX  (LOOP_OBJECTS_MAX * 4u)
+#define LOOP_BLOCK_BYTES 16384u /* a block of the pool: one TLS record's plaintext */
+#define LOOP_BLOCKS_MAX  16384u /* 256 MiB a loop */
+#define LOOP_SLABS_MAX   16u    /* object sizes */
 
 struct loop;
 
@@ -30,16 +34,17 @@ void loop_free(struct loop *l);
 /* Runs until loop_stop; what was marked by then is still flushed. May be called again. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
-/* Monotonic milliseconds and Unix seconds, read once a turn. */
+/* Monotonic milliseconds, read once a turn. */
 uint64_t loop_now_ms(const struct loop *l);
-uint64_t loop_now_us(const struct loop *l); /* read afresh: for latencies */
+/* Read afresh: monotonic microseconds for latencies, and Unix time. */
+uint64_t loop_now_us(const struct loop *l);
 int64_t loop_wall_s(const struct loop *l);
 uint64_t loop_wall_us(const struct loop *l);
 /* The thread's shared read buffer (READ_BUFFER_BYTES) and block pool. */
 uint8_t *loop_read_buffer(struct loop *l);
 struct iobuf_pool *loop_pool(struct loop *l);
 /* The thread's slab for objects of this size, made at the first call; it lives as long as the loop.
- * At most LOOP_SLABS_MAX sizes. */
+ * At most LOOP_SLABS_MAX sizes, LOOP_OBJECTS_MAX objects of each. */
 struct slab *loop_slab(struct loop *l, size_t object_bytes);
 
 /* Descriptor watcher, embedded by its owner; zero-initialise. */

@@ -63,11 +63,17 @@ static struct exchange *idle_or_fresh(struct context *ctx)
     return ex;
 }
 
+static bool full(const struct context *ctx)
+{
+    return atomic_load_explicit(&ctx->in_flight, memory_order_relaxed) >= WORKER_EXCHANGES_MAX;
+}
+
 struct exchange *exchange_new(struct context *ctx, enum filter_direction direction,
                               const struct downstream_ops *ops, void *down,
                               const struct addr *client)
 {
-    struct exchange *ex = ctx->view != NULL ? idle_or_fresh(ctx) : NULL;
+    if (ctx->view == NULL || full(ctx)) return NULL;
+    struct exchange *ex = idle_or_fresh(ctx);
     if (ex == NULL) return NULL;
     reset(ex);
     ex->ctx = ctx;
