@@ -7,6 +7,7 @@
 
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/drain.h"
+#include "cmd/daemon/enroll_message.h"
 #include "cmd/daemon/mesh.h"
 #include "cmd/daemon/mesh_stream.h"
 #include "cmd/daemon/reload.h"
@@ -19,7 +20,6 @@
 #define READY_POLL_MS    1u
 #define MESSAGES_A_TURN  256u
 #define STATUS_BYTES_MAX 256u
-#define JOIN_ALPN        "parley-join/1"
 
 enum control_signal { CONTROL_TERM, CONTROL_INT, CONTROL_HUP, CONTROL_SIGNALS };
 
@@ -59,7 +59,7 @@ static void take_message(struct control *c, struct worker_message *msg)
         mesh_hint(d->mesh, &msg->peer);
     else if (strcmp(msg->alpn, MESH_STREAM_ALPN) == 0)
         mesh_stream_accept(mesh_streams(d->mesh), msg->fd, &msg->from, seen);
-    else if (strcmp(msg->alpn, JOIN_ALPN) == 0 && d->join.on_handoff != NULL)
+    else if (strcmp(msg->alpn, ENROLL_ALPN) == 0 && d->join.on_handoff != NULL)
         d->join.on_handoff(d->join.owner, msg->fd, &msg->from, seen);
     else
         (void)close(msg->fd);

@@ -118,7 +118,7 @@ static enum err try_seed(struct attempt *at, const struct tls_profile *profile)
                                      .expect_any_node = true,
                                      .ca_pin = o->token->ca_pin,
                                      .sni = "join.parley",
-                                     .alpn = "parley-join/1",
+                                     .alpn = ENROLL_ALPN,
                                      .now_s = clock_wall_s()};
     struct target to = {.addr = *at->seed};
     enum err err = loop_new(&at->loop);

@@ -5,14 +5,16 @@
  * join connection each side sends one frame; a request is followed by its MAC under the token's
  * key:
  *
- *   joiner -> issuer   | length u32 BE | request | mac 32 |          issuer -> joiner   | length
- * u32 BE | reply |
+ *   joiner -> issuer   | length u32 BE | request | mac 32 |
+ *   issuer -> joiner   | length u32 BE | reply |
  *
- *   join request  [1, token id, node name, ip bin, port, P-256 public, Ed25519 public, wall_s,
- * proof by P-256, proof by Ed25519] join reply    [1, "", mesh name, mesh id, issuer public, [ca
- * der...], leaf der, admission, [group key...], [[ip, port]...], ca secret or empty, issuer seed or
- * empty]    or   [1, word, sentence] issue request [1, admission, [[spiffe uri, P-256 public,
- * proof]...]] issue reply   [1, "", [leaf der...], admission or empty]    or   [1, word, sentence]
+ *   join request   [1, token id, node name, ip bin, port, P-256 public, Ed25519 public, wall_s,
+ *                   proof by P-256, proof by Ed25519]
+ *   join reply     [1, "", mesh name, mesh id, issuer public, [ca der...], leaf der, admission,
+ *                   [group key...], [[ip, port]...], ca secret or empty, issuer seed or empty]
+ *   issue request  [1, admission, [[spiffe uri, P-256 public, proof]...]]
+ *   issue reply    [1, "", [leaf der...], admission or empty]
+ *   either reply, refused   [1, word, sentence]
  *
  * A proof signs everything before it, so a key cannot be claimed by who does not hold it.
  */
@@ -24,11 +26,10 @@
 #include "core/crypto/sign.h"
 #include "core/crypto/x509_mint.h"
 
+#define ENROLL_ALPN       "parley-join/1"
 #define ENROLL_FRAME_MAX  65536u
 #define ENROLL_PEERS_MAX  16u
 #define ENROLL_LEAVES_MAX 64u /* asked for in one issue request */
-#define ENROLL_WORD_MAX   32u
-#define ENROLL_TEXT_MAX   256u
 
 struct enroll_request {
     uint32_t token_id;
