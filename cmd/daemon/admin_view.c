@@ -2,6 +2,7 @@
 
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/drain.h"
+#include "cmd/daemon/endpoints.h"
 #include "cmd/daemon/enroll.h"
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
@@ -16,10 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const endpoint_words[] = {[ENDPOINT_UP] = "up",
-                                             [ENDPOINT_DRAINING] = "draining",
-                                             [ENDPOINT_DOWN] = "down",
-                                             [ENDPOINT_UNREACHABLE] = "unreachable"};
 static const char *const health_words[] = {
     [HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
 static const char *const protocol_words[] = {[PROTOCOL_HTTP] = "http", [PROTOCOL_TCP] = "tcp"};
@@ -110,11 +107,12 @@ static void status_services(struct json *j, const struct daemon *d)
 }
 
 /* How many endpoints of a service are in each state, from the last build. */
-static void count_endpoints(const struct daemon *d, const struct name *service, uint64_t count[4])
+static void count_endpoints(const struct daemon *d, const struct name *service,
+                            uint64_t count[ENDPOINT_STATUSES])
 {
     size_t n;
     const struct build_endpoint *e = compile_endpoints(d->compile, &n);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < ENDPOINT_STATUSES; i++)
         count[i] = 0;
     for (size_t i = 0; i < n; i++)
         if (name_eq(&e[i].service, service)) count[e[i].status]++;
@@ -127,7 +125,7 @@ static void status_upstreams(struct json *j, const struct daemon *d)
     json_array(j);
     for (size_t i = 0; i < c->upstream_count; i++) {
         const struct config_upstream *u = &c->upstream[i];
-        uint64_t count[4];
+        uint64_t count[ENDPOINT_STATUSES];
         count_endpoints(d, &u->name, count);
         json_object(j);
         key_str(j, "name", u->name.text);
@@ -135,8 +133,8 @@ static void status_upstreams(struct json *j, const struct daemon *d)
         key_str(j, "as", u->as.name.text);
         key_str(j, "protocol", protocol_words[u->protocol]);
         key_bool(j, "identity", identities_get(d->identities, &u->as) != NULL);
-        for (unsigned s = 0; s < 4; s++)
-            key_u64(j, endpoint_words[s], count[s]);
+        for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
+            key_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
         json_object_end(j);
     }
     json_array_end(j);
@@ -286,7 +284,7 @@ static void service_row(struct admin_call *call, const struct build_endpoint *e,
     struct json *j = &call->json;
     const struct config_upstream *u =
         config_upstream(call->daemon->config, span_str(e->service.text));
-    uint64_t count[4] = {0};
+    uint64_t count[ENDPOINT_STATUSES] = {0};
     bool here = false;
     for (size_t i = 0; i < n; i++) {
         count[e[i].status]++;
@@ -295,8 +293,8 @@ static void service_row(struct admin_call *call, const struct build_endpoint *e,
     json_object(j);
     key_str(j, "service", e->service.text);
     key_str(j, "protocol", protocol_words[e->protocol]);
-    for (unsigned s = 0; s < 4; s++)
-        key_u64(j, endpoint_words[s], count[s]);
+    for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
+        key_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
     key_bool(j, "here", here);
     if (u) key_addr(j, "listen", &u->listen);
     json_object_end(j);
@@ -339,7 +337,7 @@ enum admin_progress admin_view_endpoints(struct admin_call *call)
         key_str(j, "service", e[i].service.text);
         key_str(j, "node", e[i].node.text);
         key_addr(j, "address", &e[i].addr);
-        key_str(j, "status", endpoint_words[e[i].status]);
+        key_str(j, "status", endpoints_status_word(e[i].status));
         key_u64(j, "weight", e[i].weight);
         key_bool(j, "self", e[i].self);
         json_object_end(j);

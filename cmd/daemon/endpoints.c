@@ -75,6 +75,15 @@ static enum endpoint_status status_of(enum member_state state, bool draining,
     return health == HEALTH_DOWN ? ENDPOINT_DOWN : ENDPOINT_UP;
 }
 
+const char *endpoints_status_word(enum endpoint_status status)
+{
+    static const char *const words[] = {[ENDPOINT_UP] = "up",
+                                        [ENDPOINT_DRAINING] = "draining",
+                                        [ENDPOINT_DOWN] = "down",
+                                        [ENDPOINT_UNREACHABLE] = "unreachable"};
+    return words[status];
+}
+
 enum endpoint_status endpoints_status(enum member_state state, bool node_draining,
                                       const struct service_instance *s)
 {

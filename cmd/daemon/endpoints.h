@@ -28,6 +28,8 @@ enum err endpoints_collect(struct endpoints *e, const struct mesh *m,
 /* Borrowed until the next collect. */
 const struct build_endpoint *endpoints_rows(const struct endpoints *e, size_t *count);
 
+/* "up", "draining", "down" or "unreachable"; static. */
+const char *endpoints_status_word(enum endpoint_status status);
 /* What a member's state, its drain mark and its instance make of an endpoint. */
 enum endpoint_status endpoints_status(enum member_state state, bool node_draining,
                                       const struct service_instance *s);

@@ -2,6 +2,7 @@
 
 #include "cmd/daemon/access_sink.h"
 #include "cmd/daemon/compile.h"
+#include "cmd/daemon/endpoints.h"
 #include "cmd/daemon/enroll.h"
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/issue.h"
@@ -58,18 +59,18 @@ static void gossip_events(struct prom *p, const struct gossip *g)
 
 static void endpoints(struct prom *p, const struct daemon *d)
 {
-    static const char *const words[] = {"up", "draining", "down", "unreachable"};
     size_t n;
     const struct build_endpoint *e = compile_endpoints(d->compile, &n);
     prom_family(p, "parley_endpoints", PROM_GAUGE, "Endpoints of a service by state.");
     for (size_t i = 0; i < n;) {
-        uint64_t count[4] = {0};
+        uint64_t count[ENDPOINT_STATUSES] = {0};
         size_t first = i;
         for (; i < n && name_eq(&e[i].service, &e[first].service); i++)
             count[e[i].status]++;
-        for (unsigned s = 0; s < ARRAY_LEN(words); s++) {
-            struct prom_label labels[] = {{"service", span_str(e[first].service.text)},
-                                          {"state", span_str(words[s])}};
+        for (unsigned s = 0; s < ENDPOINT_STATUSES; s++) {
+            struct prom_label labels[] = {
+                {"service", span_str(e[first].service.text)},
+                {"state", span_str(endpoints_status_word((enum endpoint_status)s))}};
             prom_u64(p, labels, 2, count[s]);
         }
     }

@@ -17,6 +17,7 @@
 #define SNAPSHOT_BYTES_MAX   (256u * 1024 * 1024)
 
 enum endpoint_status { ENDPOINT_UP, ENDPOINT_DRAINING, ENDPOINT_DOWN, ENDPOINT_UNREACHABLE };
+#define ENDPOINT_STATUSES (ENDPOINT_UNREACHABLE + 1u)
 
 struct snapshot_service { /* an application on this host: where inbound exchanges go */
     struct name name;
