@@ -30,7 +30,7 @@ struct admin;
 enum err admin_new(struct daemon *d, struct diag *diag, struct admin **out) MUST_USE;
 void admin_free(struct admin *a);
 /* Serves /metrics and /ready here; family NONE: nowhere. ERR_IN_USE, ERR_PERM: said in `diag`, the
- * old one stays. Frees of the same address are kept. */
+ * old one stays. The same address again changes nothing. */
 enum err admin_metrics_listen(struct admin *a, const struct addr *at, struct diag *diag) MUST_USE;
 
 #endif

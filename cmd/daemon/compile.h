@@ -2,9 +2,9 @@
  * workers.
  *
  * Control thread. Changes ask by compile_request; 100 ms of quiet, or 250 ms after the first,
- * builds once (gossip.md 3.5: mass change is one swap). A snapshot counts one reference a worker;
- * the last that comes back frees it, on this thread. A build that fails leaves the running snapshot
- * in place and says so in the log.
+ * builds once (gossip.md 3.5: mass change is one swap). A snapshot counts one reference for
+ * each worker and one of ours; with the last worker's it is freed, on this thread. A build that
+ * fails leaves the running snapshot in place and says so in the log.
  */
 #ifndef CMD_DAEMON_COMPILE_H
 #define CMD_DAEMON_COMPILE_H

@@ -1,10 +1,11 @@
 /* The daemon: one process's whole state and the order in which its parts start and stop.
  *
  * Control thread. `struct daemon` owns everything below it; parts are reached through it and know
- * no globals. Start order is the order of the fields; stop is the reverse.
+ * no globals. Stop is the reverse of start, workers first:
  *
- *   store -> config -> identities, trust, keys -> workers (idle) -> listeners -> compile (first
- *   snapshot) -> mesh -> health, drain, sink -> enroll, admin -> READY=1 -> loop
+ *   store, configuration, loop -> identities -> workers (idle) -> listeners, mesh, health, drain,
+ *   sink, compile (made) -> sockets bound, workers run, first snapshot -> UDP and peers -> enroll,
+ *   admin -> signals -> READY=1 when every worker has the snapshot
  *
  * What other parts of cmd/daemon call: reload.h (reload_run), drain.h (drain_start, drain_undo,
  * drain_leave), mesh.h (members, records, forget), compile.h (compile_request, endpoints),
@@ -70,10 +71,10 @@ struct daemon {
     int64_t started_wall_s;
 
     struct store store;
-    struct config *config;    /* running; replaced by reload */
-    bool config_last_good;    /* the file was bad: running from last-good.toml */
-    uint64_t reload_wall_s;   /* of the last reload that was applied */
-    uint64_t reloads_refused; /* since the last one that was applied */
+    struct config *config;     /* running; replaced by reload */
+    bool config_last_good;     /* the file was bad: running from last-good.toml */
+    uint64_t reload_wall_s;    /* of the last reload that was applied */
+    uint64_t reloads_refused;  /* since the last one that was applied */
     char reload_refusal[1024]; /* what the last of them said first */
 
     struct tls_profile *profile;
@@ -102,7 +103,7 @@ struct daemon {
 enum err daemon_run(const struct daemon_options *o, struct diag *d, int *exit_code) MUST_USE;
 
 /* The parts, assembled without running the loop, for daemon_run and for tests that drive the loop
- * themselves. */
+ * themselves. Errors as daemon_run. */
 enum err daemon_new(const struct daemon_options *o, struct diag *d, struct daemon **out) MUST_USE;
 /* Stops and frees every part. NULL is fine. */
 void daemon_free(struct daemon *d);

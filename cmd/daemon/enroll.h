@@ -4,7 +4,7 @@
  * Control thread. Registers itself for connections with ALPN parley-join/1 and for 'I' streams
  * (mesh_stream). At most ENROLL_CONNECTIONS_MAX join connections at once, each ended after
  * ENROLL_LIMIT_MS; attempts are rate-limited by source address (security.md X07). On a host without
- * the CA key joins are refused with the word `not_signer`.
+ * the CA key they are closed: it could not show the CA that the token pins.
  */
 #ifndef CMD_DAEMON_ENROLL_H
 #define CMD_DAEMON_ENROLL_H

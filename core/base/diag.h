@@ -5,8 +5,9 @@
  * 1; 0 means not known. Columns count characters (code points), as editors do. Owns its texts
  * (bounded heap).
  *
- *   /etc/parley/parley.toml:38:1: error: unknown key "retires" in [upstream.api]; did you mean
- * "retry"? 38 | retires = { on = ["connect"], tries = 3 } | ^~~~~~~
+ *   parley.toml:8:1: error: unknown key "retires" in [upstream.api]; did you mean "retry"?
+ *       8 | retires = { on = ["connect"], tries = 3 }
+ *         | ^~~~~~~
  */
 #ifndef CORE_BASE_DIAG_H
 #define CORE_BASE_DIAG_H

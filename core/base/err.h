@@ -37,7 +37,6 @@
     X(ERR_UNTRUSTED, "it is signed by nobody we trust")                                            \
     X(ERR_MISMATCH, "the identity is not the expected one")                                        \
     X(ERR_REPLAY, "it was seen before")                                                            \
-    X(ERR_STALE, "a newer version is known")                                                       \
     X(ERR_UNSUPPORTED, "this is not supported")                                                    \
     X(ERR_BUSY, "busy: try again later")                                                           \
     X(ERR_CORRUPT, "stored data is damaged")                                                       \

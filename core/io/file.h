@@ -27,7 +27,8 @@ enum err file_read(const char *path, struct strbuf *out) MUST_USE;
  * ERR_TOO_LARGE (path), ERR_IO. */
 enum err file_write(const char *path, mode_t mode, struct span data) MUST_USE;
 /* Makes every folder of `path` that is missing, each with exactly `mode`. One that is there stays
- * as it is. ERR_EXISTS: a part is no folder; ERR_PERM, ERR_TOO_LARGE, ERR_IO. */
+ * as it is. ERR_EXISTS: a part is no folder; ERR_INVALID: an empty path; ERR_PERM, ERR_TOO_LARGE,
+ * ERR_IO. */
 enum err file_make_folders(const char *path, mode_t mode) MUST_USE;
 /* Removes a file; a missing one is ERR_OK. */
 enum err file_remove(const char *path) MUST_USE;

@@ -20,15 +20,16 @@
 #define KEYFILE_BYTES_MAX  65536u /* of a file in any format */
 
 /* Replaces or makes the file with mode 0600 (core/io/file). `type`: 1 to KEYFILE_TYPE_MAX of a-z,
- * 0-9, '-'. ERR_INVALID: type or length; else as file_write. */
+ * 0-9, '-'. ERR_INVALID: type or length; ERR_NOMEM; else as file_write. */
 enum err keyfile_store(const char *path, const char *type, const void *secret, size_t len) MUST_USE;
 /* Reads exactly `len` bytes into `secret`, which the caller keeps in locked memory and which is
  * untouched on failure. ERR_NOT_FOUND; ERR_PERM: not readable, a link, another's, or open to
- * others; ERR_CORRUPT: not in this form or damaged; ERR_MISMATCH: another type or length. */
+ * others; ERR_CORRUPT: not in this form or damaged; ERR_MISMATCH: another type or length;
+ * ERR_NOMEM, ERR_IO. */
 enum err keyfile_load(const char *path, const char *type, void *secret, size_t len) MUST_USE;
 /* Appends a secret file of any format (PEM) to `out`, with the same demands on owner and mode. The
- * caller wipes `out`; it should be fixed, growing leaves copies. ERR_TOO_LARGE: over `out`'s bound
- * or KEYFILE_BYTES_MAX. */
+ * caller wipes `out`; it should be fixed, growing leaves copies. Errors as keyfile_load, and
+ * ERR_TOO_LARGE: over `out`'s bound or KEYFILE_BYTES_MAX. */
 enum err keyfile_read(const char *path, struct strbuf *out) MUST_USE;
 
 #endif

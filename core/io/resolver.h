@@ -23,8 +23,9 @@ struct resolver_query {
     struct resolver_job *job; /* borrowed; NULL: not under way */
     /* Comes once, at a turn's end, never inside a resolver_ call; may start and cancel queries,
      * this one too. ERR_OK: 1 to RESOLVER_ADDRS_MAX addresses, valid during the call.
-     * ERR_NOT_FOUND: no such name, or no address; ERR_TIMEOUT, ERR_REFUSED, ERR_PROTOCOL,
-     * ERR_NOMEM, ERR_IO (the servers fail): keep the last good answer and try later. */
+     * ERR_NOT_FOUND: no such name, or no address; ERR_INVALID: no possible name; ERR_TIMEOUT,
+     * ERR_REFUSED, ERR_PROTOCOL, ERR_NOMEM, ERR_IO (the servers fail): keep the last good answer
+     * and try later. */
     void (*on_done)(struct resolver_query *q, enum err err, const struct addr *addr, size_t count);
 };
 

@@ -30,7 +30,8 @@ enum sock_listen_flags {
     SOCK_LISTEN_PROBE = 2
 };
 /* A listening TCP socket with SO_REUSEADDR. IPv6 sockets hear IPv6 only. ERR_IN_USE, ERR_PERM (port
- * under 1024), ERR_UNREACHABLE (not an address of this host), ERR_FULL, ERR_NOMEM, ERR_IO. */
+ * under 1024), ERR_UNREACHABLE (not an address of this host), ERR_INVALID (no address), ERR_FULL,
+ * ERR_NOMEM, ERR_IO. */
 enum err sock_listen(const struct addr *at, unsigned flags, int *out) MUST_USE;
 /* A listening unix socket with file mode `mode`. A socket file that nobody listens on is replaced;
  * ERR_IN_USE when somebody does, ERR_EXISTS when the path is no socket, ERR_TOO_LARGE. */

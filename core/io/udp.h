@@ -18,7 +18,7 @@ struct udp_datagram {
 };
 
 /* IPv6 sockets hear IPv6 only. ERR_IN_USE, ERR_PERM, ERR_UNREACHABLE (not an address of this host),
- * ERR_FULL, ERR_NOMEM, ERR_INVALID. */
+ * ERR_FULL, ERR_NOMEM, ERR_IO, ERR_INVALID (no address). */
 enum err udp_bind(const struct addr *at, int *out) MUST_USE;
 /* Receives up to UDP_BATCH_MAX datagrams into equal slices of `buf`; `out[i].data` lies in it.
  * `*count` is set always. ERR_OK: there may be more. ERR_AGAIN: none waits any more. ERR_IO. */

@@ -30,7 +30,6 @@
     X(REASON_BAD_REQUEST, "bad_request", 400)                                                      \
     X(REASON_HEADERS_TOO_LARGE, "headers_too_large", 431)                                          \
     X(REASON_TARGET_TOO_LONG, "target_too_long", 414)                                              \
-    X(REASON_BODY_TOO_LARGE, "body_too_large", 413)                                                \
     X(REASON_METHOD_NOT_ALLOWED, "method_not_allowed", 405)                                        \
     X(REASON_EXPECTATION_FAILED, "expectation_failed", 417)                                        \
     X(REASON_NOT_IMPLEMENTED, "not_implemented", 501)                                              \
