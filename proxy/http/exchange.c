@@ -397,10 +397,6 @@ void exchange_run(struct exchange *ex)
         /* An end may cut it from inside a step, which then still goes on to its own next one. */
         if (ex->aborted || ex->refused) ex->step = EX_FINISH;
         verdict = step[ex->step](ex);
-        /* Cut from inside the step, which did not know: nothing comes after that. */
-        if (verdict == EX_DONE || (!ex->aborted && !ex->refused)) continue;
-        ex->step = EX_FINISH;
-        verdict = EX_MORE;
     }
     ex->running = false;
     if (verdict == EX_DONE) {
