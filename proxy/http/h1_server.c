@@ -1,15 +1,12 @@
 #include "proxy/http/h1_server.h"
 
-#include <unistd.h>
+#include <assert.h>
 
 #include "core/base/check.h"
-#include "core/io/conn.h"
 #include "core/wire/h1.h"
 #include "core/wire/h1_emit.h"
-#include "proxy/http/exchange.h"
 #include "proxy/http/translate.h"
-#include "proxy/net/listener.h"
-#include "proxy/net/session.h"
+#include "proxy/net/plain_server.h"
 
 #define HEAD_TIMEOUT_MS 10000u /* O01 */
 #define IDLE_TIMEOUT_MS 60000u /* keep-alive without a request */
@@ -17,29 +14,35 @@
 enum server_state { SERVER_HEAD, SERVER_BODY, SERVER_WAIT, SERVER_TUNNEL };
 
 struct h1_server {
-    struct session session;
-    struct conn *conn;
+    struct plain_server plain;
     uint64_t listener_id;
     enum server_state state;
-    struct exchange *ex; /* in progress, or NULL */
     struct h1_scan scan;
     struct iobuf head; /* of a request that came in pieces */
     uint64_t since_ms; /* idle, or reading this head */
     enum h1_version version;
     bool keep_alive;      /* the client and we go on after this exchange */
     bool chunked;         /* the response's body */
-    bool body_paused;     /* reading waits for req_body to fall */
     bool pipeline_paused; /* reading waits for the exchange to end */
     struct loop_timer timer;
 };
 
+static_assert(offsetof(struct h1_server, plain) == 0,
+              "the plain server's owner is the whole object");
+
+static void end(struct plain_server *plain, bool abort)
+{
+    struct h1_server *s = CONTAINER_OF(plain, struct h1_server, plain);
+    if (plain->session.gone) return;
+    loop_timer_clear(plain->session.ctx->loop, &s->timer);
+    iobuf_clear(&s->head);
+    conn_close(plain->conn, abort);
+    session_end(&plain->session);
+}
+
 static void h1_server_close(struct h1_server *s, bool abort)
 {
-    if (s->session.gone) return;
-    loop_timer_clear(s->session.ctx->loop, &s->timer);
-    iobuf_clear(&s->head);
-    conn_close(s->conn, abort);
-    session_end(&s->session);
+    end(&s->plain, abort);
 }
 
 /* --- requests --- */
@@ -62,25 +65,14 @@ static char *gather(struct h1_server *s, struct exchange *ex, struct span last, 
 
 static struct exchange *begin(struct h1_server *s)
 {
-    struct context *ctx = s->session.ctx;
-    struct exchange *ex = exchange_new(ctx, DIRECTION_OUTBOUND, &down_ops, s, conn_remote(s->conn));
-    if (ex == NULL) {
-        metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
-        h1_server_close(s, true);
-        return NULL;
-    }
-    s->ex = ex;
     s->keep_alive = false;
     s->version = H1_1_1;
-    ex->upstream = listener_upstream(ex->view, s->listener_id);
-    if (ex->upstream != NULL) ex->peer = ex->upstream->as;
-    ex->req.peer = &ex->peer;
-    return ex;
+    return plain_server_begin(&s->plain, &down_ops, s->listener_id);
 }
 
 static void reject(struct h1_server *s, enum reason reason)
 {
-    struct exchange *ex = s->ex != NULL ? s->ex : begin(s);
+    struct exchange *ex = s->plain.ex != NULL ? s->plain.ex : begin(s);
     if (ex == NULL) return;
     s->keep_alive = false;
     s->state = SERVER_WAIT;
@@ -118,7 +110,7 @@ static void head_complete(struct h1_server *s, struct span last)
 static size_t take_head(struct h1_server *s, struct span data)
 {
     size_t used = 0;
-    if (s->scan.bytes == 0) s->since_ms = loop_now_ms(s->session.ctx->loop);
+    if (s->scan.bytes == 0) s->since_ms = loop_now_ms(s->plain.session.ctx->loop);
     enum err err = h1_scan(&s->scan, H1_REQUEST, data, &used);
     if (err == ERR_OK) {
         head_complete(s, span_of(data.p, used));
@@ -129,7 +121,7 @@ static size_t take_head(struct h1_server *s, struct span data)
             h1_server_close(s, true);
             return data.len;
         }
-        loop_timer_set(s->session.ctx->loop, &s->timer, s->since_ms + HEAD_TIMEOUT_MS);
+        loop_timer_set(s->plain.session.ctx->loop, &s->timer, s->since_ms + HEAD_TIMEOUT_MS);
         return data.len;
     }
     /* What begins with a control byte (a TLS hello) is no HTTP: no answer, no banner (G17). */
@@ -144,12 +136,12 @@ static size_t take_head(struct h1_server *s, struct span data)
 static void on_body(void *owner, struct span data)
 {
     struct h1_server *s = owner;
-    if (s->ex != NULL) exchange_request_data(s->ex, data);
+    if (s->plain.ex != NULL) exchange_request_data(s->plain.ex, data);
 }
 
 static void body_failed(struct h1_server *s)
 {
-    struct exchange *ex = s->ex;
+    struct exchange *ex = s->plain.ex;
     s->keep_alive = false;
     /* What was sent on is cut; what was not even begun gets its answer. */
     if (ex->responded)
@@ -161,11 +153,11 @@ static void body_failed(struct h1_server *s)
 static size_t take_body(struct h1_server *s, struct span data)
 {
     struct h1_sink sink = {on_body, s};
-    struct exchange *ex = s->ex;
+    struct exchange *ex = s->plain.ex;
     size_t used = 0;
     enum err err = h1_body(&ex->down_h1, &ex->arena, data, &sink, &used);
     /* The exchange may have ended on the way; then the connection is closing. */
-    if (s->session.gone || s->ex != ex) return data.len;
+    if (s->plain.session.gone || s->plain.ex != ex) return data.len;
     if (err != ERR_OK) {
         body_failed(s);
         return data.len;
@@ -173,36 +165,24 @@ static size_t take_body(struct h1_server *s, struct span data)
     if (ex->down_h1.done) {
         s->state = SERVER_WAIT;
         exchange_request_end(ex, ex->down_h1.trailers);
-    } else if (ex->req_body.buf.len > BODY_HIGH_WATER_BYTES) {
-        s->body_paused = true;
-        conn_pause(s->conn);
+    } else {
+        plain_server_check(&s->plain);
     }
     return used;
-}
-
-static void take_tunnel(struct h1_server *s, struct span data)
-{
-    struct exchange *ex = s->ex;
-    exchange_request_data(ex, data);
-    if (s->session.gone || s->ex != ex) return;
-    if (ex->req_body.buf.len > BODY_HIGH_WATER_BYTES) {
-        s->body_paused = true;
-        conn_pause(s->conn);
-    }
 }
 
 static size_t on_data(struct conn *c, void *owner, struct span data)
 {
     struct h1_server *s = owner;
     size_t at = 0;
-    while (at < data.len && !s->session.gone) {
+    while (at < data.len && !s->plain.session.gone) {
         struct span rest = span_skip(data, at);
         if (s->state == SERVER_HEAD) {
             at += take_head(s, rest);
         } else if (s->state == SERVER_BODY) {
             at += take_body(s, rest);
         } else if (s->state == SERVER_TUNNEL) {
-            take_tunnel(s, rest);
+            plain_server_feed(&s->plain, rest);
             at = data.len;
         } else {
             s->pipeline_paused = true;
@@ -219,7 +199,7 @@ static bool say_close(struct h1_server *s, const struct exchange *ex)
 {
     /* A35: what is left of the request is never read as another. */
     if (s->state != SERVER_WAIT) s->keep_alive = false;
-    if (s->session.ctx->view->snapshot->draining) s->keep_alive = false;
+    if (s->plain.session.ctx->view->snapshot->draining) s->keep_alive = false;
     bool length_known = ex->resp.body_length != BODY_LENGTH_UNKNOWN;
     if (s->version == H1_1_0 && !length_known) s->keep_alive = false;
     return !s->keep_alive;
@@ -243,7 +223,7 @@ static void emit_framing(struct h1_server *s, const struct exchange *ex, struct 
 static bool write_head(struct h1_server *s, struct strbuf *out)
 {
     h1_emit_end(out);
-    return strbuf_ok(out) && conn_write(s->conn, strbuf_view(out)) == ERR_OK;
+    return strbuf_ok(out) && conn_write(s->plain.conn, strbuf_view(out)) == ERR_OK;
 }
 
 static bool head_begin(struct exchange *ex, unsigned status, const struct headers *h,
@@ -277,7 +257,7 @@ static bool down_respond(struct exchange *ex)
         s->keep_alive = s->chunked = false;
         h1_emit_field(&out, SPAN_LIT("connection"), SPAN_LIT("upgrade"));
         h1_emit_field(&out, SPAN_LIT("upgrade"), ex->req.upgrade_protocol);
-        if (s->pipeline_paused) conn_resume(s->conn);
+        if (s->pipeline_paused) conn_resume(s->plain.conn);
         s->pipeline_paused = false;
         return write_head(s, &out);
     }
@@ -294,24 +274,25 @@ static bool down_respond(struct exchange *ex)
 static bool write_part(struct h1_server *s, struct span part)
 {
     char line[H1_EMIT_CHUNK_BYTES];
-    if (!s->chunked) return conn_write(s->conn, part) == ERR_OK;
-    return conn_write(s->conn, span_of(line, h1_emit_chunk_line(line, part.len))) == ERR_OK &&
-           conn_write(s->conn, part) == ERR_OK && conn_write(s->conn, SPAN_LIT("\r\n")) == ERR_OK;
+    if (!s->chunked) return conn_write(s->plain.conn, part) == ERR_OK;
+    return conn_write(s->plain.conn, span_of(line, h1_emit_chunk_line(line, part.len))) == ERR_OK &&
+           conn_write(s->plain.conn, part) == ERR_OK &&
+           conn_write(s->plain.conn, SPAN_LIT("\r\n")) == ERR_OK;
 }
 
 static bool write_last(struct h1_server *s, struct exchange *ex)
 {
     const struct headers *trailers = ex->resp_body.trailers;
     struct strbuf out;
-    if (s->state == SERVER_TUNNEL) conn_shutdown(s->conn);
+    if (s->state == SERVER_TUNNEL) conn_shutdown(s->plain.conn);
     if (!s->chunked) return true;
-    if (trailers == NULL) return conn_write(s->conn, SPAN_LIT("0\r\n\r\n")) == ERR_OK;
+    if (trailers == NULL) return conn_write(s->plain.conn, SPAN_LIT("0\r\n\r\n")) == ERR_OK;
     size_t cap = h1_emit_head_bytes(trailers, 0);
     char *text = arena_alloc(&ex->arena, cap);
     if (text == NULL) return false;
     strbuf_init_fixed(&out, text, cap);
     h1_emit_last_chunk(&out, trailers);
-    return strbuf_ok(&out) && conn_write(s->conn, strbuf_view(&out)) == ERR_OK;
+    return strbuf_ok(&out) && conn_write(s->plain.conn, strbuf_view(&out)) == ERR_OK;
 }
 
 static void down_flush(struct exchange *ex)
@@ -319,7 +300,7 @@ static void down_flush(struct exchange *ex)
     struct h1_server *s = ex->down;
     struct body *body = &ex->resp_body;
     if (ex->delivered) return;
-    while (body->buf.len > 0 && conn_queued(s->conn) <= conn_low_water(s->conn)) {
+    while (body->buf.len > 0 && conn_queued(s->plain.conn) <= conn_low_water(s->plain.conn)) {
         struct span part = iobuf_front(&body->buf);
         if (!write_part(s, part)) goto failed;
         iobuf_consume(&body->buf, part.len);
@@ -334,15 +315,6 @@ failed:
     exchange_client_gone(ex, REASON_CLIENT_GONE);
 }
 
-static void down_consumed(struct exchange *ex, size_t bytes)
-{
-    struct h1_server *s = ex->down;
-    (void)bytes;
-    if (!s->body_paused || ex->req_body.buf.len > BODY_LOW_WATER_BYTES) return;
-    s->body_paused = false;
-    conn_resume(s->conn);
-}
-
 static void down_abort(struct exchange *ex)
 {
     h1_server_close(ex->down, true);
@@ -351,17 +323,17 @@ static void down_abort(struct exchange *ex)
 static void down_release(struct exchange *ex)
 {
     struct h1_server *s = ex->down;
-    s->ex = NULL;
-    if (s->session.gone) return;
+    s->plain.ex = NULL;
+    if (s->plain.session.gone) return;
     if (!s->keep_alive || s->state != SERVER_WAIT) {
         h1_server_close(s, false);
         return;
     }
     s->state = SERVER_HEAD;
     s->scan = (struct h1_scan){.bytes = 0};
-    s->since_ms = loop_now_ms(s->session.ctx->loop);
-    s->body_paused = false;
-    if (s->pipeline_paused) conn_resume(s->conn);
+    s->since_ms = loop_now_ms(s->plain.session.ctx->loop);
+    s->plain.body_paused = false;
+    if (s->pipeline_paused) conn_resume(s->plain.conn);
     s->pipeline_paused = false;
 }
 
@@ -370,65 +342,41 @@ static const struct downstream_ops down_ops = {
     .interim = down_interim,
     .respond = down_respond,
     .flush = down_flush,
-    .consumed = down_consumed,
+    .consumed = plain_server_consumed,
     .abort = down_abort,
     .release = down_release,
 };
 
 /* --- the connection --- */
 
-static void on_open(struct conn *c, void *owner)
-{
-    (void)c;
-    (void)owner;
-}
-
 static void on_eof(struct conn *c, void *owner)
 {
     struct h1_server *s = owner;
     (void)c;
-    if (s->ex == NULL)
+    if (s->plain.ex == NULL)
         h1_server_close(s, false);
     else if (s->state == SERVER_TUNNEL)
-        exchange_request_end(s->ex, NULL);
+        exchange_request_end(s->plain.ex, NULL);
     else
-        exchange_client_gone(s->ex, REASON_CLIENT_GONE);
+        exchange_client_gone(s->plain.ex, REASON_CLIENT_GONE);
 }
 
-static void on_error(struct conn *c, void *owner, enum err err)
-{
-    struct h1_server *s = owner;
-    (void)c;
-    (void)err;
-    if (s->ex != NULL)
-        exchange_client_gone(s->ex, REASON_CLIENT_GONE);
-    else
-        h1_server_close(s, true);
-}
-
-static void on_drain(struct conn *c, void *owner)
-{
-    struct h1_server *s = owner;
-    (void)c;
-    if (s->ex != NULL && s->ex->responded) down_flush(s->ex);
-}
-
-static const struct conn_events events = {.on_open = on_open,
+static const struct conn_events events = {.on_open = plain_server_on_open,
                                           .on_data = on_data,
                                           .on_eof = on_eof,
-                                          .on_error = on_error,
-                                          .on_drain = on_drain};
+                                          .on_error = plain_server_on_error,
+                                          .on_drain = plain_server_on_drain};
 
 static void on_expire(struct loop_timer *t)
 {
     struct h1_server *s = CONTAINER_OF(t, struct h1_server, timer);
-    struct loop *loop = s->session.ctx->loop;
+    struct loop *loop = s->plain.session.ctx->loop;
     bool reading = s->scan.bytes > 0;
     uint64_t deadline = s->since_ms + (reading ? HEAD_TIMEOUT_MS : IDLE_TIMEOUT_MS);
     uint64_t now = loop_now_ms(loop);
-    if (s->ex != NULL || now < deadline) {
+    if (s->plain.ex != NULL || now < deadline) {
         /* The exchange keeps its own time; look again later. */
-        loop_timer_set(loop, &s->timer, s->ex != NULL ? now + IDLE_TIMEOUT_MS : deadline);
+        loop_timer_set(loop, &s->timer, s->plain.ex != NULL ? now + IDLE_TIMEOUT_MS : deadline);
         return;
     }
     if (reading)
@@ -437,34 +385,17 @@ static void on_expire(struct loop_timer *t)
         h1_server_close(s, false);
 }
 
-static void session_close(struct session *session)
-{
-    struct h1_server *s = CONTAINER_OF(session, struct h1_server, session);
-    if (s->ex != NULL)
-        exchange_cut(s->ex, REASON_DRAINING);
-    else
-        h1_server_close(s, true);
-}
-
 static const struct session_ops session_ops = {.size = sizeof(struct h1_server),
-                                               .close = session_close};
+                                               .close = plain_server_close};
 
 void h1_server_open(struct context *ctx, int take_fd, uint64_t listener_id)
 {
-    struct h1_server *s = session_new(ctx, &session_ops);
-    if (s == NULL) {
-        close(take_fd);
-        return;
-    }
-    struct conn_options o = {
-        .loop = ctx->loop, .events = &events, .owner = s, .phase = LOOP_FLUSH_PLAIN};
+    struct plain_server *plain = plain_server_open(ctx, take_fd, &session_ops, &events, end);
+    if (plain == NULL) return;
+    struct h1_server *s = CONTAINER_OF(plain, struct h1_server, plain);
     s->listener_id = listener_id;
     s->since_ms = loop_now_ms(ctx->loop);
     s->timer.on_expire = on_expire;
     iobuf_init(&s->head, loop_pool(ctx->loop));
-    if (conn_accept(&o, take_fd, NULL, (struct span){NULL, 0}, &s->conn) != ERR_OK) {
-        session_end(&s->session);
-        return;
-    }
     loop_timer_set(ctx->loop, &s->timer, s->since_ms + HEAD_TIMEOUT_MS);
 }

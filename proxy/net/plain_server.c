@@ -1,0 +1,102 @@
+#include "proxy/net/plain_server.h"
+
+#include <assert.h>
+#include <unistd.h>
+
+#include "core/base/check.h"
+#include "proxy/net/listener.h"
+
+static_assert(offsetof(struct plain_server, session) == 0, "session_new makes the whole object");
+
+struct plain_server *plain_server_open(struct context *ctx, int take_fd,
+                                       const struct session_ops *ops,
+                                       const struct conn_events *events,
+                                       void (*end)(struct plain_server *, bool))
+{
+    struct plain_server *s = session_new(ctx, ops);
+    if (s == NULL) {
+        close(take_fd);
+        return NULL;
+    }
+    struct conn_options o = {
+        .loop = ctx->loop, .events = events, .owner = s, .phase = LOOP_FLUSH_PLAIN};
+    s->end = end;
+    if (conn_accept(&o, take_fd, NULL, (struct span){NULL, 0}, &s->conn) != ERR_OK) {
+        session_end(&s->session);
+        return NULL;
+    }
+    return s;
+}
+
+struct exchange *plain_server_begin(struct plain_server *s, const struct downstream_ops *ops,
+                                    uint64_t listener_id)
+{
+    struct context *ctx = s->session.ctx;
+    struct exchange *ex = exchange_new(ctx, DIRECTION_OUTBOUND, ops, s, conn_remote(s->conn));
+    if (ex == NULL) {
+        metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
+        s->end(s, true);
+        return NULL;
+    }
+    s->ex = ex;
+    ex->upstream = listener_upstream(ex->view, listener_id);
+    if (ex->upstream != NULL) ex->peer = ex->upstream->as;
+    ex->req.peer = &ex->peer;
+    return ex;
+}
+
+void plain_server_check(struct plain_server *s)
+{
+    if (s->ex->req_body.buf.len <= BODY_HIGH_WATER_BYTES) return;
+    s->body_paused = true;
+    conn_pause(s->conn);
+}
+
+void plain_server_feed(struct plain_server *s, struct span data)
+{
+    struct exchange *ex = s->ex;
+    exchange_request_data(ex, data);
+    if (!s->session.gone && s->ex == ex) plain_server_check(s);
+}
+
+void plain_server_consumed(struct exchange *ex, size_t bytes)
+{
+    struct plain_server *s = ex->down;
+    (void)bytes;
+    if (!s->body_paused || ex->req_body.buf.len > BODY_LOW_WATER_BYTES) return;
+    s->body_paused = false;
+    conn_resume(s->conn);
+}
+
+void plain_server_on_open(struct conn *c, void *owner)
+{
+    (void)c;
+    (void)owner;
+}
+
+void plain_server_on_error(struct conn *c, void *owner, enum err err)
+{
+    struct plain_server *s = owner;
+    (void)c;
+    (void)err;
+    if (s->ex != NULL)
+        exchange_client_gone(s->ex, REASON_CLIENT_GONE);
+    else
+        s->end(s, true);
+}
+
+void plain_server_on_drain(struct conn *c, void *owner)
+{
+    struct plain_server *s = owner;
+    (void)c;
+    if (s->ex != NULL && s->ex->responded) s->ex->down_ops->flush(s->ex);
+}
+
+void plain_server_close(struct session *session)
+{
+    struct plain_server *s = CONTAINER_OF(session, struct plain_server, session);
+    if (s->ex != NULL)
+        exchange_cut(s->ex, REASON_DRAINING);
+    else
+        s->end(s, true);
+}

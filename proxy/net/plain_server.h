@@ -1,0 +1,46 @@
+/* Plain server: what every session over an unencrypted connection of a local application shares,
+ * whatever it speaks (tcp_server.h, http/h1_server.h).
+ *
+ * Worker thread. Embedded first by its owner, whose `end` closes connection and session; from then
+ * on neither is touched. One exchange at a time; its request body is under watermarks: reading
+ * pauses over BODY_HIGH_WATER_BYTES and goes on at BODY_LOW_WATER_BYTES.
+ */
+#ifndef PROXY_NET_PLAIN_SERVER_H
+#define PROXY_NET_PLAIN_SERVER_H
+
+#include "core/io/conn.h"
+#include "proxy/http/exchange.h"
+#include "proxy/net/session.h"
+
+struct plain_server {
+    struct session session;
+    struct conn *conn;
+    struct exchange *ex; /* in progress, or NULL */
+    bool body_paused;    /* reading waits for req_body to fall */
+    void (*end)(struct plain_server *s, bool abort);
+};
+
+/* Takes the descriptor: a session of `ops` (whose object begins with a struct plain_server) on a
+ * connection with `events`. NULL: no room or no memory, all is closed. */
+struct plain_server *plain_server_open(struct context *ctx, int take_fd,
+                                       const struct session_ops *ops,
+                                       const struct conn_events *events,
+                                       void (*end)(struct plain_server *, bool));
+/* Begins the exchange of the upstream that this listener is of. NULL: no room, refused and counted;
+ * the session has ended. */
+struct exchange *plain_server_begin(struct plain_server *s, const struct downstream_ops *ops,
+                                    uint64_t listener_id);
+
+/* Hands the application's bytes to the exchange, and pauses reading when it has too many. */
+void plain_server_feed(struct plain_server *s, struct span data);
+/* After the exchange took some: pauses, when it has too many. */
+void plain_server_check(struct plain_server *s);
+
+/* For downstream_ops and conn_events and session_ops; the connection's owner is the server. */
+void plain_server_consumed(struct exchange *ex, size_t bytes);
+void plain_server_on_open(struct conn *c, void *owner);
+void plain_server_on_error(struct conn *c, void *owner, enum err err);
+void plain_server_on_drain(struct conn *c, void *owner);
+void plain_server_close(struct session *session);
+
+#endif
