@@ -153,7 +153,7 @@ RUN_UNIT    := $(UNIT:%=$(B)/rel/unit/%)
 RUN_ASAN    := $(UNIT:%=$(B)/asan/unit/%)
 RUN_TSAN    := $(patsubst %,$(B)/tsan/unit/%,$(filter %ring test_publish% test_worker%,$(UNIT)))
 RUN_REPLAY  := $(FUZZ:%=$(B)/asan/fuzz/%)
-RUN_SIM     := tests/sim/seeds.py
+RUN_SIM      = tests/sim/seeds.py sim_cases@600="$(1) --self-test"
 RUN_SCRIPTS := $(sort $(wildcard tests/conformance/run_*.sh tests/conformance/run_*.py \
                                  tests/integration/run_*.sh tests/integration/run_*.py))
 RUN_TIDY    := tidy=$(B)/tidy \
@@ -163,7 +163,7 @@ TIDY_NEEDS  := $(B)/tidy $(B)/rel/tests/tidy/example/globals.o $(B)/rel/libparle
 REPLAYS      = $(foreach f,$(RUN_REPLAY),$(f)="$(f) tests/fuzz/corpus/$(patsubst fuzz_%,%,$(notdir $(f)))")
 
 test: all $(RUN_UNIT) $(RUN_ASAN) $(RUN_TSAN) $(RUN_REPLAY) $(TIDY_NEEDS)
-	@tests/run $(RUN_TIDY) $(RUN_UNIT) $(RUN_ASAN) $(RUN_TSAN) $(REPLAYS) $(RUN_SIM) $(RUN_SCRIPTS)
+	@tests/run $(RUN_TIDY) $(RUN_UNIT) $(RUN_ASAN) $(RUN_TSAN) $(REPLAYS) $(call RUN_SIM,$(B)/parley-sim) $(RUN_SCRIPTS)
 
 unit: $(RUN_UNIT)
 	@tests/run $^
@@ -172,12 +172,12 @@ tidy: $(TIDY_NEEDS)
 	@tests/run $(RUN_TIDY)
 
 sim: $(B)/parley-sim
-	@SEEDS=$(SEEDS) tests/run tests/sim/seeds.py
+	@SEEDS=$(SEEDS) tests/run $(call RUN_SIM,$(B)/parley-sim)
 
 ASAN_BINS := $(patsubst $(B)/%,$(B)/asan/%,$(PROGRAMS))
 asan: $(RUN_ASAN) $(RUN_REPLAY) $(ASAN_BINS)
 	@PARLEY=$(B)/asan/parley PARLEY_SIM=$(B)/asan/parley-sim TOML_DECODE=$(B)/asan/toml-decode \
-	    tests/run $(RUN_ASAN) $(REPLAYS) $(RUN_SIM) $(RUN_SCRIPTS)
+	    tests/run $(RUN_ASAN) $(REPLAYS) $(call RUN_SIM,$(B)/asan/parley-sim) $(RUN_SCRIPTS)
 
 tsan: $(RUN_TSAN)
 	@tests/run $^

@@ -120,12 +120,17 @@ static void adopt_body(struct gossip *g, struct member *m, struct span body)
     change_record(g, m);
 }
 
+bool catalogue_has_gap(const struct member *m)
+{
+    return member_is_live(m) && (m->admission_missing || m->body_missing);
+}
+
 static void ask_for_rest(struct gossip *g, struct member *m, const struct member *from)
 {
-    if (m->state == MEMBER_LEFT || (!m->admission_missing && !m->body_missing))
-        sync_have(g, &m->head.owner);
-    else
+    if (catalogue_has_gap(m))
         sync_lack(g, &m->head.owner, from);
+    else
+        sync_have(g, &m->head.owner);
 }
 
 /* The head and what belongs to it are in place: the state that follows. */

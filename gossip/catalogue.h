@@ -38,6 +38,8 @@ enum catalogue_verdict catalogue_take(struct gossip *g, const struct offer *o, s
 /* The offer of what we hold; parts that we lack or that are not asked for stay out. Borrowed from
  * the member. */
 void catalogue_offer(const struct member *m, bool admission, bool body, struct offer *out);
+/* Whether a part of a live member's record is lacking. */
+bool catalogue_has_gap(const struct member *m);
 /* Sends `to` the head of `m`, directly. */
 void catalogue_tell(struct gossip *g, struct member *m, struct member *to);
 /* Whether one more signature may be checked for what `from` sent. */

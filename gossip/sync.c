@@ -73,7 +73,8 @@ void sync_lack(struct gossip *g, const struct node_id *id, const struct member *
     if (find_pull(y, id->byte) != NULL) return;
     if (y->pull_count == SYNC_PULLS_MAX) {
         g->counters.dropped_quota++;
-        return; /* the digest will differ, and mend it */
+        y->pulls_missed = true;
+        return;
     }
     struct sync_pull *p = &y->pull[y->pull_count++];
     *p = (struct sync_pull){.due_ms = g->now_ms + PULL_SOON_MS};
@@ -91,6 +92,26 @@ void sync_have(struct gossip *g, const struct node_id *id)
 {
     struct sync_pull *p = find_pull(&g->sync, id->byte);
     if (p != NULL) drop_pull(&g->sync, p);
+}
+
+/* The digest does not show that a part is missing, so those that found no room are looked for. */
+static void find_gaps(struct gossip *g)
+{
+    struct sync *y = &g->sync;
+    if (!y->pulls_missed || y->pull_count > SYNC_PULLS_MAX / 2) return;
+    y->pulls_missed = false;
+    for (size_t i = 0; i < g->members.count && !y->pulls_missed; i++) {
+        const struct member *m = g->members.order[i];
+        if (catalogue_has_gap(m)) sync_lack(g, &m->head.owner, NULL);
+    }
+}
+
+/* A stranger that nobody sends is given up: whoever knows it, differs in digest from us. A part of
+ * a live member's record is not. */
+static bool give_up(const struct gossip *g, const struct sync_pull *p)
+{
+    const struct member *m = member_find_short(&g->members, p->id);
+    return m != NULL ? !catalogue_has_gap(m) : p->tries >= PULL_TRIES_MAX;
 }
 
 static uint32_t count_sessions(const struct gossip *g, bool inbound)
@@ -126,7 +147,7 @@ static void start_pull(struct gossip *g)
             i++;
             continue;
         }
-        if (p->tries == PULL_TRIES_MAX) {
+        if (give_up(g, p)) {
             drop_pull(y, p);
             continue;
         }
@@ -136,7 +157,7 @@ static void start_pull(struct gossip *g)
             memcpy(ids + n++ * SYNC_ID_BYTES, p->id, SYNC_ID_BYTES);
             p->due_ms = g->now_ms + ((uint64_t)SYNC_BACKOFF_MIN_MS << p->tries) +
                         rng_below(&g->rng, SYNC_BACKOFF_MIN_MS);
-            p->tries++;
+            if (p->tries < PULL_TRIES_MAX) p->tries++;
         }
         i++;
     }
@@ -257,6 +278,7 @@ void sync_look(struct gossip *g)
     look_at_seeds(g);
     look_at_dead(g);
     look_at_digest(g);
+    find_gaps(g);
     if (g->sync.pull_count > 0 && count_sessions(g, false) < SYNC_OUTBOUND_MAX) start_pull(g);
 }
 

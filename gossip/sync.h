@@ -59,6 +59,7 @@ struct sync {
     uint32_t live_max;  /* most members in the last hour: far fewer now means a cut */
     uint64_t live_max_ms;
     size_t seed_count, pull_count;
+    bool pulls_missed; /* one found no room */
     struct sync_seed seed[SYNC_SEEDS_MAX];
     struct sync_pull pull[SYNC_PULLS_MAX];
 };

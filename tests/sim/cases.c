@@ -14,6 +14,7 @@ static const struct more more[] = {
     {{SCENARIO_CRASH, 100, 1, 0.05, 45000, false}, "a hundred nodes at 5 % loss"},
     {{SCENARIO_CHURN, 5, 3, 0.05, 60000, true}, "five nodes with the real crypto"},
     {{SCENARIO_CRASH, 1000, 1, 0, 60000, false}, "two of a thousand missed every vote"},
+    {{SCENARIO_CHURN, 14, 1051, 0.01, 60000, false}, "a body was given up during a cut"},
 };
 
 uint32_t cases_count(void)
