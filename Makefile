@@ -3,7 +3,7 @@
 # Sources are found by folder, so a new file needs no line here. Objects live in build/<flavour>/,
 # one flavour a compiler setting: rel (shipped, unit tests), asan, tsan, fuzz.
 #
-#: make              build/parley and build/parley-sim
+#: make              build/parley, build/parley-sim and build/toml-decode
 #: make deps         install the Debian packages that the build and the tests use
 #: make test         every test; ends in "N passed, N failed"
 #: make demo         a mesh of three nodes on this machine
