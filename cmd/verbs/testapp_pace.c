@@ -63,7 +63,7 @@ static void send_one(struct testapp_pace *p, struct worker *w)
     struct testapp_client_request r = {.method = p->o.method,
                                        .path = p->o.url->path,
                                        .body_bytes = p->o.body_bytes,
-                                       .timeout_ms = TESTAPP_PACE_TIMEOUT_MS};
+                                       .timeout_ms = p->o.timeout_ms};
     list_remove(&w->node);
     w->due_us = testapp_pace_due_us(p->next, p->o.rate);
     p->next++;
@@ -77,7 +77,7 @@ static void give_up(struct testapp_pace *p, uint64_t now_us)
     static const struct testapp_client_result late = {.end = TESTAPP_CLIENT_TIMEOUT};
     while (p->next < p->total) {
         uint64_t due_us = testapp_pace_due_us(p->next, p->o.rate);
-        if (now_us < due_us || now_us - due_us < TESTAPP_PACE_TIMEOUT_MS * UINT64_C(1000)) return;
+        if (now_us < due_us || now_us - due_us < p->o.timeout_ms * 1000u) return;
         p->next++;
         p->o.on_result(p->o.owner, &late, now_us - due_us);
     }
@@ -148,6 +148,7 @@ enum err testapp_pace_new(const struct testapp_pace_options *o, struct testapp_p
     CHECK(o->connections > 0 && o->connections <= TESTAPP_PACE_CONNECTIONS_MAX);
     p->magic = PACE_MAGIC;
     p->o = *o;
+    if (p->o.timeout_ms == 0) p->o.timeout_ms = TESTAPP_PACE_TIMEOUT_MS;
     p->total = o->for_ms > 0 ? testapp_pace_due(o->for_ms * 1000 - 1, o->rate) : UINT64_MAX;
     list_init(&p->idle);
     enum err err = ERR_OK;

@@ -7,7 +7,7 @@
  *   ended    answered, or failed; latency = ended - due
  *
  * Belongs to its loop's thread. A request that was not sent, or not answered, within
- * TESTAPP_PACE_TIMEOUT_MS counts as timed out.
+ * its time limit counts as timed out.
  */
 #ifndef CMD_VERBS_TESTAPP_PACE_H
 #define CMD_VERBS_TESTAPP_PACE_H
@@ -25,9 +25,10 @@ struct testapp_pace_options {
     const struct testapp_url *url; /* http; borrowed */
     const char *method;            /* borrowed */
     uint64_t body_bytes;
-    uint64_t rate;      /* a second; 1 to TESTAPP_PACE_RATE_MAX */
-    uint64_t for_ms;    /* 0: until testapp_pace_stop */
-    size_t connections; /* 1 to TESTAPP_PACE_CONNECTIONS_MAX */
+    uint64_t rate;       /* a second; 1 to TESTAPP_PACE_RATE_MAX */
+    uint64_t for_ms;     /* 0: until testapp_pace_stop */
+    size_t connections;  /* 1 to TESTAPP_PACE_CONNECTIONS_MAX */
+    uint64_t timeout_ms; /* of a request; 0: TESTAPP_PACE_TIMEOUT_MS */
     /* A request has ended, `latency_us` after it was due. */
     void (*on_result)(void *owner, const struct testapp_client_result *result, uint64_t latency_us);
     /* The last one has. May free the pace. */
