@@ -10,16 +10,15 @@
 #include <nghttp2/nghttp2.h>
 
 #define H2_MAGIC 0x68320001u
-/* Pseudo fields and content-length beside HEADER_FIELDS_MAX. */
-#define NV_MAX (HEADER_FIELDS_MAX + 8u)
+#define NV_MAX   (HEADER_FIELDS_MAX + 8u) /* beside pseudo fields and content-length */
 /* The flood is a reset right behind its request. One that has run for a while holds a place among
  * the streams allowed, which bounds its rate; one that is over costs nothing. */
-#define RAPID_RESET_MS 20u
-/* nghttp2 counts every reset, those of early answers too; ours is the limit that bites first. */
-#define RESETS_BURST           100000u
+#define RAPID_RESET_MS         20u
+#define RESETS_BURST           100000u /* of nghttp2, early answers' too; ours bites first */
 #define RESETS_PER_S           10000u
 #define FRAME_HEAD_BYTES       9u
 #define SETTINGS_PER_FRAME_MAX 16u
+#define SEND_HEAD_BYTES_MAX    (2u * HEADER_BYTES_MAX) /* as nghttp2 reckons, generously */
 
 struct h2 {
     uint32_t magic;
@@ -541,6 +540,7 @@ static enum err session_new(struct h2 *h, const struct h2_options *o)
     nghttp2_option_set_max_reserved_remote_streams(option, 0);
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_settings(option, SETTINGS_PER_FRAME_MAX);
+    nghttp2_option_set_max_send_header_block_length(option, SEND_HEAD_BYTES_MAX);
     nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_S);
     code = o->server ? nghttp2_session_server_new3(&h->session, cb, h, option, &mem)
                      : nghttp2_session_client_new3(&h->session, cb, h, option, &mem);

@@ -180,7 +180,9 @@ static void expired(struct exchange *ex)
         ex->attempt.failure = REASON_CONN_TIMEOUT;
         go(ex, EX_ATTEMPT_END);
     } else if (ex->step == EX_FORWARD) {
-        bool waits_for_client = !ex->req_body.ended && ex->req_body.buf.len == 0;
+        /* An upgrade has no body: the next word is the application's. */
+        bool waits_for_client =
+            !ex->req_body.ended && ex->req_body.buf.len == 0 && !ex->req.upgrade;
         ex->attempt.failure =
             waits_for_client && !ex->tcp ? REASON_CLIENT_TIMEOUT : REASON_UPSTREAM_TIMEOUT;
         ex->attempt.reached = true;

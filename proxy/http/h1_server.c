@@ -10,6 +10,8 @@
 
 #define HEAD_TIMEOUT_MS 10000u /* O01 */
 #define IDLE_TIMEOUT_MS 60000u /* keep-alive without a request */
+/* Pipelined requests begun in one turn: what they take comes back at its end. */
+#define HEADS_A_TURN_MAX 16u
 
 enum server_state { SERVER_HEAD, SERVER_BODY, SERVER_WAIT, SERVER_TUNNEL };
 
@@ -175,9 +177,17 @@ static size_t on_data(struct conn *c, void *owner, struct span data)
 {
     struct h1_server *s = owner;
     size_t at = 0;
+    unsigned heads = 0;
     while (at < data.len && !s->plain.session.gone) {
         struct span rest = span_skip(data, at);
         if (s->state == SERVER_HEAD) {
+            /* Who reads no answers gets no more of them. */
+            if (conn_queued(c) > conn_low_water(c)) {
+                s->pipeline_paused = true;
+                conn_pause(c);
+                return at;
+            }
+            if (heads++ == HEADS_A_TURN_MAX) return at;
             at += take_head(s, rest);
         } else if (s->state == SERVER_BODY) {
             at += take_body(s, rest);
@@ -361,11 +371,20 @@ static void on_eof(struct conn *c, void *owner)
         exchange_client_gone(s->plain.ex, REASON_CLIENT_GONE);
 }
 
+static void on_drain(struct conn *c, void *owner)
+{
+    struct h1_server *s = owner;
+    plain_server_on_drain(c, &s->plain);
+    if (s->plain.session.gone || s->state != SERVER_HEAD || !s->pipeline_paused) return;
+    s->pipeline_paused = false;
+    conn_resume(c);
+}
+
 static const struct conn_events events = {.on_open = plain_server_on_open,
                                           .on_data = on_data,
                                           .on_eof = on_eof,
                                           .on_error = plain_server_on_error,
-                                          .on_drain = plain_server_on_drain};
+                                          .on_drain = on_drain};
 
 static void on_expire(struct loop_timer *t)
 {

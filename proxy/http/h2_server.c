@@ -266,6 +266,8 @@ static void cut_all(struct h2_server *s, bool abort)
     h2_server_close(s, abort);
 }
 
+static void arrive_late(struct h2_server *s);
+
 static void on_open(struct conn *c, void *owner)
 {
     struct h2_server *s = owner;
@@ -288,6 +290,7 @@ static void on_open(struct conn *c, void *owner)
     s->peer = leaf->id;
     name_spiffe_format(&s->peer, s->peer_uri);
     mark(s);
+    arrive_late(s);
 }
 
 static size_t on_data(struct conn *c, void *owner, struct span data)
@@ -362,14 +365,36 @@ static void drain(struct h2_server *s)
     mark(s);
 }
 
+/* By the newest view. */
+static bool must_end(const struct h2_server *s)
+{
+    const struct snapshot *now = s->session.ctx->view->snapshot;
+    const struct snapshot_service *service = snapshot_service(now, span_str(s->service.text));
+    return now->draining || service == NULL || service->identity != s->identity ||
+           now->trust != s->trust;
+}
+
+static void on_late(struct loop_timer *t)
+{
+    struct h2_server *s = CONTAINER_OF(t, struct h2_server, timer);
+    t->on_expire = NULL;
+    drain(s);
+}
+
+/* A link that views would have ended during its handshake. At once, the notice would overtake the
+ * requests that the link was made for and refuse them. */
+static void arrive_late(struct h2_server *s)
+{
+    struct loop *loop = s->session.ctx->loop;
+    if (!must_end(s)) return;
+    s->timer.on_expire = on_late;
+    loop_timer_set(loop, &s->timer, loop_now_ms(loop) + GOAWAY_AFTER_MS);
+}
+
 static void session_refresh(struct session *session)
 {
     struct h2_server *s = CONTAINER_OF(session, struct h2_server, session);
-    const struct snapshot *now = s->session.ctx->view->snapshot;
-    const struct snapshot_service *service = snapshot_service(now, span_str(s->service.text));
-    if (now->draining || service == NULL || service->identity != s->identity ||
-        now->trust != s->trust)
-        drain(s);
+    if (must_end(s)) drain(s);
 }
 
 static void session_close(struct session *session)

@@ -30,6 +30,7 @@ static void finish_request(struct request *req)
     headers_strip_hop(h);
     headers_remove(h, "host");
     headers_remove(h, "content-length");
+    headers_remove(h, "transfer-encoding"); /* its alias (A21) */
     headers_remove(h, "expect");
     bool safe = span_eq(req->method, SPAN_LIT("GET")) || span_eq(req->method, SPAN_LIT("HEAD")) ||
                 span_eq(req->method, SPAN_LIT("OPTIONS"));
@@ -148,6 +149,7 @@ static void finish_response(struct response *resp)
 {
     headers_strip_hop(resp->headers);
     headers_remove(resp->headers, "content-length");
+    headers_remove(resp->headers, "transfer-encoding");
 }
 
 enum reason translate_response_h1(const struct h1_head *head, const struct request *req,
@@ -179,6 +181,9 @@ enum reason translate_response_h2(const struct h2_head *head, bool ended, const 
                               .content_length = head->content_length};
     if (head->too_large || head->status < 200 || head->status > 599) return REASON_PROTOCOL_ERROR;
     if (!ended && head->content_length >= 0) resp->body_length = head->content_length;
+    /* RFC 9112 6.3 item 1: no framing of a body that cannot come, whoever ends the stream late. */
+    if (span_eq(req->method, SPAN_LIT("HEAD")) || head->status == 204 || head->status == 304)
+        resp->body_length = BODY_LENGTH_NONE;
     if (req->upgrade && head->status == 200 &&
         headers_find(head->headers, "parley-upgrade") != NULL) {
         resp->status = 101;

@@ -16,9 +16,10 @@ static struct choice survey(const struct exchange *ex)
         struct h2_client *l = LIST_ENTRY(node, struct h2_client, by_state);
         bool ours = l->identity == ex->upstream->identity && l->trust == trust &&
                     addr_eq(&l->addr, &ex->attempt.endpoint->addr);
-        if (!ours || !h2_client_usable(l)) continue;
-        size_t load = h2_client_load(l);
+        if (!ours || l->draining || l->failed) continue;
         c.count++;
+        if (!h2_client_usable(l)) continue;
+        size_t load = h2_client_load(l);
         if (c.roomy == NULL && load < POOL_STREAMS_MANY) c.roomy = l;
         if (c.least == NULL || load < h2_client_load(c.least)) c.least = l;
     }

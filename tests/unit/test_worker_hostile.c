@@ -1,9 +1,11 @@
+#include "tests/unit/support_peer.h"
 #include "tests/unit/support_rig.h"
 
 #include "core/base/check.h"
 #include "core/io/sock.h"
 
 #include <dirent.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -21,6 +24,7 @@
 #define PORT       17520u
 #define CACHE      "@21:17524" /* a TCP service on the caller's own host */
 #define CACHE_APP  "@21:17533"
+#define MESH       "@22:17520"
 #define NOWHERE    "@21:17525" /* an upstream without endpoints */
 #define TAIL_BYTES 300000u
 
@@ -171,6 +175,167 @@ static void test_pipelined_refusals_wait_for_their_reader(void **state)
     free(text);
     close(fd);
     support_node_quiet(&r->web);
+}
+
+static size_t peak_kib(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return (size_t)use.ru_maxrss;
+}
+
+static void test_many_pipelines_take_little_memory(void **state)
+{
+    enum { CLIENTS = 60, COUNT = 2400 };
+    struct support_rig *r = *state;
+    static const char one[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    static char text[COUNT * (sizeof one - 1) + 1];
+    int fd[CLIENTS];
+    for (size_t i = 0; i < COUNT; i++)
+        memcpy(text + i * (sizeof one - 1), one, sizeof one - 1);
+    for (size_t i = 0; i < CLIENTS; i++)
+        fd[i] = support_dial(NOWHERE);
+    size_t before = peak_kib();
+    for (size_t i = 0; i < CLIENTS; i++)
+        (void)!send(fd[i], text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    for (size_t i = 0; i < CLIENTS; i++)
+        support_read(fd[i], r->buf, sizeof r->buf, "no_endpoint", NULL);
+    support_node_quiet(&r->web);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
+    size_t grown_max = 40000;
+#else
+    size_t grown_max = SIZE_MAX;
+#endif
+    assert_true(peak_kib() - before < grown_max);
+    for (size_t i = 0; i < CLIENTS; i++)
+        close(fd[i]);
+}
+
+/* --- limits of a link --- */
+
+static void serve_ok(int fd, void *arg)
+{
+    static char head[1 << 17];
+    (void)arg;
+    if (support_read(fd, head, sizeof head, "\r\n\r\n", NULL) > 0)
+        support_send(fd, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+}
+
+static void test_the_largest_head_crosses_a_link(void **state)
+{
+    struct support_rig *r = *state;
+    static char text[HEADER_BYTES_MAX + 1];
+    size_t len =
+        (size_t)snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+    for (unsigned i = 0; i < 120; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "x-%03u: %0530u\r\n", i, i);
+    snprintf(text + len, sizeof text - len, "\r\n");
+    support_app_stop(r->api_app);
+    r->api_app = support_app_start(r->api_local, serve_ok, r);
+    support_exchange(r->api_addr, text, r->buf, sizeof r->buf);
+    support_app_stop(r->api_app);
+    r->api_app = support_app_start(r->api_local, support_rig_http, r);
+    assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
+}
+
+static void test_full_links_are_an_answer_and_no_more_links(void **state)
+{
+    struct support_rig *r = *state;
+    enum { CLIENTS = 4 * LINK_STREAMS_MAX + 50 };
+    struct rlimit limit;
+    struct addr a;
+    char full[ADDR_TEXT_MAX];
+    struct pollfd fd[CLIENTS];
+    int app;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < 6000) skip();
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    uint64_t links = metrics_count_get(r->web.metrics, METRICS_LINKS_OPENED);
+    /* Its connections are made and never accepted. */
+    support_app_stop(r->api_app);
+    assert_int_equal(addr_parse(span_str(support_expand(r->api_local, full, sizeof full)), 0, &a),
+                     ERR_OK);
+    assert_int_equal(sock_listen(&a, 0, &app), ERR_OK);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fd[i] = (struct pollfd){.fd = support_dial(r->api_addr), .events = POLLIN};
+        support_send(fd[i].fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    /* Whoever came too late. */
+    assert_true(poll(fd, CLIENTS, 5000) > 0);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        if (fd[i].revents != 0) support_read(fd[i].fd, r->buf, sizeof r->buf, "\r\n\r\n", NULL);
+        reset(fd[i].fd);
+    }
+    close(app);
+    support_node_quiet(&r->web);
+    support_node_quiet(&r->api);
+    r->api_app = support_app_start(r->api_local, support_rig_http, r);
+    assert_non_null(strstr(r->buf, "parley-reason: pool_full\r\n"));
+    assert_true(metrics_count_get(r->web.metrics, METRICS_LINKS_OPENED) - links <= 4);
+    support_rig_marker(r);
+}
+
+static const struct h2_head plain = {.method = {"GET", 3},
+                                     .scheme = {"http", 4},
+                                     .authority = {"a", 1},
+                                     .path = {"/echo", 5},
+                                     .content_length = -1};
+
+static void test_link_made_while_draining_is_told_to_go(void **state)
+{
+    struct support_rig *r = *state;
+    struct support_peer p;
+    r->api.draining = true;
+    support_node_publish(&r->api);
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+    for (unsigned i = 0; i < 200 && !p.goaway; i++) {
+        support_peer_request(&p, &plain, NULL);
+        assert_int_equal(p.status, 200);
+        nap(20);
+    }
+    assert_true(p.goaway);
+    support_peer_close(&p);
+    r->api.draining = false;
+    support_node_publish(&r->api);
+    support_rig_marker(r);
+}
+
+static void test_framing_fields_in_disguise_stay_behind(void **state)
+{
+    struct support_rig *r = *state;
+    struct support_peer p;
+    struct headers h = {.count = 0};
+    struct h2_head head = plain;
+    head.headers = &h;
+    assert_int_equal(headers_add(&h, SPAN_LIT("transfer_encoding"), SPAN_LIT("chunked")), ERR_OK);
+    assert_int_equal(headers_add(&h, SPAN_LIT("content_length"), SPAN_LIT("3")), ERR_OK);
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+    support_peer_request(&p, &head, NULL);
+    assert_int_equal(p.status, 200);
+    assert_null(strstr(p.body, "_encoding"));
+    assert_null(strstr(p.body, "_length"));
+    support_peer_close(&p);
+}
+
+static void test_upgrade_that_nobody_answers_is_the_upstreams_timeout(void **state)
+{
+    struct support_rig *r = *state;
+    char text[1024];
+    snprintf(text, sizeof text,
+             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"@21\"\nport = %u\n"
+             "[service.web]\nlocal = \"@21:%u\"\n"
+             "[upstream.api]\nlisten = \"@21:%u\"\nas = \"web\"\nrequest_timeout = \"200ms\"\n",
+             PORT, PORT + 19, PORT + 1);
+    support_node_config(&r->web, text);
+    support_node_publish(&r->web);
+    support_exchange(r->api_addr,
+                     "GET /hang HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n"
+                     "Upgrade: websocket\r\n\r\n",
+                     r->buf, sizeof r->buf);
+    web_config(r, PORT);
+    assert_non_null(strstr(r->buf, "HTTP/1.1 504 "));
+    assert_non_null(strstr(r->buf, "parley-reason: upstream_timeout\r\n"));
 }
 
 /* --- TCP sessions whose server ends first --- */
@@ -374,6 +539,14 @@ static unsigned in_flight(const struct support_node *n)
     return sum;
 }
 
+static long cpu_us(void)
+{
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    return (use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1000000 + use.ru_utime.tv_usec +
+           use.ru_stime.tv_usec;
+}
+
 static void test_nothing_is_left_of_a_mixed_load(void **state)
 {
     struct support_rig *r = *state;
@@ -395,6 +568,10 @@ static void test_nothing_is_left_of_a_mixed_load(void **state)
     for (unsigned ms = 0; ms < 6000 && descriptors() > before; ms++)
         nap(1);
     assert_true(descriptors() <= before);
+    /* And nobody is kept awake by it. */
+    long cpu = cpu_us();
+    nap(500);
+    assert_true(cpu_us() - cpu < 50000);
     support_rig_marker(r);
 }
 
@@ -404,6 +581,12 @@ int main(void)
         cmocka_unit_test(test_answer_that_the_caller_cannot_take_ends_both_sides),
         cmocka_unit_test(test_call_within_the_host_that_went_well_has_no_reason),
         cmocka_unit_test(test_pipelined_refusals_wait_for_their_reader),
+        cmocka_unit_test(test_many_pipelines_take_little_memory),
+        cmocka_unit_test(test_the_largest_head_crosses_a_link),
+        cmocka_unit_test(test_full_links_are_an_answer_and_no_more_links),
+        cmocka_unit_test(test_link_made_while_draining_is_told_to_go),
+        cmocka_unit_test(test_framing_fields_in_disguise_stay_behind),
+        cmocka_unit_test(test_upgrade_that_nobody_answers_is_the_upstreams_timeout),
         cmocka_unit_test(test_what_a_client_sends_after_the_servers_end_arrives),
         cmocka_unit_test(test_what_a_client_sends_after_the_end_arrives_within_the_host),
         cmocka_unit_test(test_worker_ends_while_an_application_still_has_to_read),
