@@ -11,9 +11,10 @@
 
 #include <stdlib.h>
 
-#define TIMERS_A_STEP  256u /* so that no event holds up the loop */
-#define RANDOM_TRIES   8u
-#define FURTHER_AT_ALL 3u /* restored peers to compare with at the start */
+#define TIMERS_A_STEP       256u /* so that no event holds up the loop */
+#define RANDOM_TRIES        8u
+#define PINGS_LOST_AT_FIRST 0.1 /* until we know better */
+#define FURTHER_AT_ALL      3u  /* restored peers to compare with at the start */
 
 static void init_parts(struct gossip *g, const struct gossip_options *o)
 {
@@ -44,6 +45,7 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
                          .datagram_bytes = o->datagram_bytes,
                          .tuning = tuning_lan(o->period_ms),
                          .wall_ms = o->wall_ms != 0 ? o->wall_ms : (int64_t)o->epoch,
+                         .lost = PINGS_LOST_AT_FIRST,
                          .persist_due = true};
     memcpy(g->issuer_pk, o->issuer_pk, sizeof(g->issuer_pk));
     init_parts(g, o);

@@ -5,8 +5,9 @@
 #include "gossip/state.h"
 #include "gossip/suspicion.h"
 
-#define RTT_MIN_US    500u /* half of what the clock can show */
-#define SLOTS_FOR_OWN 8u   /* that requests of others cannot take */
+#define RTT_MIN_US     500u /* half of what the clock can show */
+#define LOST_SMOOTHING 16.0
+#define SLOTS_FOR_OWN  8u /* that requests of others cannot take */
 
 void probe_table_init(struct probe_table *t)
 {
@@ -49,6 +50,12 @@ static uint32_t rto_of(const struct gossip *g, const struct member *m)
     return tuning_rto_ms(&g->tuning, &m->rtt, &g->rtt);
 }
 
+static void arm(struct gossip *g, struct probe *p)
+{
+    uint64_t again = g->now_ms + p->again_ms;
+    state_timer(g, &p->timer, again < p->verdict_ms ? again : p->verdict_ms);
+}
+
 /* A slot of that kind whose first ping is gone; NULL: none free. */
 static struct probe *start(struct gossip *g, struct member *m, enum probe_kind kind)
 {
@@ -71,10 +78,12 @@ static struct probe *start(struct gossip *g, struct member *m, enum probe_kind k
     while (p->seq == 0);
     uint32_t health = kind == PROBE_RELAY ? 0 : g->awareness.score;
     uint32_t rto = rto_of(g, m);
-    p->verdict_ms =
-        g->now_ms + (kind == PROBE_RELAY ? rto : tuning_verdict_ms(&g->tuning, rto, health));
-    uint64_t again = g->now_ms + (uint64_t)rto * (health + 1);
-    state_timer(g, &p->timer, again < p->verdict_ms ? again : p->verdict_ms);
+    uint32_t verdict = rto;
+    if (kind != PROBE_RELAY)
+        verdict = tuning_verdict_ms(&g->tuning, rto, tuning_pings(g->lost), health);
+    p->verdict_ms = g->now_ms + verdict;
+    p->again_ms = rto * (health + 1);
+    arm(g, p);
     g->counters.probes_sent++;
     ping(g, p);
     return p;
@@ -230,10 +239,11 @@ void probe_timer(struct gossip *g, struct probe *p)
         verdict(g, p);
         return;
     }
+    bool first = !p->repeated;
     p->repeated = true;
-    state_timer(g, &p->timer, p->verdict_ms);
+    arm(g, p);
     ping(g, p);
-    if (p->kind != PROBE_REGULAR) return;
+    if (p->kind != PROBE_REGULAR || !first) return;
     ask_helpers(g, p);
     ask_by_stream(g, p);
 }
@@ -263,6 +273,7 @@ static void answered(struct gossip *g, struct probe *p, bool direct)
     end_stream(g, p);
     release(g, p);
     if (direct && !done.repeated) sample_rtt(g, &done);
+    g->lost += ((done.repeated ? 1.0 : 0.0) - g->lost) / LOST_SMOOTHING;
     suspicion_answered(g, done.target);
     struct message ack = {.kind = MESSAGE_ACK, .seq = done.origin_seq};
     struct message reached = {.kind = MESSAGE_REACHED,

@@ -2,7 +2,9 @@
  *
  *   t0       PING
  *   +RTO     PING again, PING_REQ to 3 helpers, a stream probe
- *   verdict  at 3 RTO + 50 ms, at most T; all times (local health + 1)
+ *   +RTO...  PING again, until the verdict
+ *   verdict  at 3 RTO + 50 ms, later when much is lost (tuning_pings), at most T;
+ *            all times (local health + 1)
  *
  *   REGULAR  one a period, members in shuffled order; a failure accuses
  *   CONFIRM  someone else asks whether we reach it; a failure accuses, success says REACHED
@@ -37,6 +39,7 @@ struct probe {
     struct addr clone;           /* CLONE: where the other one is */
     uint64_t started_ms;
     uint64_t verdict_ms;
+    uint32_t again_ms;
     uint32_t helpers, nacks;
     uint32_t stream; /* of the stream probe; 0: none */
     bool repeated;   /* the second ping has gone: no RTT sample (Karn) */

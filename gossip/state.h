@@ -42,6 +42,7 @@ struct gossip {
     struct heap timers;
     struct rng rng;
     struct awareness awareness;
+    double lost; /* smoothed share of pings that were not answered, of members who then did */
     struct tuning_rtt rtt; /* of all peers together: what a first contact may take */
     struct broadcast broadcast;
     struct list changes; /* members whose changes are not yet reported */

@@ -217,7 +217,7 @@ static void look_at_dead(struct gossip *g)
     }
     if (dead == 0) return;
     double chance = (double)dead / (double)live / 10.0;
-    if (chance > 0.5 || live * 2 < y->live_max) chance = 0.5;
+    if (chance > 0.5 || live * 2 <= y->live_max) chance = 0.5;
     if (rng_unit(&g->rng) >= chance) return;
     uint64_t pick = rng_below(&g->rng, dead);
     for (size_t i = 0; i < g->members.count; i++) {

@@ -4,6 +4,7 @@
 
 #define MIN_OF_SPREAD 2u /* Min = 2 D: out and back once */
 #define MAX_OF_MIN    6u
+#define FALSE_SILENCE 1e-4
 
 struct tuning tuning_lan(uint32_t period_ms)
 {
@@ -69,9 +70,18 @@ uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
     return ms > t->rto_max_ms ? t->rto_max_ms : (uint32_t)ms;
 }
 
-uint32_t tuning_verdict_ms(const struct tuning *t, uint32_t rto_ms, uint32_t health)
+uint32_t tuning_pings(double lost)
 {
-    uint32_t ms = 3 * rto_ms + 50;
+    uint32_t pings = 2;
+    double all_lost = lost * lost;
+    for (; all_lost > FALSE_SILENCE && pings < TUNING_PINGS_MAX; pings++)
+        all_lost *= lost;
+    return pings;
+}
+
+uint32_t tuning_verdict_ms(const struct tuning *t, uint32_t rto_ms, uint32_t pings, uint32_t health)
+{
+    uint32_t ms = (pings + 1) * rto_ms + 50;
     if (ms > t->period_ms) ms = t->period_ms;
     return ms * (health + 1);
 }

@@ -9,7 +9,8 @@
 
 #include <stdint.h>
 
-#define TUNING_ACCUSERS_MAX    3u  /* K: accusers that make a verdict */
+#define TUNING_ACCUSERS_MAX    3u /* K: accusers that make a verdict */
+#define TUNING_PINGS_MAX       16u
 #define TUNING_FANOUT          3u  /* targets of one gossip round */
 #define TUNING_HELPERS         3u  /* indirect probes */
 #define TUNING_CONFIRMERS      5u  /* peers asked to confirm a failed probe */
@@ -52,8 +53,13 @@ void tuning_rtt_sample(struct tuning_rtt *rtt, uint32_t us);
  * keep, and 20 ms. */
 uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
                        const struct tuning_rtt *others);
-/* From the first ping to the verdict. `health` is the local health multiplier, 0 when well. */
-uint32_t tuning_verdict_ms(const struct tuning *t, uint32_t rto_ms, uint32_t health);
+/* How many pings silence must outlast to mean something, when `lost` of 1 are unanswered: so many
+ * that all of them are lost once in 10 000 times, but 2 to TUNING_PINGS_MAX. */
+uint32_t tuning_pings(double lost);
+/* From the first ping to the verdict: room for `pings`, an RTO apart, an RTO after them and 50 ms;
+ * at most a period. `health` is the local health multiplier, 0 when well. */
+uint32_t tuning_verdict_ms(const struct tuning *t, uint32_t rto_ms, uint32_t pings,
+                           uint32_t health);
 /* How long a suspicion by `accusers` >= 1 distinct members lasts before the suspect is
  * unreachable. */
 uint32_t tuning_suspicion_ms(const struct tuning *t, uint32_t members, uint32_t accusers,

@@ -29,7 +29,7 @@ static void test_every_member_is_probed_once_a_round(void **state)
     lab_fini(&lab);
 }
 
-static void test_silence_brings_a_second_ping_helpers_and_a_stream(void **state)
+static void test_silence_brings_more_pings_helpers_and_a_stream(void **state)
 {
     (void)state;
     struct lab lab;
@@ -38,12 +38,44 @@ static void test_silence_brings_a_second_ping_helpers_and_a_stream(void **state)
     assert_non_null(ping);
     uint32_t seq = ping->seq;
     lab_run(&lab, 60, ALL & ~2u);
-    assert_int_equal(lab_count(&lab, 1, MESSAGE_PING), 2);
+    assert_in_range(lab_count(&lab, 1, MESSAGE_PING), 2, 4);
     assert_int_equal(lab_last(&lab, 1, MESSAGE_PING)->seq, seq);
     assert_in_range(lab_count(&lab, LAB_ANYONE, MESSAGE_PING_REQ), 1, TUNING_HELPERS);
     assert_int_equal(lab_effects(&lab, GOSSIP_STREAM_OPEN), 1);
     assert_string_equal(lab_effect(&lab, GOSSIP_STREAM_OPEN)->peer_name.text, "n1");
     assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    lab_fini(&lab);
+}
+
+static void test_where_much_is_lost_silence_needs_more_pings(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    lab.g->lost = 0.5;
+    (void)until_pinged(&lab);
+    lab.g->lost = 0.5;
+    lab_run(&lab, 800, ALL & ~2u);
+    assert_in_range(lab_count(&lab, 1, MESSAGE_PING), 12, TUNING_PINGS_MAX + 4);
+    assert_int_equal(lab_effects(&lab, GOSSIP_STREAM_OPEN), 1);
+    lab_fini(&lab);
+}
+
+static void test_answered_first_pings_lower_the_loss_and_repeated_ones_raise_it(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    lab_run(&lab, 60000, ALL);
+    assert_true(lab.g->lost < 0.01);
+    for (int i = 0; i < 3; i++) {
+        lab_forget(&lab);
+        (void)until_pinged(&lab);
+        lab_run(&lab, 30, ALL & ~2u);
+        struct message ack = {.kind = MESSAGE_ACK, .seq = lab_last(&lab, 1, MESSAGE_PING)->seq};
+        lab_say(&lab, 1, &ack);
+    }
+    assert_true(lab.g->lost > 0.05);
     lab_fini(&lab);
 }
 
@@ -225,7 +257,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_member_is_probed_once_a_round),
-        cmocka_unit_test(test_silence_brings_a_second_ping_helpers_and_a_stream),
+        cmocka_unit_test(test_silence_brings_more_pings_helpers_and_a_stream),
+        cmocka_unit_test(test_where_much_is_lost_silence_needs_more_pings),
+        cmocka_unit_test(test_answered_first_pings_lower_the_loss_and_repeated_ones_raise_it),
         cmocka_unit_test(test_total_silence_makes_a_suspect_and_asks_others),
         cmocka_unit_test(test_a_helpers_ack_is_as_good_as_the_targets),
         cmocka_unit_test(test_an_ack_of_a_wrong_seq_means_nothing),

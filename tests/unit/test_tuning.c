@@ -86,13 +86,24 @@ static void test_a_first_contact_is_given_what_others_take_and_more(void **state
     assert_int_equal(tuning_rto_ms(&t, &none, &others), 30 + 10 + 1 + t.rto_min_ms);
 }
 
-static void test_verdict_is_three_rto_but_at_most_a_period(void **state)
+static void test_verdict_is_an_rto_after_the_last_ping_but_at_most_a_period(void **state)
 {
     (void)state;
     struct tuning t = tuning_lan(1000);
-    assert_int_equal(tuning_verdict_ms(&t, 20, 0), 110);
-    assert_int_equal(tuning_verdict_ms(&t, 20, 2), 330);
-    assert_int_equal(tuning_verdict_ms(&t, 500, 0), 1000);
+    assert_int_equal(tuning_verdict_ms(&t, 20, 2, 0), 110);
+    assert_int_equal(tuning_verdict_ms(&t, 20, 2, 2), 330);
+    assert_int_equal(tuning_verdict_ms(&t, 20, 10, 0), 270);
+    assert_int_equal(tuning_verdict_ms(&t, 500, 2, 0), 1000);
+}
+
+static void test_the_more_is_lost_the_more_pings_a_verdict_needs(void **state)
+{
+    (void)state;
+    assert_int_equal(tuning_pings(0.0), 2);
+    assert_int_equal(tuning_pings(0.0099), 2);
+    assert_int_equal(tuning_pings(0.0975), 4);
+    assert_int_equal(tuning_pings(0.51), 14);
+    assert_int_equal(tuning_pings(1.0), TUNING_PINGS_MAX);
 }
 
 int main(void)
@@ -105,7 +116,8 @@ int main(void)
         cmocka_unit_test(test_retransmits_are_log2_and_four),
         cmocka_unit_test(test_rto_follows_the_peer_between_its_bounds),
         cmocka_unit_test(test_a_first_contact_is_given_what_others_take_and_more),
-        cmocka_unit_test(test_verdict_is_three_rto_but_at_most_a_period),
+        cmocka_unit_test(test_verdict_is_an_rto_after_the_last_ping_but_at_most_a_period),
+        cmocka_unit_test(test_the_more_is_lost_the_more_pings_a_verdict_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
