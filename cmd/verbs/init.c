@@ -153,13 +153,9 @@ enum verb_exit init_run(struct verb_ctx *ctx)
     if (err == ERR_OK) {
         report(ctx, &s, &w);
         code = EXIT_DONE;
-    } else if (d.errors > 0) {
-        for (unsigned i = 0; i < d.count; i++)
-            verb_fail(code, "%s", d.entry[i].message);
     } else {
-        verb_fail(code, "%s", err_text(err));
+        code = setup_refuse(code, err, &d);
     }
-    if (err == ERR_PERM) code = EXIT_NOT_PERMITTED;
     fresh_fini(&f);
     store_close(&s);
     diag_fini(&d);

@@ -201,3 +201,11 @@ enum err setup_write(const struct store *s, const struct setup *w, struct diag *
     hand_over(s, STORE_ETC, etc, ARRAY_LEN(etc), true);
     return ERR_OK;
 }
+
+enum verb_exit setup_refuse(enum verb_exit code, enum err err, const struct diag *d)
+{
+    if (err == ERR_PERM) code = EXIT_NOT_PERMITTED;
+    for (unsigned i = 0; i < d->count; i++)
+        verb_fail(code, "%s", d->entry[i].message);
+    return d->errors > 0 ? code : verb_fail(code, "%s", err_text(err));
+}

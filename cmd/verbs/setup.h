@@ -9,6 +9,7 @@
 
 #include "cmd/daemon/store.h"
 #include "cmd/daemon/store_state.h"
+#include "cmd/verb.h"
 #include "core/crypto/x509_mint.h"
 #include "core/model/addr.h"
 
@@ -38,5 +39,9 @@ enum err setup_addr(const char *given, struct diag *d, struct addr *out) MUST_US
 enum err setup_absent(const struct store *s, struct diag *d) MUST_USE;
 /* Writes everything, then the host file unless there is one that says the same node and mesh. */
 enum err setup_write(const struct store *s, const struct setup *what, struct diag *d) MUST_USE;
+
+/* Says each finding of `d`, or `err` when there is none; the exit code: `code`, or
+ * EXIT_NOT_PERMITTED for ERR_PERM. */
+enum verb_exit setup_refuse(enum verb_exit code, enum err err, const struct diag *d);
 
 #endif
