@@ -204,7 +204,8 @@ enum err seal_window_check(struct seal_window *w, uint64_t epoch, uint64_t count
 {
     if (epoch < w->epoch) return ERR_REPLAY;
     if (epoch > w->epoch) {
-        *w = (struct seal_window){.epoch = epoch, .top = counter, .bits = 1};
+        /* All before it counts as seen: who restarted cannot tell old from replayed. */
+        *w = (struct seal_window){.epoch = epoch, .top = counter, .bits = UINT64_MAX};
         return ERR_OK;
     }
     if (counter > w->top) {

@@ -72,7 +72,8 @@ struct seal_window {
     uint64_t top;
     uint64_t bits;
 };
-/* ERR_OK and marked seen; ERR_REPLAY: seen or too old; a newer epoch restarts the window. */
+/* ERR_OK and marked seen; ERR_REPLAY: seen or too old. A newer epoch restarts the window, and its
+ * first packet is the floor: what was sent before it is refused. */
 enum err seal_window_check(struct seal_window *w, uint64_t epoch, uint64_t counter) MUST_USE;
 
 #endif

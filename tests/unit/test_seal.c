@@ -206,6 +206,7 @@ static void test_the_window_takes_each_counter_once(void **state)
 {
     (void)state;
     struct seal_window w = {0};
+    assert_int_equal(seal_window_check(&w, 5, 36), ERR_OK); /* what came before it is not known */
     assert_int_equal(seal_window_check(&w, 5, 100), ERR_OK);
     assert_int_equal(seal_window_check(&w, 5, 100), ERR_REPLAY);
     assert_int_equal(seal_window_check(&w, 5, 99), ERR_OK);
@@ -219,6 +220,20 @@ static void test_the_window_takes_each_counter_once(void **state)
     assert_int_equal(seal_window_check(&w, 5, 163 + 64), ERR_OK); /* a whole window ahead */
     assert_int_equal(seal_window_check(&w, 5, 163), ERR_REPLAY);
     assert_int_equal(seal_window_check(&w, 5, 164), ERR_OK);
+}
+
+/* A receiver that restarted has forgotten what it took: the first packet it hears is its floor. */
+static void test_the_first_packet_of_an_epoch_is_its_floor(void **state)
+{
+    (void)state;
+    struct seal_window w = {0};
+    assert_int_equal(seal_window_check(&w, 5, 100), ERR_OK);
+    for (uint64_t counter = 0; counter <= 100; counter++)
+        assert_int_equal(seal_window_check(&w, 5, counter), ERR_REPLAY);
+    assert_int_equal(seal_window_check(&w, 5, 102), ERR_OK);
+    assert_int_equal(seal_window_check(&w, 5, 101), ERR_OK);
+    assert_int_equal(seal_window_check(&w, 6, 50), ERR_OK);
+    assert_int_equal(seal_window_check(&w, 6, 49), ERR_REPLAY);
 }
 
 static void test_a_newer_epoch_restarts_the_window_and_an_older_is_refused(void **state)
@@ -246,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_limits_are_refused_before_anything_is_written),
         cmocka_unit_test(test_a_ring_rotates_without_a_gap),
         cmocka_unit_test(test_the_window_takes_each_counter_once),
+        cmocka_unit_test(test_the_first_packet_of_an_epoch_is_its_floor),
         cmocka_unit_test(test_a_newer_epoch_restarts_the_window_and_an_older_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -254,6 +254,7 @@ static void test_one_who_missed_an_accusation_is_reminded(void **state)
     uint8_t bytes[PACKET_BYTES_MAX];
     lab_init(&lab, 8);
     struct message ping = {.kind = MESSAGE_PING, .seq = 4};
+    lab_say(&lab, 6, &ping);
     size_t len = lab_seal(&lab, 6, &ping, bytes); /* its summary knows of no accusation */
     accuse_by_three(&lab, 1);
     lab_run(&lab, 1000, ALL & ~2u);
@@ -272,6 +273,7 @@ static void test_a_reminder_says_each_accusation_once(void **state)
     uint8_t bytes[PACKET_BYTES_MAX];
     lab_init(&lab, 8);
     struct message ping = {.kind = MESSAGE_PING, .seq = 4};
+    lab_say(&lab, 6, &ping);
     size_t len = lab_seal(&lab, 6, &ping, bytes);
     accuse_by_three(&lab, 1);
     accuse_by_three(&lab, 5);
