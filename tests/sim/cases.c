@@ -11,10 +11,10 @@ struct more {
 
 /* Sizes and crypto that the many do not have, and seeds that found a bug, which stay for good. */
 static const struct more more[] = {
-    {{SCENARIO_CRASH, 100, 1, 0.05, 45000, false}, "a hundred nodes at 5 % loss"},
-    {{SCENARIO_CHURN, 5, 3, 0.05, 60000, true}, "five nodes with the real crypto"},
-    {{SCENARIO_CRASH, 1000, 1, 0, 60000, false}, "two of a thousand missed every vote"},
-    {{SCENARIO_CHURN, 14, 1051, 0.01, 60000, false}, "a body was given up during a cut"},
+    {{SCENARIO_CRASH, 100, 1, 0.05, 45000, false, NULL}, "a hundred nodes at 5 % loss"},
+    {{SCENARIO_CHURN, 5, 3, 0.05, 60000, true, NULL}, "five nodes with the real crypto"},
+    {{SCENARIO_CRASH, 1000, 1, 0, 60000, false, NULL}, "two of a thousand missed every vote"},
+    {{SCENARIO_CHURN, 14, 1051, 0.01, 60000, false, NULL}, "a body was given up during a cut"},
 };
 
 uint32_t cases_count(void)
@@ -34,6 +34,7 @@ static void many(uint32_t i, struct scenario_options *out)
     out->loss = loss[i / 4 % ARRAY_LEN(loss)];
     out->scenario = scenario[i % ARRAY_LEN(scenario)];
     out->for_ms = for_ms[out->scenario];
+    out->algorithm = algorithm_parley();
 }
 
 bool cases_get(uint32_t i, struct scenario_options *out, const char **why)
@@ -45,6 +46,7 @@ bool cases_get(uint32_t i, struct scenario_options *out, const char **why)
         return true;
     }
     *out = more[i - SEEDS].run;
+    out->algorithm = algorithm_parley();
     *why = more[i - SEEDS].why;
     return true;
 }

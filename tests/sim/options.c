@@ -92,6 +92,8 @@ static bool take_value(struct options *o, const char *flag, const char *value)
         return number(value, 0, UINT64_MAX, &o->run.seed);
     else if (strcmp(flag, "--scenario") == 0)
         return scenario_parse(value, &o->run.scenario);
+    else if (strcmp(flag, "--algorithm") == 0)
+        return (o->run.algorithm = algorithm_parse(value)) != NULL;
     else if (strcmp(flag, "--for") == 0)
         return duration(value, &o->run.for_ms);
     else if (strcmp(flag, "--loss") == 0)
@@ -103,10 +105,13 @@ static bool take_value(struct options *o, const char *flag, const char *value)
 
 bool options_parse(int argc, char *const *argv, struct options *out, struct strbuf *error)
 {
-    static const char *const valued[] = {"--nodes",    "--runs", "--seed",
-                                         "--scenario", "--for",  "--loss"};
-    *out =
-        (struct options){.run = {.nodes = NODES_DEFAULT, .seed = 1, .for_ms = 120000}, .runs = 1};
+    static const char *const valued[] = {"--nodes", "--runs", "--seed",     "--scenario",
+                                         "--for",   "--loss", "--algorithm"};
+    *out = (struct options){.run = {.nodes = NODES_DEFAULT,
+                                    .seed = 1,
+                                    .for_ms = 120000,
+                                    .algorithm = algorithm_parley()},
+                            .runs = 1};
     for (int i = 1; i < argc; i++) {
         const char *flag = argv[i];
         bool *sw = strcmp(flag, "--json") == 0          ? &out->json

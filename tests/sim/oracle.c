@@ -169,9 +169,3 @@ bool oracle_is_converged(const struct world *w)
     }
     return true;
 }
-
-void oracle_converged(struct oracle *o, const struct world *w)
-{
-    if (!oracle_is_converged(w))
-        oracle_fail(o, "I7: at %.3f s the nodes do not agree", (double)w->now_us / 1e6);
-}

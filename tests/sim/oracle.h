@@ -52,10 +52,8 @@ void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
                    const struct gossip_effect *e);
 /* After a step of node i. */
 void oracle_step(struct oracle *o, const struct world *w, uint32_t i);
-/* At quiescence: all that are up know each other, alive and with their records, and have equal
- * digests (I7, I8). */
-void oracle_converged(struct oracle *o, const struct world *w);
-/* Whether that is so. */
+/* At quiescence: whether all that are up know each other, alive and with their records, and have
+ * equal digests (I7, I8). */
 bool oracle_is_converged(const struct world *w);
 
 #endif

@@ -113,8 +113,9 @@ void pipe_dial(struct world *w, uint32_t from, const struct gossip_effect *e)
         if (w->node[to].refuses) deliver(w, p, 0, &event, w->now_us + syn + back);
         return;
     }
-    uint64_t tls =
-        network_segment(&w->network, SEGMENT_RTO_US) + network_segment(&w->network, SEGMENT_RTO_US);
+    uint64_t tls = 0;
+    for (unsigned i = 0; i < 2 && w->algorithm->tls; i++)
+        tls += network_segment(&w->network, SEGMENT_RTO_US);
     uint32_t id = w->node[to].inbound_next++ | UINT32_C(0x80000000);
     open_end(w, p, 1, to, id);
     event = (struct gossip_event){.kind = GOSSIP_STREAM_OPENED};
@@ -138,7 +139,7 @@ void pipe_send(struct world *w, uint32_t from, const struct gossip_effect *e)
     struct pipe *p = find(w, from, e->stream, &side);
     if (p == NULL || p->doomed) return;
     struct pipe_end *other = &p->end[1 - side];
-    w->node[from].stream_bytes += e->data.len + PIPE_OVERHEAD_BYTES;
+    if (w->algorithm->tls) w->node[from].stream_bytes += e->data.len + PIPE_OVERHEAD_BYTES;
     if (!other->open) return;
     if (network_blocked(&w->network, from, other->key[0]) ||
         network_blocked(&w->network, other->key[0], from)) {

@@ -5,8 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#define ALGORITHM "parley"
-
 void report_init(struct report *r, const struct options *o)
 {
     *r = (struct report){.options = *o};
@@ -93,7 +91,7 @@ void report_json(struct report *r, struct strbuf *out)
     json_key(&j, "scenario");
     json_cstr(&j, scenario_word(r->options.run.scenario));
     json_key(&j, "algorithm");
-    json_cstr(&j, ALGORITHM);
+    json_cstr(&j, r->options.run.algorithm->word);
     json_key(&j, "trace_hash");
     json_cstr(&j, hash);
     json_count(&j, "virtual_ms", t->virtual_ms);
@@ -137,9 +135,9 @@ void report_table(struct report *r, struct strbuf *out)
 {
     struct scenario_result *t = &r->total;
     const struct scenario_options *o = &r->options.run;
-    strbuf_fmt(out, "%s, %u nodes, seed %llu, %u run%s, loss %g %%\n", scenario_word(o->scenario),
-               o->nodes, (unsigned long long)o->seed, r->runs, r->runs == 1 ? "" : "s",
-               o->loss * 100);
+    strbuf_fmt(out, "%s, %s, %u nodes, seed %llu, %u run%s, loss %g %%\n", o->algorithm->word,
+               scenario_word(o->scenario), o->nodes, (unsigned long long)o->seed, r->runs,
+               r->runs == 1 ? "" : "s", o->loss * 100);
     strbuf_fmt(out, "%-22s %016llx\n", "trace hash", (unsigned long long)t->trace_hash);
     strbuf_fmt(out, "%-22s %.1f s in %.1f s (%llu events)\n", "virtual time",
                (double)t->virtual_ms / 1000, (double)r->wall_ms / 1000,
@@ -158,8 +156,9 @@ void report_table(struct report *r, struct strbuf *out)
 void report_replay(const struct scenario_options *o, struct strbuf *out)
 {
     strbuf_fmt(out,
-               "build/parley-sim --nodes %u --seed %llu --scenario %s --for %llus --loss %g%s\n",
-               o->nodes, (unsigned long long)o->seed, scenario_word(o->scenario),
-               (unsigned long long)(o->for_ms / 1000), o->loss * 100,
+               "build/parley-sim --algorithm %s --nodes %u --seed %llu --scenario %s --for %llus "
+               "--loss %g%s\n",
+               o->algorithm->word, o->nodes, (unsigned long long)o->seed,
+               scenario_word(o->scenario), (unsigned long long)(o->for_ms / 1000), o->loss * 100,
                o->real_crypto ? " --real-crypto" : "");
 }

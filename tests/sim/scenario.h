@@ -9,6 +9,7 @@
 #define TESTS_SIM_SCENARIO_H
 
 #include "core/base/err.h"
+#include "tests/sim/algorithm.h"
 #include "tests/sim/measure.h"
 
 enum scenario { SCENARIO_IDLE, SCENARIO_CRASH, SCENARIO_PARTITION, SCENARIO_CHURN, SCENARIOS };
@@ -20,6 +21,7 @@ struct scenario_options {
     double loss;
     uint64_t for_ms;
     bool real_crypto;
+    const struct algorithm *algorithm;
 };
 
 struct scenario_result {

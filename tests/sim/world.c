@@ -1,9 +1,8 @@
 #include "tests/sim/world.h"
 
 #include "core/base/check.h"
-#include "gossip/catalogue.h"
+#include "gossip/broadcast.h"
 #include "gossip/packet.h"
-#include "gossip/state.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/oracle.h"
 
@@ -15,10 +14,8 @@
 #define MONO_START_MS    1000u
 #define BUSY_STEP_US     100u /* a machine that has more to do at once */
 #define TRACE_PRIME      UINT64_C(0x9e3779b97f4a7c15)
-#define STORE_HEAD_ROOM  64u
 #define PREFETCH_LINES   16u
 #define CACHE_LINE_BYTES 64u
-#define OFFER_ROOM       512u
 #define BODY_LONG        (BROADCAST_BODY_INLINE_MAX + 200u)
 
 struct datagram {
@@ -41,8 +38,8 @@ static struct gossip_counters add_counters(const struct gossip_counters *a,
 struct gossip_counters world_counters(const struct world *w, uint32_t i)
 {
     const struct world_node *n = &w->node[i];
-    if (n->gossip == NULL) return n->before;
-    return add_counters(&n->before, gossip_counters(n->gossip));
+    if (n->machine == NULL) return n->before;
+    return add_counters(&n->before, w->algorithm->counters(n->machine));
 }
 
 void world_trace(struct world *w, uint64_t v)
@@ -72,7 +69,7 @@ void world_schedule(struct world *w, struct world_event *e, uint64_t at_us)
 
 bool world_is_up(const struct world *w, uint32_t i)
 {
-    return w->node[i].gossip != NULL;
+    return w->node[i].machine != NULL;
 }
 
 /* Node i is 10.x.y.z:7400 with xyz = i + 1. */
@@ -138,7 +135,7 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
 {
     world_trace(w, (uint64_t)e->kind << 32 | i);
     trace_bytes(w, e->data);
-    oracle_effect(w->oracle, w, i, e);
+    if (w->node[i].gossip != NULL) oracle_effect(w->oracle, w, i, e);
     measure_effect(w->measure, w, i, e);
     switch (e->kind) {
     case GOSSIP_SEND_DATAGRAM:
@@ -170,14 +167,14 @@ void world_step(struct world *w, uint32_t i, struct gossip_event *e)
     e->wall_ms = WORLD_WALL_START_MS + (int64_t)(w->now_us / 1000);
     world_trace(w, w->now_us);
     world_trace(w, (uint64_t)e->kind << 32 | i);
-    enum err err = gossip_step(n->gossip, e, &w->fx);
+    enum err err = w->algorithm->step(n->machine, e, &w->fx);
     w->events_done++;
-    uint64_t due_us = (gossip_next_deadline_ms(n->gossip) - MONO_START_MS) * 1000;
+    uint64_t due_us = (w->algorithm->next_deadline_ms(n->machine) - MONO_START_MS) * 1000;
     if (err == ERR_FULL || due_us <= w->now_us) due_us = w->now_us + BUSY_STEP_US;
     world_schedule(w, &n->tick, due_us);
     for (size_t k = 0; k < w->fx.count; k++)
         apply(w, i, &w->fx.effect[k]);
-    oracle_step(w->oracle, w, i);
+    if (n->gossip != NULL) oracle_step(w->oracle, w, i);
 }
 
 static void handle(struct world *w, struct world_event *e)
@@ -198,7 +195,7 @@ static void handle(struct world *w, struct world_event *e)
         event.kind = GOSSIP_DATAGRAM;
         event.from = w->node[d->from].addr;
         event.data = span_of(d->data, d->len);
-        if (n->gossip != NULL) world_step(w, e->to, &event);
+        if (n->machine != NULL) world_step(w, e->to, &event);
         slab_put(&w->datagrams, d);
         break;
     }
@@ -214,7 +211,7 @@ static void prefetch_next(const struct world *w)
     struct heap_node *next = heap_min(&w->events);
     if (next == NULL) return;
     const struct world_event *e = CONTAINER_OF(next, struct world_event, node);
-    const char *machine = (const char *)w->node[e->to].gossip;
+    const char *machine = (const char *)w->node[e->to].machine;
     for (size_t line = 0; machine != NULL && line < PREFETCH_LINES; line++)
         __builtin_prefetch(machine + line * CACHE_LINE_BYTES);
 }
@@ -232,26 +229,6 @@ bool world_run(struct world *w, uint64_t until_us)
     }
     w->now_us = until_us;
     return true;
-}
-
-static enum err make(struct world *w, uint32_t i, struct span store, struct gossip **out)
-{
-    struct world_node *n = &w->node[i];
-    struct gossip_options o = {
-        .mesh = w->issuer.mesh,
-        .key = persona_key(&n->persona),
-        .admission = span_of(n->persona.admission, n->persona.admission_len),
-        .addr = n->addr,
-        .epoch = n->epoch,
-        .period_ms = w->options.period_ms,
-        .datagram_bytes = DATAGRAM_BYTES_MAX,
-        .seed = hash_mix(w->options.seed ^ hash_mix(n->epoch) ^ ((uint64_t)i << 40)),
-        .persisted = store,
-        .ring = w->issuer.ring,
-        .crypto = persona_crypto(&w->issuer),
-    };
-    memcpy(o.issuer_pk, w->issuer.public_key, sizeof(o.issuer_pk));
-    return gossip_new(&o, out);
 }
 
 /* A service, and what changes with every announcement; long at every fourth node, so that bodies
@@ -276,11 +253,12 @@ static void contact(struct world *w, uint32_t i)
     if (w->options.nodes > 1) world_step(w, i, &e);
 }
 
-static enum err start_with(struct world *w, uint32_t i, struct span store)
+enum err world_start_with(struct world *w, uint32_t i, struct span store)
 {
     struct world_node *n = &w->node[i];
-    enum err err = make(w, i, store, &n->gossip);
+    enum err err = w->algorithm->make(w, i, store, &n->machine);
     if (err != ERR_OK) return err;
+    n->gossip = w->algorithm == algorithm_parley() ? n->machine : NULL;
     n->down_us = WORLD_NEVER_US;
     n->up_us = n->touched_us = w->now_us;
     n->paused_us = 0;
@@ -295,20 +273,28 @@ enum err world_start(struct world *w, uint32_t i)
     struct world_node *n = &w->node[i];
     uint64_t wall = (uint64_t)WORLD_WALL_START_MS + w->now_us / 1000;
     n->epoch = n->epoch < wall ? wall : n->epoch + 1;
-    enum err err = start_with(w, i, span_of(n->store, n->store_len));
+    enum err err = world_start_with(w, i, span_of(n->store, n->store_len));
     if (err == ERR_OK) contact(w, i);
     return err;
+}
+
+void world_stop(struct world *w, uint32_t i)
+{
+    struct world_node *n = &w->node[i];
+    if (n->machine == NULL) return;
+    w->algorithm->free(n->machine);
+    n->machine = NULL;
+    n->gossip = NULL;
+    heap_remove(&w->events, &n->tick.node);
 }
 
 void world_crash(struct world *w, uint32_t i, bool refuses)
 {
     struct world_node *n = &w->node[i];
     n->before = world_counters(w, i);
-    gossip_free(n->gossip);
-    n->gossip = NULL;
+    world_stop(w, i);
     n->refuses = refuses;
     n->down_us = w->now_us;
-    heap_remove(&w->events, &n->tick.node);
     pipe_crash(w, i, refuses);
     world_trace(w, w->now_us ^ i);
 }
@@ -319,41 +305,11 @@ void world_pause(struct world *w, uint32_t i, uint64_t for_us)
     w->node[i].touched_us = w->node[i].paused_us;
 }
 
-/* One store with everyone's record in it, as if the mesh had been there before. */
-static enum err preload(struct world *w)
-{
-    uint32_t n = w->options.nodes;
-    size_t room = STORE_HEAD_ROOM + (size_t)n * OFFER_ROOM;
-    uint8_t *blob = malloc(room);
-    enum err err = blob != NULL ? ERR_OK : ERR_NOMEM;
-    if (err != ERR_OK) return err;
-    struct pack_writer pack;
-    pack_writer_init(&pack, blob + CRYPTO_OPS_HASH_BYTES, room - CRYPTO_OPS_HASH_BYTES);
-    pack_write_array(&pack, 2);
-    pack_write_u64(&pack, 1);
-    pack_write_array(&pack, n);
-    for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
-        struct offer o;
-        err = start_with(w, i, span_of(NULL, 0));
-        if (err != ERR_OK) break;
-        catalogue_offer(w->node[i].gossip->self.member, true, true, &o);
-        offer_write(&pack, &o);
-        gossip_free(w->node[i].gossip);
-        w->node[i].gossip = NULL;
-        heap_remove(&w->events, &w->node[i].tick.node);
-    }
-    struct span doc = pack_writer_view(&pack);
-    persona_crypto(&w->issuer)->hash(doc, blob);
-    for (uint32_t i = 0; i < n && err == ERR_OK; i++)
-        err = start_with(w, i, span_of(blob, CRYPTO_OPS_HASH_BYTES + doc.len));
-    free(blob);
-    return err;
-}
-
 enum err world_init(struct world *w, const struct world_options *o, struct oracle *oracle,
                     struct measure *measure)
 {
-    *w = (struct world){.options = *o, .oracle = oracle, .measure = measure};
+    *w = (struct world){
+        .options = *o, .algorithm = o->algorithm, .oracle = oracle, .measure = measure};
     heap_init(&w->events, EVENTS_MAX);
     slab_init(&w->datagrams, sizeof(struct datagram), DATAGRAMS_MAX);
     pipe_table_init(&w->pipes);
@@ -372,7 +328,7 @@ enum err world_init(struct world *w, const struct world_options *o, struct oracl
         n->epoch = (uint64_t)WORLD_WALL_START_MS;
         err = persona_init(&n->persona, &w->issuer, i);
     }
-    if (err == ERR_OK && o->preload) err = preload(w);
+    if (err == ERR_OK && o->preload) err = w->algorithm->preload(w);
     if (err != ERR_OK) world_fini(w);
     return err;
 }
@@ -387,7 +343,7 @@ void world_fini(struct world *w)
     heap_fini(&w->events);
     pipe_table_fini(&w->pipes);
     for (uint32_t i = 0; w->node != NULL && i < w->options.nodes; i++) {
-        gossip_free(w->node[i].gossip);
+        world_stop(w, i);
         free(w->node[i].store);
         persona_fini(&w->node[i].persona);
     }

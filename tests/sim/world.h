@@ -12,6 +12,7 @@
 #include "core/base/heap.h"
 #include "core/base/slab.h"
 #include "gossip/gossip.h"
+#include "tests/sim/algorithm.h"
 #include "tests/sim/network.h"
 #include "tests/sim/persona.h"
 #include "tests/sim/pipe.h"
@@ -24,6 +25,7 @@ struct oracle;
 struct measure;
 
 struct world_options {
+    const struct algorithm *algorithm;
     uint32_t nodes;
     uint64_t seed;
     double loss; /* of datagrams and segments, 0 to 1 */
@@ -42,7 +44,8 @@ struct world_event {
 
 struct world_node {
     struct world_event tick;
-    struct gossip *gossip; /* owned; NULL: down */
+    void *machine;         /* owned; of the algorithm; NULL: down */
+    struct gossip *gossip; /* borrowed: the machine when it is parley's; else NULL */
     struct persona persona;
     struct addr addr;
     uint64_t epoch;
@@ -61,6 +64,7 @@ struct world_node {
 
 struct world {
     struct world_options options;
+    const struct algorithm *algorithm; /* borrowed */
     uint64_t now_us;
     struct heap events;
     struct slab datagrams;
@@ -86,6 +90,10 @@ bool world_run(struct world *w, uint64_t until_us);
 void world_step(struct world *w, uint32_t i, struct gossip_event *e);
 /* ERR_NOMEM. */
 enum err world_start(struct world *w, uint32_t i) MUST_USE;
+/* The same, with what it remembers, and told of nobody. ERR_NOMEM. */
+enum err world_start_with(struct world *w, uint32_t i, struct span store) MUST_USE;
+/* Takes its machine away, without a trace; nothing if it is down. */
+void world_stop(struct world *w, uint32_t i);
 /* The node publishes a new record. */
 void world_announce(struct world *w, uint32_t i);
 /* The node stops without a word; `refuses`: its host answers for it. */

@@ -1,0 +1,104 @@
+#include "tests/sim/algorithm.h"
+
+#include "gossip/catalogue.h"
+#include "gossip/packet.h"
+#include "gossip/state.h"
+#include "tests/sim/oracle.h"
+#include "tests/sim/world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define STORE_HEAD_ROOM 64u
+#define OFFER_ROOM      512u
+
+static enum err parley_make(struct world *w, uint32_t i, struct span store, void **out)
+{
+    struct world_node *n = &w->node[i];
+    struct gossip_options o = {
+        .mesh = w->issuer.mesh,
+        .key = persona_key(&n->persona),
+        .admission = span_of(n->persona.admission, n->persona.admission_len),
+        .addr = n->addr,
+        .epoch = n->epoch,
+        .period_ms = w->options.period_ms,
+        .datagram_bytes = DATAGRAM_BYTES_MAX,
+        .seed = hash_mix(w->options.seed ^ hash_mix(n->epoch) ^ ((uint64_t)i << 40)),
+        .persisted = store,
+        .ring = w->issuer.ring,
+        .crypto = persona_crypto(&w->issuer),
+    };
+    memcpy(o.issuer_pk, w->issuer.public_key, sizeof(o.issuer_pk));
+    struct gossip *g;
+    enum err err = gossip_new(&o, &g);
+    if (err == ERR_OK) *out = g;
+    return err;
+}
+
+static void parley_free(void *machine)
+{
+    gossip_free(machine);
+}
+
+static enum err parley_step(void *machine, const struct gossip_event *e, struct gossip_effects *fx)
+{
+    return gossip_step(machine, e, fx);
+}
+
+static uint64_t parley_next_deadline_ms(const void *machine)
+{
+    return gossip_next_deadline_ms(machine);
+}
+
+static const struct gossip_counters *parley_counters(const void *machine)
+{
+    return gossip_counters(machine);
+}
+
+/* One store with everyone's record in it, as if the mesh had been there before. */
+static enum err parley_preload(struct world *w)
+{
+    uint32_t n = w->options.nodes;
+    size_t room = STORE_HEAD_ROOM + (size_t)n * OFFER_ROOM;
+    uint8_t *blob = malloc(room);
+    enum err err = blob != NULL ? ERR_OK : ERR_NOMEM;
+    if (err != ERR_OK) return err;
+    struct pack_writer pack;
+    pack_writer_init(&pack, blob + CRYPTO_OPS_HASH_BYTES, room - CRYPTO_OPS_HASH_BYTES);
+    pack_write_array(&pack, 2);
+    pack_write_u64(&pack, 1);
+    pack_write_array(&pack, n);
+    for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
+        struct offer o;
+        err = world_start_with(w, i, span_of(NULL, 0));
+        if (err != ERR_OK) break;
+        catalogue_offer(w->node[i].gossip->self.member, true, true, &o);
+        offer_write(&pack, &o);
+        world_stop(w, i);
+    }
+    struct span doc = pack_writer_view(&pack);
+    persona_crypto(&w->issuer)->hash(doc, blob);
+    for (uint32_t i = 0; i < n && err == ERR_OK; i++)
+        err = world_start_with(w, i, span_of(blob, CRYPTO_OPS_HASH_BYTES + doc.len));
+    free(blob);
+    return err;
+}
+
+const struct algorithm *algorithm_parley(void)
+{
+    static const struct algorithm parley = {.word = "parley",
+                                            .tls = true,
+                                            .make = parley_make,
+                                            .free = parley_free,
+                                            .step = parley_step,
+                                            .next_deadline_ms = parley_next_deadline_ms,
+                                            .counters = parley_counters,
+                                            .preload = parley_preload,
+                                            .is_converged = oracle_is_converged};
+    return &parley;
+}
+
+const struct algorithm *algorithm_parse(const char *word)
+{
+    return strcmp(word, algorithm_parley()->word) == 0 ? algorithm_parley() : NULL;
+}
