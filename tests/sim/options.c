@@ -10,7 +10,8 @@
 
 const char *options_usage(void)
 {
-    return "usage: parley-sim [--nodes N] [--seed S] [--scenario idle|crash|partition|churn]\n"
+    return "usage: parley-sim [--nodes N] [--seed S]\n"
+           "                  [--scenario idle|crash|partition|churn|bootstrap]\n"
            "                  [--for TIME] [--loss PERCENT] [--runs N] [--json] [--real-crypto]\n"
            "       parley-sim --self-test\n"
            "\n"

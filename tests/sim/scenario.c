@@ -27,7 +27,7 @@ struct run {
 
 const char *scenario_word(enum scenario s)
 {
-    static const char *const word[SCENARIOS] = {"idle", "crash", "partition", "churn"};
+    static const char *const word[SCENARIOS] = {"idle", "crash", "partition", "churn", "bootstrap"};
     return word[s];
 }
 
@@ -60,7 +60,9 @@ static bool bootstrap(struct run *r)
     struct world *w = &r->world;
     for (uint32_t i = 0; i < w->options.nodes && !w->options.preload; i++) {
         if (world_start(w, i) != ERR_OK) oracle_fail(&r->oracle, "node %u does not start", i);
-        if (!world_run(w, w->now_us + rng_below(&w->rng, SECOND_US / 10))) return false;
+        uint64_t apart = r->options.scenario == SCENARIO_BOOTSTRAP ? SECOND_US / w->options.nodes
+                                                                   : SECOND_US / 10;
+        if (!world_run(w, w->now_us + rng_below(&w->rng, 2 * apart))) return false;
     }
     if (!until_converged(r, BOOTSTRAP_MAX_US)) return false;
     r->result->bootstrap_ms = w->now_us / 1000;
@@ -239,7 +241,8 @@ static bool churn(struct run *r, uint64_t end_us)
 
 static bool act(struct run *r)
 {
-    static bool (*const acts[SCENARIOS])(struct run *, uint64_t) = {idle, crash, partition, churn};
+    static bool (*const acts[SCENARIOS])(struct run *, uint64_t) = {idle, crash, partition, churn,
+                                                                    idle};
     uint64_t start = r->world.now_us;
     bool ok = acts[r->options.scenario](r, start + r->options.for_ms * 1000);
     r->result->node_seconds =
@@ -255,7 +258,8 @@ enum err scenario_run(const struct scenario_options *o, struct scenario_result *
                                .seed = o->seed,
                                .loss = o->loss,
                                .period_ms = 1000,
-                               .preload = o->nodes >= PRELOAD_FROM,
+                               .preload =
+                                   o->nodes >= PRELOAD_FROM && o->scenario != SCENARIO_BOOTSTRAP,
                                .keep_stores = o->scenario == SCENARIO_CHURN,
                                .real_crypto = o->real_crypto};
     *out = (struct scenario_result){0};

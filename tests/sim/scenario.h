@@ -3,6 +3,7 @@
  *   idle       nothing; the mesh must stay as it is, and send no rumours when no packet is lost
  *   crash      now and then one node stops without a word, until a third of them has
  *   partition  the mesh is cut in two for a while and heals, again and again
+ *   bootstrap  all but one start within a second and know only that one, which is up (S6)
  *   churn      restarts, pauses, refused connections, leaves and cuts, all at random (self test)
  */
 #ifndef TESTS_SIM_SCENARIO_H
@@ -12,7 +13,14 @@
 #include "tests/sim/algorithm.h"
 #include "tests/sim/measure.h"
 
-enum scenario { SCENARIO_IDLE, SCENARIO_CRASH, SCENARIO_PARTITION, SCENARIO_CHURN, SCENARIOS };
+enum scenario {
+    SCENARIO_IDLE,
+    SCENARIO_CRASH,
+    SCENARIO_PARTITION,
+    SCENARIO_CHURN,
+    SCENARIO_BOOTSTRAP,
+    SCENARIOS
+};
 
 struct scenario_options {
     enum scenario scenario;
