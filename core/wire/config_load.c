@@ -149,6 +149,7 @@ enum err config_load(const struct config_text *text, size_t count, struct diag *
     r.config = calloc(1, sizeof(*r.config));
     if (r.config == NULL) return ERR_NOMEM;
     arena_init(&r.config->arena, CHUNK_BYTES, CONFIG_BYTES_MAX);
+    r.lasting = &r.config->arena;
     arena_init(&r.scratch, CHUNK_BYTES, TREE_BYTES_MAX);
     enum err err = load_into(&r, text, count);
     if (d != NULL) sort_findings(d, from, text, count);

@@ -14,14 +14,14 @@
 
 void *config_read_alloc(struct config_read *r, bool lasting, size_t count, size_t size)
 {
-    void *p = arena_array(lasting ? &r->config->arena : &r->scratch, count, size);
+    void *p = arena_array(lasting ? r->lasting : &r->scratch, count, size);
     if (p == NULL) r->nomem = true;
     return p;
 }
 
 const char *config_read_copy(struct config_read *r, struct span s)
 {
-    const char *copy = arena_dup(&r->config->arena, s.p, s.len);
+    const char *copy = arena_dup(r->lasting, s.p, s.len);
     if (copy == NULL) r->nomem = true;
     return copy != NULL ? copy : "";
 }
@@ -210,7 +210,7 @@ void config_read_note(const struct config_read_table *t, const char *key,
 {
     struct config_read *r = t->read;
     struct config_read_note *note = config_read_alloc(r, false, 1, sizeof(*note));
-    const char *path = arena_fmt(&r->config->arena, "%s.%s", t->path, key);
+    const char *path = arena_fmt(r->lasting, "%s.%s", t->path, key);
     if (note == NULL || path == NULL) {
         r->nomem = true;
         return;

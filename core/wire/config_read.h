@@ -35,7 +35,8 @@ struct config_read_defaults { /* [defaults] */
 };
 
 struct config_read {       /* one load */
-    struct config *config; /* owned */
+    struct config *config; /* owned; NULL while a mesh policy is read */
+    struct arena *lasting; /* borrowed: what the result points to */
     struct arena scratch;  /* owned: the trees and whatever goes with them */
     struct diag *diag;     /* borrowed, may be NULL */
     unsigned errors;

@@ -8,11 +8,6 @@
 #define ANY              "any-authenticated"
 #define NODE_PREFIX      "node:"
 
-struct service_ref { /* the service whose rules are read */
-    struct span name;
-    enum service_protocol protocol;
-};
-
 /* An array of strings that is not empty: an empty one would read as "no condition". */
 static bool list_of(struct config_read *r, const struct config_read_item *list, const char *key)
 {
@@ -175,13 +170,15 @@ static bool is_open(const struct policy_rule *rule)
 }
 
 static void warn_if_open(struct config_read *r, const struct config_read_item *place,
-                         const struct policy_rule *rule, const struct service_ref *service)
+                         const struct policy_rule *rule, const struct config_rule_scope *scope)
 {
     if (rule->action != POLICY_ALLOW || !is_open(rule)) return;
+    struct span called = scope->service;
+    if (scope->mesh) called = rule->to_count > 0 ? SPAN_LIT("these") : SPAN_LIT("every other one");
     config_read_warning(r, place, "L07",
                         "rule \"%s\" has from = [\"" ANY
                         "\"] and no path; every service may call %.*s",
-                        rule->name, SPAN_ARG(service->name));
+                        rule->name, SPAN_ARG(called));
 }
 
 static const char *read_rule_name(const struct config_read_table *t, size_t number)
@@ -190,26 +187,48 @@ static const char *read_rule_name(const struct config_read_table *t, size_t numb
     if (config_read_find(t, "name").v != NULL)
         return config_read_name(t, "name", &name) ? config_read_copy(t->read, span_str(name.text))
                                                   : "";
-    const char *text = arena_fmt(&t->read->config->arena, "rule-%zu", number);
+    const char *text = arena_fmt(t->read->lasting, "rule-%zu", number);
     if (text == NULL) t->read->nomem = true;
     return text != NULL ? text : "";
 }
 
 static void check_http_only(struct config_read *r, const struct config_read_item *item,
-                            const char *key, const struct service_ref *service)
+                            const char *key, const struct config_rule_scope *scope)
 {
-    if (item->v == NULL || service->protocol == PROTOCOL_HTTP) return;
+    if (item->v == NULL || scope->protocol == PROTOCOL_HTTP) return;
     config_read_error(r, item->src, &item->v->key_at,
                       "%s needs an HTTP request to look at, and service \"%.*s\" is tcp", key,
-                      SPAN_ARG(service->name));
+                      SPAN_ARG(scope->service));
+}
+
+/* The services a mesh rule is for. */
+static void read_to(struct config_read *r, const struct config_read_item *list,
+                    struct policy_rule *rule)
+{
+    if (!list_of(r, list, "to")) return;
+    rule->to = config_read_alloc(r, true, list->v->u.node.count, sizeof(*rule->to));
+    if (rule->to == NULL) return;
+    for (const struct toml_value *v = list->v->u.node.child; v != NULL; v = v->next) {
+        struct config_read_item item = {.src = list->src, .v = v};
+        if (!config_read_is(r, &item, "a service", TOML_STRING)) continue;
+        if (name_set(&rule->to[rule->to_count], v->u.text) == ERR_OK)
+            rule->to_count++;
+        else
+            config_read_bad(
+                r, &item,
+                "\"%.*s\" is no service name: 1 to 63 of a-z 0-9 -, a letter or digit at "
+                "both ends",
+                SPAN_ARG(v->u.text));
+    }
 }
 
 static void read_rule(const struct config_read_table *t, const struct config_read_item *place,
-                      const struct service_ref *service, struct policy_rule *rule)
+                      const struct config_rule_scope *scope, struct policy_rule *rule)
 {
-    static const char *const known[] = {"name", "action", "from", "method", "path"};
+    static const char *const known[] = {"name", "action", "from", "method", "path", "to"};
     static const char *const later[] = {"mode", "host", "header", "headers", "jwt", "users"};
-    static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
+    const struct config_read_words keys = {known, ARRAY_LEN(known) - !scope->mesh, later,
+                                           ARRAY_LEN(later)};
     static const char *const action[] = {"allow", "deny"}; /* enum policy_action */
     static const char *const action_later[] = {"audit"};
     static const struct config_read_words actions = {action, ARRAY_LEN(action), action_later,
@@ -218,11 +237,13 @@ static void read_rule(const struct config_read_table *t, const struct config_rea
     struct config_read_item from = config_read_find(t, "from");
     struct config_read_item method = config_read_find(t, "method");
     struct config_read_item path = config_read_find(t, "path");
+    struct config_read_item to = config_read_find(t, "to");
     config_read_keys(t, &keys);
     rule->action = (enum policy_action)config_read_word(t, "action", &actions, POLICY_ALLOW);
-    check_http_only(r, &method, "method", service);
-    check_http_only(r, &path, "path", service);
+    check_http_only(r, &method, "method", scope);
+    check_http_only(r, &path, "path", scope);
     if (from.v != NULL) read_from(r, &from, "from", rule);
+    if (to.v != NULL && scope->mesh) read_to(r, &to, rule);
     if (method.v != NULL) read_methods(r, &method, rule);
     if (path.v != NULL) read_paths(r, &path, rule);
     config_read_note(t, "from", &from, "[]");
@@ -233,21 +254,35 @@ static void read_rule(const struct config_read_table *t, const struct config_rea
         config_read_bad(r, place,
                         "an allow rule needs from; to open it to every caller of the mesh write "
                         "from = [\"" ANY "\"]");
-    warn_if_open(r, place, rule, service);
+    warn_if_open(r, place, rule, scope);
 }
 
-static bool name_taken(const struct policy_rule *rule, size_t count, const char *name)
+static const struct policy_rule *rule_named(const struct policy_rule *rule, size_t count,
+                                            const char *name)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(rule[i].name, name) == 0) return true;
-    return false;
+        if (strcmp(rule[i].name, name) == 0) return &rule[i];
+    return NULL;
 }
 
-static void read_rules(const struct config_read_table *t, const struct config_read_item *list,
-                       const struct service_ref *service, struct policy_rule *rule, size_t *count)
+static void check_taken(struct config_read *r, const struct config_read_item *item,
+                        const struct config_rule_scope *scope, const struct policy_rule *other)
+{
+    if (other == NULL || other->name[0] == '\0') return;
+    if (scope->mesh)
+        config_read_bad(r, item, "rule \"%s\" is already defined at %s:%u", other->name,
+                        other->file, other->line);
+    else
+        config_read_bad(r, item, "service \"%.*s\" has two rules named \"%s\"",
+                        SPAN_ARG(scope->service), other->name);
+}
+
+void config_rule_list(const struct config_read_table *t, const struct config_read_item *list,
+                      const struct config_rule_scope *scope, struct policy_rule *rule,
+                      size_t *count)
 {
     struct config_read *r = t->read;
-    size_t number = 0;
+    size_t number = scope->mesh ? *count : 0;
     for (const struct toml_value *v = list->v->u.node.child; v != NULL; v = v->next) {
         struct config_read_item item = {.src = list->src, .v = v};
         const char *path = arena_fmt(&r->scratch, "rule.%zu", ++number);
@@ -258,13 +293,13 @@ static void read_rules(const struct config_read_table *t, const struct config_re
         if (!config_read_is(r, &item, "a rule", TOML_TABLE)) continue;
         struct config_read_table sub = config_read_sub(t, &item, path);
         const char *name = read_rule_name(&sub, number);
-        rule[*count] = (struct policy_rule){.name = name,
-                                            .file = config_read_copy(r, span_str(item.src->file)),
-                                            .line = v->at.line};
-        read_rule(&sub, &item, service, &rule[*count]);
-        if (name[0] != '\0' && name_taken(rule, *count, name))
-            config_read_bad(r, &item, "service \"%.*s\" has two rules named \"%s\"",
-                            SPAN_ARG(service->name), name);
+        rule[*count] =
+            (struct policy_rule){.name = name,
+                                 .layer = scope->mesh ? POLICY_LAYER_MESH : POLICY_LAYER_HOST,
+                                 .file = config_read_copy(r, span_str(item.src->file)),
+                                 .line = v->at.line};
+        read_rule(&sub, &item, scope, &rule[*count]);
+        check_taken(r, &item, scope, rule_named(rule, *count, name));
         (*count)++;
     }
 }
@@ -273,7 +308,7 @@ void config_rule_load(const struct config_read_table *t, struct span name,
                       enum service_protocol protocol, struct policy *out)
 {
     struct config_read *r = t->read;
-    struct service_ref service = {.name = name, .protocol = protocol};
+    struct config_rule_scope scope = {.service = name, .protocol = protocol};
     struct config_read_item allow = config_read_find(t, "allow");
     struct config_read_item list = config_read_find(t, "rule");
     size_t most = 1, count = 0;
@@ -294,10 +329,10 @@ void config_rule_load(const struct config_read_table *t, struct span name,
                                        .file = config_read_copy(r, span_str(allow.src->file)),
                                        .line = allow.v->key_at.line};
         read_from(r, &allow, "allow", &rule[0]);
-        warn_if_open(r, &allow, &rule[0], &service);
+        warn_if_open(r, &allow, &rule[0], &scope);
         count = 1;
     }
-    if (list.v != NULL) read_rules(t, &list, &service, rule, &count);
+    if (list.v != NULL) config_rule_list(t, &list, &scope, rule, &count);
     out->rule = rule;
     out->rule_count = count;
 }

@@ -135,8 +135,8 @@ static bool judge(struct filter_ctx *ctx, struct question *q)
         enum answer answer = rule_matches(rule, q);
         if (answer == ANSWER_FAILED) return refuse(ctx, REASON_INTERNAL, "", "");
         if (answer == ANSWER_NO) continue;
-        if (rule->action == POLICY_ALLOW) return pass(ctx, "allow", rule->name, "host");
-        return refuse(ctx, REASON_DENIED_RULE, rule->name, "host");
+        if (rule->action == POLICY_ALLOW) return pass(ctx, "allow", rule->name, rule->layer);
+        return refuse(ctx, REASON_DENIED_RULE, rule->name, rule->layer);
     }
     return fall_back(ctx, conf->fallback);
 }

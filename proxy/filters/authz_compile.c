@@ -91,6 +91,7 @@ static enum err compile_rule(const struct policy_rule *from, struct arena *arena
 {
     struct span *method = arena_array(arena, from->method_count, sizeof(*method));
     to->action = from->action;
+    to->layer = policy_layer_word(from->layer);
     to->name = arena_dup(arena, from->name, strlen(from->name));
     if (method == NULL || to->name == NULL) return ERR_NOMEM;
     for (size_t i = 0; i < from->method_count; i++) {

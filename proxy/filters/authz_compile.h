@@ -22,6 +22,7 @@ struct authz_path {
 
 struct authz_rule {
     const char *name;
+    const char *layer; /* static */
     enum policy_action action;
     const struct span *method;
     size_t method_count; /* 0: any */
@@ -42,7 +43,7 @@ struct authz_caller {
 
 struct authz_conf {
     enum policy_default fallback;
-    const struct authz_rule *rule; /* deny rules first, else in file order */
+    const struct authz_rule *rule; /* deny rules first, else in the policy's order */
     size_t rule_count;
     const struct authz_caller *caller; /* sorted by authz_compile_order */
     size_t caller_count;

@@ -32,7 +32,7 @@ struct filter_ctx {
     enum reason reason;  /* set with FILTER_REPLY or FILTER_ABORT */
     const char *rule;    /* the rule that decided, for the log; "" */
     const char *verdict; /* allow, deny, audit; "" */
-    const char *layer;   /* where the rule is from: host, default; "" */
+    const char *layer;   /* where the rule is from: mesh, host, default; "" */
 };
 
 /* What a chain is compiled from. */

@@ -94,6 +94,7 @@ void account_end(struct exchange *ex)
         .origin_app = ex->origin_app,
         .verdict = ex->chain.ctx.verdict != NULL ? ex->chain.ctx.verdict : "",
         .rule = ex->chain.ctx.rule != NULL ? ex->chain.ctx.rule : "",
+        .layer = ex->chain.ctx.layer != NULL ? ex->chain.ctx.layer : "",
         .endpoint =
             ex->attempt.endpoint != NULL ? span_str(ex->attempt.endpoint->node.text) : SPAN_LIT(""),
         .tries = ex->attempt.count,

@@ -214,6 +214,7 @@ static void put_outcome(const struct access_record *r, struct line *l)
         put(l, r->origin_app ? SPAN_LIT(",\"origin\":\"app\"") : SPAN_LIT(",\"origin\":\"mesh\""));
     put_word(l, SPAN_LIT(",\"verdict\":"), r->verdict, SHARE_NAME);
     put_word(l, SPAN_LIT(",\"rule\":"), r->rule, SHARE_RULE);
+    put_word(l, SPAN_LIT(",\"layer\":"), r->layer, SHARE_NAME);
     put_field(l, SPAN_LIT(",\"endpoint\":"), r->endpoint, SHARE_NAME);
     if (r->tries > 0) put_number(l, SPAN_LIT(",\"tries\":"), r->tries);
     put_ms(l, SPAN_LIT(",\"dur_ms\":"), r->duration_us);

@@ -8,7 +8,8 @@
  *   {"ts":"2026-11-22T10:44:02.118201Z","id":"01JD9C","dir":"inbound","service":"api","peer":"web",
  *   "peer_id":"spiffe://shop/service/web","node":"api-1","client":"10.0.0.1:51034","proto":"h2",
  *   "method":"GET","host":"api","path":"/orders/17","code":200,"origin":"app","verdict":"allow",
- *   "rule":"allow","tries":1,"dur_ms":1.250,"app_ms":1.001,"rx":0,"tx":512,"tls":true,"gen":4}
+ *   "rule":"allow","layer":"host","tries":1,"dur_ms":1.250,"app_ms":1.001,"rx":0,"tx":512,
+ *   "tls":true,"gen":4}
  */
 #ifndef PROXY_OBSERVE_ACCESS_LOG_H
 #define PROXY_OBSERVE_ACCESS_LOG_H
@@ -30,8 +31,8 @@ struct access_record {
     unsigned status; /* 0: none, then neither code nor origin is written */
     enum reason reason;
     bool origin_app;
-    const char *verdict, *rule;
-    struct span endpoint; /* node it went to */
+    const char *verdict, *rule, *layer; /* layer: where the rule is from: mesh, host, default */
+    struct span endpoint;               /* node it went to */
     unsigned tries;
     uint64_t duration_us, app_us, connect_us;
     uint64_t rx, tx;

@@ -107,6 +107,23 @@ static enum service_health health_of(const struct build *b, const struct name *s
     return HEALTH_UNKNOWN;
 }
 
+/* The host file refuses such a rule for its own tcp service. A mesh rule for every service may look
+ * at requests where there are any; one that names a tcp service was meant to decide there. */
+static enum err check_tcp(const struct policy *p, const struct name *service, struct diag *d)
+{
+    for (size_t i = 0; i < p->rule_count; i++) {
+        const struct policy_rule *rule = &p->rule[i];
+        if (rule->to_count == 0 || (rule->method_count == 0 && rule->path_count == 0)) continue;
+        struct diag_at at = {.file = rule->file, .line = rule->line};
+        diag_error(d, &at,
+                   "rule \"%s\" looks at the method or path of requests to \"%s\", which is tcp on "
+                   "this host",
+                   rule->name, service->text);
+        return ERR_INVALID;
+    }
+    return ERR_OK;
+}
+
 static enum err build_service(struct build *b, const struct config_service *from,
                               struct snapshot_service *to)
 {
@@ -121,7 +138,12 @@ static enum err build_service(struct build *b, const struct config_service *from
     to->idle_timeout_ms =
         from->protocol == PROTOCOL_TCP ? CONFIG_TCP_IDLE_TIMEOUT_MS : CONFIG_IDLE_TIMEOUT_MS;
     to->health = health_of(b, &from->name);
-    struct filter_config config = {.direction = DIRECTION_INBOUND, .policy = &from->policy};
+    struct policy merged;
+    enum err err = policy_merge(&from->policy, b->in->mesh, &from->name, &b->s->arena, &merged);
+    if (err == ERR_OK && from->protocol == PROTOCOL_TCP)
+        err = check_tcp(&merged, &from->name, b->d);
+    if (err != ERR_OK) return err;
+    struct filter_config config = {.direction = DIRECTION_INBOUND, .policy = &merged};
     return registry_compile(&config, &b->s->arena, to->filter, &to->filter_count, b->d);
 }
 

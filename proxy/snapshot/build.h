@@ -31,6 +31,7 @@ struct build_listener {
 struct build_input {
     uint64_t generation;
     const struct config *config;
+    const struct policy_mesh *mesh; /* NULL: no mesh policy */
     struct node_id node_id;
     const struct build_endpoint *endpoint;
     size_t endpoint_count;

@@ -31,6 +31,7 @@ static struct access_record request(struct addr *client)
         .origin_app = true,
         .verdict = "allow",
         .rule = "orders",
+        .layer = "mesh",
         .endpoint = SPAN_LIT("api-1"),
         .tries = 2,
         .duration_us = 1250,
@@ -64,7 +65,8 @@ static void test_a_request_has_every_key_in_order(void **state)
            "\"service\":\"api\",\"peer\":\"web\",\"peer_id\":\"spiffe://shop/service/web\","
            "\"node\":\"api-1\",\"client\":\"10.0.0.1:51034\",\"proto\":\"h2\",\"method\":\"GET\","
            "\"host\":\"api\",\"path\":\"/orders/17\",\"code\":200,\"origin\":\"app\","
-           "\"verdict\":\"allow\",\"rule\":\"orders\",\"endpoint\":\"api-1\",\"tries\":2,"
+           "\"verdict\":\"allow\",\"rule\":\"orders\",\"layer\":\"mesh\","
+           "\"endpoint\":\"api-1\",\"tries\":2,"
            "\"dur_ms\":1.250,\"app_ms\":1.001,\"conn_ms\":0.007,\"rx\":0,\"tx\":512,\"tls\":true,"
            "\"gen\":4,\"ua\":\"curl/7.88.1\"}");
 }
@@ -131,7 +133,7 @@ static void test_lines_are_bounded_whatever_comes(void **state)
         struct access_record r = request(&client);
         r.id = r.service = r.peer = r.peer_id = r.node = r.method = r.host = s;
         r.path = r.query = r.endpoint = r.user_agent = s;
-        r.proto = r.verdict = r.rule = r.close = raw;
+        r.proto = r.verdict = r.rule = r.layer = r.close = raw;
         r.wall_us = r.duration_us = r.app_us = r.connect_us = r.rx = r.tx = UINT64_MAX / 4;
         r.generation = UINT64_MAX;
         r.reason = REASON_PEER_IDENTITY_MISMATCH;

@@ -323,6 +323,30 @@ static void test_a_policy_that_can_never_match_is_an_error(void **state)
     }
 }
 
+static void test_a_mesh_rule_on_requests_needs_a_service_with_requests(void **state)
+{
+    struct rig *r = rig_new();
+    struct snapshot *s = NULL;
+    struct name web = name_of("web");
+    (void)state;
+    struct policy_rule rule = r->rule;
+    struct policy_mesh mesh = {.rule = &rule, .rule_count = 1};
+    rule.layer = POLICY_LAYER_MESH;
+    r->service[0].protocol = PROTOCOL_TCP;
+    r->in.mesh = &mesh;
+    assert_int_equal(build_snapshot(&r->in, &r->diag, &s), ERR_OK); /* every service: http alone */
+    snapshot_free(s);
+    rule.to = &web;
+    rule.to_count = 1;
+    assert_int_equal(build_snapshot(&r->in, &r->diag, &s), ERR_INVALID);
+    assert_int_equal(r->diag.errors, 1);
+    assert_non_null(strstr(r->diag.entry[0].message, "which is tcp on this host"));
+    r->service[0].protocol = PROTOCOL_HTTP;
+    assert_int_equal(build_snapshot(&r->in, &r->diag, &s), ERR_OK);
+    snapshot_free(s);
+    rig_free(r);
+}
+
 static void test_a_listener_without_its_upstream_is_an_error(void **state)
 {
     (void)state;
@@ -379,6 +403,7 @@ int main(void)
         cmocka_unit_test(test_own_health_is_what_was_announced),
         cmocka_unit_test(test_identities_are_referenced_and_may_be_missing),
         cmocka_unit_test(test_a_policy_that_can_never_match_is_an_error),
+        cmocka_unit_test(test_a_mesh_rule_on_requests_needs_a_service_with_requests),
         cmocka_unit_test(test_a_listener_without_its_upstream_is_an_error),
         cmocka_unit_test(test_references_count_the_holders),
         cmocka_unit_test(test_two_thousand_endpoints_build),
