@@ -224,7 +224,7 @@ static enum catalogue_verdict defend(struct gossip *g, struct member *m, const s
 {
     /* Asked already, and it is there. */
     if (change_conflict_recent(g, m)) return CATALOGUE_CONFLICT;
-    probe_clone(g, m, &h->addr);
+    probe_clone(g, m, h);
     return CATALOGUE_REFUSED;
 }
 

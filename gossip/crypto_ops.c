@@ -10,11 +10,14 @@ static void hash(struct span bytes, uint8_t out[CRYPTO_OPS_HASH_BYTES])
     memcpy(out, digest, CRYPTO_OPS_HASH_BYTES);
 }
 
+static_assert(SIGN_SHARED_BYTES == SEAL_SHARED_BYTES, "what one makes the other takes");
+
 const struct gossip_crypto *crypto_ops_real(void)
 {
     static const struct gossip_crypto real = {
         .seal = seal_packet,
         .open = seal_open,
+        .agree = sign_agree,
         .sign = sign_make,
         .verify = sign_verify,
         .admission_open = sign_admission_open,

@@ -18,6 +18,9 @@ struct gossip_crypto {
                      uint8_t *out, size_t cap, size_t *len);
     enum err (*open)(const struct seal_scope *scope, struct span packet, uint8_t *out, size_t cap,
                      size_t *len);
+    /* As sign_agree; NULL: seal and open look at no shared secret. */
+    enum err (*agree)(const struct sign_key *k, const uint8_t pk[SIGN_PUBLIC_BYTES],
+                      uint8_t shared[SIGN_SHARED_BYTES]);
     /* As sign_make, sign_verify, sign_admission_open (core/crypto/sign.h). */
     void (*sign)(const struct sign_key *k, const char *domain, struct span msg,
                  uint8_t sig[SIGN_BYTES]);

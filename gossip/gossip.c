@@ -53,6 +53,7 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
     if (o->period_ms > 0 && o->datagram_bytes >= DATAGRAM_BYTES_MAX &&
         o->datagram_bytes <= PACKET_BYTES_MAX)
         err = heap_reserve(&g->timers, STATE_TIMERS);
+    if (err == ERR_OK) err = pairing_init(g);
     if (err == ERR_OK) err = self_init(g, o);
     if (err != ERR_OK) {
         gossip_free(g);
@@ -74,6 +75,7 @@ void gossip_free(struct gossip *g)
     if (g == NULL) return;
     CHECK_OBJ(g, STATE_MAGIC);
     self_fini(g);
+    pairing_fini(g);
     stream_table_fini(&g->streams);
     heap_fini(&g->timers);
     member_table_fini(&g->members);

@@ -89,6 +89,7 @@ void gossip_agreement(const struct gossip *g, uint32_t *agreeing, uint32_t *aliv
     X(dropped_auth)                                                                                \
     X(dropped_replay)                                                                              \
     X(dropped_unknown_sender)                                                                      \
+    X(pairings)                                                                                    \
     X(dropped_signature)                                                                           \
     X(dropped_quota)                                                                               \
     X(dropped_budget)                                                                              \

@@ -35,6 +35,7 @@ struct member {
     bool unreachable_from_me; /* we fail to reach it and others do not */
     bool admission_missing, body_missing;
     struct accusation *accusation; /* owned by the table's slab; NULL: none */
+    uint32_t pair;                 /* slot of the secret we share; SEAL_PAIR_NONE: none yet */
     struct seal_window window;     /* of its datagrams */
     uint64_t summary;              /* its digest's, with its last packet */
     uint64_t heard_ms;             /* last authenticated datagram or stream; 0: never */

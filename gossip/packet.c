@@ -2,11 +2,23 @@
 
 #include "gossip/state.h"
 
-#define SENDER_BYTES 8u
+#define EPOCH_MASK UINT64_C(0xffffffffffff)
+
+uint64_t packet_epoch(const struct head *h)
+{
+    return h->epoch & EPOCH_MASK;
+}
+
+uint64_t packet_epoch_of(const struct member *m)
+{
+    uint64_t announced = packet_epoch(&m->head);
+    return announced > m->window.epoch ? announced : m->window.epoch;
+}
 
 void packet_begin(struct gossip *g, struct packet *p, struct member *to)
 {
     p->to = to;
+    p->to_epoch = packet_epoch_of(to);
     p->messages = p->rumours = 0;
     pack_writer_init(&p->writer, p->bytes + PACKET_HEADING_BYTES,
                      g->datagram_bytes - SEAL_OVERHEAD_BYTES - PACKET_HEADING_BYTES);
@@ -50,9 +62,13 @@ static bool seal(struct gossip *g, struct packet *p, struct gossip_effect *e)
     struct span text = finish(g, p);
     uint8_t *out = arena_alloc(&g->fx->arena, text.len + SEAL_OVERHEAD_BYTES);
     if (out == NULL) return false;
-    struct seal_scope scope = {.ring = g->ring, .mesh = &g->mesh, .receiver = &p->to->head.owner};
+    struct seal_scope scope = {.ring = g->ring,
+                               .mesh = &g->mesh,
+                               .sender = &g->self.member->head.owner,
+                               .receiver = &p->to->head.owner,
+                               .receiver_epoch = p->to_epoch};
+    if (!pairing_secret(g, p->to, &scope.shared)) return false;
     struct seal_header h = {.epoch = g->self.member->head.epoch, .counter = ++g->packet_counter};
-    memcpy(h.sender, g->self.member->head.owner.byte, SENDER_BYTES);
     if (g->crypto->seal(&scope, &h, text, out, text.len + SEAL_OVERHEAD_BYTES, &len) != ERR_OK)
         return false;
     e->data = span_of(out, len);
@@ -92,7 +108,7 @@ bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay)
  * must not move the window away from the one who is there. */
 static bool epoch_fits(const struct member *m, uint64_t epoch, const struct addr *from)
 {
-    uint64_t known = m->head.epoch & UINT64_C(0xffffffffffff);
+    uint64_t known = packet_epoch(&m->head);
     if (epoch <= known) return epoch == known;
     return m->state != MEMBER_ALIVE || addr_eq(from, &m->head.addr);
 }
@@ -110,8 +126,12 @@ struct member *packet_open(struct gossip *g, struct span datagram, const struct 
         g->counters.dropped_unknown_sender++;
         return NULL;
     }
-    struct seal_scope scope = {
-        .ring = g->ring, .mesh = &g->mesh, .receiver = &g->self.member->head.owner};
+    struct seal_scope scope = {.ring = g->ring,
+                               .mesh = &g->mesh,
+                               .sender = &m->head.owner,
+                               .receiver = &g->self.member->head.owner,
+                               .receiver_epoch = packet_epoch(&g->self.member->head)};
+    if (!pairing_secret(g, m, &scope.shared)) return NULL;
     if (g->crypto->open(&scope, datagram, plain, PACKET_BYTES_MAX, len) != ERR_OK) {
         g->counters.dropped_auth++;
         return NULL;

@@ -15,6 +15,7 @@ struct member;
 
 struct packet {
     struct member *to;
+    uint64_t to_epoch;               /* of the life of `to` that it is meant for, 48 bits */
     uint8_t bytes[PACKET_BYTES_MAX]; /* room for the heading, then messages */
     struct pack_writer writer;
     uint32_t messages;
@@ -38,6 +39,10 @@ bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay);
 /* As packet_send without filling up, to an address of the caller's. */
 bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
                        const struct addr *to);
+/* The life that a head announces, as packets name it: 48 bits. */
+uint64_t packet_epoch(const struct head *h);
+/* The newest life of a member that we know of, by its record or an authentic packet, 48 bits. */
+uint64_t packet_epoch_of(const struct member *m);
 /* Opens a datagram into `plain` (PACKET_BYTES_MAX): the sender, or NULL, dropped and counted. */
 struct member *packet_open(struct gossip *g, struct span datagram, const struct addr *from,
                            uint8_t *plain, size_t *len);

@@ -264,6 +264,7 @@ static void clone_found(struct gossip *g, const struct probe *p)
     change_conflict(g, p->target);
     send_small(g, p->target, &m);
     packet_begin(g, &packet, p->target);
+    packet.to_epoch = p->clone_epoch;
     if (packet_add(&packet, &m)) (void)packet_send_plain(g, &packet, PACKET_PROBE, &p->clone);
 }
 
@@ -355,11 +356,13 @@ void probe_on_stream(struct gossip *g, uint32_t seq, bool refused)
         verdict(g, p);
 }
 
-void probe_clone(struct gossip *g, struct member *m, const struct addr *other)
+void probe_clone(struct gossip *g, struct member *m, const struct head *other)
 {
     if (running(g, m, PROBE_CLONE)) return;
     struct probe *p = start(g, m, PROBE_CLONE);
-    if (p != NULL) p->clone = *other;
+    if (p == NULL) return;
+    p->clone = other->addr;
+    p->clone_epoch = packet_epoch(other);
 }
 
 void probe_void(struct gossip *g)

@@ -37,6 +37,7 @@ struct probe {
     uint32_t origin_seq;         /* RELAY */
     struct accusation_vote vote; /* CONFIRM: of who asked */
     struct addr clone;           /* CLONE: where the other one is */
+    uint64_t clone_epoch;        /* and its life */
     uint64_t started_ms;
     uint64_t verdict_ms;
     uint32_t again_ms;
@@ -68,8 +69,9 @@ void probe_on_request(struct gossip *g, struct member *from, const struct messag
 void probe_on_confirm(struct gossip *g, struct member *from, const struct accusation *a);
 /* The stream probe was answered, or `refused`: nobody listens there. */
 void probe_on_stream(struct gossip *g, uint32_t seq, bool refused);
-/* A newer epoch of `m` came from `other`, while `m` is alive: ask the old address. */
-void probe_clone(struct gossip *g, struct member *m, const struct addr *other);
+/* A newer life of `m`, by the head `other`, is elsewhere while `m` is alive: ask the old address.
+ */
+void probe_clone(struct gossip *g, struct member *m, const struct head *other);
 /* Voids every probe: after a pause of our own they say nothing. */
 void probe_void(struct gossip *g);
 /* Ends what concerns a member that is being forgotten. */

@@ -9,6 +9,7 @@
 #include "gossip/awareness.h"
 #include "gossip/broadcast.h"
 #include "gossip/gossip.h"
+#include "gossip/pairing.h"
 #include "gossip/probe.h"
 #include "gossip/sync.h"
 
@@ -59,6 +60,7 @@ struct gossip {
     size_t bodies_bytes;
     struct timer persist_timer;
     struct self_record self;
+    struct pairing pairing;
     struct member_table members;
     struct digest digest;
     struct probe_table probes;

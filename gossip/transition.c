@@ -73,6 +73,7 @@ void transition_forget(struct gossip *g, struct member *m)
     change_forget(g, m);
     probe_forget(g, m);
     stream_forget(g, m);
+    pairing_forget(g, m);
     timer_clear(&g->timers, &m->timer);
     g->bodies_bytes -= m->body_len;
     g->persist_due = true;

@@ -9,10 +9,13 @@
 #define SEAL_MAGIC   0x5ea15ea1u
 #define SEAL_VERSION 1u
 #define COUNTER_BITS 48u
-#define AAD_BYTES    (SEAL_HEADER_BYTES + MESH_ID_BYTES + NODE_ID_BYTES)
+#define EPOCH_BYTES  6u
+#define AAD_BYTES    (SEAL_HEADER_BYTES + MESH_ID_BYTES + 2 * NODE_ID_BYTES + EPOCH_BYTES)
+#define PAIR_BYTES   (SEAL_SHARED_BYTES + 2 * NODE_ID_BYTES + MESH_ID_BYTES)
 #define NONCE_BYTES  crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define TAG_BYTES    crypto_aead_xchacha20poly1305_ietf_ABYTES
 #define WINDOW_BITS  64u
+#define SENDER_BYTES 8u
 #define AT_KEY_ID    1u
 #define AT_SENDER    5u
 #define AT_EPOCH     13u
@@ -131,37 +134,69 @@ const uint8_t *seal_ring_key(const struct seal_ring *r, size_t i, uint32_t *key_
     return r->key[i].byte;
 }
 
+void seal_wipe(void *secret, size_t len)
+{
+    sodium_memzero(secret, len);
+}
+
+static uint8_t *append(uint8_t *at, const void *bytes, size_t len)
+{
+    memcpy(at, bytes, len);
+    return at + len;
+}
+
 /* What the tag covers besides the plaintext, and the nonce, both from the header's bytes. */
 static void bind_header(const struct seal_scope *scope, const uint8_t header[SEAL_HEADER_BYTES],
                         uint8_t aad[AAD_BYTES], uint8_t nonce[NONCE_BYTES])
 {
-    memcpy(aad, header, SEAL_HEADER_BYTES);
-    memcpy(aad + SEAL_HEADER_BYTES, scope->mesh->byte, MESH_ID_BYTES);
-    memcpy(aad + SEAL_HEADER_BYTES + MESH_ID_BYTES, scope->receiver->byte, NODE_ID_BYTES);
+    uint8_t *at = append(aad, header, SEAL_HEADER_BYTES);
+    at = append(at, scope->mesh->byte, MESH_ID_BYTES);
+    at = append(at, scope->sender->byte, NODE_ID_BYTES);
+    at = append(at, scope->receiver->byte, NODE_ID_BYTES);
+    put_be(at, scope->receiver_epoch, EPOCH_BYTES);
     memcpy(nonce, header + NONCE_FROM, NONCE_COPIED);
     memset(nonce + NONCE_COPIED, 0, NONCE_BYTES - NONCE_COPIED);
+}
+
+/* gossip.md 3.4. Ids in order, so that both sides make the same; the sender in the nonce keeps the
+ * two directions apart. */
+static void derive(const struct seal_scope *scope, const struct seal_key *group,
+                   uint8_t key[SEAL_KEY_BYTES])
+{
+    uint8_t pair[PAIR_BYTES];
+    bool sender_first = name_node_id_cmp(scope->sender, scope->receiver) < 0;
+    const struct node_id *low = sender_first ? scope->sender : scope->receiver;
+    const struct node_id *high = sender_first ? scope->receiver : scope->sender;
+    uint8_t *at = append(pair, scope->shared, SEAL_SHARED_BYTES);
+    at = append(at, low->byte, NODE_ID_BYTES);
+    at = append(at, high->byte, NODE_ID_BYTES);
+    (void)append(at, scope->mesh->byte, MESH_ID_BYTES);
+    crypto_generichash(key, SEAL_KEY_BYTES, pair, sizeof(pair), group->byte, SEAL_KEY_BYTES);
+    sodium_memzero(pair, sizeof(pair));
 }
 
 enum err seal_packet(const struct seal_scope *scope, const struct seal_header *h, struct span plain,
                      uint8_t *out, size_t cap, size_t *len)
 {
     CHECK_OBJ(scope->ring, SEAL_MAGIC);
-    uint8_t aad[AAD_BYTES], nonce[NONCE_BYTES];
+    uint8_t aad[AAD_BYTES], nonce[NONCE_BYTES], key[SEAL_KEY_BYTES];
     size_t total;
     unsigned long long sealed;
     if (scope->ring->count == 0) return ERR_NOT_FOUND;
     if (h->epoch >> COUNTER_BITS != 0 || h->counter >> COUNTER_BITS != 0) return ERR_RANGE;
     if (!size_add(plain.len, SEAL_OVERHEAD_BYTES, &total) || total > cap) return ERR_TOO_LARGE;
-    const struct seal_key *key = &scope->ring->key[0];
+    const struct seal_key *group = &scope->ring->key[0];
     out[0] = SEAL_VERSION;
-    put_be(out + AT_KEY_ID, key->id, 4);
-    memcpy(out + AT_SENDER, h->sender, sizeof(h->sender));
+    put_be(out + AT_KEY_ID, group->id, 4);
+    memcpy(out + AT_SENDER, scope->sender->byte, SENDER_BYTES);
     put_be(out + AT_EPOCH, h->epoch, 6);
     put_be(out + AT_COUNTER, h->counter, 6);
     bind_header(scope, out, aad, nonce);
+    derive(scope, group, key);
     crypto_aead_xchacha20poly1305_ietf_encrypt(out + SEAL_HEADER_BYTES, &sealed,
                                                (const unsigned char *)plain.p, plain.len, aad,
-                                               sizeof(aad), NULL, nonce, key->byte);
+                                               sizeof(aad), NULL, nonce, key);
+    sodium_memzero(key, sizeof(key));
     CHECK(sealed == plain.len + TAG_BYTES);
     *len = total;
     return ERR_OK;
@@ -182,7 +217,7 @@ enum err seal_open(const struct seal_scope *scope, struct span packet, uint8_t *
                    size_t *len)
 {
     CHECK_OBJ(scope->ring, SEAL_MAGIC);
-    uint8_t aad[AAD_BYTES], nonce[NONCE_BYTES];
+    uint8_t aad[AAD_BYTES], nonce[NONCE_BYTES], key[SEAL_KEY_BYTES];
     struct seal_header h;
     unsigned long long opened;
     enum err err = seal_peek(packet, &h);
@@ -190,12 +225,15 @@ enum err seal_open(const struct seal_scope *scope, struct span packet, uint8_t *
     unsigned at = index_of(scope->ring, h.key_id);
     if (at == scope->ring->count) return ERR_NOT_FOUND;
     if (packet.len - SEAL_OVERHEAD_BYTES > cap) return ERR_TOO_LARGE;
+    if (memcmp(h.sender, scope->sender->byte, SENDER_BYTES) != 0) return ERR_AUTH;
     const uint8_t *p = (const uint8_t *)packet.p;
     bind_header(scope, p, aad, nonce);
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(out, &opened, NULL, p + SEAL_HEADER_BYTES,
-                                                   packet.len - SEAL_HEADER_BYTES, aad, sizeof(aad),
-                                                   nonce, scope->ring->key[at].byte) != 0)
-        return ERR_AUTH;
+    derive(scope, &scope->ring->key[at], key);
+    int failed = crypto_aead_xchacha20poly1305_ietf_decrypt(
+        out, &opened, NULL, p + SEAL_HEADER_BYTES, packet.len - SEAL_HEADER_BYTES, aad, sizeof(aad),
+        nonce, key);
+    sodium_memzero(key, sizeof(key));
+    if (failed != 0) return ERR_AUTH;
     *len = (size_t)opened;
     return ERR_OK;
 }

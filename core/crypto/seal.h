@@ -1,13 +1,16 @@
-/* Sealed gossip datagrams: XChaCha20-Poly1305 (libsodium) under the mesh's group key ring
- * (gossip.md 3.4).
+/* Sealed gossip datagrams: XChaCha20-Poly1305 (libsodium) under a key of the two nodes alone, made
+ * from their own keys and the mesh's group key (gossip.md 3.4).
  *
  *  0      1         5          13        19          25                      25+n      +16
  *  +------+---------+----------+---------+-----------+----------------------+---------+
  *  | ver1 | key_id4 | sender8  | epoch6  | counter6  | ciphertext of n      | tag 16  | big-endian
  *  +------+---------+----------+---------+-----------+----------------------+---------+
- *  AAD = header(25) || mesh_id16 || receiver node_id16;  nonce24 = sender8 || epoch6 || counter6 ||
- * 0^4
+ *  AAD     header(25) || mesh_id16 || sender node_id16 || receiver node_id16 || receiver epoch6
+ *  nonce   sender8 || epoch6 || counter6 || 0^4
+ *  key     BLAKE2b-256(key = group key, X25519(sender, receiver) || lower id || higher id || mesh)
  *
+ * The group key alone speaks for nobody, a node's key alone is not heard. A packet is good for one
+ * life of its receiver: what was recorded before it restarted does not open after.
  * sender8 is the first half of the node_id. Any thread, one owner. Keys lie in sodium_malloc
  * memory. Time and randomness never enter: (epoch, counter) never repeats for a sender because the
  * epoch is stored before the first send.
@@ -46,23 +49,32 @@ size_t seal_ring_count(const struct seal_ring *r);
  * one that seals. */
 const uint8_t *seal_ring_key(const struct seal_ring *r, size_t i, uint32_t *key_id);
 
+#define SEAL_SHARED_BYTES 32u
+
+/* Overwrites a secret so that no compiler leaves it out. */
+void seal_wipe(void *secret, size_t len);
+
 /* What a packet is bound to besides its header. All borrowed during the call. */
 struct seal_scope {
     const struct seal_ring *ring;
     const struct mesh_id *mesh;
-    const struct node_id *receiver;
+    const struct node_id *sender, *receiver;
+    const uint8_t *shared;   /* SEAL_SHARED_BYTES: sign_agree of the two */
+    uint64_t receiver_epoch; /* 48 bits: the life it is meant for */
 };
 
 /* Seals `plain` into `out` of `cap` bytes, `*len` of them used; the two must not overlap.
  * ERR_TOO_LARGE; ERR_RANGE when epoch or counter does not fit 48 bits; ERR_NOT_FOUND: the ring is
- * empty. h->key_id is ignored: the ring's first key seals. */
+ * empty. h->key_id and h->sender are ignored: the ring's first key seals, and the scope's sender.
+ */
 enum err seal_packet(const struct seal_scope *scope, const struct seal_header *h, struct span plain,
                      uint8_t *out, size_t cap, size_t *len) MUST_USE;
 /* Reads the header without authentication, to find the sender. ERR_INVALID: short, or not
  * version 1. */
 enum err seal_peek(struct span packet, struct seal_header *h) MUST_USE;
 /* Opens into `out` (cap >= packet.len - SEAL_OVERHEAD_BYTES). ERR_INVALID: as seal_peek;
- * ERR_NOT_FOUND: unknown key id; ERR_TOO_LARGE: over `cap`; ERR_AUTH. */
+ * ERR_NOT_FOUND: unknown key id; ERR_TOO_LARGE: over `cap`; ERR_AUTH: also when it names another
+ * sender than the scope's. */
 enum err seal_open(const struct seal_scope *scope, struct span packet, uint8_t *out, size_t cap,
                    size_t *len) MUST_USE;
 

@@ -11,6 +11,7 @@
 static_assert(SIGN_PUBLIC_BYTES == crypto_sign_PUBLICKEYBYTES, "Ed25519 public key");
 static_assert(SIGN_SEED_BYTES == crypto_sign_SEEDBYTES, "Ed25519 seed");
 static_assert(SIGN_BYTES == crypto_sign_BYTES, "Ed25519 signature");
+static_assert(SIGN_SHARED_BYTES == crypto_scalarmult_BYTES, "X25519");
 
 /* Lies in locked memory as a whole, read-only once made. */
 struct sign_key {
@@ -75,6 +76,23 @@ bool sign_verify(const uint8_t pk[SIGN_PUBLIC_BYTES], const char *domain, struct
     crypto_sign_state state;
     absorb(&state, domain, msg);
     return crypto_sign_final_verify(&state, sig, pk) == 0;
+}
+
+enum err sign_agree(const struct sign_key *k, const uint8_t pk[SIGN_PUBLIC_BYTES],
+                    uint8_t shared[SIGN_SHARED_BYTES])
+{
+    CHECK_OBJ(k, SIGN_MAGIC);
+    uint8_t mine[crypto_scalarmult_SCALARBYTES], theirs[crypto_scalarmult_BYTES];
+    uint8_t result[SIGN_SHARED_BYTES];
+    if (crypto_sign_ed25519_pk_to_curve25519(theirs, pk) != 0) return ERR_INVALID;
+    int failed = crypto_sign_ed25519_sk_to_curve25519(mine, k->secret);
+    CHECK(failed == 0);
+    failed = crypto_scalarmult(result, mine, theirs);
+    sodium_memzero(mine, sizeof(mine));
+    if (failed != 0) return ERR_INVALID;
+    memcpy(shared, result, sizeof(result));
+    sodium_memzero(result, sizeof(result));
+    return ERR_OK;
 }
 
 void sign_digest(struct span bytes, uint8_t out[SIGN_DIGEST_BYTES])

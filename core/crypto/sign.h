@@ -34,6 +34,12 @@ void sign_make(const struct sign_key *k, const char *domain, struct span msg,
                uint8_t sig[SIGN_BYTES]);
 bool sign_verify(const uint8_t pk[SIGN_PUBLIC_BYTES], const char *domain, struct span msg,
                  const uint8_t sig[SIGN_BYTES]);
+/* The secret that only the holders of the two keys can compute: X25519 (RFC 7748 6.1) of both as
+ * Montgomery keys. The same from either side. About 90 us. ERR_INVALID: `pk` is no point of the
+ * prime-order group; nothing is written. */
+#define SIGN_SHARED_BYTES 32u
+enum err sign_agree(const struct sign_key *k, const uint8_t pk[SIGN_PUBLIC_BYTES],
+                    uint8_t shared[SIGN_SHARED_BYTES]) MUST_USE;
 /* BLAKE2b-256 of any bytes: what a signed head names its parts by. */
 #define SIGN_DIGEST_BYTES 32u
 void sign_digest(struct span bytes, uint8_t out[SIGN_DIGEST_BYTES]);

@@ -27,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t key[SEAL_KEY_BYTES] = {1}, pk[SIGN_PUBLIC_BYTES] = {2};
     static const struct mesh_id mesh = {{3}};
-    static const struct node_id node = {{4}};
+    static const struct node_id node = {{4}}, other = {{5}};
+    static const uint8_t shared[SEAL_SHARED_BYTES] = {6};
     static struct seal_ring *ring;
     struct span in = span_of(data, size);
     struct sign_admission a;
@@ -36,7 +37,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(seal_ring_new(&ring) == ERR_OK);
         CHECK(seal_ring_add(ring, key) == ERR_OK);
     }
-    struct seal_scope scope = {ring, &mesh, &node};
+    struct seal_scope scope = {.ring = ring,
+                               .mesh = &mesh,
+                               .sender = &node,
+                               .receiver = &other,
+                               .shared = shared,
+                               .receiver_epoch = size};
     uint8_t *out = malloc(size + 1);
     CHECK(out != NULL);
     CHECK(seal_open(&scope, in, out, size, &len) != ERR_OK);

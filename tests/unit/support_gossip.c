@@ -91,13 +91,9 @@ void lab_fini(struct lab *lab)
 static void keep_messages(struct lab *lab, const struct gossip_effect *e)
 {
     uint32_t to = peer_at(&e->to);
-    uint8_t plain[PACKET_BYTES_MAX];
-    size_t len;
     uint64_t summary;
     struct message_reader mr;
-    struct seal_scope scope = {.mesh = &lab->issuer.mesh, .receiver = &e->node};
-    CHECK(fake_crypto_ops()->open(&scope, e->data, plain, sizeof(plain), &len) == ERR_OK);
-    CHECK(message_reader_init(&mr, span_of(plain, len), &summary) == ERR_OK);
+    CHECK(message_reader_init(&mr, fake_crypto_plain(e->data), &summary) == ERR_OK);
     while (lab->sent_count < LAB_SENT && message_next(&mr, &lab->sent[lab->sent_count].message)) {
         struct lab_sent *s = &lab->sent[lab->sent_count++];
         s->to = to;
@@ -145,9 +141,11 @@ size_t lab_seal(struct lab *lab, uint32_t peer, const struct message *m, uint8_t
     pack_write_u64(&w, digest_summary(&lab->g->digest));
     message_write(&w, m);
     CHECK(pack_writer_ok(&w));
-    struct seal_scope scope = {.mesh = &lab->issuer.mesh, .receiver = &lab->peer[0].persona.id};
+    struct seal_scope scope = {.mesh = &lab->issuer.mesh,
+                               .sender = &p->persona.id,
+                               .receiver = &lab->peer[0].persona.id,
+                               .receiver_epoch = packet_epoch(&lab->g->self.member->head)};
     struct seal_header h = {.epoch = p->head.epoch, .counter = ++p->counter};
-    memcpy(h.sender, p->persona.id.byte, sizeof(h.sender));
     CHECK(fake_crypto_ops()->seal(&scope, &h, pack_writer_view(&w), out, PACKET_BYTES_MAX, &len) ==
           ERR_OK);
     return len;

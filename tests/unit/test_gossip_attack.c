@@ -174,9 +174,9 @@ static void test_many_pings_in_a_datagram_get_one_answer(void **state)
     assert_true(pack_writer_ok(&w));
     fake_crypto_key(SEED, 1, &peer);
     struct node_id self = fake_crypto_node_id(&f->key), from = fake_crypto_node_id(&peer);
-    struct seal_scope scope = {.mesh = &f->mesh, .receiver = &self};
+    struct seal_scope scope = {
+        .mesh = &f->mesh, .sender = &from, .receiver = &self, .receiver_epoch = EPOCH};
     struct seal_header h = {.epoch = EPOCH & UINT64_C(0xffffffffffff), .counter = 1};
-    memcpy(h.sender, from.byte, sizeof h.sender);
     assert_int_equal(
         fake_crypto_ops()->seal(&scope, &h, pack_writer_view(&w), sealed, sizeof sealed, &len),
         ERR_OK);

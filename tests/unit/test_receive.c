@@ -148,9 +148,11 @@ static void test_a_message_of_a_newer_version_is_skipped(void **state)
     lab_init(&lab, 2);
     uint8_t sealed[PACKET_BYTES_MAX];
     size_t len;
-    struct seal_scope scope = {.mesh = &lab.issuer.mesh, .receiver = &lab.peer[0].persona.id};
+    struct seal_scope scope = {.mesh = &lab.issuer.mesh,
+                               .sender = &lab.peer[1].persona.id,
+                               .receiver = &lab.peer[0].persona.id,
+                               .receiver_epoch = packet_epoch(&lab.g->self.member->head)};
     struct seal_header h = {.epoch = lab.peer[1].head.epoch, .counter = ++lab.peer[1].counter};
-    memcpy(h.sender, lab.peer[1].persona.id.byte, sizeof(h.sender));
     assert_int_equal(fake_crypto_ops()->seal(&scope, &h,
                                              span_of(unknown_then_ping, sizeof(unknown_then_ping)),
                                              sealed, sizeof(sealed), &len),
