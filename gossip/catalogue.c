@@ -191,8 +191,7 @@ static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer
     }
     if (!claim_name(g, &a.name, NULL, &o->head.owner)) return CATALOGUE_CONFLICT;
     enum err err = heap_reserve(&g->timers, g->members.count + 1 + STATE_TIMERS);
-    if (err == ERR_OK)
-        err = member_add(&g->members, &o->head.owner, &g->rng, g->probes.cycle_at, &m);
+    if (err == ERR_OK) err = member_add(&g->members, &o->head.owner, &m);
     if (err != ERR_OK) {
         g->counters.dropped_quota++;
         return CATALOGUE_REFUSED;

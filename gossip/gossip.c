@@ -77,6 +77,7 @@ void gossip_free(struct gossip *g)
     self_fini(g);
     pairing_fini(g);
     stream_table_fini(&g->streams);
+    probe_table_fini(&g->probes);
     heap_fini(&g->timers);
     member_table_fini(&g->members);
     g->magic = MAGIC_POISON;
@@ -85,11 +86,9 @@ void gossip_free(struct gossip *g)
 
 static void start(struct gossip *g)
 {
-    uint32_t period = g->tuning.period_ms;
     g->started = true;
     g->sync.safety_ms += g->now_ms;
-    /* Others must have heard of us before our probes mean anything to them. */
-    state_timer(g, &g->probes.period, g->now_ms + period + rng_below(&g->rng, period));
+    probe_start(g);
     state_timer(g, &g->sync.timer, g->now_ms + rng_below(&g->rng, SYNC_LOOK_MS / 10));
     state_timer(g, &g->persist_timer, g->now_ms + PERSIST_FIRST_MS);
     broadcast_record(g, g->self.member, BROADCAST_MEMBERSHIP, true, true);

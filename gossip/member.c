@@ -21,7 +21,6 @@ void member_table_fini(struct member_table *t)
         free(t->order[i]->body);
     }
     free(t->order);
-    free(t->cycle);
     map_fini(&t->by_id);
     map_fini(&t->by_name);
     slab_fini(&t->members);
@@ -36,9 +35,6 @@ static enum err grow(struct member_table *t)
     struct member **order = realloc(t->order, cap * sizeof(struct member *));
     if (order == NULL) return ERR_NOMEM;
     t->order = order;
-    struct member **cycle = realloc(t->cycle, cap * sizeof(struct member *));
-    if (cycle == NULL) return ERR_NOMEM;
-    t->cycle = cycle;
     t->cap = cap;
     return ERR_OK;
 }
@@ -56,8 +52,7 @@ size_t member_lower_bound(const struct member_table *t, const struct node_id *id
     return low;
 }
 
-enum err member_add(struct member_table *t, const struct node_id *id, struct rng *rng,
-                    size_t cycle_from, struct member **out)
+enum err member_add(struct member_table *t, const struct node_id *id, struct member **out)
 {
     if (member_find_short(t, id->byte) != NULL) return ERR_EXISTS;
     if (t->count == MEMBERS_MAX) return ERR_FULL;
@@ -75,29 +70,18 @@ enum err member_add(struct member_table *t, const struct node_id *id, struct rng
     size_t at = member_lower_bound(t, id);
     memmove(t->order + at + 1, t->order + at, (t->count - at) * sizeof(struct member *));
     t->order[at] = m;
-    /* In the part not yet probed in this round, so that a newcomer is probed in it. */
-    size_t from = cycle_from < t->count ? cycle_from : t->count;
-    size_t place = from + (size_t)rng_below(rng, t->count - from + 1);
-    t->cycle[t->count] = t->cycle[place];
-    t->cycle[place] = m;
     t->count++;
     *out = m;
     return ERR_OK;
 }
 
-void member_remove(struct member_table *t, struct member *m, size_t *cycle_at)
+void member_remove(struct member_table *t, struct member *m)
 {
     CHECK(!timer_armed(&m->timer) && !list_linked(&m->digest_link));
     CHECK(!list_linked(&m->change_link) && !list_linked(&m->accused_link));
     size_t at = member_lower_bound(t, &m->head.owner);
     CHECK(at < t->count && t->order[at] == m);
     memmove(t->order + at, t->order + at + 1, (t->count - at - 1) * sizeof(struct member *));
-    size_t place = 0;
-    while (t->cycle[place] != m)
-        place++;
-    memmove(t->cycle + place, t->cycle + place + 1,
-            (t->count - place - 1) * sizeof(struct member *));
-    if (place < *cycle_at) (*cycle_at)--;
     t->count--;
     member_acquit(t, m);
     member_drop_name(t, m);
@@ -137,16 +121,6 @@ void member_drop_name(struct member_table *t, struct member *m)
 {
     if (map_get(&t->by_name, span_str(m->name.text)) == m)
         (void)map_del(&t->by_name, span_str(m->name.text));
-}
-
-void member_shuffle(struct member_table *t, struct rng *rng)
-{
-    for (size_t i = t->count; i > 1; i--) {
-        size_t j = (size_t)rng_below(rng, i);
-        struct member *swap = t->cycle[i - 1];
-        t->cycle[i - 1] = t->cycle[j];
-        t->cycle[j] = swap;
-    }
 }
 
 static enum err replace(char **owned, size_t *len, struct span bytes)

@@ -10,7 +10,6 @@
 #include "core/base/limits.h"
 #include "core/base/list.h"
 #include "core/base/map.h"
-#include "core/base/rng.h"
 #include "core/base/slab.h"
 #include "gossip/accusation.h"
 #include "gossip/event.h"
@@ -79,7 +78,6 @@ struct member_table {
     struct map by_id;      /* first 8 bytes of the id */
     struct map by_name;    /* only who holds the name */
     struct member **order; /* owned array: by id */
-    struct member **cycle; /* owned array: the same, as they are probed */
     size_t count, cap;
     uint32_t live; /* alive, suspect or unreachable; self included */
     uint32_t dead;
@@ -89,13 +87,11 @@ struct member_table {
 
 void member_table_init(struct member_table *t, const struct hash_key *key);
 void member_table_fini(struct member_table *t);
-/* A member with `id`, all else zero, on no list; it takes a random place in the cycle behind
- * `cycle_from`. ERR_EXISTS: the first 8 bytes of the id are taken. ERR_FULL: MEMBERS_MAX.
- * ERR_NOMEM. */
-enum err member_add(struct member_table *t, const struct node_id *id, struct rng *rng,
-                    size_t cycle_from, struct member **out) MUST_USE;
-/* Frees it and what it owns. It must be on no list and no heap. `*cycle_at` stays on its member. */
-void member_remove(struct member_table *t, struct member *m, size_t *cycle_at);
+/* A member with `id`, all else zero, on no list. ERR_EXISTS: the first 8 bytes of the id are taken.
+ * ERR_FULL: MEMBERS_MAX. ERR_NOMEM. */
+enum err member_add(struct member_table *t, const struct node_id *id, struct member **out) MUST_USE;
+/* Frees it and what it owns. It must be on no list and no heap. */
+void member_remove(struct member_table *t, struct member *m);
 
 /* NULL: not known. */
 struct member *member_find(const struct member_table *t, const struct node_id *id);
@@ -107,8 +103,6 @@ size_t member_lower_bound(const struct member_table *t, const struct node_id *id
 enum err member_take_name(struct member_table *t, struct member *m,
                           const struct name *name) MUST_USE;
 void member_drop_name(struct member_table *t, struct member *m);
-/* Shuffles the cycle (Fisher-Yates). */
-void member_shuffle(struct member_table *t, struct rng *rng);
 
 /* Replaces the owned copy; ERR_NOMEM leaves the old one. */
 enum err member_set_admission(struct member *m, struct span bytes) MUST_USE;

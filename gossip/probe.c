@@ -16,6 +16,11 @@ void probe_table_init(struct probe_table *t)
         t->slot[i].timer.kind = TIMER_PROBE_SLOT;
 }
 
+void probe_table_fini(struct probe_table *t)
+{
+    schedule_fini(&t->schedule);
+}
+
 static void send_small(struct gossip *g, struct member *to, const struct message *m)
 {
     struct packet p;
@@ -98,22 +103,43 @@ static void release(struct gossip *g, struct probe *p)
     if (--t->used == 0) t->high = 0;
 }
 
+static struct member *target_of(const struct gossip *g, uint64_t round)
+{
+    return schedule_target(&g->probes.schedule, &g->members, g->self.member, &g->mesh, round);
+}
+
+/* At the phase of whom the round has for us, as far as can be seen now. */
+static void arm_period(struct gossip *g, uint64_t round)
+{
+    uint64_t period = g->tuning.period_ms;
+    const struct member *m = target_of(g, round);
+    uint64_t into = rng_below(&g->rng, period);
+    if (m != NULL) into = schedule_phase_ms(&g->mesh, &m->head.owner, g->tuning.period_ms);
+    uint64_t wall = g->wall_ms > 0 ? (uint64_t)g->wall_ms : 0;
+    g->probes.round = round;
+    state_timer(g, &g->probes.period, g->now_ms + (round * period + into - wall));
+}
+
+static uint64_t round_now(const struct gossip *g)
+{
+    return g->wall_ms > 0 ? (uint64_t)g->wall_ms / g->tuning.period_ms : 0;
+}
+
+void probe_start(struct gossip *g)
+{
+    arm_period(g, round_now(g) + 2);
+}
+
 void probe_period(struct gossip *g)
 {
-    struct probe_table *t = &g->probes;
-    uint64_t period = (uint64_t)g->tuning.period_ms * (g->awareness.score + 1);
-    state_timer(g, &t->period, g->now_ms + period);
-    if (awareness_quiet(&g->awareness, g->now_ms)) return;
-    for (size_t tried = 0; tried < g->members.count; tried++) {
-        if (t->cycle_at >= g->members.count) {
-            member_shuffle(&g->members, &g->rng);
-            t->cycle_at = 0;
-        }
-        struct member *m = g->members.cycle[t->cycle_at++];
-        if (m->self || !member_is_live(m) || running(g, m, PROBE_REGULAR)) continue;
-        (void)start(g, m, PROBE_REGULAR);
-        return;
-    }
+    uint64_t round = g->probes.round, now = round_now(g);
+    /* The two clocks may differ by a little when the timer fires; a wall clock that was set counts
+     * from where it is. */
+    if (now > round || now + 1 < round) round = now;
+    struct member *m = target_of(g, round);
+    arm_period(g, round + 1 + g->awareness.score);
+    if (m == NULL || !member_is_live(m) || awareness_quiet(&g->awareness, g->now_ms)) return;
+    if (!running(g, m, PROBE_REGULAR)) (void)start(g, m, PROBE_REGULAR);
 }
 
 void probe_hint(struct gossip *g, const struct addr *addr)

@@ -6,7 +6,7 @@
  *   verdict  at 3 RTO + 50 ms, later when much is lost (tuning_pings), at most T;
  *            all times (local health + 1)
  *
- *   REGULAR  one a period, members in shuffled order; a failure accuses
+ *   REGULAR  one a period, as the schedule has it (schedule.h); a failure accuses
  *   CONFIRM  someone else asks whether we reach it; a failure accuses, success says REACHED
  *   RELAY    a helper's ping; ACK or NACK goes back
  *   CLONE    is the member still at its old address, while a newer epoch of it comes from another?
@@ -18,6 +18,7 @@
 #define GOSSIP_PROBE_H
 
 #include "gossip/message.h"
+#include "gossip/schedule.h"
 #include "gossip/timer.h"
 
 #define PROBE_SLOTS 64u
@@ -50,11 +51,15 @@ struct probe_table {
     size_t high; /* slots beyond were never used since the last time all were free */
     size_t used;
     struct timer period;
-    size_t cycle_at; /* next in the table's cycle */
+    struct schedule schedule;
+    uint64_t round; /* that the period's timer is set for */
     struct probe slot[PROBE_SLOTS];
 };
 
 void probe_table_init(struct probe_table *t);
+void probe_table_fini(struct probe_table *t);
+/* The machine starts: its first probe is due after a period, when others have heard of it. */
+void probe_start(struct gossip *g);
 /* The period's timer: the next regular probe. */
 void probe_period(struct gossip *g);
 /* Traffic could not reach this address: the live member there is probed now, out of turn (gossip.md

@@ -44,7 +44,7 @@ enum err self_init(struct gossip *g, const struct gossip_options *o)
         g->crypto->admission_open(o->admission, g->issuer_pk, &g->mesh, g->wall_ms / 1000, &a);
     if (err != ERR_OK) return err;
     if (!matches(g, &a)) return ERR_INVALID;
-    err = member_add(&g->members, &a.node, &g->rng, 0, &m);
+    err = member_add(&g->members, &a.node, &m);
     if (err == ERR_OK) err = member_take_name(&g->members, m, &a.name);
     if (err == ERR_OK) err = member_set_admission(m, o->admission);
     if (err == ERR_OK) err = member_set_body(m, span_of("", 0));

@@ -6,6 +6,7 @@
 #ifndef GOSSIP_STATE_H
 #define GOSSIP_STATE_H
 
+#include "core/base/rng.h"
 #include "gossip/awareness.h"
 #include "gossip/broadcast.h"
 #include "gossip/gossip.h"

@@ -11,6 +11,14 @@ static void count(struct gossip *g, const struct member *m, uint32_t by)
         g->members.dead += by;
 }
 
+static void place(struct gossip *g, struct member *m)
+{
+    if (member_is_live(m))
+        schedule_return(&g->probes.schedule, m);
+    else
+        schedule_leave(&g->probes.schedule, m);
+}
+
 static void enter(struct gossip *g, struct member *m)
 {
     m->since_ms = g->now_ms;
@@ -49,7 +57,10 @@ void transition_to(struct gossip *g, struct member *m, enum member_state state)
     m->state = state;
     count(g, m, 1);
     enter(g, m);
-    if (was_live != member_is_live(m)) digest_note(&g->digest, m, g->now_ms);
+    if (was_live != member_is_live(m)) {
+        digest_note(&g->digest, m, g->now_ms);
+        place(g, m);
+    }
     digest_accuse(&g->digest, m, g->now_ms);
     change_state(g, m);
 }
@@ -58,6 +69,7 @@ void transition_enter(struct gossip *g, struct member *m, enum member_state stat
 {
     m->state = state;
     count(g, m, 1);
+    place(g, m);
     enter(g, m);
     digest_note(&g->digest, m, g->now_ms);
     change_state(g, m);
@@ -77,5 +89,6 @@ void transition_forget(struct gossip *g, struct member *m)
     timer_clear(&g->timers, &m->timer);
     g->bodies_bytes -= m->body_len;
     g->persist_due = true;
-    member_remove(&g->members, m, &g->probes.cycle_at);
+    schedule_return(&g->probes.schedule, m);
+    member_remove(&g->members, m);
 }

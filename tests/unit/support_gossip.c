@@ -114,7 +114,7 @@ static void keep_bytes(char **owned, size_t *len, struct span s)
 enum err lab_step(struct lab *lab, struct gossip_event *e)
 {
     e->now_ms = lab->now_ms;
-    e->wall_ms = LAB_WALL_MS + (int64_t)lab->now_ms;
+    e->wall_ms = LAB_WALL_MS + (int64_t)lab->now_ms + lab->wall_off_ms;
     enum err err = gossip_step(lab->g, e, &lab->fx);
     for (size_t i = 0; i < lab->fx.count; i++) {
         const struct gossip_effect *fx = &lab->fx.effect[i];

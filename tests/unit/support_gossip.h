@@ -36,6 +36,7 @@ struct lab {
     struct lab_peer peer[LAB_PEERS + 1]; /* 0: the machine's own keys */
     uint32_t peers;
     uint64_t now_ms;
+    int64_t wall_off_ms; /* added to the wall clock */
     struct lab_sent sent[LAB_SENT];
     size_t sent_count;
     struct gossip_effect effect[LAB_EFFECTS]; /* all but datagrams; their data is gone */

@@ -17,11 +17,11 @@ static struct node_id id_of(uint32_t i)
     return id;
 }
 
-static struct member *add(struct member_table *t, uint32_t i, struct rng *rng)
+static struct member *add(struct member_table *t, uint32_t i)
 {
     struct node_id id = id_of(i);
     struct member *m;
-    assert_int_equal(member_add(t, &id, rng, 0, &m), ERR_OK);
+    assert_int_equal(member_add(t, &id, &m), ERR_OK);
     return m;
 }
 
@@ -29,12 +29,10 @@ static void test_members_are_found_by_id_by_its_half_and_by_name(void **state)
 {
     (void)state;
     struct member_table t;
-    struct rng rng;
     struct name name = {"web-1"};
-    rng_seed(&rng, 1);
     member_table_init(&t, &key);
-    struct member *m = add(&t, 1, &rng);
-    (void)add(&t, 2, &rng);
+    struct member *m = add(&t, 1);
+    (void)add(&t, 2);
     assert_int_equal(member_take_name(&t, m, &name), ERR_OK);
     struct node_id id = id_of(1), other = id_of(1);
     assert_ptr_equal(member_find(&t, &id), m);
@@ -43,7 +41,7 @@ static void test_members_are_found_by_id_by_its_half_and_by_name(void **state)
     other.byte[15] = 1;
     assert_null(member_find(&t, &other));
     struct member *second;
-    assert_int_equal(member_add(&t, &other, &rng, 0, &second), ERR_EXISTS);
+    assert_int_equal(member_add(&t, &other, &second), ERR_EXISTS);
     member_table_fini(&t);
 }
 
@@ -51,11 +49,9 @@ static void test_order_is_by_id_whatever_the_order_of_coming(void **state)
 {
     (void)state;
     struct member_table t;
-    struct rng rng;
-    rng_seed(&rng, 1);
     member_table_init(&t, &key);
     for (uint32_t i = 0; i < 300; i++)
-        (void)add(&t, i, &rng);
+        (void)add(&t, i);
     for (size_t i = 1; i < t.count; i++)
         assert_true(name_node_id_cmp(&t.order[i - 1]->head.owner, &t.order[i]->head.owner) < 0);
     struct node_id last = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
@@ -64,64 +60,13 @@ static void test_order_is_by_id_whatever_the_order_of_coming(void **state)
     member_table_fini(&t);
 }
 
-static void test_the_cycle_holds_each_once_after_adding_removing_and_shuffling(void **state)
-{
-    (void)state;
-    struct member_table t;
-    struct rng rng;
-    size_t at = 10;
-    rng_seed(&rng, 1);
-    member_table_init(&t, &key);
-    for (uint32_t i = 0; i < 50; i++)
-        (void)add(&t, i, &rng);
-    struct member *next = t.cycle[at];
-    for (uint32_t i = 0; i < 50; i += 2) {
-        struct node_id id = id_of(i);
-        struct member *m = member_find(&t, &id);
-        if (m == next) continue;
-        member_remove(&t, m, &at);
-        assert_ptr_equal(t.cycle[at], next);
-    }
-    member_shuffle(&t, &rng);
-    for (size_t i = 0; i < t.count; i++) {
-        unsigned seen = 0;
-        for (size_t k = 0; k < t.count; k++)
-            seen += t.cycle[k] == t.order[i];
-        assert_int_equal(seen, 1);
-    }
-    member_table_fini(&t);
-}
-
-static void test_a_newcomer_is_placed_in_the_part_still_to_be_probed(void **state)
-{
-    (void)state;
-    struct member_table t;
-    struct rng rng;
-    rng_seed(&rng, 1);
-    member_table_init(&t, &key);
-    for (uint32_t i = 0; i < 20; i++)
-        (void)add(&t, i, &rng);
-    for (uint32_t i = 100; i < 150; i++) {
-        struct node_id id = id_of(i);
-        struct member *m;
-        assert_int_equal(member_add(&t, &id, &rng, 15, &m), ERR_OK);
-        size_t place = 0;
-        while (t.cycle[place] != m)
-            place++;
-        assert_true(place >= 15);
-    }
-    member_table_fini(&t);
-}
-
 static void test_a_dropped_name_can_be_taken_and_is_not_dropped_twice(void **state)
 {
     (void)state;
     struct member_table t;
-    struct rng rng;
     struct name name = {"web-1"};
-    rng_seed(&rng, 1);
     member_table_init(&t, &key);
-    struct member *a = add(&t, 1, &rng), *b = add(&t, 2, &rng);
+    struct member *a = add(&t, 1), *b = add(&t, 2);
     assert_int_equal(member_take_name(&t, a, &name), ERR_OK);
     member_drop_name(&t, a);
     assert_int_equal(member_take_name(&t, b, &name), ERR_OK);
@@ -135,11 +80,9 @@ static void test_bodies_are_owned_copies(void **state)
 {
     (void)state;
     struct member_table t;
-    struct rng rng;
     char text[] = "abc";
-    rng_seed(&rng, 1);
     member_table_init(&t, &key);
-    struct member *m = add(&t, 1, &rng);
+    struct member *m = add(&t, 1);
     assert_int_equal(member_set_body(m, span_str(text)), ERR_OK);
     text[0] = 'x';
     assert_memory_equal(m->body, "abc", 3);
@@ -154,8 +97,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members_are_found_by_id_by_its_half_and_by_name),
         cmocka_unit_test(test_order_is_by_id_whatever_the_order_of_coming),
-        cmocka_unit_test(test_the_cycle_holds_each_once_after_adding_removing_and_shuffling),
-        cmocka_unit_test(test_a_newcomer_is_placed_in_the_part_still_to_be_probed),
         cmocka_unit_test(test_a_dropped_name_can_be_taken_and_is_not_dropped_twice),
         cmocka_unit_test(test_bodies_are_owned_copies),
     };

@@ -18,14 +18,30 @@ static const struct message *until_pinged(struct lab *lab)
     return lab_last(lab, 1, MESSAGE_PING);
 }
 
-static void test_every_member_is_probed_once_a_round(void **state)
+static void test_one_probe_a_round_and_all_others_in_turn(void **state)
 {
     (void)state;
     struct lab lab;
     lab_init(&lab, 8);
-    lab_run(&lab, 30000, ALL);
+    lab_run(&lab, 40000, ALL);
+    assert_in_range(lab_count(&lab, LAB_ANYONE, MESSAGE_PING), 39, 41);
     for (uint32_t i = 1; i <= 8; i++)
-        assert_in_range(lab_count(&lab, i, MESSAGE_PING), 3, 5);
+        assert_in_range(lab_count(&lab, i, MESSAGE_PING), 1, 12);
+    lab_fini(&lab);
+}
+
+/* A wall clock that is set leaves the rhythm as it is. */
+static void test_a_step_of_the_wall_clock_neither_stops_nor_repeats_probes(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (int i = 0; i < 4; i++) {
+        lab.wall_off_ms += i % 2 == 0 ? -3600000 : 7200500;
+        lab_forget(&lab);
+        lab_run(&lab, 10000, ALL);
+        assert_in_range(lab_count(&lab, LAB_ANYONE, MESSAGE_PING), 8, 12);
+    }
     lab_fini(&lab);
 }
 
@@ -256,7 +272,8 @@ static void test_a_hint_probes_at_once_and_votes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_member_is_probed_once_a_round),
+        cmocka_unit_test(test_one_probe_a_round_and_all_others_in_turn),
+        cmocka_unit_test(test_a_step_of_the_wall_clock_neither_stops_nor_repeats_probes),
         cmocka_unit_test(test_silence_brings_more_pings_helpers_and_a_stream),
         cmocka_unit_test(test_where_much_is_lost_silence_needs_more_pings),
         cmocka_unit_test(test_answered_first_pings_lower_the_loss_and_repeated_ones_raise_it),
