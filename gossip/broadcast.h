@@ -21,6 +21,7 @@ enum broadcast_urgency {
 };
 
 #define BROADCAST_BODY_INLINE_MAX 512u /* longer ones are pulled */
+#define BROADCAST_BACKLOG_MAX     64u  /* rumours; beyond, streams bring newcomers along */
 
 struct broadcast {
     struct list queue[BROADCAST_URGENCIES]; /* front: next to go */

@@ -128,9 +128,9 @@ bool catalogue_has_gap(const struct member *m)
 static void ask_for_rest(struct gossip *g, struct member *m, const struct member *from)
 {
     if (catalogue_has_gap(m))
-        sync_lack(g, &m->head.owner, from);
+        pull_lack(g, &m->head.owner, from);
     else
-        sync_have(g, &m->head.owner);
+        pull_have(g, &m->head.owner);
 }
 
 /* The head and what belongs to it are in place: the state that follows. */
@@ -149,6 +149,13 @@ static void spread(struct gossip *g, struct member *m, const struct head *before
                    enum catalogue_source source)
 {
     if (source == CATALOGUE_JOINING || source == CATALOGUE_RESTORED) return;
+    /* gossip.md 3.3: a long backlog of rumours is no way to bring newcomers, or what streams bring
+     * anyway, to everyone: sessions do, and leave the datagrams to what is urgent. */
+    bool bulk = before == NULL || source == CATALOGUE_SYNC;
+    if (bulk && g->broadcast.count >= BROADCAST_BACKLOG_MAX && (m->head.flags & HEAD_LEFT) == 0) {
+        sync_soon(g);
+        return;
+    }
     bool admission = before == NULL || memcmp(before->admission_hash, m->head.admission_hash,
                                               CRYPTO_OPS_HASH_BYTES) != 0;
     bool body =
@@ -169,7 +176,7 @@ static void fill_gaps(struct gossip *g, struct member *m, const struct offer *o)
         claim_name(g, &a.name, m, &m->head.owner))
         (void)adopt_admission(g, m, o->admission, &a);
     if (m->body_missing && o->body.p != NULL) adopt_body(g, m, o->body);
-    if (!m->admission_missing && !m->body_missing) sync_have(g, &m->head.owner);
+    if (!m->admission_missing && !m->body_missing) pull_have(g, &m->head.owner);
 }
 
 static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer *o,
@@ -179,7 +186,7 @@ static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer
     struct member *m;
     if ((o->head.flags & HEAD_LEFT) != 0) return CATALOGUE_STALE; /* nothing to forget */
     if (o->admission.p == NULL) {
-        sync_lack(g, &o->head.owner, from);
+        pull_lack(g, &o->head.owner, from);
         return CATALOGUE_LACKING;
     }
     if (!catalogue_may_verify(g, source == CATALOGUE_GOSSIP ? from : NULL) ||

@@ -108,13 +108,26 @@ void digest_vector(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES])
         head_put_u64(out + 8 * i, d->bucket[i]);
 }
 
+void digest_vector_now(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES])
+{
+    digest_vector(d, out);
+    for (struct list *at = d->pending.next; at != &d->pending; at = at->next) {
+        const struct member *m = LIST_ENTRY(at, struct member, digest_link);
+        uint8_t *bucket = out + 8 * (size_t)m->head.owner.byte[0];
+        uint64_t print = member_is_live(m) ? digest_print(d, &m->head) : 0;
+        head_put_u64(bucket, head_get_u64(bucket) + print - m->digest_print);
+    }
+}
+
 uint32_t digest_compare(const struct digest *d, const uint8_t vector[DIGEST_VECTOR_BYTES],
                         uint8_t bitmap[DIGEST_BITMAP_BYTES])
 {
+    uint8_t ours[DIGEST_VECTOR_BYTES];
     uint32_t differing = 0;
+    digest_vector_now(d, ours);
     memset(bitmap, 0, DIGEST_BITMAP_BYTES);
     for (size_t i = 0; i < DIGEST_BUCKETS; i++) {
-        if (head_get_u64(vector + 8 * i) == d->bucket[i]) continue;
+        if (memcmp(vector + 8 * i, ours + 8 * i, 8) == 0) continue;
         bitmap[i / 8] |= (uint8_t)(1u << (i % 8));
         differing++;
     }

@@ -60,6 +60,8 @@ uint64_t digest_root(const struct digest *d);
 /* Computes the root once for many digest_root. */
 void digest_refresh(struct digest *d);
 void digest_vector(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES]);
+/* The same, with all that has not yet settled: what two compare who are talking anyway. */
+void digest_vector_now(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES]);
 /* Marks the buckets in which `vector` differs; how many. */
 uint32_t digest_compare(const struct digest *d, const uint8_t vector[DIGEST_VECTOR_BYTES],
                         uint8_t bitmap[DIGEST_BITMAP_BYTES]);

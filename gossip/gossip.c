@@ -14,7 +14,6 @@
 #define TIMERS_A_STEP       256u /* so that no event holds up the loop */
 #define RANDOM_TRIES        8u
 #define PINGS_LOST_AT_FIRST 0.1 /* until we know better */
-#define FURTHER_AT_ALL      3u  /* restored peers to compare with at the start */
 
 static void init_parts(struct gossip *g, const struct gossip_options *o)
 {
@@ -65,7 +64,6 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
         digest_settle(&g->digest, 0, 0); /* old news */
         g->counters.dropped_malformed += g->persist_due;
     }
-    if (state_live(g) > 1) g->sync.further = FURTHER_AT_ALL;
     *out = g;
     return ERR_OK;
 }
@@ -90,6 +88,7 @@ static void start(struct gossip *g)
     g->sync.safety_ms += g->now_ms;
     probe_start(g);
     state_timer(g, &g->sync.timer, g->now_ms + rng_below(&g->rng, SYNC_LOOK_MS / 10));
+    if (state_live(g) > 1) sync_soon(g); /* what was restored is old */
     state_timer(g, &g->persist_timer, g->now_ms + PERSIST_FIRST_MS);
     broadcast_record(g, g->self.member, BROADCAST_MEMBERSHIP, true, true);
 }
@@ -312,6 +311,12 @@ void gossip_agreement(const struct gossip *g, uint32_t *agreeing, uint32_t *aliv
         (*alive)++;
         *agreeing += m->self || digest_same_records(m->summary, ours);
     }
+}
+
+bool gossip_synced(const struct gossip *g)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    return sync_is_synced(g);
 }
 
 const struct gossip_counters *gossip_counters(const struct gossip *g)

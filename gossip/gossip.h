@@ -78,6 +78,9 @@ struct span gossip_member_admission(const struct gossip *g, const struct node_id
 uint64_t gossip_view_hash(const struct gossip *g);
 /* Live members whose last root equalled ours, and live members in all (self included). */
 void gossip_agreement(const struct gossip *g, uint32_t *agreeing, uint32_t *alive);
+/* Whether our digest has equalled that of two other members since the start, or of all there are:
+ * we know what the mesh knows. Once true it stays so. */
+bool gossip_synced(const struct gossip *g);
 
 /* Counters since start; X-macro so that metrics and the simulator walk it. */
 #define GOSSIP_COUNTER_LIST(X)                                                                     \

@@ -19,7 +19,7 @@ static enum reconcile_result say(struct gossip *g, struct stream *s, const struc
 enum reconcile_result reconcile_begin(struct gossip *g, struct stream *s)
 {
     uint8_t vector[DIGEST_VECTOR_BYTES];
-    digest_vector(&g->digest, vector);
+    digest_vector_now(&g->digest, vector);
     struct sync_message m = {.kind = SYNC_VECTOR, .bytes = span_of(vector, sizeof(vector))};
     s->session.active = true;
     return say(g, s, &m);
@@ -196,6 +196,7 @@ static enum reconcile_result on_vector(struct gossip *g, struct stream *s,
     }
     struct sync_message done = {.kind = SYNC_DONE};
     session->done_sent = true;
+    sync_agree(g, s->peer);
     return say(g, s, &done);
 }
 
@@ -234,7 +235,10 @@ static enum reconcile_result on_records(struct gossip *g, struct stream *s, stru
         enum catalogue_verdict v =
             catalogue_take(g, &o, s->peer, joining ? CATALOGUE_JOINING : CATALOGUE_SYNC);
         bool known = v == CATALOGUE_NEW || v == CATALOGUE_SAME;
-        if (v == CATALOGUE_NEW) g->sync.backoff_ms = 0; /* it was worth it */
+        if (v == CATALOGUE_NEW) {
+            s->session.news++;
+            g->sync.backoff_ms = 0; /* it was worth it */
+        }
         if (o.accused && known) suspicion_hear(g, &o.accusation, NULL, SUSPICION_SYNC);
     }
     if (m->last) s->session.want_waits = false;
@@ -247,7 +251,10 @@ static enum reconcile_result on_done(struct gossip *g, struct stream *s)
     struct stream_session *session = &s->session;
     session->done_received = true;
     /* DONE in answer to our vector: the digests are equal. */
-    if (!s->inbound && !session->listing && !session->listed) return RECONCILE_FINISHED;
+    if (!s->inbound && !session->listing && !session->listed) {
+        sync_agree(g, s->peer);
+        return RECONCILE_FINISHED;
+    }
     return conclude(g, s);
 }
 

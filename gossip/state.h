@@ -12,6 +12,7 @@
 #include "gossip/gossip.h"
 #include "gossip/pairing.h"
 #include "gossip/probe.h"
+#include "gossip/pull.h"
 #include "gossip/sync.h"
 
 #define STATE_MAGIC            0x676f7373u
@@ -67,6 +68,7 @@ struct gossip {
     struct probe_table probes;
     struct stream_table streams;
     struct sync sync;
+    struct pull_table pulls;
 };
 
 /* Arms, with room reserved in advance. */

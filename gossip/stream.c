@@ -193,6 +193,7 @@ void stream_close(struct gossip *g, struct stream *s)
 
 void stream_drop(struct gossip *g, struct stream *s)
 {
+    sync_over(g, s);
     timer_clear(&g->timers, &s->timer);
     free_session(&s->session);
     s->used = false;

@@ -39,6 +39,7 @@ struct stream_session {
     uint8_t *serve;  /* owned: short ids the other side asked for */
     size_t serve_count, serve_at;
     bool done_sent, done_received;
+    uint32_t news; /* records that were new to us */
 };
 
 struct stream {

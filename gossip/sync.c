@@ -2,13 +2,15 @@
 
 #include "gossip/catalogue.h"
 #include "gossip/change.h"
+#include "gossip/pull.h"
 #include "gossip/reconcile.h"
 #include "gossip/self.h"
 #include "gossip/state.h"
 #include "gossip/suspicion.h"
 
-#define PULL_SOON_MS     50u /* several lacks make one stream */
-#define PULL_TRIES_MAX   5u
+#define PULL_WAIT_MS     100u /* for a free stream */
+#define MUCH_NEW         16u  /* records of one session; and */
+#define MUCH_NEW_SHARE   64u  /* of so many live members one */
 #define CONTACTS_TO_SYNC 2u
 #define SEND_PACE_MS     10u
 #define LIVE_MAX_HOLD_MS 3600000u
@@ -21,7 +23,7 @@ void sync_init(struct gossip *g)
     y->safety_ms = rng_below(&g->rng, g->tuning.safety_sync_ms);
 }
 
-static void look_by(struct gossip *g, uint64_t at_ms)
+void sync_look_by(struct gossip *g, uint64_t at_ms)
 {
     struct timer *t = &g->sync.timer;
     if (!timer_armed(t) || t->node.key > at_ms) state_timer(g, t, at_ms);
@@ -41,7 +43,56 @@ void sync_seed(struct gossip *g, const struct addr *addr)
     if (i == y->seed_count) y->seed_count++;
     y->seed[i] =
         (struct sync_seed){.addr = *addr, .due_ms = g->now_ms, .backoff_ms = SYNC_BACKOFF_MIN_MS};
-    look_by(g, g->now_ms);
+    sync_look_by(g, g->now_ms);
+}
+
+/* The session to come next is due no later than so soon; nobody else's timer is in step with it. */
+static void plan(struct gossip *g, uint32_t within_ms)
+{
+    struct sync *y = &g->sync;
+    uint64_t at = g->now_ms + within_ms / 2 + rng_below(&g->rng, within_ms / 2 + 1);
+    if (y->next_ms == 0 || at < y->next_ms) y->next_ms = at;
+    sync_look_by(g, y->next_ms);
+}
+
+void sync_soon(struct gossip *g)
+{
+    g->sync.pace_ms = SYNC_PACE_MIN_MS;
+    plan(g, 2 * SYNC_PACE_MIN_MS);
+}
+
+static size_t find_agreed(const struct sync *y, const struct member *m)
+{
+    size_t i = 0;
+    while (i < y->agreed && memcmp(y->agreed_id[i], m->head.owner.byte, SYNC_ID_BYTES) != 0)
+        i++;
+    return i;
+}
+
+void sync_agree(struct gossip *g, const struct member *m)
+{
+    struct sync *y = &g->sync;
+    uint32_t others = state_live(g) - 1;
+    if (y->synced || find_agreed(y, m) < y->agreed) return;
+    memcpy(y->agreed_id[y->agreed++], m->head.owner.byte, SYNC_ID_BYTES);
+    if (y->agreed < SYNC_AGREE && y->agreed < others) return;
+    y->synced = true;
+    if (y->pace_ms > SYNC_PACE_MIN_MS) y->next_ms = 0;
+}
+
+static void disagree(struct sync *y, const struct member *m)
+{
+    size_t at = find_agreed(y, m);
+    if (!y->synced && at < y->agreed)
+        memcpy(y->agreed_id[at], y->agreed_id[--y->agreed], SYNC_ID_BYTES);
+}
+
+bool sync_is_synced(const struct gossip *g)
+{
+    const struct sync *y = &g->sync;
+    /* The first of a mesh has nobody to ask; who knows of others has. */
+    bool alone = g->members.count == 1 && y->seed_count == 0;
+    return y->synced || alone;
 }
 
 void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary)
@@ -53,65 +104,14 @@ void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary)
     if (digest_same_records(ours, summary)) {
         y->mismatches = 0;
         y->backoff_ms = 0;
+        /* Before our own record counts, all that equal digests say is that both are new. */
+        if (g->self.member->digest_print != 0) sync_agree(g, from);
         return;
     }
+    disagree(y, from);
     memcpy(y->mismatch_id, from->head.owner.byte, SYNC_ID_BYTES);
     if (++y->mismatches >= CONTACTS_TO_SYNC && g->now_ms >= y->backoff_until_ms)
-        look_by(g, g->now_ms);
-}
-
-static struct sync_pull *find_pull(struct sync *y, const uint8_t id8[SYNC_ID_BYTES])
-{
-    for (size_t i = 0; i < y->pull_count; i++)
-        if (memcmp(y->pull[i].id, id8, SYNC_ID_BYTES) == 0) return &y->pull[i];
-    return NULL;
-}
-
-void sync_lack(struct gossip *g, const struct node_id *id, const struct member *from)
-{
-    struct sync *y = &g->sync;
-    if (find_pull(y, id->byte) != NULL) return;
-    if (y->pull_count == SYNC_PULLS_MAX) {
-        g->counters.dropped_quota++;
-        y->pulls_missed = true;
-        return;
-    }
-    struct sync_pull *p = &y->pull[y->pull_count++];
-    *p = (struct sync_pull){.due_ms = g->now_ms + PULL_SOON_MS};
-    memcpy(p->id, id->byte, SYNC_ID_BYTES);
-    memcpy(p->from, from != NULL ? from->head.owner.byte : id->byte, SYNC_ID_BYTES);
-    look_by(g, p->due_ms);
-}
-
-static void drop_pull(struct sync *y, struct sync_pull *p)
-{
-    *p = y->pull[--y->pull_count];
-}
-
-void sync_have(struct gossip *g, const struct node_id *id)
-{
-    struct sync_pull *p = find_pull(&g->sync, id->byte);
-    if (p != NULL) drop_pull(&g->sync, p);
-}
-
-/* The digest does not show that a part is missing, so those that found no room are looked for. */
-static void find_gaps(struct gossip *g)
-{
-    struct sync *y = &g->sync;
-    if (!y->pulls_missed || y->pull_count > SYNC_PULLS_MAX / 2) return;
-    y->pulls_missed = false;
-    for (size_t i = 0; i < g->members.count && !y->pulls_missed; i++) {
-        const struct member *m = g->members.order[i];
-        if (catalogue_has_gap(m)) sync_lack(g, &m->head.owner, NULL);
-    }
-}
-
-/* A stranger that nobody sends is given up: whoever knows it, differs in digest from us. A part of
- * a live member's record is not. */
-static bool give_up(const struct gossip *g, const struct sync_pull *p)
-{
-    const struct member *m = member_find_short(&g->members, p->id);
-    return m != NULL ? !catalogue_has_gap(m) : p->tries >= PULL_TRIES_MAX;
+        sync_look_by(g, g->now_ms);
 }
 
 static uint32_t count_sessions(const struct gossip *g, bool inbound)
@@ -123,51 +123,6 @@ static uint32_t count_sessions(const struct gossip *g, bool inbound)
         n += inbound ? s->session.active : s->purpose != STREAM_PROBE;
     }
     return n;
-}
-
-/* Where to ask for a record: who told of it, its owner, anyone; in turn. */
-static struct member *pull_source(struct gossip *g, const struct sync_pull *p)
-{
-    const uint8_t *id = p->tries % 2 == 0 ? p->from : p->id;
-    struct member *m = member_find_short(&g->members, id);
-    if (m == NULL || m->self || !member_is_live(m) || p->tries > 2)
-        m = gossip_random_member(g, g->self.member);
-    return m;
-}
-
-static void start_pull(struct gossip *g)
-{
-    struct sync *y = &g->sync;
-    uint8_t ids[SYNC_WANTS_MAX * SYNC_ID_BYTES];
-    size_t n = 0;
-    struct member *source = NULL;
-    for (size_t i = 0; i < y->pull_count;) {
-        struct sync_pull *p = &y->pull[i];
-        if (p->due_ms > g->now_ms) {
-            i++;
-            continue;
-        }
-        if (give_up(g, p)) {
-            drop_pull(y, p);
-            continue;
-        }
-        struct member *from = pull_source(g, p);
-        if (source == NULL) source = from;
-        if (from != NULL && from == source) {
-            memcpy(ids + n++ * SYNC_ID_BYTES, p->id, SYNC_ID_BYTES);
-            p->due_ms = g->now_ms + ((uint64_t)SYNC_BACKOFF_MIN_MS << p->tries) +
-                        rng_below(&g->rng, SYNC_BACKOFF_MIN_MS);
-            if (p->tries < PULL_TRIES_MAX) p->tries++;
-        }
-        i++;
-    }
-    if (n == 0) return;
-    struct stream *s = stream_dial(g, source, NULL, STREAM_PULL);
-    if (s == NULL) return;
-    g->counters.syncs_started++;
-    /* Kept until the stream opens; nothing is sent before. */
-    if (reconcile_note_wants(s, ids, n)) return;
-    stream_close(g, s);
 }
 
 static bool start_session(struct gossip *g, struct member *m, const struct addr *addr)
@@ -210,6 +165,8 @@ static void look_at_seeds(struct gossip *g)
 static void look_at_dead(struct gossip *g)
 {
     struct sync *y = &g->sync;
+    if (g->now_ms < y->dead_look_ms) return;
+    y->dead_look_ms = g->now_ms + SYNC_LOOK_MS / 2;
     uint32_t live = state_live(g), dead = g->members.dead;
     if (live > y->live_max || dead == 0 || g->now_ms >= y->live_max_ms + LIVE_MAX_HOLD_MS) {
         y->live_max = live;
@@ -242,9 +199,10 @@ static void back_off(struct gossip *g)
 static void look_at_digest(struct gossip *g)
 {
     struct sync *y = &g->sync;
-    if (y->further > 0) {
+    if (y->next_ms != 0 && g->now_ms >= y->next_ms) {
         struct member *m = gossip_random_member(g, g->self.member);
-        if (m != NULL && start_session(g, m, NULL)) y->further--;
+        y->next_ms = 0;
+        if (m != NULL && start_session(g, m, NULL)) plan(g, 2 * SYNC_STALL_MS);
         return;
     }
     if (y->mismatches >= CONTACTS_TO_SYNC && g->now_ms >= y->backoff_until_ms) {
@@ -273,13 +231,43 @@ static uint64_t next_look_ms(const struct gossip *g)
 
 void sync_look(struct gossip *g)
 {
-    state_timer(g, &g->sync.timer, next_look_ms(g));
+    struct sync *y = &g->sync;
+    state_timer(g, &y->timer, next_look_ms(g));
     if (g->self.leaving) return;
     look_at_seeds(g);
     look_at_dead(g);
     look_at_digest(g);
-    find_gaps(g);
-    if (g->sync.pull_count > 0 && count_sessions(g, false) < SYNC_OUTBOUND_MAX) start_pull(g);
+    if (y->next_ms != 0) sync_look_by(g, y->next_ms);
+    uint32_t busy = count_sessions(g, false);
+    if (busy < SYNC_OUTBOUND_MAX) pull_look(g, SYNC_OUTBOUND_MAX - busy);
+    uint64_t due = pull_due_ms(g), wait = g->now_ms + PULL_WAIT_MS;
+    if (due != UINT64_MAX) sync_look_by(g, due > wait ? due : wait);
+}
+
+/* Whether so many records make it likely that there are more. */
+static bool much_new(const struct gossip *g, const struct stream *s)
+{
+    return s->session.news >= MUCH_NEW && s->session.news * MUCH_NEW_SHARE >= state_live(g);
+}
+
+void sync_over(struct gossip *g, const struct stream *s)
+{
+    struct sync *y = &g->sync;
+    bool ours = s->purpose == STREAM_JOIN || s->purpose == STREAM_SYNC;
+    if (much_new(g, s)) {
+        sync_soon(g);
+        return;
+    }
+    if (!ours) return;
+    if (y->synced) {
+        y->next_ms = 0;
+        return;
+    }
+    y->pace_ms = 2 * y->pace_ms;
+    if (y->pace_ms < SYNC_PACE_MIN_MS) y->pace_ms = SYNC_PACE_MIN_MS;
+    if (y->pace_ms > SYNC_PACE_MAX_MS) y->pace_ms = SYNC_PACE_MAX_MS;
+    y->next_ms = 0;
+    if (state_live(g) > 1) plan(g, 2 * y->pace_ms);
 }
 
 static void finish(struct gossip *g, struct stream *s, enum reconcile_result result)
@@ -292,7 +280,6 @@ static void finish(struct gossip *g, struct stream *s, enum reconcile_result res
         return;
     case RECONCILE_FINISHED:
         if (s->inbound) return;
-        if (s->purpose == STREAM_JOIN && state_live(g) > 2) g->sync.further = SYNC_FURTHER;
         stream_close(g, s);
         return;
     case RECONCILE_BROKEN:

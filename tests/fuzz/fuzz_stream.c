@@ -55,7 +55,7 @@ static void open_all(struct rig *r, uint32_t id[STREAMS])
     id[2] = dialled(r);
     opened(r, id[2], false, 3);
     greet(r, id[2], 3);
-    sync_lack(r->g, &stranger, member_find(&r->g->members, &r->head[1].owner));
+    pull_lack(r->g, &stranger, member_find(&r->g->members, &r->head[1].owner));
     r->now_ms += 60;
     struct gossip_event tick = {.kind = GOSSIP_TICK};
     rig_step(r, &tick);

@@ -13,6 +13,7 @@ struct more {
 static const struct more more[] = {
     {{SCENARIO_CRASH, 100, 1, 0.05, 45000, false, NULL}, "a hundred nodes at 5 % loss"},
     {{SCENARIO_CHURN, 5, 3, 0.05, 60000, true, NULL}, "five nodes with the real crypto"},
+    {{SCENARIO_BOOTSTRAP, 200, 1, 0.01, 5000, false, NULL}, "two hundred join one seed at once"},
     {{SCENARIO_CRASH, 1000, 1, 0, 60000, false, NULL}, "two of a thousand missed every vote"},
     {{SCENARIO_CHURN, 14, 1051, 0.01, 60000, false, NULL}, "a body was given up during a cut"},
 };

@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <time.h>
 
-#define EXIT_BROKEN   1
-#define EXIT_USAGE    2
-#define OUT_BYTES_MAX 65536u
+#define EXIT_BROKEN      1
+#define EXIT_USAGE       2
+#define BOOTSTRAP_MAX_MS 20000u /* gossip.md 4.3, of 2 000 nodes */
+#define OUT_BYTES_MAX    65536u
 
 /* The one real clock here: how long we took. */
 static uint64_t wall_ms(void)
@@ -34,6 +35,8 @@ static const char *judge(const struct scenario_options *o, const struct scenario
     if (r->failed) return r->message;
     bool mild = o->loss <= 0.05 && o->scenario != SCENARIO_CHURN;
     if (mild && r->measure.false_dead > 0) return "a member that lived was declared dead";
+    if (o->scenario == SCENARIO_BOOTSTRAP && r->bootstrap_ms > BOOTSTRAP_MAX_MS)
+        return "not all knew all in time";
     return NULL;
 }
 

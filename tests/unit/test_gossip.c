@@ -23,8 +23,12 @@ struct real {
 
 static void real_init(struct real *r, uint32_t nodes)
 {
-    struct world_options o = {
-        .nodes = nodes, .seed = 5, .period_ms = 1000, .keep_stores = true, .real_crypto = true};
+    struct world_options o = {.nodes = nodes,
+                              .seed = 5,
+                              .period_ms = 1000,
+                              .keep_stores = true,
+                              .real_crypto = true,
+                              .algorithm = algorithm_parley()};
     measure_init(&r->measure);
     assert_true(oracle_init(&r->oracle, nodes));
     assert_int_equal(world_init(&r->world, &o, &r->oracle, &r->measure), ERR_OK);

@@ -295,49 +295,67 @@ static void test_two_contacts_that_disagree_start_a_session(void **state)
     lab_fini(&lab);
 }
 
-/* The simulator's churn of 14 nodes, seed 1051: after five tries in a cut nobody asked again. */
-static void test_a_missing_body_is_asked_for_until_it_comes(void **state)
+static void ask_anew(struct lab *lab)
+{
+    lab->g->sync.synced = false;
+    lab->g->sync.agreed = 0;
+}
+
+static void test_a_node_is_synced_when_two_others_have_its_digest(void **state)
 {
     (void)state;
     struct lab lab;
+    struct message ping = {.kind = MESSAGE_PING};
     lab_init(&lab, 4);
-    lab.peer[1].head.version++;
-    lab.peer[1].body = "not carried along";
-    lab_sign(&lab, 1);
-    struct offer o = {.head = lab.peer[1].head};
-    lab_say_record(&lab, 2, &o);
-    lab_run(&lab, 100000, ALL);
-    lab_forget(&lab);
-    lab_run(&lab, 100000, ALL);
-    assert_true(lab_effects(&lab, GOSSIP_STREAM_OPEN) >= 2);
-    assert_true(span_eq_str(gossip_member_body(lab.g, &o.head.owner), "web"));
-    o = lab_offer(&lab, 1);
-    lab_say_record(&lab, 2, &o);
-    lab_forget(&lab);
-    assert_int_equal(lab.g->sync.pull_count, 0);
-    assert_true(span_eq_str(gossip_member_body(lab.g, &o.head.owner), "not carried along"));
+    ask_anew(&lab);
+    lab_say(&lab, 1, &ping);
+    lab_say(&lab, 1, &ping);
+    assert_false(gossip_synced(lab.g));
+    lab_say(&lab, 2, &ping);
+    assert_true(gossip_synced(lab.g));
     lab_fini(&lab);
 }
 
-static void test_lacks_beyond_the_table_are_found_again(void **state)
+static void test_one_other_is_enough_where_there_is_but_one(void **state)
 {
     (void)state;
     struct lab lab;
-    struct node_id stranger = {{0}};
-    lab_init(&lab, 2);
-    for (uint32_t i = 0; i < SYNC_PULLS_MAX; i++) {
-        head_put_u32(stranger.byte, i + 1);
-        sync_lack(lab.g, &stranger, lab_member(&lab, 2));
-    }
-    lab.peer[1].head.version++;
-    lab.peer[1].body = "not carried along";
-    lab_sign(&lab, 1);
-    struct offer o = {.head = lab.peer[1].head};
-    lab_say_record(&lab, 2, &o);
-    assert_true(lab.g->sync.pulls_missed);
-    lab_run(&lab, 120000, ALL); /* the strangers are given up */
-    assert_int_equal(lab.g->sync.pull_count, 1);
-    assert_memory_equal(lab.g->sync.pull[0].id, lab.peer[1].persona.id.byte, SYNC_ID_BYTES);
+    struct message ping = {.kind = MESSAGE_PING};
+    lab_init(&lab, 1);
+    ask_anew(&lab);
+    lab_say(&lab, 1, &ping);
+    assert_true(gossip_synced(lab.g));
+    lab_fini(&lab);
+}
+
+static void test_who_differs_again_does_not_count_as_agreeing(void **state)
+{
+    (void)state;
+    struct lab lab;
+    uint8_t bytes[PACKET_BYTES_MAX];
+    struct message ping = {.kind = MESSAGE_PING};
+    lab_init(&lab, 4);
+    ask_anew(&lab);
+    lab_say(&lab, 1, &ping);
+    size_t len = lab_seal(&lab, 1, &ping, bytes); /* its summary is of now */
+    struct gossip_event e = {.kind = GOSSIP_UPSERT, .data = span_str("changed")};
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    lab_run(&lab, 3000, 0);
+    lab_datagram(&lab, 1, bytes, len);
+    lab_say(&lab, 2, &ping);
+    assert_false(gossip_synced(lab.g));
+    lab_fini(&lab);
+}
+
+static void test_the_first_node_of_a_mesh_is_synced_but_not_one_that_waits_for_a_seed(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 0);
+    assert_true(gossip_synced(lab.g));
+    struct gossip_event e = {.kind = GOSSIP_JOIN, .addr = &lab.peer[3].head.addr, .addr_count = 1};
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    assert_false(gossip_synced(lab.g));
     lab_fini(&lab);
 }
 
@@ -381,8 +399,10 @@ int main(void)
         cmocka_unit_test(test_an_address_to_join_is_dialled_and_dialled_again),
         cmocka_unit_test(test_our_own_address_is_not_dialled),
         cmocka_unit_test(test_two_contacts_that_disagree_start_a_session),
-        cmocka_unit_test(test_a_missing_body_is_asked_for_until_it_comes),
-        cmocka_unit_test(test_lacks_beyond_the_table_are_found_again),
+        cmocka_unit_test(test_a_node_is_synced_when_two_others_have_its_digest),
+        cmocka_unit_test(test_one_other_is_enough_where_there_is_but_one),
+        cmocka_unit_test(test_who_differs_again_does_not_count_as_agreeing),
+        cmocka_unit_test(test_the_first_node_of_a_mesh_is_synced_but_not_one_that_waits_for_a_seed),
         cmocka_unit_test(test_the_accused_are_told_in_answer_to_their_hello),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,39 @@
+/* Pulling: asking over streams for records that we lack, or lack a part of (gossip.md 3.3: what is
+ * too long for a rumour is pulled by who heard of it).
+ *
+ * Gossip thread; embedded in the machine. A lack is asked of who told of it, of its owner, of
+ * anyone, in turn, ever more seldom. Many lacks make few streams.
+ */
+#ifndef GOSSIP_PULL_H
+#define GOSSIP_PULL_H
+
+#include "gossip/sync_message.h"
+
+#define PULL_LACKS_MAX SYNC_WANTS_MAX /* one stream can ask for all of them */
+
+struct gossip;
+struct member;
+
+struct pull_lack {
+    uint8_t id[SYNC_ID_BYTES];
+    uint8_t from[SYNC_ID_BYTES]; /* who told us */
+    uint32_t tries;
+    uint64_t due_ms;
+};
+
+struct pull_table {
+    size_t count;
+    bool missed; /* one found no room */
+    struct pull_lack lack[PULL_LACKS_MAX];
+};
+
+/* We lack the record of `id`, or a part of it, that `from` told us of (NULL: unknown who). */
+void pull_lack(struct gossip *g, const struct node_id *id, const struct member *from);
+/* It is complete now. */
+void pull_have(struct gossip *g, const struct node_id *id);
+/* Starts at most `streams` of them, for what is due. */
+void pull_look(struct gossip *g, uint32_t streams);
+/* When the next is due; UINT64_MAX: nothing is lacking. */
+uint64_t pull_due_ms(const struct gossip *g);
+
+#endif
