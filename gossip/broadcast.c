@@ -123,7 +123,8 @@ void broadcast_fill(struct gossip *g, struct packet *p)
 {
     if (g->broadcast.count == 0) return;
     size_t cap = p->writer.cap;
-    bool floor = !list_empty(&g->broadcast.queue[BROADCAST_SERVICE]);
+    bool floor = !list_empty(&g->broadcast.queue[BROADCAST_POLICY]) ||
+                 !list_empty(&g->broadcast.queue[BROADCAST_SERVICE]);
     for (unsigned u = 0; u < BROADCAST_URGENCIES; u++) {
         bool urgent = u <= BROADCAST_MEMBERSHIP;
         fill_from(g, p, (enum broadcast_urgency)u, urgent && floor ? cap - cap / 4 : cap);

@@ -3,6 +3,7 @@
 #include "gossip/change.h"
 #include "gossip/packet.h"
 #include "gossip/state.h"
+#include "gossip/status.h"
 #include "gossip/suspicion.h"
 #include "gossip/transition.h"
 
@@ -113,11 +114,17 @@ static void adopt_body(struct gossip *g, struct member *m, struct span body)
         return;
     }
     size_t before = m->body_len;
+    struct span said = member_announced(m), says, status;
+    if (status_open(body, &says, &status) != ERR_OK) says = span_of(NULL, 0);
+    bool record = m->body_version == 0 || !span_eq(said, says);
     if (member_set_body(m, body) != ERR_OK) return;
     g->bodies_bytes = g->bodies_bytes - before + m->body_len;
     m->body_missing = false;
     m->body_version = m->head.version;
-    change_record(g, m);
+    if (record)
+        change_record(g, m);
+    else
+        change_status(g, m);
 }
 
 bool catalogue_has_gap(const struct member *m)

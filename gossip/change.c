@@ -26,6 +26,12 @@ void change_record(struct gossip *g, struct member *m)
     note(g, m);
 }
 
+void change_status(struct gossip *g, struct member *m)
+{
+    m->status_changed = true;
+    note(g, m);
+}
+
 bool change_conflict_recent(const struct gossip *g, const struct member *m)
 {
     return m->conflict_ms != 0 && g->now_ms < m->conflict_ms + CHANGE_CONFLICT_MS;
@@ -89,6 +95,7 @@ bool change_flush(struct gossip *g)
         struct member *m = LIST_ENTRY(link, struct member, change_link);
         if (!report_state(g, m)) return false;
         if (!report_flag(g, m, &m->record_changed, GOSSIP_RECORD_CHANGED)) return false;
+        if (!report_flag(g, m, &m->status_changed, GOSSIP_STATUS_CHANGED)) return false;
         if (!report_flag(g, m, &m->conflict, GOSSIP_CONFLICT)) return false;
         list_remove(link);
     }

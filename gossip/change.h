@@ -14,8 +14,9 @@ struct gossip;
 void change_state(struct gossip *g, struct member *m);
 /* Its address changed. */
 void change_moved(struct gossip *g, struct member *m);
-/* Its record body changed. */
+/* Its record body changed: the driver's part of it, or only its status. */
 void change_record(struct gossip *g, struct member *m);
+void change_status(struct gossip *g, struct member *m);
 /* Someone else uses its identity; reported at most every 10 s. */
 void change_conflict(struct gossip *g, struct member *m);
 /* Whether one was reported in the last 10 s. */

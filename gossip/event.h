@@ -17,7 +17,7 @@
 #include "core/base/arena.h"
 #include "core/base/err.h"
 #include "core/model/addr.h"
-#include "core/model/name.h"
+#include "core/model/manifest.h"
 
 #define GOSSIP_STREAM_MESSAGE_BYTES_MAX (1024u * 1024)
 
@@ -34,6 +34,10 @@ enum gossip_event_kind {
     GOSSIP_REMOVE, /* node: forget a dead or left member; ERR_BUSY while it is alive */
     GOSSIP_ADMISSION, /* data: our renewed admission certificate */
     GOSSIP_HINT,      /* addr[]: traffic could not reach these: ask them now; never a vote */
+    GOSSIP_INTENT, /* data: a manifest or a confirmation, text[]: the texts it names that are new.
+                      Refused as a whole with an error: gossip_policy_intent_refusal says why */
+    GOSSIP_POLICY_VERDICT, /* ref, err, data: the reason for a person when err is not ERR_OK */
+    GOSSIP_POLICY_APPLIED, /* ref, err, data: as VERDICT; answers POLICY_ACTIVATE */
 };
 
 struct gossip_event {
@@ -51,6 +55,9 @@ struct gossip_event {
     const struct addr *addr; /* JOIN, HINT */
     size_t addr_count;
     struct node_id node; /* REMOVE */
+    struct manifest_ref ref;
+    const struct span *text; /* INTENT */
+    size_t text_count;
 };
 
 enum member_state {
@@ -72,6 +79,12 @@ enum gossip_effect_kind {
     GOSSIP_RECORD_CHANGED, /* node: gossip_member_body has a new body */
     GOSSIP_PERSIST,  /* data: peers to store (opaque; given back in gossip_options.persisted) */
     GOSSIP_CONFLICT, /* node: another node uses our name, or our identity (N11) */
+    GOSSIP_STATUS_CHANGED,  /* node: its status has changed, and nothing else of its body */
+    GOSSIP_POLICY_VALIDATE, /* ref: judge it without putting it in force; answer with VERDICT */
+    GOSSIP_POLICY_ACTIVATE, /* ref: put it in force (gen 0: none); answer with APPLIED */
+    GOSSIP_POLICY_CHANGED,  /* heads, siblings, confirmations or our own progress changed */
+    GOSSIP_POLICY_STORE,    /* data: to store before what follows; gossip_options.policy */
+    GOSSIP_POLICY_REFUSED,  /* node: who sent it (zero: our own), data: a word; rate-limited */
 };
 
 struct gossip_effect {
@@ -82,6 +95,7 @@ struct gossip_effect {
     struct name peer_name;
     struct node_id node;
     enum member_state old_state, new_state;
+    struct manifest_ref ref;
 };
 
 #define GOSSIP_EFFECTS_MAX 1024u

@@ -184,6 +184,10 @@ static enum err dispatch(struct gossip *g, const struct gossip_event *e)
         return remove_member(g, &e->node);
     case GOSSIP_ADMISSION:
         return self_admission(g, e->data);
+    case GOSSIP_INTENT:
+    case GOSSIP_POLICY_VERDICT:
+    case GOSSIP_POLICY_APPLIED:
+        return ERR_UNSUPPORTED;
     case GOSSIP_HINT:
         for (size_t i = 0; i < e->addr_count; i++)
             probe_hint(g, &e->addr[i]);
@@ -282,8 +286,7 @@ struct span gossip_member_body(const struct gossip *g, const struct node_id *id)
 {
     CHECK_OBJ(g, STATE_MAGIC);
     const struct member *m = member_find(&g->members, id);
-    if (m == NULL || m->body == NULL) return span_of(NULL, 0);
-    return span_of(m->body, m->body_len);
+    return m != NULL ? member_announced(m) : span_of(NULL, 0);
 }
 
 struct span gossip_member_admission(const struct gossip *g, const struct node_id *id)

@@ -32,6 +32,7 @@ struct gossip_options {
     uint32_t datagram_bytes; /* 1200..1400 */
     uint64_t seed;
     struct span persisted;              /* from the last GOSSIP_PERSIST, or empty; copied */
+    struct span policy;                 /* from the last GOSSIP_POLICY_STORE, or empty; copied */
     const struct gossip_crypto *crypto; /* NULL: real */
 };
 
@@ -68,8 +69,8 @@ struct gossip_member {
 bool gossip_member_next(const struct gossip *g, size_t *pos, struct gossip_member *out);
 enum err gossip_member_get(const struct gossip *g, const struct node_id *id,
                            struct gossip_member *out) MUST_USE;
-/* The record body of a member as its owner signed it; empty when not yet known. Borrowed until the
- * next step. */
+/* What a member's driver announced (GOSSIP_UPSERT), signed by its owner; empty when not yet known.
+ * Borrowed until the next step. */
 struct span gossip_member_body(const struct gossip *g, const struct node_id *id);
 /* Its admission certificate, which was good when it was taken; empty when not yet known. As the
  * body. */

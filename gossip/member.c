@@ -1,5 +1,7 @@
 #include "gossip/member.h"
 
+#include "gossip/status.h"
+
 #include <stdlib.h>
 
 #define ID_SHORT_BYTES    8u
@@ -142,6 +144,22 @@ enum err member_set_admission(struct member *m, struct span bytes)
 enum err member_set_body(struct member *m, struct span bytes)
 {
     return replace(&m->body, &m->body_len, bytes);
+}
+
+struct span member_announced(const struct member *m)
+{
+    struct span driver, status;
+    bool whole =
+        m->body != NULL && status_open(span_of(m->body, m->body_len), &driver, &status) == ERR_OK;
+    return whole ? driver : span_of(NULL, 0);
+}
+
+struct span member_status(const struct member *m)
+{
+    struct span driver, status;
+    bool whole =
+        m->body != NULL && status_open(span_of(m->body, m->body_len), &driver, &status) == ERR_OK;
+    return whole ? status : span_of(NULL, 0);
 }
 
 struct accusation *member_accuse(struct member_table *t, struct member *m)

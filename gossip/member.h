@@ -51,7 +51,7 @@ struct member {
     int64_t not_after_s;
     char *admission; /* owned */
     size_t admission_len;
-    char *body; /* owned; of head.body_hash unless body_missing */
+    char *body; /* owned; status.h's envelope; of head.body_hash unless body_missing */
     size_t body_len;
     uint64_t body_version; /* head.version that `body` came with; 0: none yet */
 
@@ -70,7 +70,7 @@ struct member {
 
     struct list change_link; /* waits to be reported */
     enum member_state reported_state;
-    bool reported, moved, record_changed, conflict;
+    bool reported, moved, record_changed, status_changed, conflict;
     uint64_t conflict_ms; /* last reported */
 };
 
@@ -107,6 +107,9 @@ void member_drop_name(struct member_table *t, struct member *m);
 /* Replaces the owned copy; ERR_NOMEM leaves the old one. */
 enum err member_set_admission(struct member *m, struct span bytes) MUST_USE;
 enum err member_set_body(struct member *m, struct span bytes) MUST_USE;
+/* The driver's part of its body, and its status; empty when there is none. Borrowed. */
+struct span member_announced(const struct member *m);
+struct span member_status(const struct member *m);
 /* The set of votes against it, made if there is none; NULL: no memory. */
 struct accusation *member_accuse(struct member_table *t, struct member *m);
 void member_acquit(struct member_table *t, struct member *m);

@@ -9,6 +9,9 @@
 
 #define PUBLISH_RATE  1u /* a second, gossip.md 3.6 */
 #define PUBLISH_BURST 5u
+#define STATUS_RATE   2u /* a rollout takes four */
+#define STATUS_BURST  8u
+#define ENVELOPE_ROOM 16u
 
 static void sign(struct gossip *g)
 {
@@ -36,6 +39,21 @@ static void adopt(struct member *m, const struct sign_admission *a)
     m->not_after_s = a->not_after_s;
 }
 
+/* The envelope of what the driver announces and our status. */
+static enum err wrap(struct gossip *g, struct span announced)
+{
+    struct member *m = g->self.member;
+    size_t cap = announced.len + STATUS_BYTES_MAX + ENVELOPE_ROOM, len;
+    uint8_t *body = malloc(cap);
+    if (body == NULL) return ERR_NOMEM;
+    enum err err = status_seal(announced, &g->self.status, body, cap, &len);
+    size_t before = m->body_len;
+    if (err == ERR_OK) err = member_set_body(m, span_of(body, len));
+    if (err == ERR_OK) g->bodies_bytes = g->bodies_bytes - before + m->body_len;
+    free(body);
+    return err;
+}
+
 enum err self_init(struct gossip *g, const struct gossip_options *o)
 {
     struct sign_admission a;
@@ -47,7 +65,6 @@ enum err self_init(struct gossip *g, const struct gossip_options *o)
     err = member_add(&g->members, &a.node, &m);
     if (err == ERR_OK) err = member_take_name(&g->members, m, &a.name);
     if (err == ERR_OK) err = member_set_admission(m, o->admission);
-    if (err == ERR_OK) err = member_set_body(m, span_of("", 0));
     if (err != ERR_OK) return err;
     adopt(m, &a);
     m->self = true;
@@ -55,6 +72,9 @@ enum err self_init(struct gossip *g, const struct gossip_options *o)
     m->head.version = 1;
     m->head.addr = o->addr;
     g->self.member = m;
+    err = wrap(g, span_of("", 0));
+    if (err != ERR_OK) return err;
+    bucket_init(&g->self.statuses, STATUS_RATE, STATUS_BURST, 0);
     bucket_init(&g->self.publish, PUBLISH_RATE, PUBLISH_BURST, 0);
     bucket_init(&g->self.refute, PUBLISH_RATE, PUBLISH_BURST, 0);
     g->self.timer.kind = TIMER_PUBLISH;
@@ -68,52 +88,83 @@ void self_fini(struct gossip *g)
     g->self.body = NULL;
 }
 
-static enum err publish(struct gossip *g, struct span body)
+static enum err publish(struct gossip *g, struct span announced, enum broadcast_urgency urgency)
 {
     struct member *m = g->self.member;
-    size_t before = m->body_len;
-    enum err err = member_set_body(m, body);
+    bool record = m->body_version == 0 || !span_eq(announced, member_announced(m));
+    enum err err = wrap(g, announced);
     if (err != ERR_OK) return err;
-    g->bodies_bytes = g->bodies_bytes - before + m->body_len;
     m->head.version++;
     m->body_version = m->head.version;
     sign(g);
-    change_record(g, m);
-    broadcast_record(g, m, BROADCAST_SERVICE, false, true);
+    if (record) change_record(g, m);
+    if (g->self.status_due_ms != 0) change_status(g, m);
+    g->self.status_due_ms = 0;
+    broadcast_record(g, m, urgency, false, true);
     return ERR_OK;
+}
+
+static void arm(struct gossip *g)
+{
+    struct self_record *self = &g->self;
+    uint64_t at = UINT64_MAX;
+    if (self->body != NULL) at = bucket_ready_ms(&self->publish, g->now_ms, 1);
+    if (self->status_due_ms != 0) {
+        uint64_t ready = bucket_ready_ms(&self->statuses, g->now_ms, 1);
+        if (ready < self->status_due_ms) ready = self->status_due_ms;
+        if (ready < at) at = ready;
+    }
+    if (at != UINT64_MAX) state_timer(g, &self->timer, at > g->now_ms ? at : g->now_ms + 1);
 }
 
 enum err self_upsert(struct gossip *g, struct span body)
 {
     struct member *m = g->self.member;
-    if (body.len > RECORD_BODY_BYTES_MAX) return ERR_TOO_LARGE;
+    if (body.len > STATUS_ENVELOPE_MAX) return ERR_TOO_LARGE;
     if (g->self.leaving) return ERR_OK;
-    if (g->self.body == NULL && m->body_version != 0 &&
-        span_eq(body, span_of(m->body, m->body_len)))
+    if (g->self.body == NULL && m->body_version != 0 && span_eq(body, member_announced(m)))
         return ERR_OK;
     if (g->self.body == NULL && bucket_take(&g->self.publish, g->now_ms, 1, 0))
-        return publish(g, body);
+        return publish(g, body, BROADCAST_SERVICE);
     char *copy = malloc(body.len > 0 ? body.len : 1);
     if (copy == NULL) return ERR_NOMEM;
     if (body.len > 0) memcpy(copy, body.p, body.len);
     free(g->self.body);
     g->self.body = copy;
     g->self.body_len = body.len;
-    state_timer(g, &g->self.timer, bucket_ready_ms(&g->self.publish, g->now_ms, 1));
+    arm(g);
     return ERR_OK;
+}
+
+static bool publish_waiting(struct gossip *g)
+{
+    struct self_record *self = &g->self;
+    if (self->body != NULL && bucket_take(&self->publish, g->now_ms, 1, 0)) {
+        struct span body = span_of(self->body, self->body_len);
+        if (publish(g, body, BROADCAST_SERVICE) != ERR_OK) return false;
+        self_fini(g);
+        return true;
+    }
+    bool due = self->status_due_ms != 0 && self->status_due_ms <= g->now_ms;
+    if (!due || !bucket_take(&self->statuses, g->now_ms, 1, 0)) return true;
+    return publish(g, member_announced(self->member), BROADCAST_POLICY) == ERR_OK;
 }
 
 void self_timer(struct gossip *g)
 {
-    if (g->self.body == NULL) return;
-    enum err err = ERR_FULL;
-    if (bucket_take(&g->self.publish, g->now_ms, 1, 0))
-        err = publish(g, span_of(g->self.body, g->self.body_len));
-    if (err != ERR_OK) {
-        state_timer(g, &g->self.timer, bucket_ready_ms(&g->self.publish, g->now_ms, 1) + 1);
-        return;
-    }
-    self_fini(g);
+    (void)publish_waiting(g); /* without memory: tried again */
+    arm(g);
+}
+
+void self_status(struct gossip *g, const struct status *s, uint64_t delay_ms)
+{
+    struct self_record *self = &g->self;
+    uint64_t due = g->now_ms + delay_ms;
+    if (self->leaving) return;
+    self->status = *s;
+    if (self->status_due_ms == 0 || self->status_due_ms > due)
+        self->status_due_ms = due > 0 ? due : 1;
+    self_timer(g);
 }
 
 enum err self_admission(struct gossip *g, struct span cert)

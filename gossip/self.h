@@ -9,6 +9,7 @@
 #include "core/model/addr.h"
 #include "gossip/gossip.h"
 #include "gossip/member.h"
+#include "gossip/status.h"
 
 struct gossip;
 
@@ -17,8 +18,11 @@ struct gossip;
 enum err self_init(struct gossip *g, const struct gossip_options *o) MUST_USE;
 void self_fini(struct gossip *g);
 /* A new body; over the rate of one a second, burst 5, the last one waits. ERR_TOO_LARGE: over
- * RECORD_BODY_BYTES_MAX. ERR_NOMEM. */
+ * STATUS_ENVELOPE_MAX. ERR_NOMEM. */
 enum err self_upsert(struct gossip *g, struct span body) MUST_USE;
+/* What we now say of ourselves; spread in `delay_ms`, with anything else that is published before.
+ * Over the rate of two a second, burst 8, the last one waits. */
+void self_status(struct gossip *g, const struct status *s, uint64_t delay_ms);
 /* The timer: publishes what waited. */
 void self_timer(struct gossip *g);
 /* A renewed admission certificate, of the same key and name. ERR_INVALID, or what

@@ -13,6 +13,7 @@
 #include "gossip/pairing.h"
 #include "gossip/probe.h"
 #include "gossip/pull.h"
+#include "gossip/status.h"
 #include "gossip/sync.h"
 
 #define STATE_MAGIC            0x676f7373u
@@ -26,8 +27,11 @@ struct self_record {
     struct member *member;
     struct bucket publish; /* 1 a second, burst 5 */
     struct bucket refute;
+    struct bucket statuses;
     char *body; /* owned: waits for its rate; NULL: none */
     size_t body_len;
+    struct status status;   /* as it is to be said */
+    uint64_t status_due_ms; /* to be spread then; 0: it has been */
     struct timer timer;
     bool leaving;
     uint64_t conflict_ms;

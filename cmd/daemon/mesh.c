@@ -157,6 +157,13 @@ static void apply_effects(struct mesh *m)
         case GOSSIP_CONFLICT:
             conflict(m, fx);
             break;
+        case GOSSIP_STATUS_CHANGED:
+        case GOSSIP_POLICY_VALIDATE:
+        case GOSSIP_POLICY_ACTIVATE:
+        case GOSSIP_POLICY_CHANGED:
+        case GOSSIP_POLICY_STORE:
+        case GOSSIP_POLICY_REFUSED:
+            break;
         }
     }
 }

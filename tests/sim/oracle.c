@@ -114,6 +114,12 @@ void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
     case GOSSIP_STREAM_CLOSE:
     case GOSSIP_PERSIST:
     case GOSSIP_CONFLICT:
+    case GOSSIP_STATUS_CHANGED:
+    case GOSSIP_POLICY_VALIDATE:
+    case GOSSIP_POLICY_ACTIVATE:
+    case GOSSIP_POLICY_CHANGED:
+    case GOSSIP_POLICY_STORE:
+    case GOSSIP_POLICY_REFUSED:
         break;
     }
 }

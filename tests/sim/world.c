@@ -156,6 +156,12 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
     case GOSSIP_MEMBER_CHANGED:
     case GOSSIP_RECORD_CHANGED:
     case GOSSIP_CONFLICT:
+    case GOSSIP_STATUS_CHANGED:
+    case GOSSIP_POLICY_VALIDATE:
+    case GOSSIP_POLICY_ACTIVATE:
+    case GOSSIP_POLICY_CHANGED:
+    case GOSSIP_POLICY_STORE:
+    case GOSSIP_POLICY_REFUSED:
         break;
     }
 }

@@ -22,8 +22,10 @@ void lab_sign(struct lab *lab, uint32_t i)
 {
     struct lab_peer *p = &lab->peer[i];
     const struct gossip_crypto *crypto = fake_crypto_ops();
+    CHECK(status_seal(span_str(p->body), &p->status, p->envelope, sizeof(p->envelope),
+                      &p->envelope_len) == ERR_OK);
     crypto->hash(span_of(p->persona.admission, p->persona.admission_len), p->head.admission_hash);
-    crypto->hash(span_str(p->body), p->head.body_hash);
+    crypto->hash(span_of(p->envelope, p->envelope_len), p->head.body_hash);
     head_sign(crypto, persona_key(&p->persona), &p->head);
 }
 
@@ -32,7 +34,7 @@ struct offer lab_offer(struct lab *lab, uint32_t i)
     const struct lab_peer *p = &lab->peer[i];
     return (struct offer){.head = p->head,
                           .admission = span_of(p->persona.admission, p->persona.admission_len),
-                          .body = span_str(p->body)};
+                          .body = span_of(p->envelope, p->envelope_len)};
 }
 
 static void make_machine(struct lab *lab)

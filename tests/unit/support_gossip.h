@@ -14,6 +14,7 @@
 #define LAB_PEERS    8u
 #define LAB_SENT     512u
 #define LAB_EFFECTS  256u
+#define LAB_ENVELOPE 1024u
 #define LAB_START_MS 5000u
 #define LAB_WALL_MS  INT64_C(1767225600000)
 
@@ -25,7 +26,10 @@ struct lab_sent {
 struct lab_peer {
     struct persona persona;
     struct head head;
-    const char *body;
+    const char *body; /* what its driver announces */
+    struct status status;
+    uint8_t envelope[LAB_ENVELOPE]; /* both, as lab_sign put them together */
+    size_t envelope_len;
     uint64_t counter;
 };
 

@@ -63,7 +63,7 @@ static void test_a_flapping_body_is_published_once_a_second_and_the_last_one_win
 static void test_oversized_record_refused(void **state)
 {
     (void)state;
-    static const char big[RECORD_BODY_BYTES_MAX + 1];
+    static const char big[STATUS_ENVELOPE_MAX + 1];
     struct lab lab;
     lab_init(&lab, 1);
     struct gossip_event e = {.kind = GOSSIP_UPSERT, .data = span_of(big, sizeof(big))};
