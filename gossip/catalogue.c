@@ -31,6 +31,8 @@ void catalogue_tell(struct gossip *g, struct member *m, struct member *to)
 {
     struct packet p;
     struct message msg = {.kind = MESSAGE_RECORD};
+    if (g->tells == CATALOGUE_TELLS_MAX) return;
+    g->tells++;
     packet_begin(g, &p, to);
     catalogue_offer(m, false, false, &msg.offer);
     (void)packet_add(&p, &msg);

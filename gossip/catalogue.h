@@ -40,7 +40,9 @@ enum catalogue_verdict catalogue_take(struct gossip *g, const struct offer *o, s
 void catalogue_offer(const struct member *m, bool admission, bool body, struct offer *out);
 /* Whether a part of a live member's record is lacking. */
 bool catalogue_has_gap(const struct member *m);
-/* Sends `to` the head of `m`, directly. */
+/* Sends `to` the head of `m`, directly; CATALOGUE_TELLS_MAX times a step at most, so that one
+ * packet of many questions does not buy as many answers (security.md M16). */
+#define CATALOGUE_TELLS_MAX 4u
 void catalogue_tell(struct gossip *g, struct member *m, struct member *to);
 /* Whether one more signature may be checked for what `from` sent. */
 bool catalogue_may_verify(struct gossip *g, struct member *from);

@@ -3,6 +3,7 @@
 #include "gossip/state.h"
 
 #define CHANGE_CONFLICT_MS 10000u
+#define CHANGE_SAID_MS     60000u
 
 static void note(struct gossip *g, struct member *m)
 {
@@ -50,6 +51,17 @@ void change_conflict(struct gossip *g, struct member *m)
     if (!conflict_due(g, m)) return;
     m->conflict = true;
     note(g, m);
+}
+
+void change_conflict_said(struct gossip *g, const uint8_t by[8])
+{
+    struct self_record *self = &g->self;
+    bool recent =
+        self->conflict_said_ms != 0 && g->now_ms < self->conflict_said_ms + CHANGE_SAID_MS;
+    bool second = recent && memcmp(self->conflict_by, by, sizeof(self->conflict_by)) != 0;
+    memcpy(self->conflict_by, by, sizeof(self->conflict_by));
+    self->conflict_said_ms = g->now_ms > 0 ? g->now_ms : 1;
+    if (second || state_live(g) <= 2) change_conflict(g, self->member);
 }
 
 void change_name_taken(struct gossip *g, struct member *holder, const struct node_id *stranger)

@@ -203,6 +203,7 @@ enum err gossip_step(struct gossip *g, const struct gossip_event *e, struct goss
     g->fx = fx;
     if (e->now_ms > g->now_ms) g->now_ms = e->now_ms;
     g->wall_ms = e->wall_ms;
+    g->tells = 0;
     if (!g->started) start(g);
     forgive_pause(g);
     if (!list_empty(&g->digest.pending))

@@ -1,12 +1,5 @@
 #include "gossip/message.h"
 
-static void write_accusation(struct pack_writer *w, const struct accusation *a)
-{
-    uint8_t bytes[ACCUSATION_BYTES_MAX];
-    size_t len = accusation_encode(a, bytes);
-    pack_write_bin(w, bytes, len);
-}
-
 static void write_standing(struct pack_writer *w, uint64_t epoch, uint32_t inc)
 {
     pack_write_u64(w, epoch);
@@ -17,7 +10,7 @@ void message_write(struct pack_writer *w, const struct message *m)
 {
     static const uint8_t items[MESSAGE_KINDS] = {
         [MESSAGE_PING] = 2,    [MESSAGE_ACK] = 2,     [MESSAGE_PING_REQ] = 3, [MESSAGE_NACK] = 2,
-        [MESSAGE_CONFIRM] = 2, [MESSAGE_REACHED] = 4, [MESSAGE_ACCUSED] = 3,  [MESSAGE_RECORD] = 2,
+        [MESSAGE_CONFIRM] = 2, [MESSAGE_REACHED] = 4, [MESSAGE_ACCUSED] = 2,  [MESSAGE_RECORD] = 2,
         [MESSAGE_ACCUSE] = 2,  [MESSAGE_CONFLICT] = 1};
     pack_write_array(w, items[m->kind]);
     pack_write_u64(w, (uint64_t)m->kind);
@@ -32,14 +25,12 @@ void message_write(struct pack_writer *w, const struct message *m)
         pack_write_bin(w, m->target.byte, NODE_ID_BYTES);
         break;
     case MESSAGE_CONFIRM:
+    case MESSAGE_ACCUSED:
     case MESSAGE_ACCUSE:
-        write_accusation(w, &m->accusation);
+        offer_write_accusation(w, &m->accusation);
         break;
     case MESSAGE_REACHED:
         pack_write_bin(w, m->target.byte, NODE_ID_BYTES);
-        write_standing(w, m->epoch, m->inc);
-        break;
-    case MESSAGE_ACCUSED:
         write_standing(w, m->epoch, m->inc);
         break;
     case MESSAGE_RECORD:
@@ -65,12 +56,6 @@ enum err message_reader_init(struct message_reader *mr, struct span plain, uint6
     return ERR_OK;
 }
 
-static void read_accusation(struct pack_reader *r, struct accusation *out)
-{
-    struct span bytes = pack_read_bin(r);
-    if (pack_reader_err(r) == ERR_OK) pack_reader_fail(r, accusation_decode(bytes, out));
-}
-
 static void read_standing(struct pack_reader *r, struct message *m)
 {
     m->epoch = pack_read_u64(r);
@@ -90,14 +75,12 @@ static void read_items(struct pack_reader *r, struct message *m)
         pack_read_bin_exact(r, m->target.byte, NODE_ID_BYTES);
         break;
     case MESSAGE_CONFIRM:
+    case MESSAGE_ACCUSED:
     case MESSAGE_ACCUSE:
-        read_accusation(r, &m->accusation);
+        offer_read_accusation(r, &m->accusation);
         break;
     case MESSAGE_REACHED:
         pack_read_bin_exact(r, m->target.byte, NODE_ID_BYTES);
-        read_standing(r, m);
-        break;
-    case MESSAGE_ACCUSED:
         read_standing(r, m);
         break;
     case MESSAGE_RECORD:

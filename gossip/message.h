@@ -8,7 +8,7 @@
  *   NACK     [4, seq]                    it did not answer me either, but you reach me
  *   CONFIRM  [5, accusation bin]         I do not reach this one; do you?
  *   REACHED  [6, target16, epoch, inc]   I do
- *   ACCUSED  [7, epoch, inc]             to the accused itself: refute, if you are that
+ *   ACCUSED  [7, accusation bin]         to the accused itself: refute, if you are that
  *   RECORD   [8, offer]                  a rumour: a record (offer.h)
  *   ACCUSE   [9, accusation bin]         a rumour: an accusation (accusation.h)
  *   CONFLICT [10]                        the identity or name you use is in use by another
@@ -43,10 +43,10 @@ struct message {
     enum message_kind kind;
     uint32_t seq;                 /* PING, ACK, PING_REQ, NACK */
     struct node_id target;        /* PING_REQ, REACHED */
-    uint64_t epoch;               /* REACHED, ACCUSED */
-    uint32_t inc;                 /* REACHED, ACCUSED */
+    uint64_t epoch;               /* REACHED */
+    uint32_t inc;                 /* REACHED */
     struct offer offer;           /* RECORD */
-    struct accusation accusation; /* CONFIRM, ACCUSE */
+    struct accusation accusation; /* CONFIRM, ACCUSED, ACCUSE */
 };
 
 /* Appends one message; too little room is the writer's overflow. */

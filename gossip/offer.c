@@ -22,9 +22,20 @@ void offer_write(struct pack_writer *w, const struct offer *o)
         pack_write_nil(w);
         return;
     }
-    uint8_t accusation[ACCUSATION_BYTES_MAX];
-    size_t len = accusation_encode(&o->accusation, accusation);
-    pack_write_bin(w, accusation, len);
+    offer_write_accusation(w, &o->accusation);
+}
+
+void offer_write_accusation(struct pack_writer *w, const struct accusation *a)
+{
+    uint8_t bytes[ACCUSATION_BYTES_MAX];
+    size_t len = accusation_encode(a, bytes);
+    pack_write_bin(w, bytes, len);
+}
+
+void offer_read_accusation(struct pack_reader *r, struct accusation *out)
+{
+    struct span bytes = pack_read_bin(r);
+    if (pack_reader_err(r) == ERR_OK) pack_reader_fail(r, accusation_decode(bytes, out));
 }
 
 static struct span read_part(struct pack_reader *r, size_t bytes_max)

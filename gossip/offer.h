@@ -26,4 +26,8 @@ void offer_write(struct pack_writer *w, const struct offer *o);
  * RECORD_BODY_BYTES_MAX). Then `*out` must not be used. */
 void offer_read(struct pack_reader *r, struct offer *out);
 
+/* An accusation alone, as a bin; a failure goes into the writer or reader. */
+void offer_write_accusation(struct pack_writer *w, const struct accusation *a);
+void offer_read_accusation(struct pack_reader *r, struct accusation *out);
+
 #endif

@@ -1,6 +1,7 @@
 #include "gossip/packet.h"
 
 #include "gossip/state.h"
+#include "gossip/suspicion.h"
 
 #define EPOCH_MASK UINT64_C(0xffffffffffff)
 
@@ -22,9 +23,9 @@ void packet_begin(struct gossip *g, struct packet *p, struct member *to)
     p->messages = p->rumours = 0;
     pack_writer_init(&p->writer, p->bytes + PACKET_HEADING_BYTES,
                      g->datagram_bytes - SEAL_OVERHEAD_BYTES - PACKET_HEADING_BYTES);
-    if (to->accusation == NULL && to->state != MEMBER_DEAD) return;
     /* gossip.md 3.2 item 6: whoever is accused hears of it first. */
-    struct message m = {.kind = MESSAGE_ACCUSED, .epoch = to->head.epoch, .inc = to->head.inc};
+    struct message m = {.kind = MESSAGE_ACCUSED};
+    if (!suspicion_charge(g, to, &m.accusation)) return;
     (void)packet_add(p, &m);
     to->poked_ms = g->now_ms > 0 ? g->now_ms : 1;
 }

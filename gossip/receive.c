@@ -3,7 +3,6 @@
 #include "gossip/catalogue.h"
 #include "gossip/change.h"
 #include "gossip/packet.h"
-#include "gossip/self.h"
 #include "gossip/state.h"
 #include "gossip/suspicion.h"
 
@@ -36,7 +35,7 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
         suspicion_reached(g, &m->target, m->epoch, m->inc);
         break;
     case MESSAGE_ACCUSED:
-        self_refute(g, m->epoch, m->inc, from);
+        suspicion_accused(g, &m->accusation, from);
         break;
     case MESSAGE_RECORD:
         receive_record(g, &m->offer, from);
@@ -45,7 +44,7 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
         suspicion_hear(g, &m->accusation, from, SUSPICION_GOSSIP);
         break;
     case MESSAGE_CONFLICT:
-        change_conflict(g, g->self.member);
+        change_conflict_said(g, from->head.owner.byte);
         break;
     case MESSAGE_UNKNOWN:
     case MESSAGE_KINDS:

@@ -184,7 +184,7 @@ enum err self_admission(struct gossip *g, struct span cert)
     return ERR_OK;
 }
 
-void self_refute(struct gossip *g, uint64_t epoch, uint32_t inc, struct member *from)
+void self_refute(struct gossip *g, uint64_t epoch, uint32_t inc, struct member *from, bool several)
 {
     struct member *m = g->self.member;
     if (epoch > m->head.epoch || (epoch == m->head.epoch && inc > m->head.inc)) return;
@@ -193,7 +193,7 @@ void self_refute(struct gossip *g, uint64_t epoch, uint32_t inc, struct member *
         m->head.inc++;
         sign(g);
         g->counters.refutations++;
-        awareness_bad(&g->awareness);
+        if (several) awareness_bad(&g->awareness);
         broadcast_record(g, m, BROADCAST_REFUTE, false, false);
     }
     if (from != NULL) catalogue_tell(g, m, from);

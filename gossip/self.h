@@ -29,8 +29,9 @@ void self_timer(struct gossip *g);
  * sign_admission_open returns; then the old one stays. */
 enum err self_admission(struct gossip *g, struct span cert) MUST_USE;
 /* Someone accuses us, as we were at (epoch, inc). If that is still what we are, we raise our
- * incarnation; in any case `from` (may be NULL) is told what we are. */
-void self_refute(struct gossip *g, uint64_t epoch, uint32_t inc, struct member *from);
+ * incarnation, and if `several` say so, think less of our health; in any case `from` (may be NULL)
+ * is told what we are. */
+void self_refute(struct gossip *g, uint64_t epoch, uint32_t inc, struct member *from, bool several);
 void self_leave(struct gossip *g);
 
 #endif

@@ -35,6 +35,8 @@ struct self_record {
     struct timer timer;
     bool leaving;
     uint64_t conflict_ms;
+    uint64_t conflict_said_ms; /* a peer said that our identity is used elsewhere; 0: never */
+    uint8_t conflict_by[8];    /* that peer */
 };
 
 struct gossip {
@@ -55,6 +57,7 @@ struct gossip {
     struct list changes; /* members whose changes are not yet reported */
     struct bucket pay;   /* datagram bytes */
     uint64_t packet_counter;
+    uint32_t tells; /* heads sent back in this step */
     struct gossip_counters counters;
     struct tuning tuning;
     uint32_t datagram_bytes;

@@ -75,13 +75,53 @@ static bool vote_counts(struct gossip *g, const struct accusation *a,
     return false;
 }
 
+bool suspicion_charge(struct gossip *g, const struct member *m, struct accusation *out)
+{
+    if (m->accusation != NULL) {
+        *out = *m->accusation;
+        return out->count > 0;
+    }
+    if (m->state != MEMBER_DEAD) return false;
+    *out = (struct accusation){
+        .target = m->head.owner, .epoch = m->head.epoch, .inc = m->head.inc, .count = 1};
+    accusation_sign(g->crypto, g->key, &g->self.member->head.owner, out, &out->vote[0]);
+    return true;
+}
+
+/* A vote of someone whom we do not know yet may be true: to refute costs no more than that. */
+static bool may_be_true(struct gossip *g, const struct accusation *a,
+                        const struct accusation_vote *v, struct member *from, uint32_t *signed_by)
+{
+    if (member_find(&g->members, &v->accuser) == NULL) return true;
+    if (!vote_counts(g, a, v, from)) return false;
+    (*signed_by)++;
+    return true;
+}
+
+void suspicion_accused(struct gossip *g, const struct accusation *a, struct member *from)
+{
+    const struct head *ours = &g->self.member->head;
+    uint32_t signed_by = 0;
+    bool heard = false;
+    if (name_node_id_cmp(&a->target, &ours->owner) != 0) return;
+    if (a->epoch != ours->epoch || a->inc != ours->inc) {
+        self_refute(g, a->epoch, a->inc, from, false);
+        return;
+    }
+    for (uint32_t i = 0; i < a->count; i++)
+        heard = may_be_true(g, a, &a->vote[i], from, &signed_by) || heard;
+    /* One voice alone is refuted, but does not make us doubt our own health. */
+    uint32_t needed = tuning_accusers_needed(state_live(g));
+    if (heard) self_refute(g, a->epoch, a->inc, from, signed_by >= (needed < 2 ? needed : 2));
+}
+
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
                     enum suspicion_source source)
 {
     struct member *m = member_find(&g->members, &a->target);
     if (m == NULL) return;
     if (m->self) {
-        self_refute(g, a->epoch, a->inc, from);
+        suspicion_accused(g, a, from);
         return;
     }
     if (!member_is_live(m)) return;

@@ -24,6 +24,12 @@ bool suspicion_vote(struct gossip *g, struct member *m, struct accusation *mine)
 /* Votes of others came, by way of `from`. Votes of strangers and false ones are left out. */
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
                     enum suspicion_source source);
+/* What `m` is to be told of: the votes against it as it is now; our own where it is dead and none
+ * are kept. False: it is not accused. */
+bool suspicion_charge(struct gossip *g, const struct member *m, struct accusation *out);
+/* Someone tells us what we are accused of; `from` as above. A charge that a known member has not
+ * signed, or of what we are not, raises nothing. */
+void suspicion_accused(struct gossip *g, const struct accusation *a, struct member *from);
 /* A peer says that it reaches `target` at (epoch, inc): our lone vote is withdrawn. */
 void suspicion_reached(struct gossip *g, const struct node_id *target, uint64_t epoch,
                        uint32_t inc);

@@ -352,17 +352,14 @@ static void on_busy(struct gossip *g, struct stream *s, const struct sync_messag
 static void on_hello(struct gossip *g, struct stream *s, const struct sync_message *m)
 {
     if (!stream_bind(g, s, &m->offer)) return;
-    const struct member *peer = s->peer;
-    if (peer->accusation == NULL && peer->state != MEMBER_DEAD) return;
-    struct sync_message accused = {
-        .kind = SYNC_ACCUSED, .epoch = peer->head.epoch, .inc = peer->head.inc};
-    (void)stream_send(g, s, &accused);
+    struct sync_message accused = {.kind = SYNC_ACCUSED};
+    if (suspicion_charge(g, s->peer, &accused.accusation)) (void)stream_send(g, s, &accused);
 }
 
 /* It refuted, we did, or it knew only older news: our present record, once more. */
 static void on_accused(struct gossip *g, struct stream *s, const struct sync_message *m)
 {
-    self_refute(g, m->epoch, m->inc, NULL);
+    suspicion_accused(g, &m->accusation, NULL);
     struct sync_message hello = {.kind = SYNC_HELLO};
     catalogue_offer(g->self.member, false, false, &hello.offer);
     (void)stream_send(g, s, &hello);
@@ -392,7 +389,7 @@ static void on_message(struct gossip *g, struct stream *s, struct sync_message *
         on_busy(g, s, m);
         return;
     case SYNC_CONFLICT:
-        change_conflict(g, g->self.member);
+        change_conflict_said(g, s->peer_spki);
         stream_close(g, s);
         return;
     case SYNC_ACCUSED:

@@ -20,7 +20,7 @@ void sync_message_write(struct pack_writer *w, const struct sync_message *m)
     static const uint8_t items[SYNC_KINDS] = {
         [SYNC_HELLO] = 2,   [SYNC_PROBE] = 2,   [SYNC_PONG] = 2, [SYNC_VECTOR] = 2,
         [SYNC_LIST] = 4,    [SYNC_WANT] = 2,    [SYNC_BUSY] = 2, [SYNC_DONE] = 1,
-        [SYNC_ACCUSED] = 3, [SYNC_CONFLICT] = 1};
+        [SYNC_ACCUSED] = 2, [SYNC_CONFLICT] = 1};
     pack_write_array(w, items[m->kind]);
     pack_write_u64(w, (uint64_t)m->kind);
     switch (m->kind) {
@@ -44,8 +44,7 @@ void sync_message_write(struct pack_writer *w, const struct sync_message *m)
         write_alternates(w, m);
         break;
     case SYNC_ACCUSED:
-        pack_write_u64(w, m->epoch);
-        pack_write_u64(w, m->inc);
+        offer_write_accusation(w, &m->accusation);
         break;
     case SYNC_RECORDS: /* sync_chunk */
     case SYNC_DONE:
@@ -116,8 +115,7 @@ static void read_body(struct pack_reader *r, struct sync_message *m)
         read_alternates(r, m);
         break;
     case SYNC_ACCUSED:
-        m->epoch = pack_read_u64(r);
-        m->inc = (uint32_t)pack_read_u64_max(r, UINT32_MAX);
+        offer_read_accusation(r, &m->accusation);
         break;
     case SYNC_RECORDS:
     case SYNC_DONE:

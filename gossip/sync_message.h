@@ -7,7 +7,7 @@
  * bin8n]                          send me these RECORDS  [7, last, [offer, ...]] here they are, as
  * far as I have them BUSY     [8, [[ip bin, port], ...]]              try one of these instead DONE
  * [9]                                     I have what I wanted CONFLICT [10] your name or identity
- * is in use by another ACCUSED  [11, epoch, inc]                        refute, if you are that
+ * is in use by another ACCUSED  [11, accusation bin]                    refute, if you are that
  *
  *   print, 16 bytes:  id8 || (SipHash of the version, low 2 bits replaced by the standing)
  *
@@ -51,8 +51,7 @@ enum sync_standing { SYNC_LIVE, SYNC_ACCUSED_LIVE, SYNC_DEAD, SYNC_LEFT };
 struct sync_message {
     enum sync_message_kind kind;
     uint32_t seq;                        /* PROBE, PONG */
-    uint64_t epoch;                      /* ACCUSED */
-    uint32_t inc;                        /* ACCUSED */
+    struct accusation accusation;        /* ACCUSED */
     bool last;                           /* LIST, RECORDS */
     uint8_t bitmap[DIGEST_BITMAP_BYTES]; /* LIST */
     struct span bytes;                   /* VECTOR, LIST, WANT */

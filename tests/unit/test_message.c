@@ -28,7 +28,7 @@ static size_t all_kinds(struct message *out)
     out[n++] = (struct message){.kind = MESSAGE_CONFIRM, .accusation = some_votes()};
     out[n++] = (struct message){
         .kind = MESSAGE_REACHED, .target = {{8}}, .epoch = UINT64_MAX, .inc = UINT32_MAX};
-    out[n++] = (struct message){.kind = MESSAGE_ACCUSED, .epoch = 3, .inc = 4};
+    out[n++] = (struct message){.kind = MESSAGE_ACCUSED, .accusation = some_votes()};
     out[n++] = (struct message){.kind = MESSAGE_ACCUSE, .accusation = some_votes()};
     out[n++] = (struct message){.kind = MESSAGE_CONFLICT};
     out[n] = (struct message){.kind = MESSAGE_RECORD};

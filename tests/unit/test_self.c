@@ -78,7 +78,7 @@ static void test_an_accusation_of_us_is_refuted_and_the_accuser_told_at_once(voi
     (void)state;
     struct lab lab;
     lab_init(&lab, 3);
-    struct message m = {.kind = MESSAGE_ACCUSED, .epoch = lab.g->self.member->head.epoch};
+    struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
     lab_say(&lab, 2, &m);
     assert_int_equal(lab.g->self.member->head.inc, 1);
     assert_int_equal(lab.g->counters.refutations, 1);
@@ -95,7 +95,7 @@ static void test_an_old_accusation_of_us_is_answered_but_raises_nothing(void **s
     (void)state;
     struct lab lab;
     lab_init(&lab, 3);
-    struct message m = {.kind = MESSAGE_ACCUSED, .epoch = lab.g->self.member->head.epoch};
+    struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
     lab_say(&lab, 2, &m);
     lab_say(&lab, 3, &m);
     assert_int_equal(lab.g->self.member->head.inc, 1);
@@ -108,12 +108,72 @@ static void test_accusations_of_what_we_never_were_are_ignored(void **state)
     (void)state;
     struct lab lab;
     lab_init(&lab, 3);
-    struct message m = {.kind = MESSAGE_ACCUSED, .epoch = lab.g->self.member->head.epoch, .inc = 7};
+    struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
+    m.accusation.inc = 7;
     lab_say(&lab, 2, &m);
-    m.inc = 0;
-    m.epoch++;
+    m.accusation.inc = 0;
+    m.accusation.epoch++;
     lab_say(&lab, 2, &m);
     assert_int_equal(lab.g->self.member->head.inc, 0);
+    lab_fini(&lab);
+}
+
+/* A member speaks for itself: it cannot make up accusers. */
+static void test_a_charge_that_its_accuser_has_not_signed_is_ignored(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 3);
+    struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 3)};
+    m.accusation.vote[0].sig[5] ^= 1;
+    lab_say(&lab, 2, &m);
+    m.accusation = lab_accuse(&lab, 0, 2);
+    m.accusation.vote[0].accuser = lab.peer[3].persona.id;
+    lab_say(&lab, 2, &m);
+    assert_int_equal(lab.g->self.member->head.inc, 0);
+    assert_int_equal(lab.g->counters.dropped_signature, 2);
+    lab_fini(&lab);
+}
+
+/* Else one member could keep another's timeouts at nine times what they are. */
+static void test_one_voice_is_refuted_but_does_not_make_us_doubt_our_health(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    uint32_t score = lab.g->awareness.score;
+    struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
+    lab_say(&lab, 2, &m);
+    assert_int_equal(lab.g->self.member->head.inc, 1);
+    assert_int_equal(lab.g->awareness.score, score);
+    m.accusation = lab_accuse(&lab, 0, 2);
+    struct accusation second = lab_accuse(&lab, 0, 3);
+    assert_true(accusation_add(&m.accusation, &second.vote[0]));
+    lab_say(&lab, 2, &m);
+    assert_int_equal(lab.g->self.member->head.inc, 2);
+    assert_int_equal(lab.g->awareness.score, score + 1);
+    lab_fini(&lab);
+}
+
+static void test_a_conflict_is_believed_when_a_second_member_says_so(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    struct message m = {.kind = MESSAGE_CONFLICT};
+    for (int i = 0; i < 10; i++)
+        lab_say(&lab, 2, &m);
+    assert_int_equal(lab_effects(&lab, GOSSIP_CONFLICT), 0);
+    lab_run(&lab, 70000, UINT32_MAX);
+    lab_forget(&lab);
+    lab_say(&lab, 3, &m); /* what the first one said is forgotten */
+    assert_int_equal(lab_effects(&lab, GOSSIP_CONFLICT), 0);
+    lab_say(&lab, 2, &m);
+    assert_int_equal(lab_effects(&lab, GOSSIP_CONFLICT), 1);
+    lab_fini(&lab);
+    lab_init(&lab, 1); /* who else could say so */
+    lab_say(&lab, 1, &m);
+    assert_int_equal(lab_effects(&lab, GOSSIP_CONFLICT), 1);
     lab_fini(&lab);
 }
 
@@ -123,9 +183,7 @@ static void test_refuting_is_rationed(void **state)
     struct lab lab;
     lab_init(&lab, 3);
     for (uint32_t i = 0; i < 50; i++) {
-        struct message m = {.kind = MESSAGE_ACCUSED,
-                            .epoch = lab.g->self.member->head.epoch,
-                            .inc = lab.g->self.member->head.inc};
+        struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
         lab_say(&lab, 2, &m);
     }
     assert_in_range(lab.g->self.member->head.inc, 5, 6);
@@ -142,7 +200,7 @@ static void test_leaving_is_told_to_several_at_once_and_is_not_refuted_after(voi
     size_t told = lab_count(&lab, LAB_ANYONE, MESSAGE_RECORD);
     assert_in_range(told, 3, TUNING_LEAVE_FANOUT);
     assert_int_equal(lab_last(&lab, LAB_ANYONE, MESSAGE_RECORD)->offer.head.flags, HEAD_LEFT);
-    struct message m = {.kind = MESSAGE_ACCUSED, .epoch = lab.g->self.member->head.epoch};
+    struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
     lab_say(&lab, 2, &m);
     assert_int_equal(lab.g->self.member->head.inc, 0);
     struct gossip_member self;
@@ -181,6 +239,9 @@ int main(void)
         cmocka_unit_test(test_an_accusation_of_us_is_refuted_and_the_accuser_told_at_once),
         cmocka_unit_test(test_an_old_accusation_of_us_is_answered_but_raises_nothing),
         cmocka_unit_test(test_accusations_of_what_we_never_were_are_ignored),
+        cmocka_unit_test(test_a_charge_that_its_accuser_has_not_signed_is_ignored),
+        cmocka_unit_test(test_one_voice_is_refuted_but_does_not_make_us_doubt_our_health),
+        cmocka_unit_test(test_a_conflict_is_believed_when_a_second_member_says_so),
         cmocka_unit_test(test_refuting_is_rationed),
         cmocka_unit_test(test_leaving_is_told_to_several_at_once_and_is_not_refuted_after),
         cmocka_unit_test(test_a_certificate_of_another_is_refused_and_our_own_renewed),

@@ -193,7 +193,8 @@ static void test_whoever_is_accused_hears_of_it_with_every_packet(void **state)
     lab_say(&lab, 1, &ping);
     const struct message *m = lab_last(&lab, 1, MESSAGE_ACCUSED);
     assert_non_null(m);
-    assert_int_equal(m->inc, 0);
+    assert_int_equal(m->accusation.inc, 0);
+    assert_int_equal(m->accusation.count, 3);
     lab_fini(&lab);
 }
 

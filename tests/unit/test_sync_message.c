@@ -35,10 +35,11 @@ static void test_small_messages_come_back(void **state)
                                                    SYNC_ACCUSED};
     uint8_t bytes[ROOM];
     for (size_t i = 0; i < 5; i++) {
-        struct sync_message m = {.kind = kinds[i], .seq = 7, .epoch = 8, .inc = 9};
+        struct sync_message m = {
+            .kind = kinds[i], .seq = 7, .accusation = {.epoch = 8, .inc = 9, .count = 1}};
         struct sync_message back = there_and_back(&m, bytes);
         if (kinds[i] == SYNC_PONG) assert_int_equal(back.seq, 7);
-        if (kinds[i] == SYNC_ACCUSED) assert_int_equal(back.inc, 9);
+        if (kinds[i] == SYNC_ACCUSED) assert_int_equal(back.accusation.inc, 9);
     }
 }
 
