@@ -46,7 +46,7 @@ FUZZ_SECONDS := 60
 
 LIB_SRC     := $(sort $(wildcard core/*/*.c gossip/*.c proxy/*/*.c cmd/*.c cmd/verbs/*.c cmd/daemon/*.c))
 LIB_SRC     := $(filter-out cmd/main.c,$(LIB_SRC))
-SIM_SRC     := $(sort $(wildcard tests/sim/*.c))
+SIM_SRC     := $(sort $(wildcard tests/sim/*.c tests/sim/*/*.c))
 LLHTTP_SRC  := api.c http.c llhttp.c
 UNIT        := $(sort $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c)))
 UNIT_SUP    := $(sort $(wildcard tests/unit/support_*.c))
@@ -106,7 +106,7 @@ $(B)/$(1)/unit/%: $(B)/$(1)/tests/unit/%.o $(UNIT_SUP:%.c=$(B)/$(1)/%.o) $(B)/$(
 	@mkdir -p $$(@D)
 	@echo "LINK  $$@"
 	$(Q)$(2) $(FLAGS_$(1)) -Wl,--gc-sections -o $$@ $$^ -lcmocka $(LIBS)
--include $$(wildcard $(B)/$(1)/*/*.d $(B)/$(1)/*/*/*.d)
+-include $$(wildcard $(B)/$(1)/*/*.d $(B)/$(1)/*/*/*.d $(B)/$(1)/*/*/*/*.d)
 endef
 $(eval $(call FLAVOUR,rel,$(CC)))
 $(eval $(call FLAVOUR,asan,$(CC)))

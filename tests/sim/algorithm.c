@@ -3,6 +3,7 @@
 #include "gossip/catalogue.h"
 #include "gossip/packet.h"
 #include "gossip/state.h"
+#include "tests/sim/memberlist/memberlist.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/world.h"
 
@@ -100,5 +101,6 @@ const struct algorithm *algorithm_parley(void)
 
 const struct algorithm *algorithm_parse(const char *word)
 {
-    return strcmp(word, algorithm_parley()->word) == 0 ? algorithm_parley() : NULL;
+    if (strcmp(word, algorithm_parley()->word) == 0) return algorithm_parley();
+    return strcmp(word, memberlist_algorithm()->word) == 0 ? memberlist_algorithm() : NULL;
 }
