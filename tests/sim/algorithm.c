@@ -89,6 +89,8 @@ const struct algorithm *algorithm_parley(void)
 {
     static const struct algorithm parley = {.word = "parley",
                                             .tls = true,
+                                            .strict = true,
+                                            .notice_ms = 15000,
                                             .make = parley_make,
                                             .free = parley_free,
                                             .step = parley_step,

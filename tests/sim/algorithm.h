@@ -15,6 +15,10 @@ struct algorithm {
     const char *word;
     /* Streams are TLS, and the world counts their bytes; else bare TCP, and `counters` has them. */
     bool tls;
+    /* What it promises is demanded: invariants, agreement in time. Else only measured. */
+    bool strict;
+    /* Longer than it takes all to know of a crash. */
+    uint32_t notice_ms;
     /* The machine of node i as it starts; `store` is its last PERSIST. ERR_NOMEM. */
     enum err (*make)(struct world *w, uint32_t i, struct span store, void **out) MUST_USE;
     void (*free)(void *machine);

@@ -11,7 +11,6 @@
 #define PRELOAD_FROM      65u /* nodes: smaller worlds join one by one */
 #define BOOTSTRAP_MAX_US  (60 * SECOND_US)
 #define SETTLE_US         (3 * SECOND_US)
-#define CRASH_EVERY_US    (15 * SECOND_US)
 #define CUT_EVERY_US      (60 * SECOND_US)
 #define CUT_FOR_US        (20 * SECOND_US)
 #define CONVERGE_MAX_US   (60 * SECOND_US)
@@ -50,9 +49,9 @@ static bool until_converged(struct run *r, uint64_t max_us)
         if (!world_run(w, w->now_us + SECOND_US / 10)) return false;
         if (w->algorithm->is_converged(w)) return true;
     }
-    if (!w->algorithm->is_converged(w))
+    if (w->algorithm->strict)
         oracle_fail(&r->oracle, "I7: at %.3f s the nodes do not agree", (double)w->now_us / 1e6);
-    return false;
+    return !w->algorithm->strict;
 }
 
 static bool bootstrap(struct run *r)
@@ -108,8 +107,7 @@ static bool idle(struct run *r, uint64_t end_us)
     if (!world_run(w, end_us)) return false;
     sum_up(r, 1);
     /* I14: without loss nothing happens, so nothing is told. */
-    if (r->options.algorithm == algorithm_parley() && r->options.loss == 0 &&
-        r->result->rumours_sent > 0)
+    if (w->algorithm->strict && r->options.loss == 0 && r->result->rumours_sent > 0)
         oracle_fail(&r->oracle, "I14: an idle mesh sent %.0f rumours", r->result->rumours_sent);
     return true;
 }
@@ -117,10 +115,11 @@ static bool idle(struct run *r, uint64_t end_us)
 static bool crash(struct run *r, uint64_t end_us)
 {
     struct world *w = &r->world;
+    uint64_t every_us = (uint64_t)w->algorithm->notice_ms * 1000;
     uint32_t least = w->options.nodes - w->options.nodes / 3;
     if (least < 2) least = 2;
     sum_up(r, -1);
-    while (w->now_us + CRASH_EVERY_US <= end_us) {
+    while (w->now_us + every_us <= end_us) {
         uint64_t begin = w->now_us;
         if (!world_run(w, begin + rng_below(&w->rng, SECOND_US))) return false;
         if (count_up(w) > least) {
@@ -128,8 +127,8 @@ static bool crash(struct run *r, uint64_t end_us)
             world_crash(w, target, false);
             measure_crash(w->measure, w, target);
         }
-        if (!world_run(w, begin + CRASH_EVERY_US)) return false;
-        if (w->measure->active && !w->measure->had_all)
+        if (!world_run(w, begin + every_us)) return false;
+        if (w->algorithm->strict && w->measure->active && !w->measure->had_all)
             oracle_fail(&r->oracle, "I6: %.0f s after the crash of %u only %llu of %llu know",
                         (double)(w->now_us - w->measure->at_us) / 1e6, w->measure->target,
                         (unsigned long long)w->measure->seen,

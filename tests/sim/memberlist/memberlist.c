@@ -67,6 +67,8 @@ const struct algorithm *memberlist_algorithm(void)
 {
     static const struct algorithm memberlist = {.word = "memberlist",
                                                 .tls = false,
+                                                .strict = false,
+                                                .notice_ms = 60000,
                                                 .make = make,
                                                 .free = drop,
                                                 .step = step,
