@@ -151,8 +151,12 @@ static void gossip(struct ml_agent *a)
 {
     uint32_t peer[GOSSIP_NODES];
     struct ml_letter l = {.kind = ML_LETTER_GOSSIP};
-    uint32_t peers = ml_roster_random(&a->roster, &a->rng, GOSSIP_NODES, true, a->self, a->nodes,
-                                      (uint32_t)a->now_ms, peer);
+    struct ml_draw draw = {.want = GOSSIP_NODES,
+                           .gossip = true,
+                           .self = a->self,
+                           .except = a->nodes,
+                           .now_ms = (uint32_t)a->now_ms};
+    uint32_t peers = ml_roster_random(&a->roster, &a->rng, &draw, peer);
     for (uint32_t i = 0; i < peers && ml_agent_send(a, peer[i], &l); i++)
         ;
 }

@@ -53,8 +53,8 @@ static void ask_others(struct ml_agent *a)
     uint32_t helper[INDIRECT_CHECKS];
     struct ml_letter l = {.kind = ML_LETTER_INDIRECT, .seq = p->seq, .target = p->target};
     p->indirect = true;
-    p->nacks_expected = ml_roster_random(&a->roster, &a->rng, INDIRECT_CHECKS, false, a->self,
-                                         p->target, (uint32_t)a->now_ms, helper);
+    struct ml_draw draw = {.want = INDIRECT_CHECKS, .self = a->self, .except = p->target};
+    p->nacks_expected = ml_roster_random(&a->roster, &a->rng, &draw, helper);
     for (uint32_t i = 0; i < p->nacks_expected; i++)
         (void)ml_agent_send(a, helper[i], &l);
     ml_stream_ping(a, p->target, p->seq, p->until_ms);

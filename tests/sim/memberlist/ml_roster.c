@@ -111,16 +111,17 @@ static bool among(const uint32_t *list, uint32_t count, uint32_t i)
     return found;
 }
 
-uint32_t ml_roster_random(const struct ml_roster *r, struct rng *rng, uint32_t want, bool gossip,
-                          uint32_t self, uint32_t except, uint32_t now_ms, uint32_t *out)
+uint32_t ml_roster_random(const struct ml_roster *r, struct rng *rng, const struct ml_draw *d,
+                          uint32_t *out)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < RANDOM_TRIES * r->listed && count < want; i++) {
+    for (uint32_t i = 0; i < RANDOM_TRIES * r->listed && count < d->want; i++) {
         uint32_t who = r->order[rng_below(rng, r->listed)];
         const struct ml_entry *e = &r->entry[who];
         bool fits = e->status == ML_ALIVE;
-        if (gossip) fits = e->status != ML_LEFT && !long_dead(e, now_ms);
-        if (fits && who != self && who != except && !among(out, count, who)) out[count++] = who;
+        if (d->gossip) fits = e->status != ML_LEFT && !long_dead(e, d->now_ms);
+        if (fits && who != d->self && who != d->except && !among(out, count, who))
+            out[count++] = who;
     }
     return count;
 }

@@ -37,9 +37,14 @@ void ml_roster_fill(struct ml_roster *r, struct rng *rng);
 /* The next node to probe, which the list's wrap may shuffle; r->nodes: none. The dead of more than
  * 30 s are forgotten at a wrap. */
 uint32_t ml_roster_next(struct ml_roster *r, struct rng *rng, uint32_t self, uint32_t now_ms);
-/* Up to `want` random nodes that are alive (with `gossip`: suspect or recently dead too), neither
- * `self` nor `except`; how many. */
-uint32_t ml_roster_random(const struct ml_roster *r, struct rng *rng, uint32_t want, bool gossip,
-                          uint32_t self, uint32_t except, uint32_t now_ms, uint32_t *out);
+struct ml_draw {
+    uint32_t want;
+    bool gossip;           /* suspects and the recently dead too */
+    uint32_t self, except; /* neither of them */
+    uint32_t now_ms;
+};
+/* Up to `want` random nodes that are alive; how many. */
+uint32_t ml_roster_random(const struct ml_roster *r, struct rng *rng, const struct ml_draw *d,
+                          uint32_t *out);
 
 #endif

@@ -188,8 +188,8 @@ void ml_stream_event(struct ml_agent *a, const struct gossip_event *e)
 static void sync_random(struct ml_agent *a)
 {
     uint32_t peer;
-    if (ml_roster_random(&a->roster, &a->rng, 1, false, a->self, a->nodes, (uint32_t)a->now_ms,
-                         &peer) == 0 ||
+    struct ml_draw draw = {.want = 1, .self = a->self, .except = a->nodes};
+    if (ml_roster_random(&a->roster, &a->rng, &draw, &peer) == 0 ||
         dial(a, ML_STREAM_SYNC, peer) == NULL)
         a->sync_next_ms = a->now_ms + push_pull_ms(a);
     else
