@@ -23,10 +23,20 @@ static void arm(struct gossip *g)
     state_timer(g, &b->timer, g->now_ms + round - into);
 }
 
+/* The rumour while it is being told; else NULL. */
+static struct rumour *rumour_of(const struct member *m, enum rumour_kind kind)
+{
+    struct rumour *r = m->care != NULL ? &m->care->rumour[kind] : NULL;
+    return r != NULL && list_linked(&r->link) ? r : NULL;
+}
+
+/* NULL: no memory. */
 static struct rumour *restart(struct gossip *g, struct member *m, enum rumour_kind kind,
                               enum broadcast_urgency urgency)
 {
-    struct rumour *r = &m->rumour[kind];
+    struct member_care *c = member_care(&g->members, m);
+    if (c == NULL) return NULL;
+    struct rumour *r = &c->rumour[kind];
     if (list_linked(&r->link))
         list_remove(&r->link);
     else
@@ -42,8 +52,9 @@ static struct rumour *restart(struct gossip *g, struct member *m, enum rumour_ki
 void broadcast_record(struct gossip *g, struct member *m, enum broadcast_urgency urgency,
                       bool with_admission, bool with_body)
 {
-    bool queued = list_linked(&m->rumour[RUMOUR_RECORD].link);
+    bool queued = rumour_of(m, RUMOUR_RECORD) != NULL;
     struct rumour *r = restart(g, m, RUMOUR_RECORD, urgency);
+    if (r == NULL) return; /* no memory: comparing digests mends it */
     /* What the rumour it replaces brought along has not reached everyone. */
     r->with_admission = with_admission || (queued && r->with_admission);
     r->with_body = with_body || (queued && r->with_body);
@@ -56,23 +67,24 @@ void broadcast_accusation(struct gossip *g, struct member *m)
 
 void broadcast_drop(struct gossip *g, struct member *m, enum rumour_kind kind)
 {
-    struct rumour *r = &m->rumour[kind];
-    if (!list_linked(&r->link)) return;
+    struct rumour *r = rumour_of(m, kind);
+    if (r == NULL) return;
     list_remove(&r->link);
     g->broadcast.count--;
+    member_settle(&g->members, m);
 }
 
 void broadcast_heard(struct gossip *g, struct member *m, enum rumour_kind kind)
 {
-    struct rumour *r = &m->rumour[kind];
-    if (!list_linked(&r->link)) return;
+    struct rumour *r = rumour_of(m, kind);
+    if (r == NULL) return;
     if (++r->duplicates >= TUNING_DUPLICATES) broadcast_drop(g, m, kind);
 }
 
 static bool add_record(struct packet *p, const struct member *m, const struct rumour *r)
 {
     struct message msg = {.kind = MESSAGE_RECORD};
-    bool body = r->with_body && m->body_len <= BROADCAST_BODY_INLINE_MAX;
+    bool body = r->with_body && member_body(m).len <= BROADCAST_BODY_INLINE_MAX;
     catalogue_offer(m, r->with_admission, body, &msg.offer);
     if (packet_add(p, &msg)) return true;
     if (p->messages > 0) return false;
@@ -84,8 +96,13 @@ static bool add_record(struct packet *p, const struct member *m, const struct ru
 static bool add(struct packet *p, struct member *m, struct rumour *r, enum rumour_kind kind)
 {
     if (kind == RUMOUR_RECORD) return add_record(p, m, r);
-    struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = *m->accusation};
+    struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = *member_votes(m)};
     return packet_add(p, &msg);
+}
+
+static enum rumour_kind kind_of(enum broadcast_urgency urgency)
+{
+    return urgency == BROADCAST_VERDICT ? RUMOUR_ACCUSATION : RUMOUR_RECORD;
 }
 
 /* One urgency's queue, front to back. What was sent goes to the back, so that each gets its turn.
@@ -101,9 +118,9 @@ static void fill_from(struct gossip *g, struct packet *p, enum broadcast_urgency
     struct list *at = queue->next;
     while (more && misses < MISSES_MAX && p->writer.len < bytes_max) {
         struct list *next = at->next;
-        enum rumour_kind kind = urgency == BROADCAST_VERDICT ? RUMOUR_ACCUSATION : RUMOUR_RECORD;
+        enum rumour_kind kind = kind_of(urgency);
         struct rumour *r = LIST_ENTRY(at, struct rumour, link);
-        struct member *m = CONTAINER_OF(r - kind, struct member, rumour);
+        struct member *m = CONTAINER_OF(r - kind, struct member_care, rumour)->member;
         more = at != last;
         at = next;
         if (m == p->to) continue; /* it knows */
@@ -140,7 +157,17 @@ static void tell(struct gossip *g, struct member *to)
         packet_begin(g, &p, to);
         broadcast_fill(g, &p);
         sent += p.rumours;
-        if (p.rumours == 0 || !packet_send_plain(g, &p, PACKET_RUMOUR, &to->head.addr)) return;
+        if (p.rumours == 0 || !packet_send_plain(g, &p, PACKET_RUMOUR, &to->head->addr)) return;
+    }
+}
+
+static void drop_all(struct gossip *g, enum broadcast_urgency urgency)
+{
+    enum rumour_kind kind = kind_of(urgency);
+    LIST_EACH(link, next, &g->broadcast.queue[urgency])
+    {
+        struct rumour *r = LIST_ENTRY(link, struct rumour, link);
+        broadcast_drop(g, CONTAINER_OF(r - kind, struct member_care, rumour)->member, kind);
     }
 }
 
@@ -162,10 +189,8 @@ void broadcast_round(struct gossip *g)
         return;
     }
     /* Nobody to tell: whoever comes gets everything by synchronising. */
-    for (size_t i = 0; i < g->members.count; i++) {
-        broadcast_drop(g, g->members.order[i], RUMOUR_RECORD);
-        broadcast_drop(g, g->members.order[i], RUMOUR_ACCUSATION);
-    }
+    for (unsigned u = 0; u < BROADCAST_URGENCIES; u++)
+        drop_all(g, (enum broadcast_urgency)u);
 }
 
 void broadcast_burst(struct gossip *g, uint32_t targets)

@@ -10,21 +10,21 @@
 bool catalogue_may_verify(struct gossip *g, struct member *from)
 {
     if (from == NULL) return true;
-    if (g->now_ms - from->verify_window_ms >= 1000) {
-        from->verify_window_ms = g->now_ms;
-        from->verify_count = 0;
+    struct member_contact *c = member_contact(&g->members, from);
+    if (c != NULL && g->now_ms - c->verify_window_ms >= 1000) {
+        c->verify_window_ms = g->now_ms;
+        c->verify_count = 0;
     }
-    if (from->verify_count++ < STATE_VERIFIES_A_SEC) return true;
+    if (c != NULL && c->verify_count++ < STATE_VERIFIES_A_SEC) return true;
     g->counters.dropped_quota++;
     return false;
 }
 
 void catalogue_offer(const struct member *m, bool admission, bool body, struct offer *out)
 {
-    *out = (struct offer){.head = m->head};
-    if (admission && m->admission != NULL && !m->admission_missing)
-        out->admission = span_of(m->admission, m->admission_len);
-    if (body && m->body != NULL && !m->body_missing) out->body = span_of(m->body, m->body_len);
+    *out = (struct offer){.head = *m->head};
+    if (admission && !m->admission_missing) out->admission = member_admission(m);
+    if (body && !m->body_missing) out->body = member_body(m);
 }
 
 void catalogue_tell(struct gossip *g, struct member *m, struct member *to)
@@ -57,7 +57,7 @@ static bool plausible(struct gossip *g, const struct head *h)
     }
     /* M11: loopback only among nodes that are themselves on it. */
     bool bad = addr_is_forbidden(&h->addr) || addr_is_any(&h->addr) || h->addr.port == 0;
-    if (addr_is_loopback(&h->addr) && !addr_is_loopback(&g->self.member->head.addr)) bad = true;
+    if (addr_is_loopback(&h->addr) && !addr_is_loopback(&g->self.member->head->addr)) bad = true;
     if (bad) g->counters.dropped_address++;
     return !bad;
 }
@@ -92,37 +92,34 @@ static bool claim_name(struct gossip *g, const struct name *name, const struct m
 static bool adopt_admission(struct gossip *g, struct member *m, struct span bytes,
                             const struct sign_admission *a)
 {
-    if (member_find_name(&g->members, &a->name) != m &&
-        member_take_name(&g->members, m, &a->name) != ERR_OK)
-        return false;
-    if (member_set_admission(m, bytes) != ERR_OK) return false;
-    memcpy(m->public_key, a->public_key, sizeof(m->public_key));
-    memcpy(m->spki_sha256, a->spki_sha256, sizeof(m->spki_sha256));
-    m->roles = a->roles;
-    m->not_after_s = a->not_after_s;
-    m->admission_missing = false;
-    return true;
+    struct member_table *t = &g->members;
+    member_drop_name(t, m);
+    bool adopted = member_set_admission(t, m, m->head->admission_hash, bytes, a) == ERR_OK;
+    /* The name, new or as before, was seen to be free. */
+    bool named = m->admission != NULL && member_take_name(t, m) == ERR_OK;
+    if (adopted && named) m->admission_missing = false;
+    return adopted && named;
 }
 
 /* Takes a body that the member's present head names. */
 static void adopt_body(struct gossip *g, struct member *m, struct span body)
 {
-    if (!hash_is(g, body, m->head.body_hash)) {
+    if (!hash_is(g, body, m->head->body_hash)) {
         g->counters.dropped_signature++;
         return;
     }
-    if (g->bodies_bytes - m->body_len + body.len > STATE_BODIES_BYTES_MAX) {
+    size_t before = member_body(m).len;
+    if (g->bodies_bytes - before + body.len > STATE_BODIES_BYTES_MAX) {
         g->counters.dropped_quota++;
         return;
     }
-    size_t before = m->body_len;
     struct span said = member_announced(m), says, status;
     if (status_open(body, &says, &status) != ERR_OK) says = span_of(NULL, 0);
     bool record = m->body_version == 0 || !span_eq(said, says);
-    if (member_set_body(m, body) != ERR_OK) return;
-    g->bodies_bytes = g->bodies_bytes - before + m->body_len;
+    if (member_set_body(&g->members, m, m->head->body_hash, body) != ERR_OK) return;
+    g->bodies_bytes = g->bodies_bytes - before + body.len;
     m->body_missing = false;
-    m->body_version = m->head.version;
+    m->body_version = m->head->version;
     if (record)
         change_record(g, m);
     else
@@ -137,21 +134,21 @@ bool catalogue_has_gap(const struct member *m)
 static void ask_for_rest(struct gossip *g, struct member *m, const struct member *from)
 {
     if (catalogue_has_gap(m))
-        pull_lack(g, &m->head.owner, from);
+        pull_lack(g, &m->head->owner, from);
     else
-        pull_have(g, &m->head.owner);
+        pull_have(g, &m->head->owner);
 }
 
 /* The head and what belongs to it are in place: the state that follows. */
 static void settle_state(struct gossip *g, struct member *m, const struct head *before)
 {
-    if ((m->head.flags & HEAD_LEFT) != 0)
+    if ((m->head->flags & HEAD_LEFT) != 0)
         transition_to(g, m, MEMBER_LEFT);
-    else if (m->head.epoch > before->epoch || m->head.inc > before->inc)
+    else if (m->head->epoch > before->epoch || m->head->inc > before->inc)
         transition_to(g, m, MEMBER_ALIVE);
     else if (m->state != MEMBER_ALIVE)
         suspicion_poke(g, m); /* it speaks, but has not yet refuted */
-    if (!addr_eq(&m->head.addr, &before->addr)) change_moved(g, m);
+    if (!addr_eq(&m->head->addr, &before->addr)) change_moved(g, m);
 }
 
 static void spread(struct gossip *g, struct member *m, const struct head *before,
@@ -161,18 +158,18 @@ static void spread(struct gossip *g, struct member *m, const struct head *before
     /* gossip.md 3.3: a long backlog of rumours is no way to bring newcomers, or what streams bring
      * anyway, to everyone: sessions do, and leave the datagrams to what is urgent. */
     bool bulk = before == NULL || source == CATALOGUE_SYNC;
-    if (bulk && g->broadcast.count >= BROADCAST_BACKLOG_MAX && (m->head.flags & HEAD_LEFT) == 0) {
+    if (bulk && g->broadcast.count >= BROADCAST_BACKLOG_MAX && (m->head->flags & HEAD_LEFT) == 0) {
         sync_soon(g);
         return;
     }
-    bool admission = before == NULL || memcmp(before->admission_hash, m->head.admission_hash,
+    bool admission = before == NULL || memcmp(before->admission_hash, m->head->admission_hash,
                                               CRYPTO_OPS_HASH_BYTES) != 0;
     bool body =
-        before == NULL || memcmp(before->body_hash, m->head.body_hash, CRYPTO_OPS_HASH_BYTES) != 0;
+        before == NULL || memcmp(before->body_hash, m->head->body_hash, CRYPTO_OPS_HASH_BYTES) != 0;
     enum broadcast_urgency urgency = BROADCAST_SERVICE;
-    if (before == NULL || m->head.epoch > before->epoch || (m->head.flags & HEAD_LEFT) != 0)
+    if (before == NULL || m->head->epoch > before->epoch || (m->head->flags & HEAD_LEFT) != 0)
         urgency = BROADCAST_MEMBERSHIP;
-    else if (m->head.inc > before->inc)
+    else if (m->head->inc > before->inc)
         urgency = BROADCAST_REFUTE;
     broadcast_record(g, m, urgency, admission, body);
 }
@@ -182,10 +179,10 @@ static void fill_gaps(struct gossip *g, struct member *m, const struct offer *o)
 {
     struct sign_admission a;
     if (m->admission_missing && o->admission.p != NULL && open_admission(g, o, &a) &&
-        claim_name(g, &a.name, m, &m->head.owner))
+        claim_name(g, &a.name, m, &m->head->owner))
         (void)adopt_admission(g, m, o->admission, &a);
     if (m->body_missing && o->body.p != NULL) adopt_body(g, m, o->body);
-    if (!m->admission_missing && !m->body_missing) pull_have(g, &m->head.owner);
+    if (!m->admission_missing && !m->body_missing) pull_have(g, &m->head->owner);
 }
 
 static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer *o,
@@ -206,13 +203,11 @@ static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer
         return CATALOGUE_REFUSED;
     }
     if (!claim_name(g, &a.name, NULL, &o->head.owner)) return CATALOGUE_CONFLICT;
-    enum err err = heap_reserve(&g->timers, g->members.count + 1 + STATE_TIMERS);
-    if (err == ERR_OK) err = member_add(&g->members, &o->head.owner, &m);
+    enum err err = member_add(&g->members, &o->head, &m);
     if (err != ERR_OK) {
         g->counters.dropped_quota++;
         return CATALOGUE_REFUSED;
     }
-    m->head = o->head;
     m->admission_missing = m->body_missing = true;
     transition_enter(g, m, MEMBER_ALIVE);
     if (!adopt_admission(g, m, o->admission, &a)) {
@@ -231,8 +226,8 @@ static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer
  * identity. */
 static bool usurps(const struct member *m, const struct head *h)
 {
-    if (h->epoch == m->head.epoch || m->state != MEMBER_ALIVE) return false;
-    return !addr_eq(&h->addr, &m->head.addr);
+    if (h->epoch == m->head->epoch || m->state != MEMBER_ALIVE) return false;
+    return !addr_eq(&h->addr, &m->head->addr);
 }
 
 static enum catalogue_verdict defend(struct gossip *g, struct member *m, const struct head *h)
@@ -246,32 +241,32 @@ static enum catalogue_verdict defend(struct gossip *g, struct member *m, const s
 static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, const struct offer *o,
                                          struct member *from, enum catalogue_source source)
 {
-    struct head before = m->head;
+    struct head before = *m->head;
     struct sign_admission a;
     bool left = m->state == MEMBER_LEFT && o->head.epoch == before.epoch;
     if (left && (o->head.flags & HEAD_LEFT) == 0) return CATALOGUE_STALE;
     if (m->state == MEMBER_BANNED) return CATALOGUE_REFUSED;
     if (!catalogue_may_verify(g, source == CATALOGUE_GOSSIP ? from : NULL))
         return CATALOGUE_REFUSED;
-    if (!head_verify(g->crypto, m->public_key, &o->head)) {
+    if (!head_verify(g->crypto, m->admission->public_key, &o->head)) {
         g->counters.dropped_signature++;
         return CATALOGUE_REFUSED;
     }
     if (usurps(m, &o->head)) return defend(g, m, &o->head);
-    if (!claim_name(g, &m->name, m, &m->head.owner)) return CATALOGUE_CONFLICT;
+    if (!claim_name(g, member_name(m), m, &m->head->owner)) return CATALOGUE_CONFLICT;
     bool admission =
         memcmp(before.admission_hash, o->head.admission_hash, CRYPTO_OPS_HASH_BYTES) != 0;
     bool body = memcmp(before.body_hash, o->head.body_hash, CRYPTO_OPS_HASH_BYTES) != 0;
     if (admission && o->admission.p != NULL && !open_admission(g, o, &a)) return CATALOGUE_REFUSED;
-    struct name name = m->name; /* while it was dead another may have used it */
-    if (member_find_name(&g->members, &name) != m &&
-        member_take_name(&g->members, m, &name) != ERR_OK)
+    /* While it was dead another may have used its name. */
+    if (member_find_name(&g->members, member_name(m)) != m &&
+        member_take_name(&g->members, m) != ERR_OK)
         return CATALOGUE_REFUSED;
-    m->head = o->head;
+    if (member_set_head(&g->members, m, &o->head) != ERR_OK) return CATALOGUE_REFUSED;
     g->persist_due = true;
     if (admission) {
         m->admission_missing = true;
-        if (o->admission.p != NULL && claim_name(g, &a.name, m, &m->head.owner))
+        if (o->admission.p != NULL && claim_name(g, &a.name, m, &m->head->owner))
             (void)adopt_admission(g, m, o->admission, &a);
     }
     if (body) m->body_missing = true;
@@ -289,11 +284,11 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
 static enum catalogue_verdict take_self(struct gossip *g, const struct offer *o)
 {
     struct member *self = g->self.member;
-    int order = head_cmp(&o->head, &self->head);
+    int order = head_cmp(&o->head, self->head);
     if (order == 0) return CATALOGUE_SAME;
     if (order < 0) return CATALOGUE_STALE;
     if (!catalogue_may_verify(g, self)) return CATALOGUE_REFUSED;
-    if (!head_verify(g->crypto, self->public_key, &o->head)) {
+    if (!head_verify(g->crypto, self->admission->public_key, &o->head)) {
         g->counters.dropped_signature++;
         return CATALOGUE_REFUSED;
     }
@@ -307,11 +302,11 @@ enum catalogue_verdict catalogue_take(struct gossip *g, const struct offer *o, s
     enum catalogue_verdict verdict;
     struct member *m = member_find_short(&g->members, o->head.owner.byte);
     if (m != NULL && m->self) return take_self(g, o);
-    if (m != NULL && name_node_id_cmp(&m->head.owner, &o->head.owner) != 0) {
+    if (m != NULL && name_node_id_cmp(&m->head->owner, &o->head.owner) != 0) {
         g->counters.dropped_quota++;
         return CATALOGUE_REFUSED;
     }
-    int order = m == NULL ? 1 : head_cmp(&o->head, &m->head);
+    int order = m == NULL ? 1 : head_cmp(&o->head, m->head);
     if (order < 0) {
         g->counters.records_stale++;
         return CATALOGUE_STALE;

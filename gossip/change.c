@@ -2,12 +2,38 @@
 
 #include "gossip/state.h"
 
+#include <stdlib.h>
+
 #define CHANGE_CONFLICT_MS 10000u
 #define CHANGE_SAID_MS     60000u
+#define CHANGE_FIRST_CAP   64u
+#define CHANGE_KEPT_CAP    1024u /* a longer queue is freed when it is empty */
+
+static bool grow(struct change_queue *q)
+{
+    size_t cap = q->cap > 0 ? q->cap * 2 : CHANGE_FIRST_CAP;
+    struct member **waits = realloc(q->waits, cap * sizeof(struct member *));
+    if (waits == NULL) return false;
+    q->waits = waits;
+    q->cap = cap;
+    return true;
+}
 
 static void note(struct gossip *g, struct member *m)
 {
-    if (!list_linked(&m->change_link)) list_push_back(&g->changes, &m->change_link);
+    struct change_queue *q = &g->changes;
+    if (m->change_waits) return;
+    m->change_waits = true;
+    if (q->count < q->cap || grow(q))
+        q->waits[q->count++] = m;
+    else
+        q->missed = true;
+}
+
+void change_fini(struct change_queue *q)
+{
+    free(q->waits);
+    *q = (struct change_queue){0};
 }
 
 void change_state(struct gossip *g, struct member *m)
@@ -35,15 +61,17 @@ void change_status(struct gossip *g, struct member *m)
 
 bool change_conflict_recent(const struct gossip *g, const struct member *m)
 {
-    return m->conflict_ms != 0 && g->now_ms < m->conflict_ms + CHANGE_CONFLICT_MS;
+    uint64_t at_ms = m->care != NULL ? m->care->conflict_ms : 0;
+    return at_ms != 0 && g->now_ms < at_ms + CHANGE_CONFLICT_MS;
 }
 
 static bool conflict_due(struct gossip *g, struct member *m)
 {
     g->counters.conflicts++;
     if (change_conflict_recent(g, m)) return false;
-    m->conflict_ms = g->now_ms > 0 ? g->now_ms : 1;
-    return true;
+    struct member_care *c = member_care(&g->members, m);
+    if (c != NULL) c->conflict_ms = g->now_ms > 0 ? g->now_ms : 1;
+    return c != NULL;
 }
 
 void change_conflict(struct gossip *g, struct member *m)
@@ -71,7 +99,7 @@ void change_name_taken(struct gossip *g, struct member *holder, const struct nod
     if (e != NULL)
         e->node = *stranger;
     else
-        holder->conflict_ms = 0; /* not told: the next one is */
+        holder->care->conflict_ms = 0; /* not told: the next one is */
 }
 
 static bool report_state(struct gossip *g, struct member *m)
@@ -79,42 +107,61 @@ static bool report_state(struct gossip *g, struct member *m)
     if (m->reported && m->reported_state == m->state && !m->moved) return true;
     struct gossip_effect *e = event_push(g->fx, GOSSIP_MEMBER_CHANGED);
     if (e == NULL) return false;
-    e->node = m->head.owner;
-    e->old_state = m->reported ? m->reported_state : m->state;
-    e->new_state = m->state;
+    e->node = m->head->owner;
+    e->old_state = (enum member_state)(m->reported ? m->reported_state : m->state);
+    e->new_state = (enum member_state)m->state;
     m->reported = true;
     m->reported_state = m->state;
     m->moved = false;
     return true;
 }
 
-static bool report_flag(struct gossip *g, struct member *m, bool *flag,
-                        enum gossip_effect_kind kind)
+static bool report(struct gossip *g, const struct member *m, enum gossip_effect_kind kind)
 {
-    if (!*flag) return true;
     struct gossip_effect *e = event_push(g->fx, kind);
-    if (e == NULL) return false;
-    e->node = m->head.owner;
-    *flag = false;
+    if (e != NULL) e->node = m->head->owner;
+    return e != NULL;
+}
+
+/* False: no room for all of it. */
+static bool report_all(struct gossip *g, struct member *m)
+{
+    if (!report_state(g, m)) return false;
+    if (m->record_changed && !report(g, m, GOSSIP_RECORD_CHANGED)) return false;
+    m->record_changed = false;
+    if (m->status_changed && !report(g, m, GOSSIP_STATUS_CHANGED)) return false;
+    m->status_changed = false;
+    if (m->conflict && !report(g, m, GOSSIP_CONFLICT)) return false;
+    m->conflict = m->change_waits = false;
+    return true;
+}
+
+static bool report_missed(struct gossip *g)
+{
+    for (size_t i = 0; i < g->members.count; i++) {
+        struct member *m = g->members.order[i];
+        if (m->change_waits && !report_all(g, m)) return false;
+    }
+    g->changes.missed = false;
     return true;
 }
 
 bool change_flush(struct gossip *g)
 {
-    for (;;) {
-        struct list *link = list_first(&g->changes);
-        if (link == NULL) return true;
-        struct member *m = LIST_ENTRY(link, struct member, change_link);
-        if (!report_state(g, m)) return false;
-        if (!report_flag(g, m, &m->record_changed, GOSSIP_RECORD_CHANGED)) return false;
-        if (!report_flag(g, m, &m->status_changed, GOSSIP_STATUS_CHANGED)) return false;
-        if (!report_flag(g, m, &m->conflict, GOSSIP_CONFLICT)) return false;
-        list_remove(link);
+    struct change_queue *q = &g->changes;
+    for (; q->first < q->count; q->first++) {
+        struct member *m = q->waits[q->first];
+        if (m != NULL && m->change_waits && !report_all(g, m)) return false;
     }
+    q->first = q->count = 0;
+    if (q->cap > CHANGE_KEPT_CAP) change_fini(q);
+    return !q->missed || report_missed(g);
 }
 
 void change_forget(struct gossip *g, struct member *m)
 {
-    (void)g;
-    list_remove(&m->change_link);
+    struct change_queue *q = &g->changes;
+    m->change_waits = false;
+    for (size_t i = q->first; i < q->count; i++)
+        if (q->waits[i] == m) q->waits[i] = NULL;
 }

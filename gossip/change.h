@@ -10,6 +10,13 @@
 
 struct gossip;
 
+struct change_queue {
+    struct member **waits; /* owned: whose changes are not yet reported; NULL: forgotten */
+    size_t first, count, cap;
+    bool missed; /* one found no room: all are looked through */
+};
+
+void change_fini(struct change_queue *q);
 /* Its state changed, or it is new. */
 void change_state(struct gossip *g, struct member *m);
 /* Its address changed. */

@@ -1,6 +1,10 @@
 #include "gossip/digest.h"
 
 #include <assert.h>
+#include <stdlib.h>
+
+#define WAITS_FIRST_CAP 16u
+#define WAITS_KEPT_CAP  1024u /* a longer queue is freed when it is empty */
 
 static_assert(sizeof(struct mesh_id) == sizeof(struct hash_key), "the mesh id is the key");
 
@@ -8,8 +12,14 @@ void digest_init(struct digest *d, const struct mesh_id *mesh)
 {
     *d = (struct digest){.root_stale = true};
     memcpy(d->key.byte, mesh->byte, sizeof(d->key.byte));
-    list_init(&d->pending);
     list_init(&d->accused_list);
+}
+
+void digest_fini(struct digest *d)
+{
+    free(d->pending);
+    d->pending = NULL;
+    d->pending_first = d->pending_count = d->pending_cap = 0;
 }
 
 uint64_t digest_print(const struct digest *d, const struct head *h)
@@ -22,36 +32,74 @@ uint64_t digest_print(const struct digest *d, const struct head *h)
     return hash_bytes(&d->key, bytes, sizeof(bytes));
 }
 
-void digest_note(struct digest *d, struct member *m, uint64_t now_ms)
+static bool make_room(struct digest *d)
 {
-    list_remove(&m->digest_link);
-    m->digest_ms = now_ms;
-    list_push_back(&d->pending, &m->digest_link);
+    if (d->pending_count < d->pending_cap) return true;
+    if (d->pending_first > d->pending_cap / 2) {
+        d->pending_count -= d->pending_first;
+        memmove(d->pending, d->pending + d->pending_first,
+                d->pending_count * sizeof(d->pending[0]));
+        d->pending_first = 0;
+        return true;
+    }
+    size_t cap = d->pending_cap > 0 ? d->pending_cap * 2 : WAITS_FIRST_CAP;
+    struct digest_wait *pending = realloc(d->pending, cap * sizeof(pending[0]));
+    if (pending == NULL) return false;
+    d->pending = pending;
+    d->pending_cap = cap;
+    return true;
 }
 
 static void take_up(struct digest *d, struct member *m, uint64_t print)
 {
     if (print == m->digest_print) return;
-    d->bucket[m->head.owner.byte[0]] += print - m->digest_print;
+    d->bucket[m->head->owner.byte[0]] += print - m->digest_print;
     m->digest_print = print;
     d->root_stale = true;
 }
 
+static void settle(struct digest *d, struct member *m)
+{
+    take_up(d, m, member_is_live(m) ? digest_print(d, m->head) : 0);
+}
+
+static void unqueue(struct digest *d, struct member *m)
+{
+    for (size_t i = d->pending_count; m->digest_waits && i > d->pending_first; i--) {
+        if (d->pending[i - 1].member != m) continue;
+        d->pending[i - 1].member = NULL;
+        m->digest_waits = false;
+    }
+}
+
+void digest_note(struct digest *d, struct member *m, uint64_t now_ms)
+{
+    unqueue(d, m);
+    if (!make_room(d)) {
+        settle(d, m);
+        return;
+    }
+    m->digest_waits = true;
+    d->pending[d->pending_count++] = (struct digest_wait){.member = m, .at_ms = now_ms};
+}
+
 void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms)
 {
-    for (;;) {
-        struct list *link = list_first(&d->pending);
-        if (link == NULL) return;
-        struct member *m = LIST_ENTRY(link, struct member, digest_link);
-        if (m->digest_ms + settle_ms > now_ms) return;
-        list_remove(link);
-        take_up(d, m, member_is_live(m) ? digest_print(d, &m->head) : 0);
+    while (d->pending_first < d->pending_count) {
+        struct digest_wait *w = &d->pending[d->pending_first];
+        if (w->member != NULL && w->at_ms + settle_ms > now_ms) return;
+        d->pending_first++;
+        if (w->member == NULL) continue;
+        w->member->digest_waits = false;
+        settle(d, w->member);
     }
+    d->pending_first = d->pending_count = 0;
+    if (d->pending_cap > WAITS_KEPT_CAP) digest_fini(d);
 }
 
 void digest_forget(struct digest *d, struct member *m)
 {
-    list_remove(&m->digest_link);
+    unqueue(d, m);
     take_up(d, m, 0);
 }
 
@@ -85,14 +133,16 @@ static uint64_t accused_print(const struct digest *d, const struct accusation *a
 
 void digest_accuse(struct digest *d, struct member *m, uint64_t now_ms)
 {
-    bool stands = m->accusation != NULL && member_is_live(m);
-    uint64_t print = stands ? accused_print(d, m->accusation) : 0;
-    if (print == m->accused_print) return;
-    d->accused += print - m->accused_print;
+    struct member_care *c = m->care;
+    if (c == NULL) return;
+    bool stands = c->accusation != NULL && member_is_live(m);
+    uint64_t print = stands ? accused_print(d, c->accusation) : 0;
+    if (print == c->accused_print) return;
+    d->accused += print - c->accused_print;
     d->accused_ms = now_ms;
-    m->accused_print = print;
-    list_remove(&m->accused_link);
-    if (stands) list_push_front(&d->accused_list, &m->accused_link);
+    c->accused_print = print;
+    list_remove(&c->accused_link);
+    if (stands) list_push_front(&d->accused_list, &c->accused_link);
 }
 
 uint64_t digest_summary(struct digest *d)
@@ -111,10 +161,11 @@ void digest_vector(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES])
 void digest_vector_now(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES])
 {
     digest_vector(d, out);
-    for (struct list *at = d->pending.next; at != &d->pending; at = at->next) {
-        const struct member *m = LIST_ENTRY(at, struct member, digest_link);
-        uint8_t *bucket = out + 8 * (size_t)m->head.owner.byte[0];
-        uint64_t print = member_is_live(m) ? digest_print(d, &m->head) : 0;
+    for (size_t i = d->pending_first; i < d->pending_count; i++) {
+        const struct member *m = d->pending[i].member;
+        if (m == NULL) continue;
+        uint8_t *bucket = out + 8 * (size_t)m->head->owner.byte[0];
+        uint64_t print = member_is_live(m) ? digest_print(d, m->head) : 0;
         head_put_u64(bucket, head_get_u64(bucket) + print - m->digest_print);
     }
 }

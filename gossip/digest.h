@@ -24,11 +24,18 @@
 #define DIGEST_BITMAP_BYTES (DIGEST_BUCKETS / 8u)
 #define DIGEST_ACCUSED_BITS 24u
 
+/* A change of a member that has not yet settled. */
+struct digest_wait {
+    struct member *member; /* NULL: forgotten, or changed once more */
+    uint64_t at_ms;
+};
+
 struct digest {
     struct hash_key key;
     uint64_t root;
     bool root_stale;
-    struct list pending; /* members by time of change */
+    struct digest_wait *pending; /* owned: by time */
+    size_t pending_first, pending_count, pending_cap;
     uint64_t accused;
     uint64_t accused_ms;      /* last change */
     struct list accused_list; /* members; reminded of least lately first */
@@ -36,6 +43,7 @@ struct digest {
 };
 
 void digest_init(struct digest *d, const struct mesh_id *mesh);
+void digest_fini(struct digest *d);
 /* The print of the member's present head. */
 uint64_t digest_print(const struct digest *d, const struct head *h);
 /* `m` changed in head or state: what it counts for is taken up when it has settled. */

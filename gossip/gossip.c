@@ -15,14 +15,22 @@
 #define RANDOM_TRIES        8u
 #define PINGS_LOST_AT_FIRST 0.1 /* until we know better */
 
-static void init_parts(struct gossip *g, const struct gossip_options *o)
+static enum err init_table(struct gossip *g, const struct gossip_options *o)
 {
     struct hash_key key;
+    struct archive *archive = o->archive;
     rng_seed(&g->rng, o->seed);
     rng_bytes(&g->rng, key.byte, sizeof(key.byte));
-    member_table_init(&g->members, &key);
+    enum err err = archive != NULL ? ERR_OK : archive_new(&key, &archive);
+    if (err != ERR_OK) return err;
+    member_table_init(&g->members, archive, &g->timers);
+    if (o->archive == NULL) archive_unref(archive); /* the table has its own reference */
+    return ERR_OK;
+}
+
+static void init_parts(struct gossip *g, const struct gossip_options *o)
+{
     heap_init(&g->timers, MEMBERS_MAX + STATE_TIMERS);
-    list_init(&g->changes);
     digest_init(&g->digest, &o->mesh);
     probe_table_init(&g->probes);
     stream_table_init(&g->streams);
@@ -47,8 +55,13 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
                          .lost = PINGS_LOST_AT_FIRST,
                          .persist_due = true};
     memcpy(g->issuer_pk, o->issuer_pk, sizeof(g->issuer_pk));
+    enum err err = init_table(g, o);
+    if (err != ERR_OK) {
+        free(g);
+        return err;
+    }
     init_parts(g, o);
-    enum err err = ERR_INVALID;
+    err = ERR_INVALID;
     if (o->period_ms > 0 && o->datagram_bytes >= DATAGRAM_BYTES_MAX &&
         o->datagram_bytes <= PACKET_BYTES_MAX)
         err = heap_reserve(&g->timers, STATE_TIMERS);
@@ -76,6 +89,8 @@ void gossip_free(struct gossip *g)
     pairing_fini(g);
     stream_table_fini(&g->streams);
     probe_table_fini(&g->probes);
+    digest_fini(&g->digest);
+    change_fini(&g->changes);
     heap_fini(&g->timers);
     member_table_fini(&g->members);
     g->magic = MAGIC_POISON;
@@ -116,7 +131,7 @@ static void run_timer(struct gossip *g, struct timer *t)
         broadcast_round(g);
         break;
     case TIMER_MEMBER:
-        suspicion_timer(g, CONTAINER_OF(t, struct member, timer));
+        suspicion_timer(g, CONTAINER_OF(t, struct member_care, timer)->member);
         break;
     case TIMER_STREAM:
         sync_stream_timer(g, CONTAINER_OF(t, struct stream, timer));
@@ -206,12 +221,13 @@ enum err gossip_step(struct gossip *g, const struct gossip_event *e, struct goss
     g->tells = 0;
     if (!g->started) start(g);
     forgive_pause(g);
-    if (!list_empty(&g->digest.pending))
+    if (g->digest.pending_count > 0)
         digest_settle(&g->digest, g->now_ms, 2 * tuning_spread_ms(&g->tuning, state_live(g)));
     enum err err = dispatch(g, e);
     bool timers_done = run_timers(g);
     bool changes_done = change_flush(g);
     const struct heap_node *first = heap_min(&g->timers);
+    member_sweep(&g->members);
     g->deadline_ms = changes_done && first != NULL ? first->key : g->now_ms;
     g->fx = NULL;
     if (err == ERR_OK && !(timers_done && changes_done)) err = ERR_FULL;
@@ -238,31 +254,33 @@ struct member *gossip_random_member(struct gossip *g, const struct member *excep
 
 static uint32_t loss_permille(const struct member *m)
 {
+    const struct member_contact *c = m->contact;
     uint32_t lost = 0;
-    if (m->probe_count == 0) return 0;
-    for (uint32_t bits = m->probes; bits != 0; bits &= bits - 1)
+    if (c == NULL || c->probe_count == 0) return 0;
+    for (uint32_t bits = c->probes; bits != 0; bits &= bits - 1)
         lost++;
-    return lost * 1000 / m->probe_count;
+    return lost * 1000 / c->probe_count;
 }
 
 static void describe(const struct gossip *g, const struct member *m, struct gossip_member *out)
 {
     *out = (struct gossip_member){
-        .id = m->head.owner,
-        .name = m->name,
-        .addr = m->head.addr,
-        .state = m->self && g->self.leaving ? MEMBER_LEFT : m->state,
-        .epoch = m->head.epoch,
-        .incarnation = m->head.inc,
+        .id = m->head->owner,
+        .name = *member_name(m),
+        .addr = m->head->addr,
+        .state = m->self && g->self.leaving ? MEMBER_LEFT : (enum member_state)m->state,
+        .epoch = m->head->epoch,
+        .incarnation = m->head->inc,
         .version = m->body_version,
         .since_ms = m->since_ms,
-        .rtt_us = m->rtt.srtt_us,
+        .rtt_us = member_rtt(m)->srtt_us,
         .loss_permille = loss_permille(m),
-        .roles = m->roles,
-        .not_after_s = m->not_after_s,
         .self = m->self,
     };
-    memcpy(out->spki_sha256, m->spki_sha256, sizeof(out->spki_sha256));
+    if (m->admission == NULL) return;
+    out->roles = m->admission->roles;
+    out->not_after_s = m->admission->not_after_s;
+    memcpy(out->spki_sha256, m->admission->spki_sha256, sizeof(out->spki_sha256));
 }
 
 bool gossip_member_next(const struct gossip *g, size_t *pos, struct gossip_member *out)
@@ -294,8 +312,7 @@ struct span gossip_member_admission(const struct gossip *g, const struct node_id
 {
     CHECK_OBJ(g, STATE_MAGIC);
     const struct member *m = member_find(&g->members, id);
-    if (m == NULL || m->admission == NULL) return span_of(NULL, 0);
-    return span_of(m->admission, m->admission_len);
+    return m != NULL ? member_admission(m) : span_of(NULL, 0);
 }
 
 uint64_t gossip_view_hash(const struct gossip *g)
@@ -313,7 +330,8 @@ void gossip_agreement(const struct gossip *g, uint32_t *agreeing, uint32_t *aliv
         const struct member *m = g->members.order[i];
         if (!member_is_live(m)) continue;
         (*alive)++;
-        *agreeing += m->self || digest_same_records(m->summary, ours);
+        bool heard = m->contact != NULL && m->contact->heard_ms != 0;
+        *agreeing += m->self || (heard && digest_same_records(m->contact->summary, ours));
     }
 }
 

@@ -18,6 +18,8 @@ struct gossip;
 /* Crypto as the machine uses it; NULL in the options means the real one. The simulator gives a
  * cheap MAC for big meshes. */
 struct gossip_crypto;
+/* The immutable parts of records; machines of one process may share them (archive.h). */
+struct archive;
 
 struct gossip_options {
     struct mesh_id mesh;
@@ -34,6 +36,7 @@ struct gossip_options {
     struct span persisted;              /* from the last GOSSIP_PERSIST, or empty; copied */
     struct span policy;                 /* from the last GOSSIP_POLICY_STORE, or empty; copied */
     const struct gossip_crypto *crypto; /* NULL: real */
+    struct archive *archive;            /* NULL: one of its own; else referenced */
 };
 
 /* ERR_INVALID: admission certificate and key disagree; ERR_NOMEM. A damaged `persisted` is ignored

@@ -2,43 +2,92 @@
 
 #include "gossip/status.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define ID_SHORT_BYTES    8u
 #define MEMBERS_FIRST_CAP 64u
+#define PAGE_MEMBERS      64u
+#define OTHER_TIMERS_MAX  256u /* nodes of the heap that are not members' */
 
-void member_table_init(struct member_table *t, const struct hash_key *key)
+static_assert(sizeof(struct member) <= 80, "a view of 10 000 is held 10 000 times");
+
+void member_table_init(struct member_table *t, struct archive *archive, struct heap *timers)
 {
-    *t = (struct member_table){0};
-    map_init(&t->by_id, key, MEMBERS_MAX);
-    map_init(&t->by_name, key, MEMBERS_MAX);
-    slab_init(&t->members, sizeof(struct member), MEMBERS_MAX);
+    *t = (struct member_table){.archive = archive_ref(archive), .timers = timers};
+    slab_init(&t->contacts, sizeof(struct member_contact), MEMBERS_MAX);
+    slab_init(&t->cares, sizeof(struct member_care), MEMBERS_MAX);
     slab_init(&t->accusations, sizeof(struct accusation), MEMBERS_MAX);
+    list_init(&t->idle);
+}
+
+static void drop_parts(struct member_table *t, struct member *m)
+{
+    archive_drop_head(t->archive, m->head);
+    archive_drop_admission(t->archive, m->admission);
+    archive_drop_body(t->archive, m->body);
 }
 
 void member_table_fini(struct member_table *t)
 {
-    for (size_t i = 0; i < t->count; i++) {
-        free(t->order[i]->admission);
-        free(t->order[i]->body);
-    }
+    for (size_t i = 0; i < t->count; i++)
+        drop_parts(t, t->order[i]);
+    for (size_t i = 0; i < t->pages; i++)
+        free(t->page[i]);
+    free(t->page);
     free(t->order);
-    map_fini(&t->by_id);
-    map_fini(&t->by_name);
-    slab_fini(&t->members);
+    member_index_fini(&t->ids);
+    member_index_fini(&t->names);
+    slab_fini(&t->contacts);
+    slab_fini(&t->cares);
     slab_fini(&t->accusations);
+    archive_unref(t->archive);
     *t = (struct member_table){0};
 }
 
-static enum err grow(struct member_table *t)
+static struct member *at_index(const struct member_table *t, uint32_t index)
 {
-    if (t->count < t->cap) return ERR_OK;
-    size_t cap = t->cap > 0 ? t->cap * 2 : MEMBERS_FIRST_CAP;
-    struct member **order = realloc(t->order, cap * sizeof(struct member *));
+    return &t->page[index / PAGE_MEMBERS][index % PAGE_MEMBERS];
+}
+
+enum err member_reserve(struct member_table *t, size_t count)
+{
+    if (count <= t->cap) return ERR_OK;
+    struct member **order = realloc(t->order, count * sizeof(struct member *));
     if (order == NULL) return ERR_NOMEM;
     t->order = order;
-    t->cap = cap;
-    return ERR_OK;
+    struct member **page = realloc(t->page, (count / PAGE_MEMBERS + 1) * sizeof(struct member *));
+    if (page == NULL) return ERR_NOMEM;
+    t->page = page;
+    enum err err = member_index_reserve(&t->ids, count);
+    if (err == ERR_OK) t->cap = count;
+    return err;
+}
+
+static struct member *make(struct member_table *t)
+{
+    if (t->free > 0) {
+        struct member *m = at_index(t, t->free - 1);
+        uint32_t index = m->index;
+        t->free = (uint32_t)m->since_ms;
+        *m = (struct member){.index = index};
+        return m;
+    }
+    if (t->made == t->pages * PAGE_MEMBERS) {
+        t->page[t->pages] = calloc(PAGE_MEMBERS, sizeof(struct member));
+        if (t->page[t->pages] == NULL) return NULL;
+        t->pages++;
+    }
+    struct member *m = at_index(t, (uint32_t)t->made);
+    m->index = (uint32_t)t->made++;
+    return m;
+}
+
+static void put_back(struct member_table *t, struct member *m)
+{
+    uint32_t index = m->index;
+    *m = (struct member){.index = index, .since_ms = t->free};
+    t->free = index + 1;
 }
 
 size_t member_lower_bound(const struct member_table *t, const struct node_id *id)
@@ -46,7 +95,7 @@ size_t member_lower_bound(const struct member_table *t, const struct node_id *id
     size_t low = 0, high = t->count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (name_node_id_cmp(&t->order[mid]->head.owner, id) < 0)
+        if (name_node_id_cmp(&t->order[mid]->head->owner, id) < 0)
             low = mid + 1;
         else
             high = mid;
@@ -54,22 +103,24 @@ size_t member_lower_bound(const struct member_table *t, const struct node_id *id
     return low;
 }
 
-enum err member_add(struct member_table *t, const struct node_id *id, struct member **out)
+enum err member_add(struct member_table *t, const struct head *head, struct member **out)
 {
-    if (member_find_short(t, id->byte) != NULL) return ERR_EXISTS;
+    if (member_find_short(t, head->owner.byte) != NULL) return ERR_EXISTS;
     if (t->count == MEMBERS_MAX) return ERR_FULL;
-    enum err err = grow(t);
+    enum err err = ERR_OK;
+    if (t->count == t->cap) err = member_reserve(t, t->cap > 0 ? t->cap * 2 : MEMBERS_FIRST_CAP);
     if (err != ERR_OK) return err;
-    struct member *m = slab_get(&t->members);
+    struct member *m = make(t);
     if (m == NULL) return ERR_NOMEM;
-    m->head.owner = *id;
-    m->timer.kind = TIMER_MEMBER;
-    err = map_put(&t->by_id, span_of(m->head.owner.byte, ID_SHORT_BYTES), m);
+    m->head = archive_head(t->archive, head);
+    err =
+        m->head != NULL ? member_index_put(&t->ids, archive_id_hash(m->head), m->index) : ERR_NOMEM;
     if (err != ERR_OK) {
-        slab_put(&t->members, m);
+        archive_drop_head(t->archive, m->head);
+        put_back(t, m);
         return err;
     }
-    size_t at = member_lower_bound(t, id);
+    size_t at = member_lower_bound(t, &head->owner);
     memmove(t->order + at + 1, t->order + at, (t->count - at) * sizeof(struct member *));
     t->order[at] = m;
     t->count++;
@@ -79,97 +130,208 @@ enum err member_add(struct member_table *t, const struct node_id *id, struct mem
 
 void member_remove(struct member_table *t, struct member *m)
 {
-    CHECK(!timer_armed(&m->timer) && !list_linked(&m->digest_link));
-    CHECK(!list_linked(&m->change_link) && !list_linked(&m->accused_link));
-    size_t at = member_lower_bound(t, &m->head.owner);
+    CHECK(!m->change_waits && !m->digest_waits);
+    member_acquit(t, m);
+    if (m->care != NULL) {
+        CHECK(!timer_armed(&m->care->timer) && !list_linked(&m->care->accused_link));
+        list_remove(&m->care->idle_link);
+        slab_put(&t->cares, m->care);
+    }
+    if (m->contact != NULL) slab_put(&t->contacts, m->contact);
+    size_t at = member_lower_bound(t, &m->head->owner);
     CHECK(at < t->count && t->order[at] == m);
     memmove(t->order + at, t->order + at + 1, (t->count - at - 1) * sizeof(struct member *));
     t->count--;
-    member_acquit(t, m);
     member_drop_name(t, m);
-    (void)map_del(&t->by_id, span_of(m->head.owner.byte, ID_SHORT_BYTES));
-    free(m->admission);
-    free(m->body);
-    slab_put(&t->members, m);
+    member_index_del(&t->ids, archive_id_hash(m->head), m->index);
+    drop_parts(t, m);
+    put_back(t, m);
 }
 
 struct member *member_find_short(const struct member_table *t, const uint8_t id8[8])
 {
-    return map_get(&t->by_id, span_of(id8, ID_SHORT_BYTES));
+    uint32_t hash = archive_hash(t->archive, id8, ID_SHORT_BYTES);
+    size_t at = 0;
+    for (;;) {
+        uint32_t index = member_index_next(&t->ids, hash, &at);
+        if (index == MEMBER_INDEX_NONE) return NULL;
+        struct member *m = at_index(t, index);
+        if (memcmp(m->head->owner.byte, id8, ID_SHORT_BYTES) == 0) return m;
+    }
 }
 
 struct member *member_find(const struct member_table *t, const struct node_id *id)
 {
     struct member *m = member_find_short(t, id->byte);
-    return m != NULL && name_node_id_cmp(&m->head.owner, id) == 0 ? m : NULL;
+    return m != NULL && name_node_id_cmp(&m->head->owner, id) == 0 ? m : NULL;
 }
 
 struct member *member_find_name(const struct member_table *t, const struct name *name)
 {
-    return map_get(&t->by_name, span_str(name->text));
+    uint32_t hash = archive_hash(t->archive, name->text, strlen(name->text));
+    size_t at = 0;
+    for (;;) {
+        uint32_t index = member_index_next(&t->names, hash, &at);
+        if (index == MEMBER_INDEX_NONE) return NULL;
+        struct member *m = at_index(t, index);
+        if (name_eq(member_name(m), name)) return m;
+    }
 }
 
-enum err member_take_name(struct member_table *t, struct member *m, const struct name *name)
+enum err member_take_name(struct member_table *t, struct member *m)
 {
-    CHECK(member_find_name(t, name) == NULL);
-    member_drop_name(t, m);
-    m->name = *name;
-    enum err err = map_put(&t->by_name, span_str(m->name.text), m);
-    if (err != ERR_OK) m->name.text[0] = '\0';
-    return err;
+    CHECK(m->admission != NULL && member_find_name(t, &m->admission->name) == NULL);
+    return member_index_put(&t->names, m->admission->name_hash, m->index);
 }
 
 void member_drop_name(struct member_table *t, struct member *m)
 {
-    if (map_get(&t->by_name, span_str(m->name.text)) == m)
-        (void)map_del(&t->by_name, span_str(m->name.text));
+    if (m->admission != NULL) member_index_del(&t->names, m->admission->name_hash, m->index);
 }
 
-static enum err replace(char **owned, size_t *len, struct span bytes)
+enum err member_set_head(struct member_table *t, struct member *m, const struct head *h)
 {
-    char *copy = malloc(bytes.len > 0 ? bytes.len : 1);
-    if (copy == NULL) return ERR_NOMEM;
-    if (bytes.len > 0) memcpy(copy, bytes.p, bytes.len);
-    free(*owned);
-    *owned = copy;
-    *len = bytes.len;
+    const struct head *kept = archive_head(t->archive, h);
+    if (kept == NULL) return ERR_NOMEM;
+    archive_drop_head(t->archive, m->head);
+    m->head = kept;
     return ERR_OK;
 }
 
-enum err member_set_admission(struct member *m, struct span bytes)
+enum err member_set_admission(struct member_table *t, struct member *m,
+                              const uint8_t hash[CRYPTO_OPS_HASH_BYTES], struct span bytes,
+                              const struct sign_admission *says)
 {
-    return replace(&m->admission, &m->admission_len, bytes);
+    const struct archive_admission *kept = archive_admission(t->archive, hash, bytes, says);
+    if (kept == NULL) return ERR_NOMEM;
+    archive_drop_admission(t->archive, m->admission);
+    m->admission = kept;
+    return ERR_OK;
 }
 
-enum err member_set_body(struct member *m, struct span bytes)
+enum err member_set_body(struct member_table *t, struct member *m,
+                         const uint8_t hash[CRYPTO_OPS_HASH_BYTES], struct span bytes)
 {
-    return replace(&m->body, &m->body_len, bytes);
+    const struct archive_body *kept = archive_body(t->archive, hash, bytes);
+    if (kept == NULL) return ERR_NOMEM;
+    archive_drop_body(t->archive, m->body);
+    m->body = kept;
+    return ERR_OK;
+}
+
+struct member_contact *member_contact(struct member_table *t, struct member *m)
+{
+    if (m->contact == NULL) m->contact = slab_get(&t->contacts);
+    return m->contact;
+}
+
+/* Each has a timer, whose room on the heap is made here, so that arming it cannot fail. */
+static bool reserve_timers(struct member_table *t)
+{
+    size_t need = t->cares.objects_live + 1 + OTHER_TIMERS_MAX;
+    if (need <= t->timers->cap) return true;
+    size_t cap = need + need / 2 < t->timers->count_max ? need + need / 2 : t->timers->count_max;
+    return heap_reserve(t->timers, cap) == ERR_OK;
+}
+
+struct member_care *member_care(struct member_table *t, struct member *m)
+{
+    if (m->care != NULL) return m->care;
+    m->care = reserve_timers(t) ? slab_get(&t->cares) : NULL;
+    if (m->care == NULL) return NULL;
+    m->care->member = m;
+    m->care->timer.kind = TIMER_MEMBER;
+    return m->care;
+}
+
+void member_arm(struct member_table *t, struct member *m, uint64_t at_ms)
+{
+    struct member_care *c = member_care(t, m);
+    if (c != NULL) timer_set(t->timers, &c->timer, at_ms);
+}
+
+void member_disarm(struct member_table *t, struct member *m)
+{
+    if (m->care == NULL) return;
+    timer_clear(t->timers, &m->care->timer);
+    member_settle(t, m);
+}
+
+void member_settle(struct member_table *t, struct member *m)
+{
+    if (m->care != NULL && !list_linked(&m->care->idle_link))
+        list_push_back(&t->idle, &m->care->idle_link);
+}
+
+static bool in_use(const struct member_care *c)
+{
+    for (size_t i = 0; i < RUMOUR_KINDS; i++)
+        if (list_linked(&c->rumour[i].link)) return true;
+    return timer_armed(&c->timer) || c->accusation != NULL || list_linked(&c->accused_link) ||
+           c->conflict_ms != 0;
+}
+
+void member_sweep(struct member_table *t)
+{
+    for (;;) {
+        struct list *link = list_first(&t->idle);
+        if (link == NULL) return;
+        struct member_care *c = LIST_ENTRY(link, struct member_care, idle_link);
+        list_remove(link);
+        if (in_use(c)) continue;
+        c->member->care = NULL;
+        slab_put(&t->cares, c);
+    }
 }
 
 struct span member_announced(const struct member *m)
 {
     struct span driver, status;
-    bool whole =
-        m->body != NULL && status_open(span_of(m->body, m->body_len), &driver, &status) == ERR_OK;
+    bool whole = m->body != NULL && status_open(member_body(m), &driver, &status) == ERR_OK;
     return whole ? driver : span_of(NULL, 0);
 }
 
 struct span member_status(const struct member *m)
 {
     struct span driver, status;
-    bool whole =
-        m->body != NULL && status_open(span_of(m->body, m->body_len), &driver, &status) == ERR_OK;
+    bool whole = m->body != NULL && status_open(member_body(m), &driver, &status) == ERR_OK;
     return whole ? status : span_of(NULL, 0);
 }
 
 struct accusation *member_accuse(struct member_table *t, struct member *m)
 {
-    if (m->accusation == NULL) m->accusation = slab_get(&t->accusations);
-    return m->accusation;
+    struct member_care *c = member_care(t, m);
+    if (c != NULL && c->accusation == NULL) c->accusation = slab_get(&t->accusations);
+    return c != NULL ? c->accusation : NULL;
 }
 
 void member_acquit(struct member_table *t, struct member *m)
 {
-    if (m->accusation != NULL) slab_put(&t->accusations, m->accusation);
-    m->accusation = NULL;
+    if (m->care == NULL || m->care->accusation == NULL) return;
+    slab_put(&t->accusations, m->care->accusation);
+    m->care->accusation = NULL;
+    member_settle(t, m);
+}
+
+const struct name *member_name(const struct member *m)
+{
+    static const struct name none = {""};
+    return m->admission != NULL ? &m->admission->name : &none;
+}
+
+struct span member_body(const struct member *m)
+{
+    return m->body != NULL ? span_of(m->body->bytes, m->body->len) : span_of(NULL, 0);
+}
+
+struct span member_admission(const struct member *m)
+{
+    return m->admission != NULL ? span_of(m->admission->bytes, m->admission->len)
+                                : span_of(NULL, 0);
+}
+
+const struct tuning_rtt *member_rtt(const struct member *m)
+{
+    static const struct tuning_rtt never = {0};
+    return m->contact != NULL ? &m->contact->rtt : &never;
 }

@@ -12,8 +12,9 @@ uint64_t packet_epoch(const struct head *h)
 
 uint64_t packet_epoch_of(const struct member *m)
 {
-    uint64_t announced = packet_epoch(&m->head);
-    return announced > m->window.epoch ? announced : m->window.epoch;
+    uint64_t announced = packet_epoch(m->head);
+    uint64_t seen = m->contact != NULL ? m->contact->window.epoch : 0;
+    return announced > seen ? announced : seen;
 }
 
 void packet_begin(struct gossip *g, struct packet *p, struct member *to)
@@ -27,7 +28,7 @@ void packet_begin(struct gossip *g, struct packet *p, struct member *to)
     struct message m = {.kind = MESSAGE_ACCUSED};
     if (!suspicion_charge(g, to, &m.accusation)) return;
     (void)packet_add(p, &m);
-    to->poked_ms = g->now_ms > 0 ? g->now_ms : 1;
+    if (to->care != NULL) to->care->poked_ms = g->now_ms > 0 ? g->now_ms : 1;
 }
 
 bool packet_add(struct packet *p, const struct message *m)
@@ -65,11 +66,11 @@ static bool seal(struct gossip *g, struct packet *p, struct gossip_effect *e)
     if (out == NULL) return false;
     struct seal_scope scope = {.ring = g->ring,
                                .mesh = &g->mesh,
-                               .sender = &g->self.member->head.owner,
-                               .receiver = &p->to->head.owner,
+                               .sender = &g->self.member->head->owner,
+                               .receiver = &p->to->head->owner,
                                .receiver_epoch = p->to_epoch};
     if (!pairing_secret(g, p->to, &scope.shared)) return false;
-    struct seal_header h = {.epoch = g->self.member->head.epoch, .counter = ++g->packet_counter};
+    struct seal_header h = {.epoch = g->self.member->head->epoch, .counter = ++g->packet_counter};
     if (g->crypto->seal(&scope, &h, text, out, text.len + SEAL_OVERHEAD_BYTES, &len) != ERR_OK)
         return false;
     e->data = span_of(out, len);
@@ -92,7 +93,7 @@ bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
         return false;
     }
     e->to = *to;
-    e->node = p->to->head.owner;
+    e->node = p->to->head->owner;
     g->counters.datagrams_sent++;
     g->counters.bytes_sent += e->data.len;
     return true;
@@ -101,7 +102,7 @@ bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
 bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay)
 {
     broadcast_fill(g, p);
-    return packet_send_plain(g, p, pay, &p->to->head.addr);
+    return packet_send_plain(g, p, pay, &p->to->head->addr);
 }
 
 /* A restarted member's datagrams are good before its new record has come, from the address we know
@@ -109,9 +110,9 @@ bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay)
  * must not move the window away from the one who is there. */
 static bool epoch_fits(const struct member *m, uint64_t epoch, const struct addr *from)
 {
-    uint64_t known = packet_epoch(&m->head);
+    uint64_t known = packet_epoch(m->head);
     if (epoch <= known) return epoch == known;
-    return m->state != MEMBER_ALIVE || addr_eq(from, &m->head.addr);
+    return m->state != MEMBER_ALIVE || addr_eq(from, &m->head->addr);
 }
 
 struct member *packet_open(struct gossip *g, struct span datagram, const struct addr *from,
@@ -129,19 +130,20 @@ struct member *packet_open(struct gossip *g, struct span datagram, const struct 
     }
     struct seal_scope scope = {.ring = g->ring,
                                .mesh = &g->mesh,
-                               .sender = &m->head.owner,
-                               .receiver = &g->self.member->head.owner,
-                               .receiver_epoch = packet_epoch(&g->self.member->head)};
+                               .sender = &m->head->owner,
+                               .receiver = &g->self.member->head->owner,
+                               .receiver_epoch = packet_epoch(g->self.member->head)};
     if (!pairing_secret(g, m, &scope.shared)) return NULL;
     if (g->crypto->open(&scope, datagram, plain, PACKET_BYTES_MAX, len) != ERR_OK) {
         g->counters.dropped_auth++;
         return NULL;
     }
-    if (!epoch_fits(m, h.epoch, from) ||
-        seal_window_check(&m->window, h.epoch, h.counter) != ERR_OK) {
+    struct member_contact *c = member_contact(&g->members, m);
+    if (c == NULL || !epoch_fits(m, h.epoch, from) ||
+        seal_window_check(&c->window, h.epoch, h.counter) != ERR_OK) {
         g->counters.dropped_replay++;
         return NULL;
     }
-    m->heard_ms = g->now_ms;
+    c->heard_ms = g->now_ms;
     return m;
 }

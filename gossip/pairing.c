@@ -22,7 +22,7 @@ static bool make(struct gossip *g, struct member *m)
         return false;
     }
     g->counters.pairings++;
-    if (g->crypto->agree(g->key, m->public_key, shared) != ERR_OK) {
+    if (g->crypto->agree(g->key, m->admission->public_key, shared) != ERR_OK) {
         m->pair = PAIRING_NEVER;
         return false;
     }

@@ -10,8 +10,8 @@
 
 static size_t room_for(const struct member *m)
 {
-    size_t body = m->body_len <= PERSIST_BODY_MAX ? m->body_len : 0;
-    return m->admission_len + body + OFFER_EXTRA_BYTES;
+    size_t body = member_body(m).len <= PERSIST_BODY_MAX ? member_body(m).len : 0;
+    return member_admission(m).len + body + OFFER_EXTRA_BYTES;
 }
 
 static bool worth_keeping(const struct member *m)
@@ -47,7 +47,7 @@ void persist_timer(struct gossip *g)
         const struct member *m = g->members.order[i];
         struct offer o;
         if (!fits(m, &again)) continue;
-        catalogue_offer(m, true, m->body_len <= PERSIST_BODY_MAX, &o);
+        catalogue_offer(m, true, member_body(m).len <= PERSIST_BODY_MAX, &o);
         offer_write(&w, &o);
         count--;
     }

@@ -52,7 +52,7 @@ static bool running(const struct gossip *g, const struct member *m, enum probe_k
 
 static uint32_t rto_of(const struct gossip *g, const struct member *m)
 {
-    return tuning_rto_ms(&g->tuning, &m->rtt, &g->rtt);
+    return tuning_rto_ms(&g->tuning, member_rtt(m), &g->rtt);
 }
 
 static void arm(struct gossip *g, struct probe *p)
@@ -114,7 +114,7 @@ static void arm_period(struct gossip *g, uint64_t round)
     uint64_t period = g->tuning.period_ms;
     const struct member *m = target_of(g, round);
     uint64_t into = rng_below(&g->rng, period);
-    if (m != NULL) into = schedule_phase_ms(&g->mesh, &m->head.owner, g->tuning.period_ms);
+    if (m != NULL) into = schedule_phase_ms(&g->mesh, &m->head->owner, g->tuning.period_ms);
     uint64_t wall = g->wall_ms > 0 ? (uint64_t)g->wall_ms : 0;
     g->probes.round = round;
     state_timer(g, &g->probes.period, g->now_ms + (round * period + into - wall));
@@ -147,7 +147,7 @@ void probe_hint(struct gossip *g, const struct addr *addr)
     if (awareness_quiet(&g->awareness, g->now_ms)) return;
     for (size_t i = 0; i < g->members.count; i++) {
         struct member *m = g->members.order[i];
-        if (m->self || m->state != MEMBER_ALIVE || !addr_eq(&m->head.addr, addr)) continue;
+        if (m->self || m->state != MEMBER_ALIVE || !addr_eq(&m->head->addr, addr)) continue;
         if (!running(g, m, PROBE_REGULAR)) (void)start(g, m, PROBE_REGULAR);
         return;
     }
@@ -156,7 +156,7 @@ void probe_hint(struct gossip *g, const struct addr *addr)
 static void ask_helpers(struct gossip *g, struct probe *p)
 {
     struct member *asked[TUNING_HELPERS] = {NULL};
-    struct message m = {.kind = MESSAGE_PING_REQ, .seq = p->seq, .target = p->target->head.owner};
+    struct message m = {.kind = MESSAGE_PING_REQ, .seq = p->seq, .target = p->target->head->owner};
     for (uint32_t i = 0; i < TUNING_HELPERS; i++) {
         struct member *helper = gossip_random_member(g, p->target);
         bool again = false;
@@ -185,10 +185,12 @@ static void end_stream(struct gossip *g, struct probe *p)
     if (s != NULL) stream_close(g, s);
 }
 
-static void note_result(struct member *m, bool lost)
+static void note_result(struct gossip *g, struct member *m, bool lost)
 {
-    m->probes = m->probes << 1 | (lost ? 1u : 0u);
-    if (m->probe_count < 32) m->probe_count++;
+    struct member_contact *c = member_contact(&g->members, m);
+    if (c == NULL) return;
+    c->probes = c->probes << 1 | (lost ? 1u : 0u);
+    if (c->probe_count < 32) c->probe_count++;
 }
 
 /* gossip.md 3.2 item 1: chance probes of others would confirm only one by one, each second. */
@@ -212,7 +214,7 @@ static void failed_regular(struct gossip *g, struct probe *p)
     struct member *m = p->target;
     struct accusation mine;
     g->counters.probes_failed++;
-    note_result(m, true);
+    note_result(g, m, true);
     /* If all helpers are silent too, the fault may be here. One answer is enough to clear us: in a
      * cut of the mesh some helpers are always on the other side. */
     if (p->helpers > 0 && p->nacks == 0) awareness_bad(&g->awareness);
@@ -278,7 +280,8 @@ static void sample_rtt(struct gossip *g, const struct probe *p)
 {
     uint64_t us = (g->now_ms - p->started_ms) * 1000;
     uint32_t rtt = us > RTT_MIN_US ? (uint32_t)us : RTT_MIN_US;
-    tuning_rtt_sample(&p->target->rtt, rtt);
+    struct member_contact *c = member_contact(&g->members, p->target);
+    if (c != NULL) tuning_rtt_sample(&c->rtt, rtt);
     tuning_rtt_sample(&g->rtt, rtt);
 }
 
@@ -304,12 +307,12 @@ static void answered(struct gossip *g, struct probe *p, bool direct)
     suspicion_answered(g, done.target);
     struct message ack = {.kind = MESSAGE_ACK, .seq = done.origin_seq};
     struct message reached = {.kind = MESSAGE_REACHED,
-                              .target = done.target->head.owner,
-                              .epoch = done.target->head.epoch,
-                              .inc = done.target->head.inc};
+                              .target = done.target->head->owner,
+                              .epoch = done.target->head->epoch,
+                              .inc = done.target->head->inc};
     switch (done.kind) {
     case PROBE_REGULAR:
-        note_result(done.target, false);
+        note_result(g, done.target, false);
         awareness_good(&g->awareness);
         break;
     case PROBE_CONFIRM:
@@ -360,7 +363,7 @@ void probe_on_confirm(struct gossip *g, struct member *from, const struct accusa
 {
     struct member *m = member_find(&g->members, &a->target);
     if (m == NULL) return;
-    if (m->self || a->epoch != m->head.epoch || a->inc != m->head.inc || a->count != 1) {
+    if (m->self || a->epoch != m->head->epoch || a->inc != m->head->inc || a->count != 1) {
         suspicion_hear(g, a, from, SUSPICION_GOSSIP);
         return;
     }

@@ -27,7 +27,7 @@ void pull_lack(struct gossip *g, const struct node_id *id, const struct member *
     struct pull_lack *p = &t->lack[t->count++];
     *p = (struct pull_lack){.due_ms = g->now_ms + SOON_MS};
     memcpy(p->id, id->byte, SYNC_ID_BYTES);
-    memcpy(p->from, from != NULL ? from->head.owner.byte : id->byte, SYNC_ID_BYTES);
+    memcpy(p->from, from != NULL ? from->head->owner.byte : id->byte, SYNC_ID_BYTES);
     sync_look_by(g, p->due_ms);
 }
 
@@ -50,7 +50,7 @@ static void find_gaps(struct gossip *g)
     t->missed = false;
     for (size_t i = 0; i < g->members.count && !t->missed; i++) {
         const struct member *m = g->members.order[i];
-        if (catalogue_has_gap(m)) pull_lack(g, &m->head.owner, NULL);
+        if (catalogue_has_gap(m)) pull_lack(g, &m->head->owner, NULL);
     }
 }
 

@@ -87,7 +87,7 @@ static enum sync_standing standing(const struct member *m)
 {
     if (m->state == MEMBER_LEFT || m->state == MEMBER_BANNED) return SYNC_LEFT;
     if (m->state == MEMBER_DEAD) return SYNC_DEAD;
-    return m->accusation != NULL ? SYNC_ACCUSED_LIVE : SYNC_LIVE;
+    return member_votes(m) != NULL ? SYNC_ACCUSED_LIVE : SYNC_LIVE;
 }
 
 static enum reconcile_result send_list(struct gossip *g, struct stream *s)
@@ -100,15 +100,15 @@ static enum reconcile_result send_list(struct gossip *g, struct stream *s)
     size_t n = 0;
     for (; at < g->members.count; at++) {
         const struct member *member = g->members.order[at];
-        if (!digest_marked(session->bitmap, member->head.owner.byte[0])) continue;
+        if (!digest_marked(session->bitmap, member->head->owner.byte[0])) continue;
         if (n == SYNC_PRINTS_MAX) {
             m.last = false;
-            session->list_next = member->head.owner;
+            session->list_next = member->head->owner;
             break;
         }
-        uint64_t print = digest_print(&g->digest, &member->head) & ~STANDING_MASK;
+        uint64_t print = digest_print(&g->digest, member->head) & ~STANDING_MASK;
         uint8_t *entry = prints + n++ * SYNC_PRINT_BYTES;
-        memcpy(entry, member->head.owner.byte, SYNC_ID_BYTES);
+        memcpy(entry, member->head->owner.byte, SYNC_ID_BYTES);
         head_put_u64(entry + SYNC_ID_BYTES, print | (uint64_t)standing(member));
     }
     m.bytes = span_of(prints, n * SYNC_PRINT_BYTES);
@@ -131,9 +131,9 @@ static enum reconcile_result send_records(struct gossip *g, struct stream *s)
         struct offer o;
         if (m == NULL) continue;
         catalogue_offer(m, true, true, &o);
-        if (m->accusation != NULL) {
+        if (member_votes(m) != NULL) {
             o.accused = true;
-            o.accusation = *m->accusation;
+            o.accusation = *member_votes(m);
         }
         sync_chunk_add(&chunk, &o);
     }
@@ -173,7 +173,7 @@ static enum reconcile_result compare(struct gossip *g, struct stream *s,
         bool lack;
         if (ours == NULL)
             lack = theirs == SYNC_LIVE || theirs == SYNC_ACCUSED_LIVE;
-        else if ((digest_print(&g->digest, &ours->head) & ~STANDING_MASK) !=
+        else if ((digest_print(&g->digest, ours->head) & ~STANDING_MASK) !=
                  (print & ~STANDING_MASK))
             lack = true;
         else

@@ -22,7 +22,7 @@ static size_t gone_before(const struct schedule *s, const struct node_id *id)
     size_t low = 0, high = s->count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (name_node_id_cmp(&s->gone[mid]->head.owner, id) < 0)
+        if (name_node_id_cmp(&s->gone[mid]->head->owner, id) < 0)
             low = mid + 1;
         else
             high = mid;
@@ -43,7 +43,7 @@ static bool grow(struct schedule *s)
 
 void schedule_leave(struct schedule *s, struct member *m)
 {
-    size_t at = gone_before(s, &m->head.owner);
+    size_t at = gone_before(s, &m->head->owner);
     if ((at < s->count && s->gone[at] == m) || !grow(s)) return;
     memmove(s->gone + at + 1, s->gone + at, (s->count - at) * sizeof(struct member *));
     s->gone[at] = m;
@@ -52,7 +52,7 @@ void schedule_leave(struct schedule *s, struct member *m)
 
 void schedule_return(struct schedule *s, const struct member *m)
 {
-    size_t at = gone_before(s, &m->head.owner);
+    size_t at = gone_before(s, &m->head->owner);
     if (at == s->count || s->gone[at] != m) return;
     memmove(s->gone + at, s->gone + at + 1, (s->count - at - 1) * sizeof(struct member *));
     s->count--;
@@ -84,7 +84,7 @@ struct member *schedule_target(const struct schedule *s, const struct member_tab
                                const struct member *self, const struct mesh_id *mesh,
                                uint64_t round)
 {
-    const struct node_id *id = &self->head.owner;
+    const struct node_id *id = &self->head->owner;
     size_t live = t->count - s->count;
     if (live < 2) return NULL;
     size_t place = member_lower_bound(t, id) - gone_before(s, id);
@@ -94,7 +94,7 @@ struct member *schedule_target(const struct schedule *s, const struct member_tab
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         size_t after =
-            mid + 1 < t->count ? gone_before(s, &t->order[mid + 1]->head.owner) : s->count;
+            mid + 1 < t->count ? gone_before(s, &t->order[mid + 1]->head->owner) : s->count;
         if (mid + 1 - after > place)
             high = mid;
         else

@@ -13,14 +13,32 @@
 #define STATUS_BURST  8u
 #define ENVELOPE_ROOM 16u
 
-static void sign(struct gossip *g)
+/* Makes `next` our announcement, with the hashes of what belongs to it as it stands. */
+static enum err announce(struct gossip *g, struct head *next)
 {
     struct member *m = g->self.member;
-    g->crypto->hash(span_of(m->admission, m->admission_len), m->head.admission_hash);
-    g->crypto->hash(span_of(m->body, m->body_len), m->head.body_hash);
-    head_sign(g->crypto, g->key, &m->head);
+    memcpy(next->admission_hash, m->admission->hash, sizeof(next->admission_hash));
+    memcpy(next->body_hash, m->body->hash, sizeof(next->body_hash));
+    head_sign(g->crypto, g->key, next);
+    enum err err = member_set_head(&g->members, m, next);
+    if (err != ERR_OK) return err;
     digest_note(&g->digest, m, g->now_ms);
     g->persist_due = true;
+    return ERR_OK;
+}
+
+static enum err set_admission(struct gossip *g, struct span cert, const struct sign_admission *a)
+{
+    uint8_t hash[CRYPTO_OPS_HASH_BYTES];
+    g->crypto->hash(cert, hash);
+    return member_set_admission(&g->members, g->self.member, hash, cert, a);
+}
+
+static enum err set_body(struct gossip *g, struct span body)
+{
+    uint8_t hash[CRYPTO_OPS_HASH_BYTES];
+    g->crypto->hash(body, hash);
+    return member_set_body(&g->members, g->self.member, hash, body);
 }
 
 static bool matches(struct gossip *g, const struct sign_admission *a)
@@ -31,25 +49,16 @@ static bool matches(struct gossip *g, const struct sign_admission *a)
     return head_verify(g->crypto, a->public_key, &h);
 }
 
-static void adopt(struct member *m, const struct sign_admission *a)
-{
-    memcpy(m->public_key, a->public_key, sizeof(m->public_key));
-    memcpy(m->spki_sha256, a->spki_sha256, sizeof(m->spki_sha256));
-    m->roles = a->roles;
-    m->not_after_s = a->not_after_s;
-}
-
 /* The envelope of what the driver announces and our status. */
 static enum err wrap(struct gossip *g, struct span announced)
 {
-    struct member *m = g->self.member;
     size_t cap = announced.len + STATUS_BYTES_MAX + ENVELOPE_ROOM, len;
     uint8_t *body = malloc(cap);
     if (body == NULL) return ERR_NOMEM;
     enum err err = status_seal(announced, &g->self.status, body, cap, &len);
-    size_t before = m->body_len;
-    if (err == ERR_OK) err = member_set_body(m, span_of(body, len));
-    if (err == ERR_OK) g->bodies_bytes = g->bodies_bytes - before + m->body_len;
+    size_t before = member_body(g->self.member).len;
+    if (err == ERR_OK) err = set_body(g, span_of(body, len));
+    if (err == ERR_OK) g->bodies_bytes = g->bodies_bytes - before + len;
     free(body);
     return err;
 }
@@ -57,28 +66,22 @@ static enum err wrap(struct gossip *g, struct span announced)
 enum err self_init(struct gossip *g, const struct gossip_options *o)
 {
     struct sign_admission a;
-    struct member *m;
     enum err err =
         g->crypto->admission_open(o->admission, g->issuer_pk, &g->mesh, g->wall_ms / 1000, &a);
     if (err != ERR_OK) return err;
     if (!matches(g, &a)) return ERR_INVALID;
-    err = member_add(&g->members, &a.node, &m);
-    if (err == ERR_OK) err = member_take_name(&g->members, m, &a.name);
-    if (err == ERR_OK) err = member_set_admission(m, o->admission);
+    struct head h = {.owner = a.node, .epoch = o->epoch, .version = 1, .addr = o->addr};
+    err = member_add(&g->members, &h, &g->self.member);
+    if (err == ERR_OK) err = set_admission(g, o->admission, &a);
+    if (err == ERR_OK) err = member_take_name(&g->members, g->self.member);
+    if (err == ERR_OK) err = wrap(g, span_of("", 0));
+    if (err == ERR_OK) err = announce(g, &h);
     if (err != ERR_OK) return err;
-    adopt(m, &a);
-    m->self = true;
-    m->head.epoch = o->epoch;
-    m->head.version = 1;
-    m->head.addr = o->addr;
-    g->self.member = m;
-    err = wrap(g, span_of("", 0));
-    if (err != ERR_OK) return err;
+    g->self.member->self = true;
     bucket_init(&g->self.statuses, STATUS_RATE, STATUS_BURST, 0);
     bucket_init(&g->self.publish, PUBLISH_RATE, PUBLISH_BURST, 0);
     bucket_init(&g->self.refute, PUBLISH_RATE, PUBLISH_BURST, 0);
     g->self.timer.kind = TIMER_PUBLISH;
-    sign(g);
     return ERR_OK;
 }
 
@@ -91,12 +94,14 @@ void self_fini(struct gossip *g)
 static enum err publish(struct gossip *g, struct span announced, enum broadcast_urgency urgency)
 {
     struct member *m = g->self.member;
+    struct head next = *m->head;
     bool record = m->body_version == 0 || !span_eq(announced, member_announced(m));
     enum err err = wrap(g, announced);
     if (err != ERR_OK) return err;
-    m->head.version++;
-    m->body_version = m->head.version;
-    sign(g);
+    next.version++;
+    err = announce(g, &next);
+    if (err != ERR_OK) return err;
+    m->body_version = m->head->version;
     if (record) change_record(g, m);
     if (g->self.status_due_ms != 0) change_status(g, m);
     g->self.status_due_ms = 0;
@@ -173,13 +178,14 @@ enum err self_admission(struct gossip *g, struct span cert)
     struct sign_admission a;
     enum err err = g->crypto->admission_open(cert, g->issuer_pk, &g->mesh, g->wall_ms / 1000, &a);
     if (err != ERR_OK) return err;
-    if (name_node_id_cmp(&a.node, &m->head.owner) != 0 || !name_eq(&a.name, &m->name))
+    if (name_node_id_cmp(&a.node, &m->head->owner) != 0 || !name_eq(&a.name, member_name(m)))
         return ERR_INVALID;
-    err = member_set_admission(m, cert);
+    err = set_admission(g, cert, &a);
     if (err != ERR_OK) return err;
-    adopt(m, &a);
-    m->head.version++;
-    sign(g);
+    struct head next = *m->head;
+    next.version++;
+    err = announce(g, &next);
+    if (err != ERR_OK) return err;
     broadcast_record(g, m, BROADCAST_SERVICE, true, false);
     return ERR_OK;
 }
@@ -187,11 +193,12 @@ enum err self_admission(struct gossip *g, struct span cert)
 void self_refute(struct gossip *g, uint64_t epoch, uint32_t inc, struct member *from, bool several)
 {
     struct member *m = g->self.member;
-    if (epoch > m->head.epoch || (epoch == m->head.epoch && inc > m->head.inc)) return;
-    if (epoch == m->head.epoch && inc == m->head.inc && !g->self.leaving) {
+    if (epoch > m->head->epoch || (epoch == m->head->epoch && inc > m->head->inc)) return;
+    if (epoch == m->head->epoch && inc == m->head->inc && !g->self.leaving) {
         if (!bucket_take(&g->self.refute, g->now_ms, 1, 0)) return;
-        m->head.inc++;
-        sign(g);
+        struct head next = *m->head;
+        next.inc++;
+        if (announce(g, &next) != ERR_OK) return;
         g->counters.refutations++;
         if (several) awareness_bad(&g->awareness);
         broadcast_record(g, m, BROADCAST_REFUTE, false, false);
@@ -203,10 +210,11 @@ void self_leave(struct gossip *g)
 {
     struct member *m = g->self.member;
     if (g->self.leaving) return;
+    struct head next = *m->head;
+    next.flags |= HEAD_LEFT;
+    next.version++;
+    if (announce(g, &next) != ERR_OK) return; /* the driver may ask again */
     g->self.leaving = true;
-    m->head.flags |= HEAD_LEFT;
-    m->head.version++;
-    sign(g);
     broadcast_record(g, m, BROADCAST_MEMBERSHIP, false, false);
     broadcast_burst(g, TUNING_LEAVE_FANOUT);
 }

@@ -9,6 +9,7 @@
 #include "core/base/rng.h"
 #include "gossip/awareness.h"
 #include "gossip/broadcast.h"
+#include "gossip/change.h"
 #include "gossip/gossip.h"
 #include "gossip/pairing.h"
 #include "gossip/probe.h"
@@ -54,8 +55,8 @@ struct gossip {
     double lost; /* smoothed share of pings that were not answered, of members who then did */
     struct tuning_rtt rtt; /* of all peers together: what a first contact may take */
     struct broadcast broadcast;
-    struct list changes; /* members whose changes are not yet reported */
-    struct bucket pay;   /* datagram bytes */
+    struct change_queue changes;
+    struct bucket pay; /* datagram bytes */
     uint64_t packet_counter;
     uint32_t tells; /* heads sent back in this step */
     struct gossip_counters counters;

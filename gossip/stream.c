@@ -68,12 +68,12 @@ struct stream *stream_dial(struct gossip *g, struct member *m, const struct addr
     s->id = fresh_id(&g->streams);
     s->purpose = purpose;
     s->peer = m;
-    s->to = m != NULL ? m->head.addr : *to;
-    if (m != NULL) s->peer_name = m->name;
+    s->to = m != NULL ? m->head->addr : *to;
+    if (m != NULL) s->peer_name = *member_name(m);
     e->stream = s->id;
     e->to = s->to;
     e->peer_name = s->peer_name;
-    if (m != NULL) e->node = m->head.owner;
+    if (m != NULL) e->node = m->head->owner;
     state_timer(g, &s->timer, g->now_ms + STREAM_OPEN_MS);
     return s;
 }
@@ -142,7 +142,8 @@ static bool greet(struct gossip *g, struct stream *s)
     if (s->greeted) return true;
     s->greeted = true;
     catalogue_offer(self, true, true, &hello.offer);
-    return push_encoded(g, s, &hello, self->admission_len + self->body_len + SYNC_SMALL_BYTES_MAX);
+    return push_encoded(g, s, &hello,
+                        member_admission(self).len + member_body(self).len + SYNC_SMALL_BYTES_MAX);
 }
 
 bool stream_send_raw(struct gossip *g, struct stream *s, struct span message)
@@ -158,8 +159,8 @@ bool stream_send(struct gossip *g, struct stream *s, const struct sync_message *
 /* The admission certificate must name the holder of the TLS key at the other end. */
 static bool proven(const struct stream *s, const struct member *m)
 {
-    return name_eq(&m->name, &s->peer_name) &&
-           memcmp(m->spki_sha256, s->peer_spki, sizeof(s->peer_spki)) == 0;
+    return name_eq(member_name(m), &s->peer_name) && m->admission != NULL &&
+           memcmp(m->admission->spki_sha256, s->peer_spki, sizeof(s->peer_spki)) == 0;
 }
 
 bool stream_bind(struct gossip *g, struct stream *s, const struct offer *hello)
@@ -179,7 +180,8 @@ bool stream_bind(struct gossip *g, struct stream *s, const struct offer *hello)
         stream_close(g, s);
         return false;
     }
-    m->heard_ms = g->now_ms;
+    struct member_contact *c = member_contact(&g->members, m);
+    if (c != NULL) c->heard_ms = g->now_ms;
     s->peer = m;
     s->bound = true;
     return true;

@@ -16,32 +16,32 @@ static struct accusation *votes(struct gossip *g, struct member *m)
 {
     struct accusation *a = member_accuse(&g->members, m);
     if (a == NULL) return NULL;
-    if (a->count == 0 || a->epoch != m->head.epoch || a->inc != m->head.inc)
+    if (a->count == 0 || a->epoch != m->head->epoch || a->inc != m->head->inc)
         *a = (struct accusation){
-            .target = m->head.owner, .epoch = m->head.epoch, .inc = m->head.inc};
+            .target = m->head->owner, .epoch = m->head->epoch, .inc = m->head->inc};
     return a;
 }
 
 static void rearm(struct gossip *g, struct member *m)
 {
     uint32_t ms =
-        tuning_suspicion_ms(&g->tuning, state_live(g), m->accusation->count, g->awareness.score);
-    uint64_t at = m->accused_ms + ms;
-    state_timer(g, &m->timer, at > g->now_ms ? at : g->now_ms);
+        tuning_suspicion_ms(&g->tuning, state_live(g), member_votes(m)->count, g->awareness.score);
+    uint64_t at = m->care->accused_ms + ms;
+    member_arm(&g->members, m, at > g->now_ms ? at : g->now_ms);
 }
 
 /* A vote was added. */
 static void counted(struct gossip *g, struct member *m, enum suspicion_source source)
 {
     if (m->state == MEMBER_ALIVE) {
-        m->accused_ms = g->now_ms;
+        m->care->accused_ms = g->now_ms;
         transition_to(g, m, MEMBER_SUSPECT);
         g->counters.suspicions++;
     }
     if (m->state == MEMBER_SUSPECT) rearm(g, m);
     uint32_t needed = tuning_accusers_needed(state_live(g));
     uint32_t agree = needed < 2 ? needed : 2;
-    if (m->accusation->count < agree) return;
+    if (member_votes(m)->count < agree) return;
     digest_accuse(&g->digest, m, g->now_ms);
     /* Old news of a healed cut is first put to the accused: most can refute it before anyone else
      * has to hear of it. If it does not answer, our own vote spreads it. */
@@ -54,7 +54,7 @@ bool suspicion_vote(struct gossip *g, struct member *m, struct accusation *mine)
     struct accusation *a = votes(g, m);
     if (a == NULL) return false;
     struct accusation_vote vote;
-    accusation_sign(g->crypto, g->key, &g->self.member->head.owner, a, &vote);
+    accusation_sign(g->crypto, g->key, &g->self.member->head->owner, a, &vote);
     *mine = *a;
     mine->count = 0;
     (void)accusation_add(mine, &vote);
@@ -70,21 +70,21 @@ static bool vote_counts(struct gossip *g, const struct accusation *a,
     if (accuser->state == MEMBER_LEFT || accuser->state == MEMBER_BANNED) return false;
     if (name_node_id_cmp(&v->accuser, &a->target) == 0) return false;
     if (!catalogue_may_verify(g, from)) return false;
-    if (accusation_verify(g->crypto, accuser->public_key, a, v)) return true;
+    if (accusation_verify(g->crypto, accuser->admission->public_key, a, v)) return true;
     g->counters.dropped_signature++;
     return false;
 }
 
 bool suspicion_charge(struct gossip *g, const struct member *m, struct accusation *out)
 {
-    if (m->accusation != NULL) {
-        *out = *m->accusation;
+    if (member_votes(m) != NULL) {
+        *out = *member_votes(m);
         return out->count > 0;
     }
     if (m->state != MEMBER_DEAD) return false;
     *out = (struct accusation){
-        .target = m->head.owner, .epoch = m->head.epoch, .inc = m->head.inc, .count = 1};
-    accusation_sign(g->crypto, g->key, &g->self.member->head.owner, out, &out->vote[0]);
+        .target = m->head->owner, .epoch = m->head->epoch, .inc = m->head->inc, .count = 1};
+    accusation_sign(g->crypto, g->key, &g->self.member->head->owner, out, &out->vote[0]);
     return true;
 }
 
@@ -100,7 +100,7 @@ static bool may_be_true(struct gossip *g, const struct accusation *a,
 
 void suspicion_accused(struct gossip *g, const struct accusation *a, struct member *from)
 {
-    const struct head *ours = &g->self.member->head;
+    const struct head *ours = g->self.member->head;
     uint32_t signed_by = 0;
     bool heard = false;
     if (name_node_id_cmp(&a->target, &ours->owner) != 0) return;
@@ -125,10 +125,10 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
         return;
     }
     if (!member_is_live(m)) return;
-    if (a->epoch != m->head.epoch || a->inc != m->head.inc) {
+    if (a->epoch != m->head->epoch || a->inc != m->head->inc) {
         /* It has refuted, and the sender does not know yet. */
         bool older =
-            a->epoch < m->head.epoch || (a->epoch == m->head.epoch && a->inc < m->head.inc);
+            a->epoch < m->head->epoch || (a->epoch == m->head->epoch && a->inc < m->head->inc);
         if (older && source == SUSPICION_GOSSIP && from != NULL) catalogue_tell(g, m, from);
         return;
     }
@@ -151,8 +151,9 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
 
 void suspicion_poke(struct gossip *g, struct member *m)
 {
-    if (m->accusation == NULL && m->state != MEMBER_DEAD) return;
-    if (m->poked_ms != 0 && g->now_ms < m->poked_ms + SUSPICION_POKE_MS) return;
+    if (member_votes(m) == NULL && m->state != MEMBER_DEAD) return;
+    uint64_t poked_ms = m->care != NULL ? m->care->poked_ms : 0;
+    if (poked_ms != 0 && g->now_ms < poked_ms + SUSPICION_POKE_MS) return;
     struct packet p;
     packet_begin(g, &p, m); /* says that it is accused */
     (void)packet_send(g, &p, PACKET_PROBE);
@@ -168,10 +169,11 @@ void suspicion_remind(struct gossip *g, struct member *to)
     packet_begin(g, &p, to);
     LIST_EACH(link, next, &d->accused_list)
     {
-        struct member *m = LIST_ENTRY(link, struct member, accused_link);
-        struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = *m->accusation};
+        const struct member_care *c = LIST_ENTRY(link, struct member_care, accused_link);
+        const struct member *m = c->member;
+        struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = *c->accusation};
         if (link == first_told) break; /* all round: who was told goes to the end */
-        if (m == to || g->now_ms > m->accused_ms + SUSPICION_REMIND_MS) continue;
+        if (m == to || g->now_ms > c->accused_ms + SUSPICION_REMIND_MS) continue;
         if (!packet_add(&p, &msg)) break;
         p.rumours++;
         if (first_told == NULL) first_told = link;
@@ -181,20 +183,21 @@ void suspicion_remind(struct gossip *g, struct member *to)
     }
     if (p.rumours == 0) return;
     g->counters.rumours_sent += p.rumours;
-    (void)packet_send_plain(g, &p, PACKET_RUMOUR, &to->head.addr);
+    (void)packet_send_plain(g, &p, PACKET_RUMOUR, &to->head->addr);
 }
 
 /* Only our own voice is against it. */
 static bool lone_vote(const struct gossip *g, const struct member *m)
 {
-    return m->state == MEMBER_SUSPECT && m->accusation != NULL && m->accusation->count == 1 &&
-           accusation_has(m->accusation, &g->self.member->head.owner);
+    const struct accusation *a = member_votes(m);
+    return m->state == MEMBER_SUSPECT && a != NULL && a->count == 1 &&
+           accusation_has(a, &g->self.member->head->owner);
 }
 
 void suspicion_reached(struct gossip *g, const struct node_id *target, uint64_t epoch, uint32_t inc)
 {
     struct member *m = member_find(&g->members, target);
-    if (m == NULL || m->head.epoch != epoch || m->head.inc != inc || !lone_vote(g, m)) return;
+    if (m == NULL || m->head->epoch != epoch || m->head->inc != inc || !lone_vote(g, m)) return;
     m->unreachable_from_me = true;
     transition_to(g, m, MEMBER_ALIVE);
 }
@@ -207,7 +210,7 @@ void suspicion_answered(struct gossip *g, struct member *m)
 
 void suspicion_timer(struct gossip *g, struct member *m)
 {
-    switch (m->state) {
+    switch ((enum member_state)m->state) {
     case MEMBER_SUSPECT:
         transition_to(g, m, MEMBER_UNREACHABLE);
         break;
@@ -230,8 +233,8 @@ void suspicion_amnesty(struct gossip *g, uint64_t late_ms)
     for (size_t i = 0; i < g->members.count; i++) {
         struct member *m = g->members.order[i];
         if (m->state != MEMBER_SUSPECT && m->state != MEMBER_UNREACHABLE) continue;
-        if (!timer_armed(&m->timer)) continue;
-        m->accused_ms += late_ms;
-        state_timer(g, &m->timer, m->timer.node.key + late_ms);
+        if (!member_timer_armed(m)) continue;
+        m->care->accused_ms += late_ms;
+        member_arm(&g->members, m, m->care->timer.node.key + late_ms);
     }
 }

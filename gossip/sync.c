@@ -33,7 +33,7 @@ void sync_seed(struct gossip *g, const struct addr *addr)
 {
     struct sync *y = &g->sync;
     size_t i = 0;
-    if (addr_eq(addr, &g->self.member->head.addr)) return;
+    if (addr_eq(addr, &g->self.member->head->addr)) return;
     while (i < y->seed_count && !addr_eq(&y->seed[i].addr, addr))
         i++;
     if (i == SYNC_SEEDS_MAX) {
@@ -64,7 +64,7 @@ void sync_soon(struct gossip *g)
 static size_t find_agreed(const struct sync *y, const struct member *m)
 {
     size_t i = 0;
-    while (i < y->agreed && memcmp(y->agreed_id[i], m->head.owner.byte, SYNC_ID_BYTES) != 0)
+    while (i < y->agreed && memcmp(y->agreed_id[i], m->head->owner.byte, SYNC_ID_BYTES) != 0)
         i++;
     return i;
 }
@@ -74,7 +74,7 @@ void sync_agree(struct gossip *g, const struct member *m)
     struct sync *y = &g->sync;
     uint32_t others = state_live(g) - 1;
     if (y->synced || find_agreed(y, m) < y->agreed) return;
-    memcpy(y->agreed_id[y->agreed++], m->head.owner.byte, SYNC_ID_BYTES);
+    memcpy(y->agreed_id[y->agreed++], m->head->owner.byte, SYNC_ID_BYTES);
     if (y->agreed < SYNC_AGREE && y->agreed < others) return;
     y->synced = true;
     if (y->pace_ms > SYNC_PACE_MIN_MS) y->next_ms = 0;
@@ -99,7 +99,8 @@ void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary)
 {
     struct sync *y = &g->sync;
     uint64_t ours = digest_summary(&g->digest);
-    from->summary = summary;
+    struct member_contact *c = member_contact(&g->members, from);
+    if (c != NULL) c->summary = summary;
     if (!digest_same_accused(ours, summary)) suspicion_remind(g, from);
     if (digest_same_records(ours, summary)) {
         y->mismatches = 0;
@@ -109,7 +110,7 @@ void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary)
         return;
     }
     disagree(y, from);
-    memcpy(y->mismatch_id, from->head.owner.byte, SYNC_ID_BYTES);
+    memcpy(y->mismatch_id, from->head->owner.byte, SYNC_ID_BYTES);
     if (++y->mismatches >= CONTACTS_TO_SYNC && g->now_ms >= y->backoff_until_ms)
         sync_look_by(g, g->now_ms);
 }
@@ -137,7 +138,7 @@ static bool address_lives(const struct gossip *g, const struct addr *addr)
 {
     for (size_t i = 0; i < g->members.count; i++) {
         const struct member *m = g->members.order[i];
-        if (!m->self && member_is_live(m) && addr_eq(&m->head.addr, addr)) return true;
+        if (!m->self && member_is_live(m) && addr_eq(&m->head->addr, addr)) return true;
     }
     return false;
 }
@@ -318,7 +319,7 @@ static enum reconcile_result send_busy(struct gossip *g, struct stream *s)
     struct sync_message m = {.kind = SYNC_BUSY};
     for (uint32_t i = 0; i < SYNC_ALTERNATES_MAX; i++) {
         const struct member *other = gossip_random_member(g, s->peer);
-        if (other != NULL) m.alternate[m.alternate_count++] = other->head.addr;
+        if (other != NULL) m.alternate[m.alternate_count++] = other->head->addr;
     }
     g->counters.syncs_refused++;
     return stream_send(g, s, &m) ? RECONCILE_GOES_ON : RECONCILE_CLOSED;
@@ -338,7 +339,7 @@ static bool admit_session(struct gossip *g, struct stream *s)
 static bool bad_addr(const struct gossip *g, const struct addr *a)
 {
     if (addr_is_forbidden(a) || addr_is_any(a) || a->port == 0) return true;
-    return addr_is_loopback(a) && !addr_is_loopback(&g->self.member->head.addr);
+    return addr_is_loopback(a) && !addr_is_loopback(&g->self.member->head->addr);
 }
 
 static void on_busy(struct gossip *g, struct stream *s, const struct sync_message *m)

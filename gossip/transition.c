@@ -23,26 +23,26 @@ static void enter(struct gossip *g, struct member *m)
 {
     m->since_ms = g->now_ms;
     g->persist_due = true;
-    switch (m->state) {
+    switch ((enum member_state)m->state) {
     case MEMBER_ALIVE:
         member_acquit(&g->members, m);
         broadcast_drop(g, m, RUMOUR_ACCUSATION);
-        timer_clear(&g->timers, &m->timer);
+        member_disarm(&g->members, m);
         break;
     case MEMBER_SUSPECT: /* suspicion.c sets its end */
         break;
     case MEMBER_UNREACHABLE:
-        state_timer(g, &m->timer, g->now_ms + g->tuning.dead_hold_ms);
+        member_arm(&g->members, m, g->now_ms + g->tuning.dead_hold_ms);
         break;
     case MEMBER_LEFT:
         member_acquit(&g->members, m);
         broadcast_drop(g, m, RUMOUR_ACCUSATION);
-        state_timer(g, &m->timer, g->now_ms + g->tuning.reap_ms);
+        member_arm(&g->members, m, g->now_ms + g->tuning.reap_ms);
         break;
     case MEMBER_DEAD:
     case MEMBER_BANNED:
         broadcast_drop(g, m, RUMOUR_ACCUSATION);
-        state_timer(g, &m->timer, g->now_ms + g->tuning.reap_ms);
+        member_arm(&g->members, m, g->now_ms + g->tuning.reap_ms);
         break;
     case MEMBER_STATES:
         break;
@@ -54,7 +54,7 @@ void transition_to(struct gossip *g, struct member *m, enum member_state state)
     if (m->state == state) return;
     bool was_live = member_is_live(m);
     count(g, m, UINT32_MAX); /* minus one */
-    m->state = state;
+    m->state = (uint8_t)state;
     count(g, m, 1);
     enter(g, m);
     if (was_live != member_is_live(m)) {
@@ -67,7 +67,7 @@ void transition_to(struct gossip *g, struct member *m, enum member_state state)
 
 void transition_enter(struct gossip *g, struct member *m, enum member_state state)
 {
-    m->state = state;
+    m->state = (uint8_t)state;
     count(g, m, 1);
     place(g, m);
     enter(g, m);
@@ -86,8 +86,8 @@ void transition_forget(struct gossip *g, struct member *m)
     probe_forget(g, m);
     stream_forget(g, m);
     pairing_forget(g, m);
-    timer_clear(&g->timers, &m->timer);
-    g->bodies_bytes -= m->body_len;
+    member_disarm(&g->members, m);
+    g->bodies_bytes -= member_body(m).len;
     g->persist_due = true;
     schedule_return(&g->probes.schedule, m);
     member_remove(&g->members, m);

@@ -145,8 +145,8 @@ void rig_run(struct rig *r, uint64_t ms)
     for (size_t i = 0; i < r->g->members.count; i++) {
         const struct member *m = r->g->members.order[i];
         live += member_is_live(m);
-        for (size_t k = 0; k < RUMOUR_KINDS; k++)
-            rumours += list_linked(&m->rumour[k].link);
+        for (size_t k = 0; m->care != NULL && k < RUMOUR_KINDS; k++)
+            rumours += list_linked(&m->care->rumour[k].link);
     }
     CHECK(live == r->g->members.live && rumours == r->g->broadcast.count);
 }

@@ -56,23 +56,23 @@ void oracle_start(struct oracle *o, const struct world *w, uint32_t i)
 static void check_member(struct oracle *o, const struct world *w, uint32_t i,
                          const struct member *m)
 {
-    uint32_t owner = world_by_id(w, &m->head.owner);
+    uint32_t owner = world_by_id(w, &m->head->owner);
     struct oracle_view *v = &o->view[(size_t)i * o->nodes + owner];
     const struct oracle_node *own = &o->node[owner];
     struct head before = {.epoch = v->epoch, .inc = v->inc, .version = v->version};
     double now = (double)w->now_us / 1e6;
-    if (v->known && head_cmp(&m->head, &before) < 0)
+    if (v->known && head_cmp(m->head, &before) < 0)
         oracle_fail(o, "I1: at %.3f s node %u went back in the record of %u", now, i, owner);
-    if (m->head.epoch > own->epoch || (m->head.epoch == own->epoch && m->head.inc > own->inc))
+    if (m->head->epoch > own->epoch || (m->head->epoch == own->epoch && m->head->inc > own->inc))
         oracle_fail(o, "I3: at %.3f s node %u holds %u at inc %u, which %u never signed", now, i,
-                    owner, m->head.inc, owner);
-    bool left = v->known && v->state == MEMBER_LEFT && v->epoch == m->head.epoch;
+                    owner, m->head->inc, owner);
+    bool left = v->known && v->state == MEMBER_LEFT && v->epoch == m->head->epoch;
     if (left && m->state != MEMBER_LEFT)
         oracle_fail(o, "I4: at %.3f s node %u took %u from left to %s in one epoch", now, i, owner,
                     gossip_state_word(m->state));
-    *v = (struct oracle_view){.epoch = m->head.epoch,
-                              .version = m->head.version,
-                              .inc = m->head.inc,
+    *v = (struct oracle_view){.epoch = m->head->epoch,
+                              .version = m->head->version,
+                              .inc = m->head->inc,
                               .state = (uint8_t)m->state,
                               .known = true};
 }
@@ -131,11 +131,11 @@ static void check_table(struct oracle *o, const struct world *w, uint32_t i)
     for (size_t k = 0; k < g->members.count; k++) {
         const struct member *m = g->members.order[k];
         live += member_is_live(m);
-        for (size_t r = 0; r < RUMOUR_KINDS; r++)
-            rumours += list_linked(&m->rumour[r].link);
+        for (size_t r = 0; m->care != NULL && r < RUMOUR_KINDS; r++)
+            rumours += list_linked(&m->care->rumour[r].link);
         check_member(o, w, i, m);
-        if (m->state == MEMBER_SUSPECT && !timer_armed(&m->timer))
-            oracle_fail(o, "node %u suspects %u for ever", i, world_by_id(w, &m->head.owner));
+        if (m->state == MEMBER_SUSPECT && !member_timer_armed(m))
+            oracle_fail(o, "node %u suspects %u for ever", i, world_by_id(w, &m->head->owner));
     }
     if (live != g->members.live)
         oracle_fail(o, "node %u counts %u live members of %u", i, g->members.live, live);
@@ -146,7 +146,7 @@ static void check_table(struct oracle *o, const struct world *w, uint32_t i)
 void oracle_step(struct oracle *o, const struct world *w, uint32_t i)
 {
     const struct gossip *g = w->node[i].gossip;
-    const struct head *own = &g->self.member->head;
+    const struct head *own = g->self.member->head;
     o->node[i].epoch = own->epoch;
     o->node[i].inc = own->inc;
     if (o->nodes <= SMALL_WORLD) check_table(o, w, i);
@@ -168,7 +168,7 @@ bool oracle_is_converged(const struct world *w)
         for (size_t k = 0; k < g->members.count; k++) {
             const struct member *m = g->members.order[k];
             bool complete = m->state == MEMBER_ALIVE && !m->body_missing && !m->admission_missing;
-            if (!complete && world_is_up(w, world_by_id(w, &m->head.owner))) return false;
+            if (!complete && world_is_up(w, world_by_id(w, &m->head->owner))) return false;
         }
         root = ours;
         first = false;

@@ -146,7 +146,7 @@ size_t lab_seal(struct lab *lab, uint32_t peer, const struct message *m, uint8_t
     struct seal_scope scope = {.mesh = &lab->issuer.mesh,
                                .sender = &p->persona.id,
                                .receiver = &lab->peer[0].persona.id,
-                               .receiver_epoch = packet_epoch(&lab->g->self.member->head)};
+                               .receiver_epoch = packet_epoch(lab->g->self.member->head)};
     struct seal_header h = {.epoch = p->head.epoch, .counter = ++p->counter};
     CHECK(fake_crypto_ops()->seal(&scope, &h, pack_writer_view(&w), out, PACKET_BYTES_MAX, &len) ==
           ERR_OK);
@@ -178,7 +178,7 @@ struct accusation lab_accuse(struct lab *lab, uint32_t target, uint32_t accuser)
     const struct member *m = lab_member(lab, target);
     const struct persona *who = &lab->peer[accuser].persona;
     struct accusation a = {
-        .target = m->head.owner, .epoch = m->head.epoch, .inc = m->head.inc, .count = 1};
+        .target = m->head->owner, .epoch = m->head->epoch, .inc = m->head->inc, .count = 1};
     accusation_sign(fake_crypto_ops(), persona_key(who), &who->id, &a, &a.vote[0]);
     return a;
 }

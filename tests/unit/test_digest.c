@@ -9,18 +9,19 @@
 
 static const struct mesh_id mesh = {{1, 2, 3}};
 
-static struct member member_of(uint8_t first, uint64_t version)
+static struct head head_of(uint8_t first, uint64_t version)
 {
-    return (struct member){.head = {.owner = {{first, 7}}, .version = version}};
+    return (struct head){.owner = {{first, 7}}, .version = version};
 }
 
 static void test_equal_records_give_equal_roots_in_any_order(void **state)
 {
     (void)state;
     struct digest a, b;
-    struct member m[3] = {member_of(1, 1), member_of(1, 1), member_of(200, 5)};
-    struct member n[3] = {member_of(200, 5), member_of(1, 1), member_of(1, 1)};
-    m[1].head.owner.byte[2] = n[2].head.owner.byte[2] = 9;
+    struct head h[4] = {head_of(1, 1), head_of(1, 1), head_of(200, 5), head_of(200, 6)};
+    struct member m[3] = {{.head = &h[0]}, {.head = &h[1]}, {.head = &h[2]}};
+    struct member n[3] = {{.head = &h[2]}, {.head = &h[0]}, {.head = &h[1]}};
+    h[1].owner.byte[2] = 9;
     digest_init(&a, &mesh);
     digest_init(&b, &mesh);
     for (int i = 0; i < 3; i++) {
@@ -30,17 +31,20 @@ static void test_equal_records_give_equal_roots_in_any_order(void **state)
     digest_settle(&a, 0, 0);
     digest_settle(&b, 0, 0);
     assert_int_equal(digest_root(&a), digest_root(&b));
-    n[0].head.version++;
+    n[0].head = &h[3];
     digest_note(&b, &n[0], 0);
     digest_settle(&b, 0, 0);
     assert_int_not_equal(digest_root(&a), digest_root(&b));
+    digest_fini(&a);
+    digest_fini(&b);
 }
 
 static void test_a_change_counts_only_when_it_has_settled(void **state)
 {
     (void)state;
     struct digest d;
-    struct member m = member_of(1, 1);
+    struct head h = head_of(1, 1);
+    struct member m = {.head = &h};
     digest_init(&d, &mesh);
     uint64_t empty = digest_root(&d);
     digest_note(&d, &m, 1000);
@@ -48,13 +52,15 @@ static void test_a_change_counts_only_when_it_has_settled(void **state)
     assert_int_equal(digest_root(&d), empty);
     digest_settle(&d, 2000, 1000);
     assert_int_not_equal(digest_root(&d), empty);
+    digest_fini(&d);
 }
 
 static void test_the_dead_and_the_forgotten_do_not_count(void **state)
 {
     (void)state;
     struct digest d;
-    struct member m = member_of(1, 1);
+    struct head h = head_of(1, 1);
+    struct member m = {.head = &h};
     digest_init(&d, &mesh);
     uint64_t empty = digest_root(&d);
     digest_note(&d, &m, 0);
@@ -68,13 +74,15 @@ static void test_the_dead_and_the_forgotten_do_not_count(void **state)
     digest_settle(&d, 0, 0);
     digest_forget(&d, &m);
     assert_int_equal(digest_root(&d), empty);
+    digest_fini(&d);
 }
 
 static void test_a_suspect_counts_as_before(void **state)
 {
     (void)state;
     struct digest d;
-    struct member m = member_of(1, 1);
+    struct head h = head_of(1, 1);
+    struct member m = {.head = &h};
     digest_init(&d, &mesh);
     digest_note(&d, &m, 0);
     digest_settle(&d, 0, 0);
@@ -83,13 +91,15 @@ static void test_a_suspect_counts_as_before(void **state)
     digest_note(&d, &m, 0);
     digest_settle(&d, 0, 0);
     assert_int_equal(digest_root(&d), root);
+    digest_fini(&d);
 }
 
 static void test_only_buckets_that_differ_are_marked(void **state)
 {
     (void)state;
     struct digest a, b;
-    struct member same = member_of(3, 1), also = member_of(3, 1), more = member_of(200, 1);
+    struct head three = head_of(3, 1), other = head_of(200, 1);
+    struct member same = {.head = &three}, also = {.head = &three}, more = {.head = &other};
     uint8_t vector[DIGEST_VECTOR_BYTES], bitmap[DIGEST_BITMAP_BYTES];
     digest_init(&a, &mesh);
     digest_init(&b, &mesh);
@@ -102,17 +112,21 @@ static void test_only_buckets_that_differ_are_marked(void **state)
     assert_int_equal(digest_compare(&b, vector, bitmap), 1);
     for (unsigned i = 0; i < DIGEST_BUCKETS; i++)
         assert_int_equal(digest_marked(bitmap, (uint8_t)i), i == 200);
+    digest_fini(&a);
+    digest_fini(&b);
 }
 
 static void test_the_summary_shows_accusations_at_once_and_their_votes(void **state)
 {
     (void)state;
     struct digest d;
-    struct member m = member_of(1, 1);
-    struct accusation votes = {.target = m.head.owner, .count = 2};
+    struct head h = head_of(1, 1);
+    struct member m = {.head = &h};
+    struct accusation votes = {.target = h.owner, .count = 2};
+    struct member_care care = {.member = &m, .accusation = &votes};
     digest_init(&d, &mesh);
     uint64_t before = digest_summary(&d);
-    m.accusation = &votes;
+    m.care = &care;
     digest_accuse(&d, &m, 5);
     uint64_t two = digest_summary(&d);
     assert_false(digest_same_accused(before, two));
@@ -120,10 +134,11 @@ static void test_the_summary_shows_accusations_at_once_and_their_votes(void **st
     votes.count = 3;
     digest_accuse(&d, &m, 6);
     assert_false(digest_same_accused(two, digest_summary(&d)));
-    m.accusation = NULL;
+    care.accusation = NULL;
     digest_accuse(&d, &m, 7);
     assert_int_equal(digest_summary(&d), before);
     assert_true(list_empty(&d.accused_list));
+    digest_fini(&d);
 }
 
 int main(void)

@@ -219,7 +219,7 @@ static void test_asked_to_confirm_we_say_reached_or_vote_ourselves(void **state)
     lab_run(&lab, 700, ALL & ~8u);
     assert_int_equal(lab_state(&lab, 3), MEMBER_SUSPECT);
     assert_int_equal(lab_count(&lab, 2, MESSAGE_ACCUSE) > 0, 1);
-    assert_int_equal(lab_member(&lab, 3)->accusation->count, 2);
+    assert_int_equal(member_votes(lab_member(&lab, 3))->count, 2);
     lab_fini(&lab);
 }
 

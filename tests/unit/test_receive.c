@@ -151,7 +151,7 @@ static void test_a_message_of_a_newer_version_is_skipped(void **state)
     struct seal_scope scope = {.mesh = &lab.issuer.mesh,
                                .sender = &lab.peer[1].persona.id,
                                .receiver = &lab.peer[0].persona.id,
-                               .receiver_epoch = packet_epoch(&lab.g->self.member->head)};
+                               .receiver_epoch = packet_epoch(lab.g->self.member->head)};
     struct seal_header h = {.epoch = lab.peer[1].head.epoch, .counter = ++lab.peer[1].counter};
     assert_int_equal(fake_crypto_ops()->seal(&scope, &h,
                                              span_of(unknown_then_ping, sizeof(unknown_then_ping)),

@@ -16,13 +16,17 @@ static const struct hash_key key = {"schedule"};
 
 static void fill(struct member_table *t, uint32_t count)
 {
-    member_table_init(t, &key);
+    struct archive *archive;
+    assert_int_equal(archive_new(&key, &archive), ERR_OK);
+    member_table_init(t, archive, NULL);
+    archive_unref(archive); /* the table holds it */
     for (uint32_t i = 0; i < count; i++) {
-        struct node_id id = {{0}};
+        struct head h = {0};
         uint64_t bits = hash_mix(i + 1);
         struct member *m;
-        memcpy(id.byte, &bits, sizeof(bits));
-        assert_int_equal(member_add(t, &id, &m), ERR_OK);
+        memcpy(h.owner.byte, &bits, sizeof(bits));
+        memcpy(h.sig, &bits, sizeof(bits));
+        assert_int_equal(member_add(t, &h, &m), ERR_OK);
     }
 }
 
@@ -36,7 +40,7 @@ static void count_probes(const struct schedule *s, const struct member_table *t,
         const struct member *m = schedule_target(s, t, t->order[i], &mesh, round);
         assert_non_null(m);
         assert_ptr_not_equal(m, t->order[i]);
-        probed[member_lower_bound(t, &m->head.owner)]++;
+        probed[member_lower_bound(t, &m->head->owner)]++;
     }
 }
 
@@ -92,7 +96,7 @@ static void test_all_others_come_up_in_the_end(void **state)
     fill(&t, 20);
     for (uint64_t round = 0; round < 400; round++)
         probed[member_lower_bound(
-            &t, &schedule_target(&s, &t, t.order[3], &mesh, round)->head.owner)]++;
+            &t, &schedule_target(&s, &t, t.order[3], &mesh, round)->head->owner)]++;
     for (size_t i = 0; i < 20; i++)
         assert_true(i == 3 ? probed[i] == 0 : probed[i] >= 5);
     member_table_fini(&t);
@@ -115,7 +119,7 @@ static void test_phases_spread_over_the_period(void **state)
     unsigned in_tenth[10] = {0};
     fill(&t, MANY);
     for (size_t i = 0; i < MANY; i++) {
-        uint32_t ms = schedule_phase_ms(&mesh, &t.order[i]->head.owner, 1000);
+        uint32_t ms = schedule_phase_ms(&mesh, &t.order[i]->head->owner, 1000);
         assert_in_range(ms, 0, 999);
         in_tenth[ms / 100]++;
     }

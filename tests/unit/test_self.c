@@ -21,9 +21,9 @@ static void test_a_new_body_is_signed_as_a_new_version_and_spread(void **state)
     (void)state;
     struct lab lab;
     lab_init(&lab, 3);
-    uint64_t before = lab.g->self.member->head.version;
+    uint64_t before = lab.g->self.member->head->version;
     upsert(&lab, "web up");
-    assert_int_equal(lab.g->self.member->head.version, before + 1);
+    assert_int_equal(lab.g->self.member->head->version, before + 1);
     lab_run(&lab, 300, ALL);
     const struct message *m = lab_last(&lab, LAB_ANYONE, MESSAGE_RECORD);
     assert_non_null(m);
@@ -38,9 +38,9 @@ static void test_the_same_body_again_is_no_news(void **state)
     struct lab lab;
     lab_init(&lab, 3);
     upsert(&lab, "web up");
-    uint64_t version = lab.g->self.member->head.version;
+    uint64_t version = lab.g->self.member->head->version;
     upsert(&lab, "web up");
-    assert_int_equal(lab.g->self.member->head.version, version);
+    assert_int_equal(lab.g->self.member->head->version, version);
     lab_fini(&lab);
 }
 
@@ -49,13 +49,13 @@ static void test_a_flapping_body_is_published_once_a_second_and_the_last_one_win
     (void)state;
     struct lab lab;
     lab_init(&lab, 3);
-    uint64_t before = lab.g->self.member->head.version;
+    uint64_t before = lab.g->self.member->head->version;
     for (int i = 0; i < 100; i++)
         upsert(&lab, i % 2 == 0 ? "up" : "down");
     upsert(&lab, "settled");
-    assert_int_equal(lab.g->self.member->head.version, before + 5);
+    assert_int_equal(lab.g->self.member->head->version, before + 5);
     lab_run(&lab, 1100, ALL);
-    assert_int_equal(lab.g->self.member->head.version, before + 6);
+    assert_int_equal(lab.g->self.member->head->version, before + 6);
     assert_true(span_eq_str(gossip_member_body(lab.g, &lab.peer[0].persona.id), "settled"));
     lab_fini(&lab);
 }
@@ -80,7 +80,7 @@ static void test_an_accusation_of_us_is_refuted_and_the_accuser_told_at_once(voi
     lab_init(&lab, 3);
     struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
     lab_say(&lab, 2, &m);
-    assert_int_equal(lab.g->self.member->head.inc, 1);
+    assert_int_equal(lab.g->self.member->head->inc, 1);
     assert_int_equal(lab.g->counters.refutations, 1);
     const struct message *told = lab_last(&lab, 2, MESSAGE_RECORD);
     assert_non_null(told);
@@ -98,7 +98,7 @@ static void test_an_old_accusation_of_us_is_answered_but_raises_nothing(void **s
     struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
     lab_say(&lab, 2, &m);
     lab_say(&lab, 3, &m);
-    assert_int_equal(lab.g->self.member->head.inc, 1);
+    assert_int_equal(lab.g->self.member->head->inc, 1);
     assert_int_equal(lab_last(&lab, 3, MESSAGE_RECORD)->offer.head.inc, 1);
     lab_fini(&lab);
 }
@@ -114,7 +114,7 @@ static void test_accusations_of_what_we_never_were_are_ignored(void **state)
     m.accusation.inc = 0;
     m.accusation.epoch++;
     lab_say(&lab, 2, &m);
-    assert_int_equal(lab.g->self.member->head.inc, 0);
+    assert_int_equal(lab.g->self.member->head->inc, 0);
     lab_fini(&lab);
 }
 
@@ -130,7 +130,7 @@ static void test_a_charge_that_its_accuser_has_not_signed_is_ignored(void **stat
     m.accusation = lab_accuse(&lab, 0, 2);
     m.accusation.vote[0].accuser = lab.peer[3].persona.id;
     lab_say(&lab, 2, &m);
-    assert_int_equal(lab.g->self.member->head.inc, 0);
+    assert_int_equal(lab.g->self.member->head->inc, 0);
     assert_int_equal(lab.g->counters.dropped_signature, 2);
     lab_fini(&lab);
 }
@@ -144,13 +144,13 @@ static void test_one_voice_is_refuted_but_does_not_make_us_doubt_our_health(void
     uint32_t score = lab.g->awareness.score;
     struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
     lab_say(&lab, 2, &m);
-    assert_int_equal(lab.g->self.member->head.inc, 1);
+    assert_int_equal(lab.g->self.member->head->inc, 1);
     assert_int_equal(lab.g->awareness.score, score);
     m.accusation = lab_accuse(&lab, 0, 2);
     struct accusation second = lab_accuse(&lab, 0, 3);
     assert_true(accusation_add(&m.accusation, &second.vote[0]));
     lab_say(&lab, 2, &m);
-    assert_int_equal(lab.g->self.member->head.inc, 2);
+    assert_int_equal(lab.g->self.member->head->inc, 2);
     assert_int_equal(lab.g->awareness.score, score + 1);
     lab_fini(&lab);
 }
@@ -186,7 +186,7 @@ static void test_refuting_is_rationed(void **state)
         struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
         lab_say(&lab, 2, &m);
     }
-    assert_in_range(lab.g->self.member->head.inc, 5, 6);
+    assert_in_range(lab.g->self.member->head->inc, 5, 6);
     lab_fini(&lab);
 }
 
@@ -202,7 +202,7 @@ static void test_leaving_is_told_to_several_at_once_and_is_not_refuted_after(voi
     assert_int_equal(lab_last(&lab, LAB_ANYONE, MESSAGE_RECORD)->offer.head.flags, HEAD_LEFT);
     struct message m = {.kind = MESSAGE_ACCUSED, .accusation = lab_accuse(&lab, 0, 2)};
     lab_say(&lab, 2, &m);
-    assert_int_equal(lab.g->self.member->head.inc, 0);
+    assert_int_equal(lab.g->self.member->head->inc, 0);
     struct gossip_member self;
     assert_int_equal(gossip_member_get(lab.g, &lab.peer[0].persona.id, &self), ERR_OK);
     assert_int_equal(self.state, MEMBER_LEFT);
@@ -222,10 +222,10 @@ static void test_a_certificate_of_another_is_refused_and_our_own_renewed(void **
         fake_crypto_admission(&lab.peer[0].persona.fake, &other, lab.issuer.public_key, cert);
     e.data = span_of(cert, len);
     assert_int_equal(lab_step(&lab, &e), ERR_INVALID);
-    uint64_t before = lab.g->self.member->head.version;
+    uint64_t before = lab.g->self.member->head->version;
     e.data = lab_offer(&lab, 0).admission;
     assert_int_equal(lab_step(&lab, &e), ERR_OK);
-    assert_int_equal(lab.g->self.member->head.version, before + 1);
+    assert_int_equal(lab.g->self.member->head->version, before + 1);
     lab_fini(&lab);
 }
 

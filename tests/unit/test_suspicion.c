@@ -42,7 +42,7 @@ static void test_suspect_refuted_by_higher_incarnation(void **state)
     assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
     refute(&lab, 1);
     assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
-    assert_int_equal(lab_member(&lab, 1)->head.inc, 1);
+    assert_int_equal(lab_member(&lab, 1)->head->inc, 1);
     lab_fini(&lab);
 }
 
@@ -123,7 +123,7 @@ static void test_an_accusation_of_a_future_incarnation_changes_nothing(void **st
     assert_true(accusation_add(&a, &v));
     say_accusation(&lab, 2, &a);
     assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
-    assert_int_equal(lab_member(&lab, 1)->head.inc, 0);
+    assert_int_equal(lab_member(&lab, 1)->head->inc, 0);
     lab_fini(&lab);
 }
 
@@ -143,7 +143,7 @@ static void test_forged_votes_and_votes_of_strangers_do_not_count(void **state)
     struct accusation itself = lab_accuse(&lab, 1, 1);
     say_accusation(&lab, 2, &itself);
     assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
-    assert_null(lab_member(&lab, 1)->accusation);
+    assert_null(member_votes(lab_member(&lab, 1)));
     lab_fini(&lab);
 }
 
