@@ -128,7 +128,10 @@ static uint32_t count_sessions(const struct gossip *g, bool inbound)
 
 static bool start_session(struct gossip *g, struct member *m, const struct addr *addr)
 {
-    if (count_sessions(g, false) >= SYNC_OUTBOUND_MAX) return false;
+    /* The dead are silent for as long as a dial may take; others need not wait for them. */
+    uint32_t limit =
+        m != NULL && m->state == MEMBER_DEAD ? SYNC_OUTBOUND_MAX / 2 : SYNC_OUTBOUND_MAX;
+    if (count_sessions(g, false) >= limit) return false;
     if (stream_dial(g, m, addr, m != NULL ? STREAM_SYNC : STREAM_JOIN) == NULL) return false;
     g->counters.syncs_started++;
     return true;

@@ -55,6 +55,7 @@ enum admin_progress admin_view_ready(struct admin_call *call)
     }
     json_object(&call->json);
     key_bool(&call->json, "ready", true);
+    key_bool(&call->json, "synced", gossip_synced(mesh_gossip(d->mesh)));
     json_object_end(&call->json);
     return ADMIN_DONE;
 }
@@ -156,6 +157,7 @@ enum admin_progress admin_view_status(struct admin_call *call)
     key_str(j, "version", PARLEY_VERSION);
     key_str(j, "state", d->ready ? drain_word(dr.state) : "starting");
     key_u64(j, "uptime_s", (loop_now_ms(d->loop) - d->started_ms) / 1000);
+    key_bool(j, "synced", gossip_synced(mesh_gossip(d->mesh)));
     key_u64(j, "workers", d->worker_count);
     key_u64(j, "in_flight", dr.in_flight);
     key_u64(j, "sessions", sessions);

@@ -1,16 +1,20 @@
 #include "cmd/verbs/verbs.h"
 
+#include "cmd/client.h"
 #include "cmd/daemon/enroll_client.h"
 #include "cmd/verbs/setup.h"
 #include "core/io/clock.h"
 #include "core/model/config.h"
 
+#include <poll.h>
 #include <sodium.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define SYNC_POLL_MS 100
 
 static enum err read_token(const struct verb_ctx *ctx, struct diag *d, struct token *out)
 {
@@ -108,25 +112,53 @@ static int start_unit(void)
     return WEXITSTATUS(status);
 }
 
-static void report(const struct verb_ctx *ctx, const struct store *s,
-                   const struct enroll_client_result *r, const struct name *node)
+/* gossip.md 3.5: a newcomer is part of the mesh when it knows what two others know. */
+static bool wait_synced(const struct verb_ctx *ctx)
+{
+    uint64_t end = clock_mono_ms() + ctx->timeout_ms;
+    for (;;) {
+        struct client_answer a;
+        bool synced = client_try(ctx, "GET", "/v1/status", (struct span){0}, &a) == EXIT_DONE &&
+                      json_read_bool(json_read_get(a.doc, "data"), "synced", false);
+        client_answer_fini(&a);
+        if (synced || clock_mono_ms() >= end) return synced;
+        (void)poll(NULL, 0, SYNC_POLL_MS);
+    }
+}
+
+static enum verb_exit report_started(const struct verb_ctx *ctx)
+{
+    bool synced = wait_synced(ctx);
+    if (synced && !ctx->quiet)
+        printf("ok  gossip  in sync: this host knows what the mesh knows\n"
+               "next        add [service.*] to the file, then: systemctl reload parley\n");
+    if (synced) return EXIT_DONE;
+    return verb_fail(EXIT_TIMED_OUT,
+                     "this host has joined and runs, but is not yet in sync with the mesh: is port "
+                     "7400 open both ways, tcp and udp? See: parley status");
+}
+
+static enum verb_exit report(const struct verb_ctx *ctx, const struct store *s,
+                             const struct enroll_client_result *r, const struct name *node)
 {
     char seed[ADDR_TEXT_MAX], path[STORE_PATH_MAX];
     const struct enroll_reply *a = &r->reply;
     int started = ctx->root[0] ? -1 : start_unit();
-    if (ctx->quiet) return;
-    printf("ok  reach   %s tcp %.1fms, its CA is the token's\n", addr_format(&r->seed, seed),
-           (double)r->connect_us / 1000);
-    printf("ok  cert    spiffe://%s/node/%s, 24h, renews at half its life\n", a->mesh.text,
-           node->text);
-    printf("ok  config  wrote %s%s\n", store_path(s, STORE_CONFIG, path),
-           started == 0 ? "   started parley.service" : "");
+    if (!ctx->quiet) {
+        printf("ok  reach   %s tcp %.1fms, its CA is the token's\n", addr_format(&r->seed, seed),
+               (double)r->connect_us / 1000);
+        printf("ok  cert    spiffe://%s/node/%s, 24h, renews at half its life\n", a->mesh.text,
+               node->text);
+        printf("ok  config  wrote %s%s\n", store_path(s, STORE_CONFIG, path),
+               started == 0 ? "   started parley.service" : "");
+    }
+    if (started == 0) return report_started(ctx);
+    if (ctx->quiet) return EXIT_DONE;
     if (started > 0)
         printf("!   unit    parley.service did not start; see: systemctl status parley\n");
-    else if (started == 0)
-        printf("next        add [service.*] to the file, then: systemctl reload parley\n");
     else
         printf("next        parley up%s%s\n", ctx->root[0] ? " --root " : "", ctx->root);
+    return EXIT_DONE;
 }
 
 static enum err prepare(const struct verb_ctx *ctx, struct store *s, struct token *t,
@@ -159,8 +191,7 @@ enum verb_exit join_run(struct verb_ctx *ctx)
     if (err == ERR_TIMEOUT) code = EXIT_TIMED_OUT;
     if (err == ERR_OK) err = write_grant(&s, &r, &o.node, &d);
     if (err == ERR_OK) {
-        report(ctx, &s, &r, &o.node);
-        code = EXIT_DONE;
+        code = report(ctx, &s, &r, &o.node);
     } else {
         code = setup_refuse(code, err, &d);
     }

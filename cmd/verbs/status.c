@@ -34,9 +34,10 @@ static void print_members(const struct json_value *doc, const struct json_value 
         if (span_u64(s->text, &n) && n > 0)
             printf("%llu %.*s  ", (unsigned long long)n, SPAN_ARG(s->key));
     }
-    printf("view %.*s agreed by %llu/%llu\n", SPAN_ARG(hash),
+    printf("view %.*s agreed by %llu/%llu%s\n", SPAN_ARG(hash),
            (unsigned long long)json_read_u64(view, "agreeing", 0),
-           (unsigned long long)json_read_u64(view, "alive", 0));
+           (unsigned long long)json_read_u64(view, "alive", 0),
+           json_read_bool(d, "synced", true) ? "" : "  not yet in sync with the mesh");
 }
 
 static void print_rows(const struct json_value *d)
