@@ -2,9 +2,10 @@
 
 #include "gossip/head.h"
 
-#define ACCUSATION_DOMAIN "parley-accuse-1"
+#define ACCUSATION_DOMAIN "parley-accuse-2"
 #define AT_EPOCH          16
 #define AT_INC            24
+#define MATTER_BYTES      (ACCUSATION_HEAD_BYTES + 1u)
 
 static void encode_matter(const struct accusation *a, uint8_t out[ACCUSATION_HEAD_BYTES])
 {
@@ -15,19 +16,22 @@ static void encode_matter(const struct accusation *a, uint8_t out[ACCUSATION_HEA
 
 void accusation_sign(const struct gossip_crypto *crypto, const struct sign_key *key,
                      const struct node_id *accuser, const struct accusation *a,
-                     struct accusation_vote *out)
+                     enum accusation_kind kind, struct accusation_vote *out)
 {
-    uint8_t matter[ACCUSATION_HEAD_BYTES];
+    uint8_t matter[MATTER_BYTES];
     encode_matter(a, matter);
+    matter[ACCUSATION_HEAD_BYTES] = (uint8_t)kind;
     out->accuser = *accuser;
+    out->kind = (uint8_t)kind;
     crypto->sign(key, ACCUSATION_DOMAIN, span_of(matter, sizeof(matter)), out->sig);
 }
 
 bool accusation_verify(const struct gossip_crypto *crypto, const uint8_t pk[SIGN_PUBLIC_BYTES],
                        const struct accusation *a, const struct accusation_vote *v)
 {
-    uint8_t matter[ACCUSATION_HEAD_BYTES];
+    uint8_t matter[MATTER_BYTES];
     encode_matter(a, matter);
+    matter[ACCUSATION_HEAD_BYTES] = v->kind;
     return crypto->verify(pk, ACCUSATION_DOMAIN, span_of(matter, sizeof(matter)), v->sig);
 }
 
@@ -40,9 +44,31 @@ bool accusation_has(const struct accusation *a, const struct node_id *accuser)
 
 bool accusation_add(struct accusation *a, const struct accusation_vote *v)
 {
-    if (a->count == TUNING_ACCUSERS_MAX || accusation_has(a, &v->accuser)) return false;
-    a->vote[a->count++] = *v;
-    return true;
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct accusation_vote *known = &a->vote[i];
+        if (name_node_id_cmp(&known->accuser, &v->accuser) != 0) continue;
+        if (v->kind != ACCUSATION_REFUSED || known->kind == ACCUSATION_REFUSED) return false;
+        *known = *v;
+        return true;
+    }
+    if (a->count < TUNING_ACCUSERS_MAX) {
+        a->vote[a->count++] = *v;
+        return true;
+    }
+    for (uint32_t i = 0; i < a->count && v->kind == ACCUSATION_REFUSED; i++) {
+        if (a->vote[i].kind == ACCUSATION_REFUSED) continue;
+        a->vote[i] = *v;
+        return true;
+    }
+    return false;
+}
+
+uint32_t accusation_refused(const struct accusation *a)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < a->count; i++)
+        n += a->vote[i].kind == ACCUSATION_REFUSED;
+    return n;
 }
 
 size_t accusation_encode(const struct accusation *a, uint8_t out[ACCUSATION_BYTES_MAX])
@@ -51,7 +77,8 @@ size_t accusation_encode(const struct accusation *a, uint8_t out[ACCUSATION_BYTE
     uint8_t *p = out + ACCUSATION_HEAD_BYTES;
     for (uint32_t i = 0; i < a->count; i++) {
         memcpy(p, a->vote[i].accuser.byte, NODE_ID_BYTES);
-        memcpy(p + NODE_ID_BYTES, a->vote[i].sig, SIGN_BYTES);
+        p[NODE_ID_BYTES] = a->vote[i].kind;
+        memcpy(p + NODE_ID_BYTES + 1, a->vote[i].sig, SIGN_BYTES);
         p += ACCUSATION_VOTE_BYTES;
     }
     return (size_t)(p - out);
@@ -67,8 +94,9 @@ enum err accusation_decode(struct span wire, struct accusation *out)
     for (size_t at = ACCUSATION_HEAD_BYTES; at < wire.len; at += ACCUSATION_VOTE_BYTES) {
         struct accusation_vote v;
         memcpy(v.accuser.byte, p + at, NODE_ID_BYTES);
-        memcpy(v.sig, p + at + NODE_ID_BYTES, SIGN_BYTES);
-        if (!accusation_add(&a, &v)) return ERR_INVALID;
+        v.kind = p[at + NODE_ID_BYTES];
+        memcpy(v.sig, p + at + NODE_ID_BYTES + 1, SIGN_BYTES);
+        if (accusation_has(&a, &v.accuser) || !accusation_add(&a, &v)) return ERR_INVALID;
     }
     *out = a;
     return ERR_OK;

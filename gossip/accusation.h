@@ -1,11 +1,13 @@
 /* Accusations: signed statements by distinct members that one member, at one epoch and incarnation,
  * does not answer (gossip.md 3.2). Nobody has to trust who relays them.
  *
- *  0          16       24     28                             28 + 80 n
- *  +----------+--------+------+------------+---------+-- - -+
- *  | target16 | epoch8 | inc4 | accuser16  |  sig64  | ...  |   n = 1 to TUNING_ACCUSERS_MAX
- *  +----------+--------+------+------------+---------+-- - -+
- *  big-endian; sig = Ed25519 by the accuser over "parley-accuse-1\0" || the first 28 bytes
+ *  0          16       24     28                                    28 + 81 n
+ *  +----------+--------+------+------------+-------+---------+-- - -+
+ *  | target16 | epoch8 | inc4 | accuser16  | kind1 |  sig64  | ...  |  n = 1 to TUNING_ACCUSERS_MAX
+ *  +----------+--------+------+------------+-------+---------+-- - -+
+ *  big-endian; sig = Ed25519 by the accuser over "parley-accuse-2\0" || the first 28 bytes || kind
+ *
+ * A kind that is not known is a vote like SILENT.
  *
  * Plain data; pure; any thread.
  */
@@ -16,11 +18,17 @@
 #include "gossip/tuning.h"
 
 #define ACCUSATION_HEAD_BYTES 28u
-#define ACCUSATION_VOTE_BYTES (NODE_ID_BYTES + SIGN_BYTES)
+#define ACCUSATION_VOTE_BYTES (NODE_ID_BYTES + 1u + SIGN_BYTES)
 #define ACCUSATION_BYTES_MAX  (ACCUSATION_HEAD_BYTES + TUNING_ACCUSERS_MAX * ACCUSATION_VOTE_BYTES)
+
+enum accusation_kind {
+    ACCUSATION_SILENT,  /* nothing answers */
+    ACCUSATION_REFUSED, /* its host answers, and says that nobody listens on the stream port */
+};
 
 struct accusation_vote {
     struct node_id accuser;
+    uint8_t kind;
     uint8_t sig[SIGN_BYTES];
 };
 
@@ -35,12 +43,15 @@ struct accusation {
 /* A vote of the holder of `key`, whose id is `accuser`, in the matter of `a`. */
 void accusation_sign(const struct gossip_crypto *crypto, const struct sign_key *key,
                      const struct node_id *accuser, const struct accusation *a,
-                     struct accusation_vote *out);
+                     enum accusation_kind kind, struct accusation_vote *out);
 bool accusation_verify(const struct gossip_crypto *crypto, const uint8_t pk[SIGN_PUBLIC_BYTES],
                        const struct accusation *a, const struct accusation_vote *v);
 bool accusation_has(const struct accusation *a, const struct node_id *accuser);
-/* Adds a vote of someone who has none yet; false when it is full or they have. */
+/* Adds a vote of someone who has none yet; REFUSED takes the place of their other one, or in a full
+ * set of another's. False: it changes nothing. */
 bool accusation_add(struct accusation *a, const struct accusation_vote *v);
+/* How many say REFUSED. */
+uint32_t accusation_refused(const struct accusation *a);
 /* The bytes written. */
 size_t accusation_encode(const struct accusation *a, uint8_t out[ACCUSATION_BYTES_MAX]);
 /* ERR_INVALID: no whole number of votes, none, or too many. Signatures are not looked at. */

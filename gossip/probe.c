@@ -4,6 +4,7 @@
 #include "gossip/packet.h"
 #include "gossip/state.h"
 #include "gossip/suspicion.h"
+#include "gossip/watchers.h"
 
 #define RTT_MIN_US     500u /* half of what the clock can show */
 #define LOST_SMOOTHING 16.0
@@ -196,17 +197,16 @@ static void note_result(struct gossip *g, struct member *m, bool lost)
 /* gossip.md 3.2 item 1: chance probes of others would confirm only one by one, each second. */
 static void ask_to_confirm(struct gossip *g, const struct member *m, const struct accusation *mine)
 {
-    struct member *asked[TUNING_CONFIRMERS] = {NULL};
+    struct member *asked[WATCHERS];
     struct message msg = {.kind = MESSAGE_CONFIRM, .accusation = *mine};
-    for (uint32_t i = 0; i < TUNING_CONFIRMERS; i++) {
-        struct member *to = gossip_random_member(g, m);
-        bool again = to == NULL;
-        for (uint32_t j = 0; j < i; j++)
-            again = again || asked[j] == to;
-        if (again) continue;
-        asked[i] = to;
-        send_small(g, to, &msg);
-    }
+    size_t count = watchers_pick(&g->members, m, &g->rng, TUNING_CONFIRMERS, asked);
+    for (size_t i = 0; i < count; i++)
+        send_small(g, asked[i], &msg);
+}
+
+static enum accusation_kind finding(const struct probe *p)
+{
+    return p->refused ? ACCUSATION_REFUSED : ACCUSATION_SILENT;
 }
 
 static void failed_regular(struct gossip *g, struct probe *p)
@@ -219,15 +219,15 @@ static void failed_regular(struct gossip *g, struct probe *p)
      * cut of the mesh some helpers are always on the other side. */
     if (p->helpers > 0 && p->nacks == 0) awareness_bad(&g->awareness);
     if (awareness_quiet(&g->awareness, g->now_ms)) return;
-    if (suspicion_vote(g, m, &mine)) ask_to_confirm(g, m, &mine);
+    if (suspicion_vote(g, m, finding(p), &mine)) ask_to_confirm(g, m, &mine);
 }
 
 static void failed_confirm(struct gossip *g, const struct probe *p)
 {
     struct member *m = p->target;
     struct accusation a;
-    if (awareness_quiet(&g->awareness, g->now_ms) || !suspicion_vote(g, m, &a)) return;
-    if (p->origin == NULL) return;
+    if (awareness_quiet(&g->awareness, g->now_ms)) return;
+    if (!suspicion_vote(g, m, finding(p), &a) || p->origin == NULL) return;
     struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = a};
     send_small(g, p->origin, &msg);
     a.count = 0;
@@ -253,7 +253,8 @@ static void verdict(struct gossip *g, struct probe *p)
         break;
     case PROBE_CLONE: {
         struct accusation mine;
-        if (suspicion_vote(g, done.target, &mine)) ask_to_confirm(g, done.target, &mine);
+        if (suspicion_vote(g, done.target, finding(&done), &mine))
+            ask_to_confirm(g, done.target, &mine);
         break;
     }
     case PROBE_FREE:
@@ -316,7 +317,9 @@ static void answered(struct gossip *g, struct probe *p, bool direct)
         awareness_good(&g->awareness);
         break;
     case PROBE_CONFIRM:
-        if (done.origin != NULL) send_small(g, done.origin, &reached);
+        if (done.origin == NULL) break;
+        send_small(g, done.origin, &reached);
+        (void)distrust_note(&g->distrust, &done.origin->head->owner, g->now_ms);
         break;
     case PROBE_RELAY:
         if (done.origin != NULL) send_small(g, done.origin, &ack);
@@ -368,10 +371,17 @@ void probe_on_confirm(struct gossip *g, struct member *from, const struct accusa
         return;
     }
     if (!member_is_live(m) || running(g, m, PROBE_CONFIRM)) return;
+    if (distrust_muted(&g->distrust, &from->head->owner, g->now_ms)) return;
     struct probe *p = start(g, m, PROBE_CONFIRM);
     if (p == NULL) return;
     p->origin = from;
     p->vote = a->vote[0];
+    if (p->vote.kind == ACCUSATION_REFUSED) ask_by_stream(g, p);
+}
+
+void probe_check(struct gossip *g, struct member *m)
+{
+    if (member_is_live(m) && !running(g, m, PROBE_CONFIRM)) (void)start(g, m, PROBE_CONFIRM);
 }
 
 void probe_on_stream(struct gossip *g, uint32_t seq, bool refused)
@@ -379,6 +389,7 @@ void probe_on_stream(struct gossip *g, uint32_t seq, bool refused)
     struct probe *p = find(g, seq);
     if (p == NULL) return;
     p->stream = 0;
+    p->refused = refused;
     if (!refused)
         answered(g, p, false);
     else

@@ -7,7 +7,8 @@
  *            all times (local health + 1)
  *
  *   REGULAR  one a period, as the schedule has it (schedule.h); a failure accuses
- *   CONFIRM  someone else asks whether we reach it; a failure accuses, success says REACHED
+ *   CONFIRM  someone else asks whether we reach it; a failure accuses, success says REACHED;
+ *            the stream is tried too, when theirs was refused
  *   RELAY    a helper's ping; ACK or NACK goes back
  *   CLONE    is the member still at its old address, while a newer epoch of it comes from another?
  *
@@ -45,6 +46,7 @@ struct probe {
     uint32_t helpers, nacks;
     uint32_t stream; /* of the stream probe; 0: none */
     bool repeated;   /* the second ping has gone: no RTT sample (Karn) */
+    bool refused;    /* the stream was: nobody listens */
 };
 
 struct probe_table {
@@ -71,6 +73,8 @@ void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq);
 void probe_on_ack(struct gossip *g, struct member *from, uint32_t seq);
 void probe_on_nack(struct gossip *g, uint32_t seq);
 void probe_on_request(struct gossip *g, struct member *from, const struct message *m);
+/* Sees for ourselves whether a member that others accuse is there. */
+void probe_check(struct gossip *g, struct member *m);
 void probe_on_confirm(struct gossip *g, struct member *from, const struct accusation *a);
 /* The stream probe was answered, or `refused`: nobody listens there. */
 void probe_on_stream(struct gossip *g, uint32_t seq, bool refused);

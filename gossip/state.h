@@ -10,6 +10,7 @@
 #include "gossip/awareness.h"
 #include "gossip/broadcast.h"
 #include "gossip/change.h"
+#include "gossip/distrust.h"
 #include "gossip/gossip.h"
 #include "gossip/pairing.h"
 #include "gossip/probe.h"
@@ -73,6 +74,8 @@ struct gossip {
     struct pairing pairing;
     struct member_table members;
     struct digest digest;
+    uint32_t alive; /* members in that state, self included */
+    struct distrust distrust;
     struct probe_table probes;
     struct stream_table streams;
     struct sync sync;

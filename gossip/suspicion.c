@@ -9,52 +9,97 @@
 #define SUSPICION_POKE_MS       300u
 #define SUSPICION_REMIND_MS     6000u /* later, the digest of all records mends it */
 #define SUSPICION_REMINDERS_MAX 3u
+#define SUSPICION_LONE_MS       10000u
 
-/* The votes against `m` as it is now; those against an earlier incarnation are void. NULL: no
- * memory. */
+/* The votes against `m` as it is now; those against an earlier incarnation are void, and so is a
+ * voice that nobody joined for long. NULL: no memory. */
 static struct accusation *votes(struct gossip *g, struct member *m)
 {
     struct accusation *a = member_accuse(&g->members, m);
     if (a == NULL) return NULL;
-    if (a->count == 0 || a->epoch != m->head->epoch || a->inc != m->head->inc)
+    bool stale = m->state == MEMBER_ALIVE && g->now_ms > m->care->accused_ms + SUSPICION_LONE_MS;
+    if (a->count == 0 || stale || a->epoch != m->head->epoch || a->inc != m->head->inc) {
         *a = (struct accusation){
             .target = m->head->owner, .epoch = m->head->epoch, .inc = m->head->inc};
+        m->care->accused_ms = g->now_ms;
+    }
     return a;
+}
+
+static bool we_voted(const struct gossip *g, const struct member *m)
+{
+    return accusation_has(member_votes(m), &g->self.member->head->owner);
+}
+
+/* K. Who is accused himself is no accuser to wait for: of five of which three are gone, two can
+ * still judge. */
+static uint32_t needed(const struct gossip *g, const struct member *m)
+{
+    return tuning_accusers_needed(g->alive + (m->state != MEMBER_ALIVE));
+}
+
+/* L. */
+static uint32_t agreeing(const struct gossip *g, const struct member *m)
+{
+    uint32_t k = needed(g, m);
+    return k < 2 ? k : 2;
+}
+
+/* Where so few are left that fewer than K = 3 must do, one of them is ourselves: no single liar
+ * makes us give up a third (I17). */
+static bool enough(const struct gossip *g, const struct member *m, uint32_t count)
+{
+    uint32_t k = needed(g, m);
+    return count >= k && (k == TUNING_ACCUSERS_MAX || we_voted(g, m));
+}
+
+bool suspicion_proven(const struct gossip *g, const struct member *m)
+{
+    return member_votes(m) != NULL && enough(g, m, member_votes(m)->count);
+}
+
+bool suspicion_crash_proven(const struct gossip *g, const struct member *m)
+{
+    return member_votes(m) != NULL && enough(g, m, accusation_refused(member_votes(m)));
 }
 
 static void rearm(struct gossip *g, struct member *m)
 {
-    uint32_t ms =
-        tuning_suspicion_ms(&g->tuning, state_live(g), member_votes(m)->count, g->awareness.score);
+    uint32_t ms = tuning_suspicion_ms(&g->tuning, state_live(g), member_votes(m)->count,
+                                      needed(g, m), g->awareness.score);
     uint64_t at = m->care->accused_ms + ms;
     member_arm(&g->members, m, at > g->now_ms ? at : g->now_ms);
 }
 
-/* A vote was added. */
+/* A vote was added. Another's voice alone makes nobody a suspect. */
 static void counted(struct gossip *g, struct member *m, enum suspicion_source source)
 {
-    if (m->state == MEMBER_ALIVE) {
+    bool agreed = member_votes(m)->count >= agreeing(g, m);
+    if (m->state == MEMBER_ALIVE && (agreed || we_voted(g, m))) {
         m->care->accused_ms = g->now_ms;
         transition_to(g, m, MEMBER_SUSPECT);
         g->counters.suspicions++;
     }
-    if (m->state == MEMBER_SUSPECT) rearm(g, m);
-    uint32_t needed = tuning_accusers_needed(state_live(g));
-    uint32_t agree = needed < 2 ? needed : 2;
-    if (member_votes(m)->count < agree) return;
+    if (suspicion_crash_proven(g, m))
+        transition_to(g, m, MEMBER_DEAD);
+    else if (m->state == MEMBER_SUSPECT)
+        rearm(g, m);
+    if (!agreed) return;
     digest_accuse(&g->digest, m, g->now_ms);
     /* Old news of a healed cut is first put to the accused: most can refute it before anyone else
      * has to hear of it. If it does not answer, our own vote spreads it. */
-    if (source == SUSPICION_GOSSIP) broadcast_accusation(g, m);
+    if (source == SUSPICION_GOSSIP || m->state == MEMBER_DEAD) broadcast_accusation(g, m);
+    if (needed(g, m) < TUNING_ACCUSERS_MAX && !we_voted(g, m)) probe_check(g, m);
 }
 
-bool suspicion_vote(struct gossip *g, struct member *m, struct accusation *mine)
+bool suspicion_vote(struct gossip *g, struct member *m, enum accusation_kind kind,
+                    struct accusation *mine)
 {
     if (!member_is_live(m) || m->self) return false;
     struct accusation *a = votes(g, m);
     if (a == NULL) return false;
     struct accusation_vote vote;
-    accusation_sign(g->crypto, g->key, &g->self.member->head->owner, a, &vote);
+    accusation_sign(g->crypto, g->key, &g->self.member->head->owner, a, kind, &vote);
     *mine = *a;
     mine->count = 0;
     (void)accusation_add(mine, &vote);
@@ -69,6 +114,7 @@ static bool vote_counts(struct gossip *g, const struct accusation *a,
     if (accuser == NULL || accuser->self) return false;
     if (accuser->state == MEMBER_LEFT || accuser->state == MEMBER_BANNED) return false;
     if (name_node_id_cmp(&v->accuser, &a->target) == 0) return false;
+    if (distrust_muted(&g->distrust, &v->accuser, g->now_ms)) return false;
     if (!catalogue_may_verify(g, from)) return false;
     if (accusation_verify(g->crypto, accuser->admission->public_key, a, v)) return true;
     g->counters.dropped_signature++;
@@ -84,7 +130,8 @@ bool suspicion_charge(struct gossip *g, const struct member *m, struct accusatio
     if (m->state != MEMBER_DEAD) return false;
     *out = (struct accusation){
         .target = m->head->owner, .epoch = m->head->epoch, .inc = m->head->inc, .count = 1};
-    accusation_sign(g->crypto, g->key, &g->self.member->head->owner, out, &out->vote[0]);
+    accusation_sign(g->crypto, g->key, &g->self.member->head->owner, out, ACCUSATION_SILENT,
+                    &out->vote[0]);
     return true;
 }
 
@@ -111,8 +158,16 @@ void suspicion_accused(struct gossip *g, const struct accusation *a, struct memb
     for (uint32_t i = 0; i < a->count; i++)
         heard = may_be_true(g, a, &a->vote[i], from, &signed_by) || heard;
     /* One voice alone is refuted, but does not make us doubt our own health. */
-    uint32_t needed = tuning_accusers_needed(state_live(g));
-    if (heard) self_refute(g, a->epoch, a->inc, from, signed_by >= (needed < 2 ? needed : 2));
+    if (heard) self_refute(g, a->epoch, a->inc, from, signed_by >= agreeing(g, g->self.member));
+}
+
+/* Takes vote `i` of `a` into `known`, if it adds to what is known. */
+static bool take_vote(struct gossip *g, struct accusation *known, const struct accusation *a,
+                      uint32_t i, struct member *from)
+{
+    struct accusation tried = *known;
+    if (!accusation_add(&tried, &a->vote[i])) return false; /* nothing to verify */
+    return vote_counts(g, a, &a->vote[i], from) && accusation_add(known, &a->vote[i]);
 }
 
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
@@ -124,7 +179,10 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
         suspicion_accused(g, a, from);
         return;
     }
-    if (!member_is_live(m)) return;
+    if (!member_is_live(m)) {
+        broadcast_heard(g, m, RUMOUR_ACCUSATION);
+        return;
+    }
     if (a->epoch != m->head->epoch || a->inc != m->head->inc) {
         /* It has refuted, and the sender does not know yet. */
         bool older =
@@ -134,18 +192,16 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
     }
     struct accusation *known = votes(g, m);
     if (known == NULL) return;
-    uint32_t before = known->count;
-    for (uint32_t i = 0; i < a->count && known->count < TUNING_ACCUSERS_MAX; i++) {
-        if (accusation_has(known, &a->vote[i].accuser)) continue;
-        if (vote_counts(g, a, &a->vote[i], from)) (void)accusation_add(known, &a->vote[i]);
-    }
-    if (known->count > before)
+    bool fresh = false;
+    for (uint32_t i = 0; i < a->count; i++)
+        fresh = take_vote(g, known, a, i, from) || fresh;
+    if (fresh)
         counted(g, m, source);
     else if (a->count >= known->count)
         broadcast_heard(g, m, RUMOUR_ACCUSATION);
     if (known->count == 0)
         member_acquit(&g->members, m);
-    else if (known->count > before && source == SUSPICION_SYNC)
+    else if (fresh && source == SUSPICION_SYNC)
         suspicion_poke(g, m);
 }
 
@@ -189,9 +245,8 @@ void suspicion_remind(struct gossip *g, struct member *to)
 /* Only our own voice is against it. */
 static bool lone_vote(const struct gossip *g, const struct member *m)
 {
-    const struct accusation *a = member_votes(m);
-    return m->state == MEMBER_SUSPECT && a != NULL && a->count == 1 &&
-           accusation_has(a, &g->self.member->head->owner);
+    return m->state == MEMBER_SUSPECT && member_votes(m) != NULL && member_votes(m)->count == 1 &&
+           we_voted(g, m);
 }
 
 void suspicion_reached(struct gossip *g, const struct node_id *target, uint64_t epoch, uint32_t inc)
@@ -208,11 +263,22 @@ void suspicion_answered(struct gossip *g, struct member *m)
     if (lone_vote(g, m)) transition_to(g, m, MEMBER_ALIVE);
 }
 
+/* The suspect's time is over. Too few agree: it may be that only we do not reach it. */
+static void over(struct gossip *g, struct member *m)
+{
+    if (suspicion_proven(g, m)) {
+        transition_to(g, m, MEMBER_UNREACHABLE);
+        return;
+    }
+    m->unreachable_from_me = we_voted(g, m);
+    transition_to(g, m, MEMBER_ALIVE);
+}
+
 void suspicion_timer(struct gossip *g, struct member *m)
 {
     switch ((enum member_state)m->state) {
     case MEMBER_SUSPECT:
-        transition_to(g, m, MEMBER_UNREACHABLE);
+        over(g, m);
         break;
     case MEMBER_UNREACHABLE:
         transition_to(g, m, MEMBER_DEAD);

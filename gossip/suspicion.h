@@ -1,10 +1,16 @@
 /* Suspicion: collecting votes against a member and the time it has to refute them (gossip.md 3.2;
  * Lifeguard, section IV.B).
  *
- * A first vote makes it SUSPECT; each further one shortens the time; when that is over it is
- * UNREACHABLE, and after the hold DEAD. Every node runs its own clock and takes no one's word for
- * more than a vote. An accusation is spread only when L = min(2, K) members agree, so that one
- * half-detached node cannot start a storm (consul #5928).
+ *   ALIVE --our vote, or L of others--> SUSPECT --K votes, and the time is over--> UNREACHABLE
+ *     ^                                   |  |                                          | hold
+ *     +-- it refutes; another reaches it; |  +--K votes say REFUSED: crash proof------> DEAD
+ *         the time is over without K  <---+
+ *
+ * Each further vote shortens the time. Every node runs its own clock and takes no one's word for
+ * more than a vote, and no vote of who is distrusted (distrust.h). An accusation is spread only
+ * when L = min(2, K) members agree, so that one half-detached node cannot start a storm (consul
+ * #5928). Any other member may vote: with watchers down, or views that differ, nobody else could.
+ * K = min(3, n - 2) of the n that are alive or on trial, at least 1; below 3 our own is among them.
  *
  * Gossip thread.
  */
@@ -20,7 +26,11 @@ enum suspicion_source { SUSPICION_GOSSIP, SUSPICION_SYNC };
 
 /* Our own probe of `m` failed: we vote. Fills `*mine` with the accusation and our vote alone;
  * false when there is nothing to accuse. */
-bool suspicion_vote(struct gossip *g, struct member *m, struct accusation *mine);
+bool suspicion_vote(struct gossip *g, struct member *m, enum accusation_kind kind,
+                    struct accusation *mine);
+/* Whether the votes against `m` are enough for UNREACHABLE (I5); and for DEAD at once. */
+bool suspicion_proven(const struct gossip *g, const struct member *m);
+bool suspicion_crash_proven(const struct gossip *g, const struct member *m);
 /* Votes of others came, by way of `from`. Votes of strangers and false ones are left out. */
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
                     enum suspicion_source source);

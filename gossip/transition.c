@@ -5,6 +5,7 @@
 
 static void count(struct gossip *g, const struct member *m, uint32_t by)
 {
+    if (m->state == MEMBER_ALIVE) g->alive += by;
     if (member_is_live(m))
         g->members.live += by;
     else if (m->state == MEMBER_DEAD)

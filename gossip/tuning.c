@@ -87,11 +87,10 @@ uint32_t tuning_verdict_ms(const struct tuning *t, uint32_t rto_ms, uint32_t pin
 }
 
 uint32_t tuning_suspicion_ms(const struct tuning *t, uint32_t members, uint32_t accusers,
-                             uint32_t health)
+                             uint32_t needed, uint32_t health)
 {
     double min = MIN_OF_SPREAD * (double)tuning_spread_ms(t, members);
     double max = min * MAX_OF_MIN * (double)(health + 1);
-    uint32_t needed = tuning_accusers_needed(members);
     if (accusers >= needed) return (uint32_t)min;
     double share = log((double)accusers + 1.0) / log((double)needed + 1.0);
     double ms = max - (max - min) * share;

@@ -41,7 +41,8 @@ uint32_t tuning_log2_ceil(uint32_t v);
 uint32_t tuning_spread_ms(const struct tuning *t, uint32_t members);
 /* L: how often one node sends one rumour. */
 uint32_t tuning_retransmits(uint32_t members);
-/* K: distinct accusers after which the shortest suspicion holds; two nodes can judge each other. */
+/* K: distinct accusers that make a verdict, of so many members alive; two nodes can judge each
+ * other. */
 uint32_t tuning_accusers_needed(uint32_t members);
 /* A round-trip time, smoothed; both 0: never measured. */
 struct tuning_rtt {
@@ -60,9 +61,9 @@ uint32_t tuning_pings(double lost);
  * at most a period. `health` is the local health multiplier, 0 when well. */
 uint32_t tuning_verdict_ms(const struct tuning *t, uint32_t rto_ms, uint32_t pings,
                            uint32_t health);
-/* How long a suspicion by `accusers` >= 1 distinct members lasts before the suspect is
+/* How long a suspicion by `accusers` >= 1 distinct members of `needed` lasts before the suspect is
  * unreachable. */
 uint32_t tuning_suspicion_ms(const struct tuning *t, uint32_t members, uint32_t accusers,
-                             uint32_t health);
+                             uint32_t needed, uint32_t health);
 
 #endif

@@ -175,11 +175,17 @@ void lab_say_record(struct lab *lab, uint32_t peer, const struct offer *o)
 
 struct accusation lab_accuse(struct lab *lab, uint32_t target, uint32_t accuser)
 {
+    return lab_accuse_as(lab, target, accuser, ACCUSATION_SILENT);
+}
+
+struct accusation lab_accuse_as(struct lab *lab, uint32_t target, uint32_t accuser,
+                                enum accusation_kind kind)
+{
     const struct member *m = lab_member(lab, target);
     const struct persona *who = &lab->peer[accuser].persona;
     struct accusation a = {
         .target = m->head->owner, .epoch = m->head->epoch, .inc = m->head->inc, .count = 1};
-    accusation_sign(fake_crypto_ops(), persona_key(who), &who->id, &a, &a.vote[0]);
+    accusation_sign(fake_crypto_ops(), persona_key(who), &who->id, &a, kind, &a.vote[0]);
     return a;
 }
 

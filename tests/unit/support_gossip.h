@@ -58,8 +58,10 @@ void lab_fini(struct lab *lab);
 void lab_sign(struct lab *lab, uint32_t peer);
 /* What the peer would offer of itself, with everything. */
 struct offer lab_offer(struct lab *lab, uint32_t peer);
-/* The vote of `accuser` against `target` as the machine knows it. */
+/* The vote of `accuser` against `target` as the machine knows it: SILENT, or of that kind. */
 struct accusation lab_accuse(struct lab *lab, uint32_t target, uint32_t accuser);
+struct accusation lab_accuse_as(struct lab *lab, uint32_t target, uint32_t accuser,
+                                enum accusation_kind kind);
 
 enum err lab_step(struct lab *lab, struct gossip_event *e);
 /* A datagram from the peer with this one message; the summary agrees with the machine's. */

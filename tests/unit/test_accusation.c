@@ -18,7 +18,7 @@ static struct accusation_vote vote_of(const struct accusation *a, uint32_t i, st
     struct accusation_vote v;
     fake_crypto_key(9, i, key);
     struct node_id id = fake_crypto_node_id(key);
-    accusation_sign(fake_crypto_ops(), fake_crypto_sign_key(key), &id, a, &v);
+    accusation_sign(fake_crypto_ops(), fake_crypto_sign_key(key), &id, a, ACCUSATION_SILENT, &v);
     return v;
 }
 
@@ -53,6 +53,35 @@ static void test_a_vote_for_one_incarnation_is_none_for_another(void **state)
     a.inc--;
     a.target.byte[0]++;
     assert_false(accusation_verify(fake_crypto_ops(), key.public_key, &a, &v));
+}
+
+static void test_the_kind_of_a_vote_is_signed(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter();
+    struct accusation_vote v = vote_of(&a, 0, &key);
+    v.kind = ACCUSATION_REFUSED;
+    assert_false(accusation_verify(fake_crypto_ops(), key.public_key, &a, &v));
+}
+
+static void test_a_refusal_takes_the_place_of_silence(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter();
+    for (uint32_t i = 0; i < TUNING_ACCUSERS_MAX; i++) {
+        struct accusation_vote v = vote_of(&a, i, &key);
+        assert_true(accusation_add(&a, &v));
+    }
+    struct accusation_vote own = a.vote[1], other = vote_of(&a, 9, &key);
+    assert_false(accusation_add(&a, &other));
+    own.kind = other.kind = ACCUSATION_REFUSED;
+    assert_true(accusation_add(&a, &own));
+    assert_false(accusation_add(&a, &own));
+    assert_true(accusation_add(&a, &other));
+    assert_int_equal(a.count, TUNING_ACCUSERS_MAX);
+    assert_int_equal(accusation_refused(&a), 2);
 }
 
 static void test_one_accuser_has_one_vote(void **state)
@@ -99,6 +128,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_votes_come_back_and_verify),
         cmocka_unit_test(test_a_vote_for_one_incarnation_is_none_for_another),
+        cmocka_unit_test(test_the_kind_of_a_vote_is_signed),
+        cmocka_unit_test(test_a_refusal_takes_the_place_of_silence),
         cmocka_unit_test(test_one_accuser_has_one_vote),
         cmocka_unit_test(test_more_votes_than_decide_are_not_kept),
         cmocka_unit_test(test_cut_empty_and_doubled_accusations_are_refused),

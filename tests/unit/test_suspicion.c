@@ -52,7 +52,7 @@ static void test_unreachable_at_the_end_of_the_suspicion_and_dead_after_the_hold
     struct lab lab;
     lab_init(&lab, 8);
     accuse_by_three(&lab, 1);
-    uint32_t min = tuning_suspicion_ms(&lab.g->tuning, 9, 3, 0);
+    uint32_t min = tuning_suspicion_ms(&lab.g->tuning, 9, 3, 3, 0);
     lab_run(&lab, min - 2, ALL & ~2u);
     assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
     lab_run(&lab, 4, ALL & ~2u);
@@ -119,7 +119,7 @@ static void test_an_accusation_of_a_future_incarnation_changes_nothing(void **st
         .target = lab.peer[1].persona.id, .epoch = UINT64_MAX, .inc = UINT32_MAX};
     struct accusation_vote v;
     accusation_sign(fake_crypto_ops(), persona_key(&lab.peer[2].persona), &lab.peer[2].persona.id,
-                    &a, &v);
+                    &a, ACCUSATION_SILENT, &v);
     assert_true(accusation_add(&a, &v));
     say_accusation(&lab, 2, &a);
     assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
@@ -147,22 +147,137 @@ static void test_forged_votes_and_votes_of_strangers_do_not_count(void **state)
     lab_fini(&lab);
 }
 
-/* security.md M10: one member says that all others are dead. */
-static void test_one_voice_cannot_bring_anyone_down_soon_nor_is_it_spread(void **state)
+/* security.md M10, invariant I17: one member says that all others are dead. */
+static void test_one_voice_makes_nobody_a_suspect_nor_is_it_spread(void **state)
 {
     (void)state;
     struct lab lab;
     lab_init(&lab, 8);
     for (uint32_t i = 1; i <= 8; i++) {
         if (i == 2) continue;
-        struct accusation a = lab_accuse(&lab, i, 2);
+        struct accusation a = lab_accuse_as(&lab, i, 2, ACCUSATION_REFUSED);
         say_accusation(&lab, 2, &a);
     }
     lab_forget(&lab);
-    lab_run(&lab, 1500, ALL);
-    for (uint32_t i = 1; i <= 8; i++)
-        assert_true(lab_state(&lab, i) <= MEMBER_SUSPECT);
+    for (int ms = 0; ms < 15000; ms += 100) {
+        lab_run(&lab, 100, ALL);
+        for (uint32_t i = 1; i <= 8; i++)
+            assert_int_equal(lab_state(&lab, i), MEMBER_ALIVE);
+    }
     assert_int_equal(lab_count(&lab, LAB_ANYONE, MESSAGE_ACCUSE), 0);
+    lab_fini(&lab);
+}
+
+/* Of three, one accuser is enough for a verdict; but then it is ourselves. */
+static void test_in_a_small_mesh_we_see_for_ourselves_before_a_verdict(void **state)
+{
+    (void)state;
+    struct lab lab;
+    for (uint32_t known = 2; known <= 3; known++) {
+        lab_init(&lab, known);
+        for (uint32_t i = 2; i <= known; i++) {
+            struct accusation a = lab_accuse_as(&lab, 1, i, ACCUSATION_REFUSED);
+            say_accusation(&lab, i, &a);
+        }
+        lab_run(&lab, 15000, ALL);
+        assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+        lab_forget(&lab);
+        for (uint32_t i = 2; i <= known; i++) {
+            struct accusation a = lab_accuse(&lab, 1, i);
+            say_accusation(&lab, i, &a);
+        }
+        assert_true(lab_count(&lab, 1, MESSAGE_PING) > 0);
+        lab_run(&lab, 3000, ALL & ~2u);
+        assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+        lab_fini(&lab);
+    }
+}
+
+static void test_three_refused_streams_are_a_proof_of_death_and_are_told_on(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 2; i <= 4; i++) {
+        assert_true(lab_state(&lab, 1) < MEMBER_UNREACHABLE);
+        struct accusation a = lab_accuse_as(&lab, 1, i, ACCUSATION_REFUSED);
+        say_accusation(&lab, i, &a);
+    }
+    assert_int_equal(lab_state(&lab, 1), MEMBER_DEAD);
+    lab_run(&lab, 300, ALL & ~2u);
+    const struct message *m = lab_last(&lab, LAB_ANYONE, MESSAGE_ACCUSE);
+    assert_non_null(m);
+    assert_int_equal(m->accusation.count, 3);
+    assert_int_equal(accusation_refused(&m->accusation), 3);
+    refute(&lab, 1);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    lab_fini(&lab);
+}
+
+static void test_silence_and_two_refusals_prove_no_death(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 2; i <= 4; i++) {
+        struct accusation a =
+            lab_accuse_as(&lab, 1, i, i == 2 ? ACCUSATION_SILENT : ACCUSATION_REFUSED);
+        say_accusation(&lab, i, &a);
+    }
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    struct accusation third = lab_accuse_as(&lab, 1, 5, ACCUSATION_REFUSED);
+    say_accusation(&lab, 5, &third); /* the set is full; a refusal says more than silence */
+    assert_int_equal(lab_state(&lab, 1), MEMBER_DEAD);
+    lab_fini(&lab);
+}
+
+static void test_two_accusers_of_many_are_too_few_when_the_time_is_over(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 2; i <= 3; i++) {
+        struct accusation a = lab_accuse(&lab, 1, i);
+        say_accusation(&lab, i, &a);
+    }
+    assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
+    lab_run(&lab, 10000, ALL);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    assert_false(lab_member(&lab, 1)->unreachable_from_me);
+    lab_fini(&lab);
+}
+
+static void test_of_five_of_which_three_are_gone_two_can_judge(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 4);
+    lab_run(&lab, 90000, 1u << 4);
+    for (uint32_t i = 1; i <= 3; i++)
+        assert_true(lab_state(&lab, i) >= MEMBER_UNREACHABLE);
+    assert_int_equal(lab_state(&lab, 4), MEMBER_ALIVE);
+    lab_fini(&lab);
+}
+
+static void test_who_was_refuted_too_often_has_no_vote(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 0; i <= DISTRUST_REFUTED; i++) {
+        struct message ask = {.kind = MESSAGE_CONFIRM,
+                              .accusation = lab_accuse(&lab, 3 + i % 5, 2)};
+        lab_say(&lab, 2, &ask);
+        struct message ack = {.kind = MESSAGE_ACK,
+                              .seq = lab_last(&lab, 3 + i % 5, MESSAGE_PING)->seq};
+        lab_say(&lab, 3 + i % 5, &ack);
+    }
+    lab_forget(&lab);
+    struct message ask = {.kind = MESSAGE_CONFIRM, .accusation = lab_accuse(&lab, 3, 2)};
+    lab_say(&lab, 2, &ask);
+    assert_int_equal(lab_count(&lab, 3, MESSAGE_PING), 0);
+    accuse_by_three(&lab, 1); /* 2, 3 and 4 */
+    assert_int_equal(member_votes(lab_member(&lab, 1))->count, 2);
     lab_fini(&lab);
 }
 
@@ -296,7 +411,13 @@ int main(void)
             test_an_accusation_of_a_former_incarnation_is_answered_with_the_newer_head),
         cmocka_unit_test(test_an_accusation_of_a_future_incarnation_changes_nothing),
         cmocka_unit_test(test_forged_votes_and_votes_of_strangers_do_not_count),
-        cmocka_unit_test(test_one_voice_cannot_bring_anyone_down_soon_nor_is_it_spread),
+        cmocka_unit_test(test_one_voice_makes_nobody_a_suspect_nor_is_it_spread),
+        cmocka_unit_test(test_in_a_small_mesh_we_see_for_ourselves_before_a_verdict),
+        cmocka_unit_test(test_three_refused_streams_are_a_proof_of_death_and_are_told_on),
+        cmocka_unit_test(test_silence_and_two_refusals_prove_no_death),
+        cmocka_unit_test(test_two_accusers_of_many_are_too_few_when_the_time_is_over),
+        cmocka_unit_test(test_of_five_of_which_three_are_gone_two_can_judge),
+        cmocka_unit_test(test_who_was_refuted_too_often_has_no_vote),
         cmocka_unit_test(test_two_voices_are_spread),
         cmocka_unit_test(test_whoever_is_accused_hears_of_it_with_every_packet),
         cmocka_unit_test(test_our_lone_suspicion_is_withdrawn_when_another_reaches_it),

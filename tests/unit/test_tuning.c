@@ -33,21 +33,23 @@ static void test_suspicion_shortens_with_every_accuser(void **state)
     (void)state;
     struct tuning t = tuning_lan(1000);
     uint32_t min = 2 * tuning_spread_ms(&t, 1000);
-    uint32_t one = tuning_suspicion_ms(&t, 1000, 1, 0);
-    uint32_t two = tuning_suspicion_ms(&t, 1000, 2, 0);
+    uint32_t one = tuning_suspicion_ms(&t, 1000, 1, 3, 0);
+    uint32_t two = tuning_suspicion_ms(&t, 1000, 2, 3, 0);
     assert_true(one < 6 * min);
     assert_true(two < one);
     assert_true(two > min);
-    assert_in_range(tuning_suspicion_ms(&t, 1000, 3, 0), min - 1, min + 1);
-    assert_in_range(tuning_suspicion_ms(&t, 1000, 9, 0), min - 1, min + 1);
+    assert_in_range(tuning_suspicion_ms(&t, 1000, 3, 3, 0), min - 1, min + 1);
+    assert_in_range(tuning_suspicion_ms(&t, 1000, 9, 3, 0), min - 1, min + 1);
 }
 
 static void test_poor_health_lengthens_a_lone_suspicion(void **state)
 {
     (void)state;
     struct tuning t = tuning_lan(1000);
-    assert_true(tuning_suspicion_ms(&t, 1000, 1, 8) > 4 * tuning_suspicion_ms(&t, 1000, 1, 0));
-    assert_int_equal(tuning_suspicion_ms(&t, 1000, 3, 8), tuning_suspicion_ms(&t, 1000, 3, 0));
+    assert_true(tuning_suspicion_ms(&t, 1000, 1, 3, 8) >
+                4 * tuning_suspicion_ms(&t, 1000, 1, 3, 0));
+    assert_int_equal(tuning_suspicion_ms(&t, 1000, 3, 3, 8),
+                     tuning_suspicion_ms(&t, 1000, 3, 3, 0));
 }
 
 static void test_retransmits_are_log2_and_four(void **state)

@@ -1,0 +1,48 @@
+#include "gossip/watchers.h"
+
+#include "core/base/hash.h"
+
+#include <assert.h>
+#include <string.h>
+
+static uint64_t score(const struct member *target, const struct member *m)
+{
+    struct hash_key key;
+    static_assert(sizeof(key.byte) == NODE_ID_BYTES, "a node's id is as long as a key");
+    memcpy(key.byte, target->head->owner.byte, sizeof(key.byte));
+    return hash_bytes(&key, m->head->owner.byte, sizeof(m->head->owner.byte));
+}
+
+size_t watchers_of(const struct member_table *t, const struct member *target,
+                   struct member *out[WATCHERS])
+{
+    uint64_t best[WATCHERS];
+    size_t count = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        struct member *m = t->order[i];
+        if (m->state != MEMBER_ALIVE || m->self || m == target) continue;
+        uint64_t s = score(target, m);
+        if (count == WATCHERS && s <= best[count - 1]) continue;
+        size_t at = count < WATCHERS ? count++ : count - 1;
+        for (; at > 0 && best[at - 1] < s; at--) {
+            best[at] = best[at - 1];
+            out[at] = out[at - 1];
+        }
+        best[at] = s;
+        out[at] = m;
+    }
+    return count;
+}
+
+size_t watchers_pick(const struct member_table *t, const struct member *target, struct rng *rng,
+                     size_t want, struct member *out[WATCHERS])
+{
+    size_t count = watchers_of(t, target, out);
+    for (size_t i = 0; i < want && i < count; i++) {
+        size_t j = i + (size_t)rng_below(rng, count - i);
+        struct member *swap = out[i];
+        out[i] = out[j];
+        out[j] = swap;
+    }
+    return count < want ? count : want;
+}

@@ -1,0 +1,134 @@
+#include "gossip/watchers.h"
+
+#include <string.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#define MANY 200u
+
+static const struct hash_key key = {"watchers"};
+
+static void fill(struct member_table *t, uint32_t count)
+{
+    struct archive *archive;
+    assert_int_equal(archive_new(&key, &archive), ERR_OK);
+    member_table_init(t, archive, NULL);
+    archive_unref(archive); /* the table holds it */
+    for (uint32_t i = 0; i < count; i++) {
+        struct head h = {0};
+        uint64_t bits = hash_mix(i + 1);
+        struct member *m;
+        memcpy(h.owner.byte, &bits, sizeof(bits));
+        memcpy(h.sig, &bits, sizeof(bits));
+        assert_int_equal(member_add(t, &h, &m), ERR_OK);
+    }
+}
+
+static bool among(struct member *const *who, size_t count, const struct member *m)
+{
+    for (size_t i = 0; i < count; i++)
+        if (name_node_id_cmp(&who[i]->head->owner, &m->head->owner) == 0) return true;
+    return false;
+}
+
+static void test_two_nodes_with_one_view_choose_the_same_eight(void **state)
+{
+    (void)state;
+    struct member_table a, b;
+    struct member *first[WATCHERS], *second[WATCHERS];
+    fill(&a, MANY);
+    fill(&b, MANY);
+    for (size_t i = 0; i < MANY; i += 19) {
+        assert_int_equal(watchers_of(&a, a.order[i], first), WATCHERS);
+        assert_int_equal(watchers_of(&b, b.order[i], second), WATCHERS);
+        for (size_t k = 0; k < WATCHERS; k++)
+            assert_int_equal(name_node_id_cmp(&first[k]->head->owner, &second[k]->head->owner), 0);
+    }
+    member_table_fini(&a);
+    member_table_fini(&b);
+}
+
+static void test_neither_the_target_nor_we_nor_a_suspect_watches(void **state)
+{
+    (void)state;
+    struct member_table t;
+    struct member *before[WATCHERS], *after[WATCHERS];
+    fill(&t, MANY);
+    struct member *target = t.order[7];
+    assert_int_equal(watchers_of(&t, target, before), WATCHERS);
+    assert_false(among(before, WATCHERS, target));
+    before[0]->self = true;
+    before[2]->state = MEMBER_SUSPECT;
+    before[5]->state = MEMBER_DEAD;
+    assert_int_equal(watchers_of(&t, target, after), WATCHERS);
+    for (size_t k = 0; k < WATCHERS; k++)
+        assert_int_equal(among(after, WATCHERS, before[k]), k != 0 && k != 2 && k != 5);
+    member_table_fini(&t);
+}
+
+static void test_the_work_is_shared(void **state)
+{
+    (void)state;
+    struct member_table t;
+    struct member *who[WATCHERS];
+    unsigned load[MANY] = {0};
+    fill(&t, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        size_t count = watchers_of(&t, t.order[i], who);
+        for (size_t k = 0; k < count; k++)
+            load[member_lower_bound(&t, &who[k]->head->owner)]++;
+    }
+    for (size_t i = 0; i < MANY; i++)
+        assert_in_range(load[i], 1, 24);
+    member_table_fini(&t);
+}
+
+static void test_of_a_few_all_watch(void **state)
+{
+    (void)state;
+    struct member_table t;
+    struct member *who[WATCHERS];
+    fill(&t, 4);
+    t.order[0]->self = true;
+    assert_int_equal(watchers_of(&t, t.order[1], who), 2);
+    member_table_fini(&t);
+}
+
+static void test_those_picked_are_watchers_each_once_and_not_always_the_same(void **state)
+{
+    (void)state;
+    struct member_table t;
+    struct rng rng;
+    struct member *all[WATCHERS], *who[WATCHERS];
+    unsigned picked[WATCHERS] = {0};
+    rng_seed(&rng, 3);
+    fill(&t, MANY);
+    (void)watchers_of(&t, t.order[5], all);
+    for (int i = 0; i < 64; i++) {
+        assert_int_equal(watchers_pick(&t, t.order[5], &rng, 5, who), 5);
+        for (size_t k = 0; k < 5; k++) {
+            assert_true(among(all, WATCHERS, who[k]));
+            assert_false(among(who, k, who[k]));
+        }
+        for (size_t k = 0; k < WATCHERS; k++)
+            picked[k] += among(who, 5, all[k]);
+    }
+    for (size_t k = 0; k < WATCHERS; k++)
+        assert_in_range(picked[k], 20, 60);
+    member_table_fini(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_two_nodes_with_one_view_choose_the_same_eight),
+        cmocka_unit_test(test_neither_the_target_nor_we_nor_a_suspect_watches),
+        cmocka_unit_test(test_the_work_is_shared),
+        cmocka_unit_test(test_of_a_few_all_watch),
+        cmocka_unit_test(test_those_picked_are_watchers_each_once_and_not_always_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
