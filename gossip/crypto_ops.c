@@ -17,6 +17,7 @@ const struct gossip_crypto *crypto_ops_real(void)
     static const struct gossip_crypto real = {
         .seal = seal_packet,
         .open = seal_open,
+        .ring_key = seal_ring_key,
         .agree = sign_agree,
         .sign = sign_make,
         .verify = sign_verify,

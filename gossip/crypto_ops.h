@@ -18,6 +18,8 @@ struct gossip_crypto {
                      uint8_t *out, size_t cap, size_t *len);
     enum err (*open)(const struct seal_scope *scope, struct span packet, uint8_t *out, size_t cap,
                      size_t *len);
+    /* As seal_ring_key. */
+    const uint8_t *(*ring_key)(const struct seal_ring *r, size_t i, uint32_t *key_id);
     /* As sign_agree; NULL: seal and open look at no shared secret. */
     enum err (*agree)(const struct sign_key *k, const uint8_t pk[SIGN_PUBLIC_BYTES],
                       uint8_t shared[SIGN_SHARED_BYTES]);

@@ -84,6 +84,9 @@ enum gossip_effect_kind {
     GOSSIP_POLICY_ACTIVATE, /* ref: put it in force (gen 0: none); answer with APPLIED */
     GOSSIP_POLICY_CHANGED,  /* heads, siblings, confirmations or our own progress changed */
     GOSSIP_POLICY_STORE,    /* data: to store before what follows; gossip_options.policy */
+    GOSSIP_KEY_STORE,       /* data: a group key: store it, then add it to the ring, last */
+    GOSSIP_KEY_USE,         /* key_id: it seals from now on */
+    GOSSIP_KEY_DROP,        /* key_id: remove it from the ring and the store */
     GOSSIP_POLICY_REFUSED,  /* node: who sent it (zero: our own), data: a word; rate-limited */
 };
 
@@ -96,20 +99,28 @@ struct gossip_effect {
     struct node_id node;
     enum member_state old_state, new_state;
     struct manifest_ref ref;
+    uint32_t key_id;
 };
 
 #define GOSSIP_EFFECTS_MAX 1024u
+#define GOSSIP_SECRETS_MAX 8u
 struct gossip_effects {
     struct gossip_effect *effect; /* owned, GOSSIP_EFFECTS_MAX */
     size_t count;
+    struct span secret[GOSSIP_SECRETS_MAX]; /* in the arena: wiped by the next reset */
+    size_t secrets;
     struct arena arena; /* owned; reset by each gossip_step */
 };
 
 enum err event_effects_init(struct gossip_effects *fx) MUST_USE;
 void event_effects_fini(struct gossip_effects *fx);
-/* Forgets all effects; the arena keeps its chunks. */
+/* Forgets all effects and wipes the secrets among them; the arena keeps its chunks. */
 void event_effects_reset(struct gossip_effects *fx);
 /* The next effect, all else zero; NULL when GOSSIP_EFFECTS_MAX are there. */
 struct gossip_effect *event_push(struct gossip_effects *fx, enum gossip_effect_kind kind);
+/* Room for `len` bytes in the arena that the next reset wipes; NULL: no memory, or too many. */
+uint8_t *event_secret_alloc(struct gossip_effects *fx, size_t len);
+/* A copy in such room; p == NULL as above. */
+struct span event_secret(struct gossip_effects *fx, struct span bytes);
 
 #endif

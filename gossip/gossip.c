@@ -66,6 +66,7 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
         o->datagram_bytes <= PACKET_BYTES_MAX)
         err = heap_reserve(&g->timers, STATE_TIMERS);
     if (err == ERR_OK) err = pairing_init(g);
+    keyring_init(g, o->key_hold_ms);
     if (err == ERR_OK) err = self_init(g, o);
     if (err != ERR_OK) {
         gossip_free(g);

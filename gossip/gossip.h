@@ -37,6 +37,7 @@ struct gossip_options {
     struct span policy;                 /* from the last GOSSIP_POLICY_STORE, or empty; copied */
     const struct gossip_crypto *crypto; /* NULL: real */
     struct archive *archive;            /* NULL: one of its own; else referenced */
+    uint64_t key_hold_ms;               /* an old group key is kept that long; 0: KEYRING_HOLD_MS */
 };
 
 /* ERR_INVALID: admission certificate and key disagree; ERR_NOMEM. A damaged `persisted` is ignored
@@ -96,6 +97,7 @@ bool gossip_synced(const struct gossip *g);
     X(dropped_auth)                                                                                \
     X(dropped_replay)                                                                              \
     X(dropped_unknown_sender)                                                                      \
+    X(dropped_key)                                                                                 \
     X(pairings)                                                                                    \
     X(dropped_signature)                                                                           \
     X(dropped_quota)                                                                               \

@@ -134,7 +134,9 @@ struct member *packet_open(struct gossip *g, struct span datagram, const struct 
                                .receiver = &g->self.member->head->owner,
                                .receiver_epoch = packet_epoch(g->self.member->head)};
     if (!pairing_secret(g, m, &scope.shared)) return NULL;
-    if (g->crypto->open(&scope, datagram, plain, PACKET_BYTES_MAX, len) != ERR_OK) {
+    enum err err = g->crypto->open(&scope, datagram, plain, PACKET_BYTES_MAX, len);
+    if (err == ERR_NOT_FOUND) keyring_missed(g, m);
+    if (err != ERR_OK) {
         g->counters.dropped_auth++;
         return NULL;
     }

@@ -278,6 +278,8 @@ enum reconcile_result reconcile_message(struct gossip *g, struct stream *s, stru
     case SYNC_BUSY:
     case SYNC_CONFLICT:
     case SYNC_ACCUSED:
+    case SYNC_KEY_WANT:
+    case SYNC_KEY:
     case SYNC_KINDS:
         break;
     }

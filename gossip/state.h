@@ -12,6 +12,7 @@
 #include "gossip/change.h"
 #include "gossip/distrust.h"
 #include "gossip/gossip.h"
+#include "gossip/keyring.h"
 #include "gossip/pairing.h"
 #include "gossip/probe.h"
 #include "gossip/pull.h"
@@ -72,6 +73,7 @@ struct gossip {
     struct timer persist_timer;
     struct self_record self;
     struct pairing pairing;
+    struct keyring keyring;
     struct member_table members;
     struct digest digest;
     uint32_t alive; /* members in that state, self included */

@@ -119,11 +119,10 @@ static bool push(struct gossip *g, struct stream *s, struct span message)
     return true;
 }
 
-static bool push_encoded(struct gossip *g, struct stream *s, const struct sync_message *m,
-                         size_t room)
+static bool push_into(struct gossip *g, struct stream *s, const struct sync_message *m,
+                      uint8_t *bytes, size_t room)
 {
     struct pack_writer w;
-    uint8_t *bytes = arena_alloc(&g->fx->arena, room);
     if (bytes == NULL) {
         stream_close(g, s);
         return false;
@@ -132,6 +131,12 @@ static bool push_encoded(struct gossip *g, struct stream *s, const struct sync_m
     sync_message_write(&w, m);
     CHECK(pack_writer_ok(&w));
     return push(g, s, pack_writer_view(&w));
+}
+
+static bool push_encoded(struct gossip *g, struct stream *s, const struct sync_message *m,
+                         size_t room)
+{
+    return push_into(g, s, m, arena_alloc(&g->fx->arena, room), room);
 }
 
 /* Our HELLO, if it has not gone yet: the other side listens to nothing before it. */
@@ -154,6 +159,13 @@ bool stream_send_raw(struct gossip *g, struct stream *s, struct span message)
 bool stream_send(struct gossip *g, struct stream *s, const struct sync_message *m)
 {
     return greet(g, s) && push_encoded(g, s, m, m->bytes.len + SYNC_SMALL_BYTES_MAX);
+}
+
+bool stream_send_secret(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    size_t room = m->bytes.len + SYNC_SMALL_BYTES_MAX;
+    if (!greet(g, s)) return false;
+    return push_into(g, s, m, event_secret_alloc(g->fx, room), room);
 }
 
 /* The admission certificate must name the holder of the TLS key at the other end. */

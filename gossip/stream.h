@@ -23,7 +23,8 @@ enum stream_purpose {
     STREAM_PROBE,
     STREAM_JOIN, /* to an address; then as SYNC */
     STREAM_SYNC,
-    STREAM_PULL
+    STREAM_PULL,
+    STREAM_KEY /* brings one group key */
 };
 
 /* One anti-entropy session, of either side (sync.h). */
@@ -74,6 +75,8 @@ struct stream *stream_dial(struct gossip *g, struct member *m, const struct addr
 struct stream *stream_opened(struct gossip *g, const struct gossip_event *e);
 /* Sends one message; our HELLO goes first. False: closed, for want of memory or effects. */
 bool stream_send(struct gossip *g, struct stream *s, const struct sync_message *m);
+/* As stream_send, of a message with a key in it: its bytes are wiped after the step. */
+bool stream_send_secret(struct gossip *g, struct stream *s, const struct sync_message *m);
 /* As stream_send, of a message that is encoded already, borrowed from the effects' arena. */
 bool stream_send_raw(struct gossip *g, struct stream *s, struct span message);
 /* Takes the other side's HELLO: binds the stream. False: refused, and closed. */

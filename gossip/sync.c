@@ -115,6 +115,14 @@ void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary)
         sync_look_by(g, g->now_ms);
 }
 
+void sync_suspect(struct gossip *g, const struct member *from)
+{
+    struct sync *y = &g->sync;
+    memcpy(y->mismatch_id, from->head->owner.byte, SYNC_ID_BYTES);
+    y->mismatches = CONTACTS_TO_SYNC;
+    if (g->now_ms >= y->backoff_until_ms) sync_look_by(g, g->now_ms);
+}
+
 static uint32_t count_sessions(const struct gossip *g, bool inbound)
 {
     uint32_t n = 0;
@@ -238,6 +246,7 @@ void sync_look(struct gossip *g)
     struct sync *y = &g->sync;
     state_timer(g, &y->timer, next_look_ms(g));
     if (g->self.leaving) return;
+    keyring_look(g);
     look_at_seeds(g);
     look_at_dead(g);
     look_at_digest(g);
@@ -311,6 +320,9 @@ void sync_opened(struct gossip *g, const struct gossip_event *e)
         break;
     case STREAM_PULL:
         finish(g, s, reconcile_send_wants(g, s));
+        break;
+    case STREAM_KEY:
+        (void)keyring_opened(g, s);
         break;
     case STREAM_INBOUND:
         break;
@@ -398,6 +410,12 @@ static void on_message(struct gossip *g, struct stream *s, struct sync_message *
         return;
     case SYNC_ACCUSED:
         on_accused(g, s, m);
+        return;
+    case SYNC_KEY_WANT:
+        if (!keyring_wanted(g, s, m)) stream_close(g, s);
+        return;
+    case SYNC_KEY:
+        if (!keyring_brought(g, s, m)) stream_close(g, s);
         return;
     case SYNC_UNKNOWN: /* of a newer version */
     case SYNC_KINDS:

@@ -74,6 +74,9 @@ void sync_seed(struct gossip *g, const struct addr *addr);
 void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary);
 /* All that `m` knows we know too, and it knows all of ours. */
 void sync_agree(struct gossip *g, const struct member *m);
+/* `from` knows something that only a stream can tell: a session with it, as soon as the backoff
+ * allows. */
+void sync_suspect(struct gossip *g, const struct member *from);
 /* Much is new: a session with a random member soon. */
 void sync_soon(struct gossip *g);
 /* Whether we have agreed with enough others since the start. */

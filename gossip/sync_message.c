@@ -18,9 +18,9 @@ static void write_alternates(struct pack_writer *w, const struct sync_message *m
 void sync_message_write(struct pack_writer *w, const struct sync_message *m)
 {
     static const uint8_t items[SYNC_KINDS] = {
-        [SYNC_HELLO] = 2,   [SYNC_PROBE] = 2,   [SYNC_PONG] = 2, [SYNC_VECTOR] = 2,
-        [SYNC_LIST] = 4,    [SYNC_WANT] = 2,    [SYNC_BUSY] = 2, [SYNC_DONE] = 1,
-        [SYNC_ACCUSED] = 2, [SYNC_CONFLICT] = 1};
+        [SYNC_HELLO] = 2,   [SYNC_PROBE] = 2,    [SYNC_PONG] = 2, [SYNC_VECTOR] = 2,
+        [SYNC_LIST] = 4,    [SYNC_WANT] = 2,     [SYNC_BUSY] = 2, [SYNC_DONE] = 1,
+        [SYNC_ACCUSED] = 2, [SYNC_KEY_WANT] = 2, [SYNC_KEY] = 2,  [SYNC_CONFLICT] = 1};
     pack_write_array(w, items[m->kind]);
     pack_write_u64(w, (uint64_t)m->kind);
     switch (m->kind) {
@@ -33,6 +33,8 @@ void sync_message_write(struct pack_writer *w, const struct sync_message *m)
         break;
     case SYNC_VECTOR:
     case SYNC_WANT:
+    case SYNC_KEY_WANT:
+    case SYNC_KEY:
         pack_write_bin(w, m->bytes.p, m->bytes.len);
         break;
     case SYNC_LIST:
@@ -110,6 +112,14 @@ static void read_body(struct pack_reader *r, struct sync_message *m)
         break;
     case SYNC_WANT:
         read_items(r, m, SYNC_ID_BYTES, SYNC_WANTS_MAX);
+        break;
+    case SYNC_KEY_WANT:
+        m->bytes = pack_read_bin(r);
+        if (m->bytes.len != SEAL_KEY_HASH_BYTES) pack_reader_fail(r, ERR_INVALID);
+        break;
+    case SYNC_KEY:
+        m->bytes = pack_read_bin(r);
+        if (m->bytes.len != SEAL_KEY_BYTES && m->bytes.len != 0) pack_reader_fail(r, ERR_INVALID);
         break;
     case SYNC_BUSY:
         read_alternates(r, m);

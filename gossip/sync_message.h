@@ -8,6 +8,8 @@
  * far as I have them BUSY     [8, [[ip bin, port], ...]]              try one of these instead DONE
  * [9]                                     I have what I wanted CONFLICT [10] your name or identity
  * is in use by another ACCUSED  [11, accusation bin]                    refute, if you are that
+ *   KEY_WANT [12, hash bin32]                       the group key of this hash; answer with KEY
+ *   KEY      [13, key bin32 | bin0]                 here it is; empty: I do not have it
  *
  *   print, 16 bytes:  id8 || (SipHash of the version, low 2 bits replaced by the standing)
  *
@@ -43,6 +45,8 @@ enum sync_message_kind {
     SYNC_DONE,
     SYNC_CONFLICT,
     SYNC_ACCUSED,
+    SYNC_KEY_WANT,
+    SYNC_KEY,
     SYNC_KINDS
 };
 
@@ -54,7 +58,7 @@ struct sync_message {
     struct accusation accusation;        /* ACCUSED */
     bool last;                           /* LIST, RECORDS */
     uint8_t bitmap[DIGEST_BITMAP_BYTES]; /* LIST */
-    struct span bytes;                   /* VECTOR, LIST, WANT */
+    struct span bytes;                   /* VECTOR, LIST, WANT, KEY_WANT, KEY */
     struct offer offer;                  /* HELLO */
     struct pack_reader records;          /* RECORDS, reading: sync_message_record */
     uint32_t record_count;

@@ -6,6 +6,7 @@
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/enroll.h"
 #include "cmd/daemon/mesh_boot.h"
+#include "cmd/daemon/mesh_keys.h"
 #include "cmd/daemon/mesh_peers.h"
 #include "cmd/daemon/mesh_stream.h"
 #include "cmd/daemon/own_record.h"
@@ -163,6 +164,11 @@ static void apply_effects(struct mesh *m)
         case GOSSIP_POLICY_CHANGED:
         case GOSSIP_POLICY_STORE:
         case GOSSIP_POLICY_REFUSED:
+            break;
+        case GOSSIP_KEY_STORE:
+        case GOSSIP_KEY_USE:
+        case GOSSIP_KEY_DROP:
+            mesh_keys_apply(m->d, m->boot.ring, fx);
             break;
         }
     }

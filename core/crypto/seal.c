@@ -70,10 +70,15 @@ void seal_ring_free(struct seal_ring *r)
     secret_free(r);
 }
 
+void seal_key_hash(const uint8_t key[SEAL_KEY_BYTES], uint8_t hash[SEAL_KEY_HASH_BYTES])
+{
+    crypto_generichash(hash, SEAL_KEY_HASH_BYTES, key, SEAL_KEY_BYTES, NULL, 0);
+}
+
 static uint32_t key_id_of(const uint8_t key[SEAL_KEY_BYTES])
 {
-    uint8_t hash[32];
-    crypto_generichash(hash, sizeof(hash), key, SEAL_KEY_BYTES, NULL, 0);
+    uint8_t hash[SEAL_KEY_HASH_BYTES];
+    seal_key_hash(key, hash);
     return (uint32_t)get_be(hash, 4);
 }
 

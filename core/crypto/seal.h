@@ -35,6 +35,10 @@ struct seal_header {
     uint64_t counter; /* 48 bits */
 };
 
+/* BLAKE2b-256 of a group key: what roots name it by; its first 4 bytes are the key id. */
+#define SEAL_KEY_HASH_BYTES 32u
+void seal_key_hash(const uint8_t key[SEAL_KEY_BYTES], uint8_t hash[SEAL_KEY_HASH_BYTES]);
+
 enum err seal_ring_new(struct seal_ring **out) MUST_USE;
 void seal_ring_free(struct seal_ring *r);
 /* key_id = first 4 bytes of BLAKE2b-256(key). ERR_FULL, ERR_EXISTS. The first added is the one that

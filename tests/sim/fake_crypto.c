@@ -35,13 +35,75 @@ static uint64_t tag_of(const struct seal_scope *scope, const uint8_t *packet, si
                    len);
 }
 
+uint32_t fake_crypto_key_id(const uint8_t key[SEAL_KEY_BYTES])
+{
+    uint8_t hash[SEAL_KEY_HASH_BYTES];
+    seal_key_hash(key, hash);
+    return head_get_u32(hash);
+}
+
+static const struct fake_ring *ring_of(const struct seal_ring *r)
+{
+    return (const struct fake_ring *)(const void *)r;
+}
+
+/* The ring's count when there is none. */
+static uint32_t place_of(const struct fake_ring *r, uint32_t key_id)
+{
+    uint32_t i = 0;
+    while (i < r->count && fake_crypto_key_id(r->key[i]) != key_id)
+        i++;
+    return i;
+}
+
+bool fake_crypto_ring_add(struct fake_ring *r, const uint8_t key[SEAL_KEY_BYTES])
+{
+    if (r->count == SEAL_KEYS_MAX || place_of(r, fake_crypto_key_id(key)) < r->count) return false;
+    memcpy(r->key[r->count++], key, SEAL_KEY_BYTES);
+    return true;
+}
+
+bool fake_crypto_ring_use(struct fake_ring *r, uint32_t key_id)
+{
+    uint32_t at = place_of(r, key_id);
+    uint8_t chosen[SEAL_KEY_BYTES];
+    if (at == r->count) return false;
+    memcpy(chosen, r->key[at], sizeof(chosen));
+    memmove(r->key[1], r->key[0], at * sizeof(chosen));
+    memcpy(r->key[0], chosen, sizeof(chosen));
+    return true;
+}
+
+bool fake_crypto_ring_remove(struct fake_ring *r, uint32_t key_id)
+{
+    uint32_t at = place_of(r, key_id);
+    if (at == r->count || at == 0) return false;
+    r->count--;
+    memmove(r->key[at], r->key[at + 1], (r->count - at) * sizeof(r->key[0]));
+    return true;
+}
+
+static const uint8_t *ring_key(const struct seal_ring *ring, size_t i, uint32_t *key_id)
+{
+    const struct fake_ring *r = ring_of(ring);
+    if (r == NULL || i >= r->count) return NULL;
+    *key_id = fake_crypto_key_id(r->key[i]);
+    return r->key[i];
+}
+
+static uint32_t sealing_id(const struct seal_ring *ring)
+{
+    uint32_t id = 0;
+    return ring_key(ring, 0, &id) != NULL ? id : 0;
+}
+
 static enum err seal(const struct seal_scope *scope, const struct seal_header *h, struct span plain,
                      uint8_t *out, size_t cap, size_t *len)
 {
     size_t total = plain.len + SEAL_OVERHEAD_BYTES;
     if (total > cap) return ERR_TOO_LARGE;
     out[0] = 1;
-    memset(out + 1, 0, 4);
+    head_put_u32(out + 1, sealing_id(scope->ring));
     memcpy(out + 5, scope->sender->byte, sizeof(h->sender));
     for (size_t i = 0; i < 6; i++) {
         out[13 + i] = (uint8_t)(h->epoch >> (40 - 8 * i));
@@ -61,6 +123,8 @@ static enum err open_packet(const struct seal_scope *scope, struct span packet, 
 {
     const uint8_t *p = (const uint8_t *)packet.p;
     if (packet.len < SEAL_OVERHEAD_BYTES || packet.len - SEAL_OVERHEAD_BYTES > cap) return ERR_AUTH;
+    const struct fake_ring *ring = ring_of(scope->ring);
+    if (ring != NULL && place_of(ring, head_get_u32(p + 1)) == ring->count) return ERR_NOT_FOUND;
     size_t sealed = packet.len - TAG_BYTES;
     if (head_get_u64(p + sealed) != tag_of(scope, p, sealed)) return ERR_AUTH;
     *len = packet.len - SEAL_OVERHEAD_BYTES;
@@ -169,6 +233,7 @@ const struct gossip_crypto *fake_crypto_ops(void)
     static const struct gossip_crypto ops = {
         .seal = seal,
         .open = open_packet,
+        .ring_key = ring_key,
         .sign = sign,
         .verify = verify,
         .admission_open = admission_open,

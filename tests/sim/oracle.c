@@ -119,6 +119,9 @@ void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
     case GOSSIP_POLICY_ACTIVATE:
     case GOSSIP_POLICY_CHANGED:
     case GOSSIP_POLICY_STORE:
+    case GOSSIP_KEY_STORE:
+    case GOSSIP_KEY_USE:
+    case GOSSIP_KEY_DROP:
     case GOSSIP_POLICY_REFUSED:
         break;
     }

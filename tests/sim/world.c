@@ -161,6 +161,9 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
     case GOSSIP_POLICY_ACTIVATE:
     case GOSSIP_POLICY_CHANGED:
     case GOSSIP_POLICY_STORE:
+    case GOSSIP_KEY_STORE:
+    case GOSSIP_KEY_USE:
+    case GOSSIP_KEY_DROP:
     case GOSSIP_POLICY_REFUSED:
         break;
     }
