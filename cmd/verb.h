@@ -37,7 +37,7 @@ struct verb_flag {
 };
 
 #define VERB_FLAGS_MAX 16u
-#define VERB_ARGS_MAX  8u
+#define VERB_ARGS_MAX  16u
 
 struct verb_ctx;
 struct verb {

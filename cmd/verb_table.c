@@ -6,6 +6,8 @@ static const struct verb_flag init_flags[] = {
     {"mesh", 0, FLAG_TEXT, "NAME", "name of the new mesh (required)"},
     {"node", 0, FLAG_TEXT, "NAME", "name of this node; default: the host name"},
     {"addr", 0, FLAG_TEXT, "IP", "address peers dial; default: the only global one"},
+    {"operator", 0, FLAG_TEXT, "NAME", "who may sign mesh policy; default: the login name"},
+    {"key", 0, FLAG_TEXT, "FILE", "where their key goes; default: /etc/parley/operator.key"},
     {0},
 };
 static const struct verb_flag join_flags[] = {
@@ -46,6 +48,11 @@ static const struct verb_flag config_show_flags[] = {
     {"effective", 0, FLAG_BOOL, NULL, "every value with its origin, defaults included"},
     {0},
 };
+#define KEY_FLAG                                                                                   \
+    {                                                                                              \
+        "key", 0, FLAG_TEXT, "FILE", "the operator's key; default: $PARLEY_OPERATOR_KEY"           \
+    }
+static const struct verb_flag key_flags[] = {KEY_FLAG, {0}};
 static const struct verb_flag reload_flags[] = {
     {"wait", 0, FLAG_BOOL, NULL, "return when every worker uses the new configuration"},
     {0},
@@ -101,6 +108,8 @@ static const struct verb table[] = {
      config_verb_check_run},
     {"config", "show", NULL, "print the host file's values", 0, 0, config_show_flags,
      config_verb_show_run},
+    {"operator", "key", "[FILE]", "make a key of your own in FILE, or show yours: the public half",
+     0, 1, key_flags, operator_verb_key_run},
     {"demo", NULL, NULL, "three nodes and three services on this machine", 0, 0, demo_flags,
      demo_run},
     {"testapp", "echo", NULL, "a small HTTP or TCP application", 0, 0, echo_flags,

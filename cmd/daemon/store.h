@@ -8,6 +8,7 @@
  * epoch, peers, key ring).
  *
  *   ROOT/etc/parley/parley.toml     0640  host file         etc/parley/conf.d/   0750
+ *   ROOT/etc/parley/operator.key    0600  the first operator's key: to be moved off the host
  *   ROOT/var/lib/parley/            0700
  *       node.key   0600 P-256 secret, keyfile      node.crt      PEM leaf
  *       gossip.key 0600 Ed25519 seed, keyfile      admission     admission certificate, PEM
@@ -15,6 +16,8 @@
  *       keyring    0600 group keys                 epoch, peers  checked blobs
  *       services/NAME.key, NAME.crt                last-good.toml
  *       ca/ca.key, ca/issuer.key  0600, signers only             tokens  signers only
+ *       first-root  the first generation of who may sign, from init
+ *       policy, policy-trying     mesh policy, and the generation that is on trial
  *       lock       flock held by the process that runs on this root
  *   ROOT/run/parley/parley.sock     0666  admin socket
  */
@@ -33,6 +36,7 @@
     X(STORE_ETC, "etc/parley", 0750)                                                               \
     X(STORE_CONFIG, "etc/parley/parley.toml", 0640)                                                \
     X(STORE_CONF_D, "etc/parley/conf.d", 0750)                                                     \
+    X(STORE_OPERATOR_KEY, "etc/parley/operator.key", 0600)                                         \
     X(STORE_STATE, "var/lib/parley", 0700)                                                         \
     X(STORE_SERVICES, "var/lib/parley/services", 0700)                                             \
     X(STORE_CA, "var/lib/parley/ca", 0700)                                                         \
@@ -48,6 +52,9 @@
     X(STORE_LAST_GOOD, "var/lib/parley/last-good.toml", 0600)                                      \
     X(STORE_CA_KEY, "var/lib/parley/ca/ca.key", 0600)                                              \
     X(STORE_ISSUER_KEY, "var/lib/parley/ca/issuer.key", 0600)                                      \
+    X(STORE_FIRST_ROOT, "var/lib/parley/first-root", 0644)                                         \
+    X(STORE_POLICY, "var/lib/parley/policy", 0600)                                                 \
+    X(STORE_POLICY_TRYING, "var/lib/parley/policy-trying", 0600)                                   \
     X(STORE_TOKENS, "var/lib/parley/tokens", 0600)                                                 \
     X(STORE_LOCK, "var/lib/parley/lock", 0600)                                                     \
     X(STORE_RUN, "run/parley", 0755)                                                               \

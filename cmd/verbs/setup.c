@@ -141,7 +141,9 @@ static enum err write_signer(const struct store *s, const struct setup *w, struc
 {
     if (!w->ca_secret) return ERR_OK;
     enum err err = store_identity_ca_key_save(s, w->ca_secret, d);
-    return err == ERR_OK ? store_identity_sign_save(s, STORE_ISSUER_KEY, w->issuer, d) : err;
+    if (err == ERR_OK) err = store_identity_sign_save(s, STORE_ISSUER_KEY, w->issuer, d);
+    if (err != ERR_OK || w->first_root.len == 0) return err;
+    return store_write_checked(s, STORE_FIRST_ROOT, w->first_root, d);
 }
 
 static enum err write_state(const struct store *s, const struct setup *w, struct diag *d)
@@ -157,9 +159,9 @@ static enum err write_state(const struct store *s, const struct setup *w, struct
 
 static void undo(const struct store *s)
 {
-    static const enum store_file files[] = {STORE_MESH,       STORE_CA_CRT,   STORE_CA_KEY,
-                                            STORE_ISSUER_KEY, STORE_KEYRING,  STORE_GOSSIP_KEY,
-                                            STORE_ADMISSION,  STORE_NODE_KEY, STORE_NODE_CRT};
+    static const enum store_file files[] = {
+        STORE_MESH,       STORE_CA_CRT,    STORE_CA_KEY,   STORE_ISSUER_KEY, STORE_KEYRING,
+        STORE_GOSSIP_KEY, STORE_ADMISSION, STORE_NODE_KEY, STORE_NODE_CRT,   STORE_FIRST_ROOT};
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         if (store_remove(s, files[i], NULL) != ERR_OK) continue;
 }
@@ -183,7 +185,7 @@ enum err setup_write(const struct store *s, const struct setup *w, struct diag *
     static const enum store_file state[] = {STORE_MESH,       STORE_CA_CRT,     STORE_CA,
                                             STORE_CA_KEY,     STORE_ISSUER_KEY, STORE_KEYRING,
                                             STORE_GOSSIP_KEY, STORE_ADMISSION,  STORE_NODE_KEY,
-                                            STORE_NODE_CRT,   STORE_SERVICES};
+                                            STORE_NODE_CRT,   STORE_SERVICES,   STORE_FIRST_ROOT};
     static const enum store_file etc[] = {STORE_CONFIG, STORE_CONF_D};
     enum err err = store_prepare(s, w->ca_secret != NULL, d);
     if (err != ERR_OK) return err;

@@ -27,6 +27,7 @@ struct setup {
     const struct seal_ring *ring;
     const uint8_t *ca_secret;      /* NULL: not a signer */
     const struct sign_key *issuer; /* with ca_secret */
+    struct span first_root;        /* with ca_secret: the signed first generation of operators */
 };
 
 /* The node's name from --node, else the host's name up to its first dot. ERR_INVALID: said in `d`.

@@ -1,0 +1,199 @@
+#include "cmd/manifest_draft.h"
+
+#include "cmd/operator_key.h"
+#include "core/base/check.h"
+#include "core/io/clock.h"
+
+#include <sodium.h>
+
+#define BASE64_MAX     sodium_base64_ENCODED_LEN(MANIFEST_BYTES_MAX, sodium_base64_VARIANT_ORIGINAL)
+#define BODY_BYTES_MAX (64u * 1024 * 1024)
+
+const char *manifest_draft_short(const struct manifest_hash *h, char dst[MANIFEST_SHORT_MAX])
+{
+    return sodium_bin2hex(dst, MANIFEST_SHORT_MAX, h->byte, (MANIFEST_SHORT_MAX - 1) / 2);
+}
+
+static bool read_hash(struct span hex, struct manifest_hash *out)
+{
+    size_t len = 0;
+    return hex.len == 2 * sizeof out->byte &&
+           sodium_hex2bin(out->byte, sizeof out->byte, hex.p, hex.len, NULL, &len, NULL) == 0 &&
+           len == sizeof out->byte;
+}
+
+enum err manifest_draft_read(const struct json_value *v, const char *key, struct manifest_ref *ref,
+                             struct manifest *m)
+{
+    const struct json_value *o = json_read_get(v, key);
+    uint8_t wire[MANIFEST_BYTES_MAX];
+    size_t len = 0;
+    *ref = (struct manifest_ref){.gen = json_read_u64(o, "gen", 0)};
+    if (ref->gen == 0) return ERR_OK;
+    if (!read_hash(json_read_str(o, "hash", SPAN_LIT("")), &ref->hash)) return ERR_INVALID;
+    if (m == NULL) return ERR_OK;
+    struct span text = json_read_str(o, "manifest", SPAN_LIT(""));
+    if (sodium_base642bin(wire, sizeof wire, text.p, text.len, NULL, &len, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) != 0)
+        return ERR_INVALID;
+    return pack_manifest_decode(span_of(wire, len), m);
+}
+
+enum verb_exit manifest_draft_open(const struct verb_ctx *ctx, struct manifest_draft *d)
+{
+    struct client_answer a;
+    *d = (struct manifest_draft){.key = NULL};
+    enum verb_exit code = client_call(ctx, "GET", "/v1/policy", (struct span){0}, &a);
+    if (code == EXIT_DONE) {
+        const struct json_value *data = json_read_get(a.doc, "data");
+        enum err err =
+            manifest_draft_read(data, "root", &d->ref[MANIFEST_ROOT], &d->head[MANIFEST_ROOT]);
+        if (err == ERR_OK)
+            err = manifest_draft_read(data, "head", &d->ref[MANIFEST_POLICY],
+                                      &d->head[MANIFEST_POLICY]);
+        if (err == ERR_OK) err = manifest_draft_read(data, "active", &d->active, NULL);
+        if (err != ERR_OK)
+            code = verb_fail(EXIT_FAILED, "the agent's answer is of another version of parley");
+        else if (d->ref[MANIFEST_ROOT].gen == 0)
+            code = verb_fail(EXIT_FAILED,
+                             "this node does not know yet who the operators of the mesh are; see: "
+                             "parley members");
+    }
+    client_answer_fini(&a);
+    return code;
+}
+
+enum verb_exit manifest_draft_key(const struct verb_ctx *ctx, struct manifest_draft *d,
+                                  enum manifest_role role)
+{
+    const struct manifest *root = &d->head[MANIFEST_ROOT];
+    char text[OPERATOR_KEY_TEXT_MAX];
+    enum verb_exit code = operator_key_load(ctx, &d->key);
+    if (code != EXIT_DONE) return code;
+    for (uint32_t i = 0; i < root->operator_count; i++)
+        if (memcmp(root->op[i].public_key, sign_key_public(d->key), SIGN_PUBLIC_BYTES) == 0)
+            d->self = &root->op[i];
+    if (d->self == NULL)
+        return verb_fail(EXIT_NOT_PERMITTED,
+                         "this key is no operator's; an admin adds it: parley operator add NAME "
+                         "--public-key %s",
+                         operator_key_format(sign_key_public(d->key), text));
+    if (d->self->role < role)
+        return verb_fail(EXIT_NOT_PERMITTED,
+                         "this needs an operator with the role admin; %s has policy",
+                         d->self->name.text);
+    return EXIT_DONE;
+}
+
+void manifest_draft_fini(struct manifest_draft *d)
+{
+    sign_key_free(d->key);
+    d->key = NULL;
+}
+
+/* After everything it follows from, also where this host's clock is behind (gossip.md 3.8). */
+static uint64_t next_hlc(const struct manifest_draft *d)
+{
+    uint64_t hlc = clock_wall_us() / 1000u << 16;
+    for (unsigned s = 0; s < MANIFEST_SCOPES; s++)
+        if (d->ref[s].gen > 0 && d->head[s].hlc >= hlc) hlc = d->head[s].hlc + 1;
+    return hlc;
+}
+
+void manifest_draft_next(const struct manifest_draft *d, enum manifest_scope scope,
+                         struct manifest *out)
+{
+    CHECK(d->key != NULL && d->self != NULL);
+    *out = (struct manifest){.scope = scope};
+    if (scope == MANIFEST_ROOT) {
+        *out = d->head[MANIFEST_ROOT];
+        out->pinned = d->ref[MANIFEST_POLICY];
+    } else {
+        out->plan = (struct manifest_plan){.wave_count = 2,
+                                           .wave = {0, MANIFEST_WHOLE},
+                                           .soak_ms = MANIFEST_SOAK_MS_DEFAULT,
+                                           .min_ok = MANIFEST_WHOLE};
+    }
+    out->gen = d->ref[scope].gen + 1;
+    out->parent = d->ref[scope].hash;
+    out->hlc = next_hlc(d);
+    out->root_gen = d->ref[MANIFEST_ROOT].gen;
+    out->author = d->self->name;
+    out->signer_count = 1;
+    out->signer[0] = sign_manifest_key_id(sign_key_public(d->key));
+    out->message[0] = '\0';
+    out->confirm_within_ms = 0;
+}
+
+enum verb_exit manifest_draft_message(const struct verb_ctx *ctx, struct manifest *m)
+{
+    struct span text = span_str(verb_text(ctx, "message"));
+    if (text.len > MANIFEST_MESSAGE_BYTES_MAX)
+        return verb_fail(EXIT_USAGE, "--message is over %u bytes", MANIFEST_MESSAGE_BYTES_MAX);
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f)
+            return verb_fail(EXIT_USAGE, "--message is one line, without control characters");
+    (void)span_to_cstr(text, m->message, sizeof m->message);
+    return EXIT_DONE;
+}
+
+static void base64_member(struct json *j, const char *key, const void *bytes, size_t len)
+{
+    char text[BASE64_MAX];
+    json_key(j, key);
+    json_cstr(j, sodium_bin2base64(text, sizeof text, bytes, len, sodium_base64_VARIANT_ORIGINAL));
+}
+
+static enum verb_exit post(const struct verb_ctx *ctx, const struct strbuf *body)
+{
+    struct client_answer a;
+    if (!strbuf_ok(body)) return verb_fail(EXIT_FAILED, "%s", err_text(ERR_NOMEM));
+    enum verb_exit code = client_call(ctx, "POST", "/v1/policy", strbuf_view(body), &a);
+    client_answer_fini(&a);
+    return code;
+}
+
+enum verb_exit manifest_draft_send(const struct verb_ctx *ctx, const struct manifest_draft *d,
+                                   const struct manifest *m, const struct span *text,
+                                   size_t text_count, struct manifest_ref *ref)
+{
+    const struct sign_key *const keys[] = {d->key};
+    uint8_t wire[MANIFEST_BYTES_MAX];
+    struct strbuf body;
+    struct json j;
+    size_t len = 0;
+    enum err err = sign_manifest_make(m, keys, wire, &len);
+    if (err != ERR_OK)
+        return verb_fail(EXIT_FAILED, "this generation cannot be signed: %s", err_text(err));
+    strbuf_init(&body, BODY_BYTES_MAX);
+    json_init(&j, &body);
+    json_object(&j);
+    base64_member(&j, "manifest", wire, len);
+    json_key(&j, "texts");
+    json_array(&j);
+    for (size_t i = 0; i < text_count; i++)
+        json_str(&j, text[i]);
+    json_array_end(&j);
+    json_object_end(&j);
+    enum verb_exit code = post(ctx, &body);
+    strbuf_fini(&body);
+    *ref = (struct manifest_ref){.gen = m->gen, .hash = sign_manifest_hash(span_of(wire, len))};
+    return code;
+}
+
+enum verb_exit manifest_draft_confirm(const struct verb_ctx *ctx, const struct manifest_draft *d,
+                                      const struct manifest_ref *ref)
+{
+    struct manifest_confirm c = {.scope = MANIFEST_POLICY, .ref = *ref, .hlc = next_hlc(d)};
+    uint8_t wire[PACK_MANIFEST_CONFIRM_BYTES];
+    char storage[512];
+    struct strbuf body;
+    struct json j;
+    sign_manifest_confirm(d->key, &c, wire);
+    strbuf_init_fixed(&body, storage, sizeof storage);
+    json_init(&j, &body);
+    json_object(&j);
+    base64_member(&j, "confirm", wire, sizeof wire);
+    json_object_end(&j);
+    return post(ctx, &body);
+}
