@@ -135,7 +135,8 @@ void digest_accuse(struct digest *d, struct member *m, uint64_t now_ms)
 {
     struct member_care *c = m->care;
     if (c == NULL) return;
-    bool stands = c->accusation != NULL && member_is_live(m);
+    bool fresh = m->state == MEMBER_DEAD && now_ms < c->accused_ms + DIGEST_ACCUSED_MS;
+    bool stands = c->accusation != NULL && (member_is_live(m) || fresh);
     uint64_t print = stands ? accused_print(d, c->accusation) : 0;
     if (print == c->accused_print) return;
     d->accused += print - c->accused_print;

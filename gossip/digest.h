@@ -23,6 +23,7 @@
 #define DIGEST_VECTOR_BYTES (DIGEST_BUCKETS * 8u)
 #define DIGEST_BITMAP_BYTES (DIGEST_BUCKETS / 8u)
 #define DIGEST_ACCUSED_BITS 24u
+#define DIGEST_ACCUSED_MS   6000u /* later, the digest of all records mends it */
 
 /* A change of a member that has not yet settled. */
 struct digest_wait {
@@ -52,7 +53,8 @@ void digest_note(struct digest *d, struct member *m, uint64_t now_ms);
 void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms);
 /* Takes the member out at once: it is being forgotten. */
 void digest_forget(struct digest *d, struct member *m);
-/* The accusation against `m` has changed; or, without one, or when it is not live, has ended. */
+/* The accusation against `m` has changed; or, without one, or when it is not live, has ended. One
+ * that killed at once stands for DIGEST_ACCUSED_MS, so that who missed it is reminded. */
 void digest_accuse(struct digest *d, struct member *m, uint64_t now_ms);
 /* What packets carry. */
 uint64_t digest_summary(struct digest *d);

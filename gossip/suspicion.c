@@ -7,7 +7,6 @@
 #include "gossip/transition.h"
 
 #define SUSPICION_POKE_MS       300u
-#define SUSPICION_REMIND_MS     6000u /* later, the digest of all records mends it */
 #define SUSPICION_REMINDERS_MAX 3u
 #define SUSPICION_LONE_MS       10000u
 
@@ -71,6 +70,13 @@ static void rearm(struct gossip *g, struct member *m)
     member_arm(&g->members, m, at > g->now_ms ? at : g->now_ms);
 }
 
+/* Who missed the rumour is reminded for a while. */
+static void die(struct gossip *g, struct member *m)
+{
+    transition_to(g, m, MEMBER_DEAD);
+    member_arm(&g->members, m, m->care->accused_ms + DIGEST_ACCUSED_MS);
+}
+
 /* A vote was added. Another's voice alone makes nobody a suspect. */
 static void counted(struct gossip *g, struct member *m, enum suspicion_source source)
 {
@@ -81,7 +87,7 @@ static void counted(struct gossip *g, struct member *m, enum suspicion_source so
         g->counters.suspicions++;
     }
     if (suspicion_crash_proven(g, m))
-        transition_to(g, m, MEMBER_DEAD);
+        die(g, m);
     else if (m->state == MEMBER_SUSPECT)
         rearm(g, m);
     if (!agreed) return;
@@ -170,6 +176,14 @@ static bool take_vote(struct gossip *g, struct accusation *known, const struct a
     return vote_counts(g, a, &a->vote[i], from) && accusation_add(known, &a->vote[i]);
 }
 
+/* Whether who sent `a` has nothing more to learn from us. */
+static bool says_as_much(const struct member *m, const struct accusation *a)
+{
+    const struct accusation *known = member_votes(m);
+    return known != NULL && a->epoch == known->epoch && a->inc == known->inc &&
+           a->count >= known->count && accusation_refused(a) >= accusation_refused(known);
+}
+
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
                     enum suspicion_source source)
 {
@@ -180,7 +194,7 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
         return;
     }
     if (!member_is_live(m)) {
-        broadcast_heard(g, m, RUMOUR_ACCUSATION);
+        if (says_as_much(m, a)) broadcast_heard(g, m, RUMOUR_ACCUSATION);
         return;
     }
     if (a->epoch != m->head->epoch || a->inc != m->head->inc) {
@@ -197,7 +211,7 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
         fresh = take_vote(g, known, a, i, from) || fresh;
     if (fresh)
         counted(g, m, source);
-    else if (a->count >= known->count)
+    else if (says_as_much(m, a))
         broadcast_heard(g, m, RUMOUR_ACCUSATION);
     if (known->count == 0)
         member_acquit(&g->members, m);
@@ -229,7 +243,7 @@ void suspicion_remind(struct gossip *g, struct member *to)
         const struct member *m = c->member;
         struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = *c->accusation};
         if (link == first_told) break; /* all round: who was told goes to the end */
-        if (m == to || g->now_ms > c->accused_ms + SUSPICION_REMIND_MS) continue;
+        if (m == to || g->now_ms > c->accused_ms + DIGEST_ACCUSED_MS) continue;
         if (!packet_add(&p, &msg)) break;
         p.rumours++;
         if (first_told == NULL) first_told = link;
@@ -274,6 +288,15 @@ static void over(struct gossip *g, struct member *m)
     transition_to(g, m, MEMBER_ALIVE);
 }
 
+static void reap(struct gossip *g, struct member *m)
+{
+    uint64_t at = m->since_ms + g->tuning.reap_ms;
+    if (g->now_ms < at)
+        member_arm(&g->members, m, at);
+    else
+        transition_forget(g, m);
+}
+
 void suspicion_timer(struct gossip *g, struct member *m)
 {
     switch ((enum member_state)m->state) {
@@ -284,9 +307,11 @@ void suspicion_timer(struct gossip *g, struct member *m)
         transition_to(g, m, MEMBER_DEAD);
         break;
     case MEMBER_DEAD:
+        digest_accuse(&g->digest, m, g->now_ms);
+        /* fall through */
     case MEMBER_LEFT:
     case MEMBER_BANNED:
-        transition_forget(g, m);
+        reap(g, m);
         break;
     case MEMBER_ALIVE:
     case MEMBER_STATES:
