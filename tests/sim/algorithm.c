@@ -15,11 +15,12 @@
 
 static enum err parley_make(struct world *w, uint32_t i, struct span store, void **out)
 {
-    struct world_node *n = &w->node[i];
+    const struct world_node *n = &w->node[i];
+    const struct persona *p = world_persona(w, i);
     struct gossip_options o = {
         .mesh = w->issuer.mesh,
-        .key = persona_key(&n->persona),
-        .admission = span_of(n->persona.admission, n->persona.admission_len),
+        .key = persona_key(p),
+        .admission = span_of(p->admission, p->admission_len),
         .addr = n->addr,
         .epoch = n->epoch,
         .period_ms = w->options.period_ms,

@@ -8,17 +8,20 @@
 
 #define FIRST_CAP 64u
 
-void measure_init(struct measure *m)
+bool measure_init(struct measure *m, uint32_t nodes)
 {
-    *m = (struct measure){0};
+    *m = (struct measure){.nodes = nodes};
+    m->target = calloc(nodes > 0 ? nodes : 1, sizeof(m->target[0]));
+    return m->target != NULL;
 }
 
 void measure_fini(struct measure *m)
 {
-    free(m->first_unreachable.ms);
-    free(m->first_dead.ms);
-    free(m->all_know.ms);
-    free(m->heal.ms);
+    for (size_t i = 0; i < MEASURE_WHATS; i++)
+        free(m->series[i].ms);
+    for (uint32_t i = 0; m->target != NULL && i < m->nodes; i++)
+        free(m->target[i].gone);
+    free(m->target);
     *m = (struct measure){0};
 }
 
@@ -55,82 +58,257 @@ double measure_quantile(struct measure_series *s, double share)
     return s->ms[rank > 0 ? rank - 1 : 0];
 }
 
-static void begin(struct measure *m, const struct world *w)
+static double ms_since(const struct world *w, uint64_t at_us)
 {
-    measure_end(m);
-    m->active = true;
-    m->incidents++;
-    m->at_us = w->now_us;
-    m->seen = m->expected = 0;
-    m->had_unreachable = m->had_dead = m->had_all = false;
+    return (double)(w->now_us - at_us) / 1000.0;
 }
 
-void measure_crash(struct measure *m, const struct world *w, uint32_t target)
+static void sample(struct measure *m, enum measure_what what, double ms)
 {
-    begin(m, w);
-    m->cut = false;
-    m->target = target;
+    measure_add(&m->series[what], ms);
+}
+
+static bool bit(const uint8_t *bits, uint32_t i)
+{
+    return (bits[i / 8] >> (i % 8) & 1) != 0;
+}
+
+static void set_bit(uint8_t *bits, uint32_t i, bool on)
+{
+    uint8_t mask = (uint8_t)(1u << (i % 8));
+    bits[i / 8] = (uint8_t)(on ? bits[i / 8] | mask : bits[i / 8] & ~mask);
+}
+
+static uint32_t count_up(const struct world *w)
+{
+    uint32_t n = 0;
     for (uint32_t i = 0; i < w->options.nodes; i++)
-        m->expected += world_is_up(w, i);
+        n += world_is_up(w, i);
+    return n;
+}
+
+static void end_incident(struct measure *m, struct measure_target *t)
+{
+    if (t->incident == MEASURE_NONE) return;
+    if (!t->had_all && !(t->incident == MEASURE_LEFT && t->had_p99)) m->unnoticed++;
+    t->incident = MEASURE_NONE;
+    m->open--;
+}
+
+/* What so many of so many have heard; whether that is news. */
+static void check_seen(struct measure *m, const struct world *w, struct measure_target *t)
+{
+    double ms = ms_since(w, t->at_us);
+    if (t->incident == MEASURE_LEFT) {
+        if (t->had_p99 || (uint64_t)t->seen * 100 < (uint64_t)t->expected * 99) return;
+        t->had_p99 = true;
+        sample(m, MEASURE_LEFT_P99, ms);
+        return;
+    }
+    if (t->had_all || t->seen < t->expected || !t->had_unreachable) return;
+    t->had_all = true;
+    sample(m, MEASURE_ALL_KNOW, ms);
+    sample(m, MEASURE_SPREAD, ms_since(w, t->first_us));
+}
+
+/* One observer fewer, or one more that knows nothing yet. */
+static void count_observer(struct measure *m, const struct world *w, uint32_t i, bool came)
+{
+    for (uint32_t k = 0; k < m->nodes && m->open > 0; k++) {
+        struct measure_target *t = &m->target[k];
+        if (t->incident == MEASURE_NONE || k == i) continue;
+        if (came) {
+            t->expected++;
+        } else {
+            if (bit(t->gone, i)) t->seen--;
+            t->expected--;
+            check_seen(m, w, t);
+        }
+        set_bit(t->gone, i, false);
+    }
+}
+
+void measure_went(struct measure *m, const struct world *w, uint32_t i, bool left)
+{
+    struct measure_target *t = &m->target[i];
+    size_t bytes = (m->nodes + 7u) / 8u;
+    if (!left) count_observer(m, w, i, false);
+    t->news_us = 0;
+    if (t->incident == MEASURE_LEFT) return; /* it goes down as it had said */
+    end_incident(m, t);
+    if (t->gone == NULL) t->gone = malloc(bytes);
+    CHECK(t->gone != NULL);
+    memset(t->gone, 0, bytes);
+    t->incident = left ? MEASURE_LEFT : MEASURE_DOWN;
+    t->had_unreachable = t->had_dead = t->had_all = t->had_p99 = false;
+    t->at_us = t->first_us = w->now_us;
+    t->seen = 0;
+    t->expected = count_up(w) - (left && world_is_up(w, i));
+    m->incidents++;
+    m->open++;
+}
+
+void measure_came(struct measure *m, const struct world *w, uint32_t i)
+{
+    end_incident(m, &m->target[i]);
+    count_observer(m, w, i, true);
 }
 
 void measure_cut(struct measure *m, const struct world *w)
 {
-    uint64_t side[2] = {0, 0};
-    begin(m, w);
+    measure_uncut(m);
     m->cut = true;
+    m->incidents++;
+    m->cut_us = w->now_us;
+    m->cut_expected = m->cut_seen = 0;
+    m->cut_had_unreachable = m->cut_had_dead = m->cut_had_all = false;
     for (uint32_t i = 0; i < w->options.nodes; i++)
-        if (world_is_up(w, i)) side[w->network.group[i] & 1]++;
-    m->expected = 2 * side[0] * side[1];
+        for (uint32_t k = 0; k < w->options.nodes; k++)
+            m->cut_expected +=
+                world_is_up(w, i) && world_is_up(w, k) && network_is_split(&w->network, i, k);
+}
+
+void measure_uncut(struct measure *m)
+{
+    if (m->cut && !m->cut_had_all) m->unnoticed++;
+    m->cut = false;
 }
 
 void measure_end(struct measure *m)
 {
-    if (m->active && !m->had_all) m->unnoticed++;
-    m->active = false;
+    for (uint32_t i = 0; i < m->nodes; i++)
+        end_incident(m, &m->target[i]);
+    measure_uncut(m);
 }
 
-static bool concerns(const struct measure *m, const struct world *w, uint32_t i, uint32_t target)
+uint32_t measure_overdue(const struct measure *m, const struct world *w, uint64_t bound_us)
 {
-    if (!m->active) return false;
-    return m->cut ? network_blocked(&w->network, i, target) : target == m->target;
+    for (uint32_t i = 0; i < m->nodes && m->open > 0; i++) {
+        const struct measure_target *t = &m->target[i];
+        if (t->incident == MEASURE_DOWN && !t->had_all && w->now_us > t->at_us + bound_us) return i;
+    }
+    return m->nodes;
 }
 
-static bool is_false(const struct world *w, uint32_t i, uint32_t target)
+enum truth { TRUTH_RIGHT, TRUTH_FAULTY, TRUTH_FALSE };
+
+/* What an event about `target` at node i is worth. */
+static enum truth truth_of(const struct world *w, uint32_t i, uint32_t target)
 {
     const struct world_node *n = &w->node[target];
     const struct world_node *me = &w->node[i];
-    if (!world_is_up(w, target) || network_blocked(&w->network, i, target) ||
-        network_blocked(&w->network, target, i))
-        return false;
-    if (w->now_us < n->touched_us + MEASURE_GRACE_US) return false;
-    if (w->now_us < me->touched_us + MEASURE_GRACE_US) return false;
-    uint64_t healed = w->network.healed_us;
-    return healed == 0 || w->now_us >= healed + MEASURE_GRACE_US;
+    uint64_t now = w->now_us, healed = w->network.healed_us;
+    if (!world_is_up(w, target) || network_is_split(&w->network, i, target)) return TRUTH_RIGHT;
+    if (healed > 0 && now < healed + MEASURE_GRACE_US) return TRUTH_RIGHT;
+    if (n->faults > 0 || now < n->touched_us + MEASURE_GRACE_US) return TRUTH_FAULTY;
+    if (me->faults > 0 || now < me->touched_us + MEASURE_GRACE_US) return TRUTH_FAULTY;
+    if (network_blocked(&w->network, now, i, target) ||
+        network_blocked(&w->network, now, target, i))
+        return TRUTH_RIGHT;
+    return TRUTH_FALSE;
+}
+
+/* Declared dead during a pause that is shorter than a death. */
+static bool was_only_paused(const struct world *w, uint32_t target)
+{
+    const struct world_node *n = &w->node[target];
+    return n->pause_us > 0 && n->pause_us <= MEASURE_PAUSE_US &&
+           w->now_us < n->paused_us + MEASURE_GRACE_US && w->now_us > n->up_us + MEASURE_GRACE_US;
+}
+
+static void judge(struct measure *m, const struct world *w, uint32_t i, uint32_t target,
+                  const struct gossip_effect *e)
+{
+    bool gone = e->new_state >= MEMBER_UNREACHABLE && e->new_state != MEMBER_LEFT;
+    bool news = gone && e->old_state < MEMBER_UNREACHABLE;
+    bool dead = e->new_state == MEMBER_DEAD;
+    enum truth truth = truth_of(w, i, target);
+    if (truth == TRUTH_RIGHT) return;
+    bool is_false = truth == TRUTH_FALSE;
+    m->false_unreachable += news && is_false;
+    m->faulty_unreachable += news && !is_false;
+    if (dead && (is_false || was_only_paused(w, target)))
+        m->false_dead++;
+    else
+        m->faulty_dead += dead;
+}
+
+static void see_cut(struct measure *m, const struct world *w, const struct gossip_effect *e)
+{
+    bool was_gone = e->old_state >= MEMBER_UNREACHABLE, gone = e->new_state >= MEMBER_UNREACHABLE;
+    double ms = ms_since(w, m->cut_us);
+    if (gone && !m->cut_had_unreachable) sample(m, MEASURE_FIRST_UNREACHABLE, ms);
+    if (e->new_state == MEMBER_DEAD && !m->cut_had_dead) sample(m, MEASURE_FIRST_DEAD, ms);
+    m->cut_had_unreachable = m->cut_had_unreachable || gone;
+    m->cut_had_dead = m->cut_had_dead || e->new_state == MEMBER_DEAD;
+    if (gone && !was_gone) m->cut_seen++;
+    if (!gone && was_gone && m->cut_seen > 0) m->cut_seen--;
+    if (m->cut_seen != m->cut_expected || m->cut_had_all) return;
+    m->cut_had_all = true;
+    sample(m, MEASURE_ALL_KNOW, ms);
+}
+
+static void see_target(struct measure *m, const struct world *w, uint32_t i,
+                       struct measure_target *t, const struct gossip_effect *e)
+{
+    bool left = t->incident == MEASURE_LEFT;
+    bool gone = left ? e->new_state == MEMBER_LEFT : e->new_state >= MEMBER_UNREACHABLE;
+    if (!left && gone && !t->had_unreachable) {
+        sample(m, MEASURE_FIRST_UNREACHABLE, ms_since(w, t->at_us));
+        t->had_unreachable = true;
+        t->first_us = w->now_us;
+    }
+    if (!left && e->new_state == MEMBER_DEAD && !t->had_dead) {
+        sample(m, MEASURE_FIRST_DEAD, ms_since(w, t->at_us));
+        t->had_dead = true;
+    }
+    if (bit(t->gone, i) == gone) return;
+    set_bit(t->gone, i, gone);
+    t->seen += gone ? 1u : UINT32_MAX;
+    check_seen(m, w, t);
+}
+
+static void begin_news(const struct world *w, struct measure_target *t, uint64_t version)
+{
+    t->news_us = w->now_us;
+    t->news_version = version;
+    t->news_seen = 0;
+    t->news_expected = count_up(w) - 1;
+}
+
+static void see_news(struct measure *m, const struct world *w, uint32_t i, uint32_t owner,
+                     const struct node_id *id)
+{
+    struct measure_target *t = &m->target[owner];
+    struct gossip_member member;
+    const struct gossip *g = w->node[i].gossip;
+    if (!m->watch_news || g == NULL || gossip_member_get(g, id, &member) != ERR_OK) return;
+    if (member.self) {
+        begin_news(w, t, member.version);
+        return;
+    }
+    if (t->news_us == 0 || member.version != t->news_version) return;
+    t->news_seen++;
+    uint64_t p99 = ((uint64_t)t->news_expected * 99 + 99) / 100;
+    if (t->news_seen == p99) sample(m, MEASURE_NEWS_P99, ms_since(w, t->news_us));
+    if (t->news_seen == t->news_expected) sample(m, MEASURE_NEWS_ALL, ms_since(w, t->news_us));
 }
 
 void measure_effect(struct measure *m, const struct world *w, uint32_t i,
                     const struct gossip_effect *e)
 {
-    if (e->kind != GOSSIP_MEMBER_CHANGED || e->old_state == e->new_state) return;
+    if (e->kind == GOSSIP_CONFLICT) m->conflicts++;
+    if (e->kind != GOSSIP_MEMBER_CHANGED && e->kind != GOSSIP_RECORD_CHANGED) return;
     uint32_t target = world_by_id(w, &e->node);
-    bool was_gone = e->old_state >= MEMBER_UNREACHABLE;
-    bool gone = e->new_state >= MEMBER_UNREACHABLE && e->new_state != MEMBER_LEFT;
-    bool dead = e->new_state == MEMBER_DEAD;
-    double ms = (double)(w->now_us - m->at_us) / 1000.0;
-    if (concerns(m, w, i, target)) {
-        if (gone && !m->had_unreachable) measure_add(&m->first_unreachable, ms);
-        if (dead && !m->had_dead) measure_add(&m->first_dead, ms);
-        m->had_unreachable = m->had_unreachable || gone;
-        m->had_dead = m->had_dead || dead;
-        if (gone && !was_gone) m->seen++;
-        if (!gone && was_gone && m->seen > 0) m->seen--;
-        if (m->seen == m->expected && !m->had_all) {
-            m->had_all = true;
-            measure_add(&m->all_know, ms);
-        }
+    if (target >= m->nodes) return;
+    if (e->kind == GOSSIP_RECORD_CHANGED) {
+        see_news(m, w, i, target, &e->node);
+        return;
     }
-    if (!is_false(w, i, target)) return;
-    m->false_unreachable += gone && !was_gone;
-    m->false_dead += dead;
+    if (e->old_state == e->new_state || !world_is_up(w, i)) return;
+    if (m->target[target].incident != MEASURE_NONE)
+        see_target(m, w, i, &m->target[target], e);
+    else if (m->cut && network_is_split(&w->network, i, target))
+        see_cut(m, w, e);
+    judge(m, w, i, target, e);
 }

@@ -9,28 +9,69 @@
 #define HELD_BACK_US    20000u
 #define DUPLICATE_SHARE 0.001
 #define REORDER_SHARE   0.005
-#define RESENDS_MAX     6u
+#define RESENDS_MAX     8u
+#define QUEUE_US        200000u /* what a slow line buffers */
 #define TWO_PI          6.283185307179586
 
 bool network_init(struct network *n, uint32_t nodes, uint64_t seed, double loss)
 {
-    *n = (struct network){
-        .nodes = nodes, .loss = loss, .duplicate = DUPLICATE_SHARE, .reorder = REORDER_SHARE};
+    *n = (struct network){.nodes = nodes,
+                          .profile = {.base_us = BASE_US,
+                                      .jitter_us = JITTER_US,
+                                      .sigma = JITTER_SIGMA,
+                                      .loss = loss,
+                                      .duplicate = DUPLICATE_SHARE,
+                                      .reorder = REORDER_SHARE,
+                                      .mtu = NETWORK_MTU_BYTES}};
     rng_seed(&n->rng, seed);
-    n->group = calloc(nodes, sizeof(n->group[0]));
-    return n->group != NULL;
+    n->node = calloc(nodes, sizeof(n->node[0]));
+    return n->node != NULL;
 }
 
 void network_fini(struct network *n)
 {
-    free(n->group);
-    n->group = NULL;
+    free(n->node);
+    n->node = NULL;
 }
 
-bool network_blocked(const struct network *n, uint32_t from, uint32_t to)
+bool network_is_split(const struct network *n, uint32_t a, uint32_t b)
 {
-    if (!n->cut || n->group[from] == n->group[to]) return false;
-    return !n->one_way || n->group[from] == 0;
+    return n->splits > 0 && n->node[a].group != n->node[b].group;
+}
+
+static bool out_of_sight(const struct network *n, uint32_t a, uint32_t b)
+{
+    uint32_t ahead = (b + n->nodes - a) % n->nodes;
+    return n->node[a].sees > 0 && ahead > n->node[a].sees;
+}
+
+bool network_blocked(const struct network *n, uint64_t now_us, uint32_t from, uint32_t to)
+{
+    if (network_is_split(n, from, to)) return true;
+    for (size_t i = 0; i < n->blocked_count; i++)
+        if (n->blocked[i].from == from && n->blocked[i].to == to) return true;
+    if (n->unsteady == 0) return false;
+    const struct network_node *receiver = &n->node[to];
+    if (n->node[from].mute || receiver->deaf) return true;
+    if (out_of_sight(n, from, to) || out_of_sight(n, to, from)) return true;
+    return receiver->flip_us > 0 &&
+           ((now_us - receiver->flip_from_us) / receiver->flip_us) % 2 == 0;
+}
+
+void network_block(struct network *n, uint32_t from, uint32_t to)
+{
+    if (n->blocked_count == NETWORK_BLOCKED_MAX) return;
+    n->blocked[n->blocked_count].from = from;
+    n->blocked[n->blocked_count++].to = to;
+}
+
+void network_unblock(struct network *n, uint32_t from, uint32_t to)
+{
+    for (size_t i = 0; i < n->blocked_count; i++) {
+        if (n->blocked[i].from != from || n->blocked[i].to != to) continue;
+        n->blocked[i] = n->blocked[--n->blocked_count];
+        return;
+    }
 }
 
 /* Box and Muller 1958. */
@@ -40,33 +81,71 @@ static double normal(struct rng *r)
     return sqrt(-2.0 * log(u)) * cos(TWO_PI * rng_unit(r));
 }
 
-uint64_t network_latency_us(struct network *n)
+uint64_t network_latency_us(struct network *n, uint32_t from, uint32_t to)
 {
-    return (uint64_t)(BASE_US + JITTER_US * exp(JITTER_SIGMA * normal(&n->rng)));
+    uint64_t extra = (uint64_t)n->node[from].extra_us + n->node[to].extra_us;
+    return extra + (uint64_t)(n->profile.base_us +
+                              n->profile.jitter_us * exp(n->profile.sigma * normal(&n->rng)));
 }
 
-static uint64_t one_delay(struct network *n)
+static uint64_t one_delay(struct network *n, const struct network_packet *p)
 {
-    uint64_t us = network_latency_us(n);
-    if (rng_unit(&n->rng) < n->reorder) us += rng_below(&n->rng, HELD_BACK_US);
+    uint64_t us = network_latency_us(n, p->from, p->to);
+    if (rng_unit(&n->rng) < n->profile.reorder) us += rng_below(&n->rng, HELD_BACK_US);
     return us;
 }
 
-unsigned network_datagram(struct network *n, uint32_t from, uint32_t to, uint64_t delay_us[2])
+static bool is_lost(struct network *n, const struct network_packet *p)
 {
-    if (network_blocked(n, from, to) || rng_unit(&n->rng) < n->loss) return 0;
-    delay_us[0] = one_delay(n);
-    if (rng_unit(&n->rng) >= n->duplicate) return 1;
-    delay_us[1] = one_delay(n);
+    double arrives = 1.0 - n->profile.loss;
+    if (n->unsteady > 0)
+        arrives *= (1.0 - n->node[p->from].loss_out) * (1.0 - n->node[p->to].loss_in);
+    if (rng_unit(&n->rng) < arrives) return false;
+    n->lost++;
+    return true;
+}
+
+/* False: the line's buffer is full. */
+static bool queue(struct network *n, const struct network_packet *p, uint64_t *waits_us)
+{
+    struct network_node *from = &n->node[p->from];
+    *waits_us = 0;
+    if (from->rate == 0) return true;
+    if (from->free_us < p->now_us) from->free_us = p->now_us;
+    if (from->free_us - p->now_us > QUEUE_US) {
+        n->dropped_queue++;
+        return false;
+    }
+    from->free_us += (uint64_t)p->bytes * 1000000 / from->rate;
+    *waits_us = from->free_us - p->now_us;
+    return true;
+}
+
+unsigned network_datagram(struct network *n, const struct network_packet *p, uint64_t delay_us[2])
+{
+    uint64_t waits_us;
+    if (p->bytes > n->profile.mtu) {
+        n->dropped_mtu++;
+        return 0;
+    }
+    if (!queue(n, p, &waits_us)) return 0;
+    if (network_blocked(n, p->now_us, p->from, p->to) || is_lost(n, p)) return 0;
+    delay_us[0] = waits_us + one_delay(n, p);
+    if (rng_unit(&n->rng) >= n->profile.duplicate) return 1;
+    delay_us[1] = waits_us + one_delay(n, p);
     return 2;
 }
 
-uint64_t network_segment(struct network *n, uint64_t rto_us)
+bool network_segment(struct network *n, const struct network_packet *p, uint64_t rto_us,
+                     uint64_t *takes_us)
 {
     uint64_t waited = 0;
-    for (unsigned i = 0; i < RESENDS_MAX && rng_unit(&n->rng) < n->loss; i++) {
+    unsigned sent = 1;
+    for (; is_lost(n, p) && sent < RESENDS_MAX; sent++) {
         waited += rto_us;
         rto_us *= 2;
     }
-    return waited + network_latency_us(n);
+    if (n->node[p->from].rate > 0) waited += (uint64_t)p->bytes * 1000000 / n->node[p->from].rate;
+    *takes_us = waited + network_latency_us(n, p->from, p->to);
+    return sent < RESENDS_MAX;
 }

@@ -11,7 +11,8 @@
 struct options {
     struct scenario_options run;
     uint32_t runs; /* seeds seed, seed + 1, ... */
-    bool json, self_test, help;
+    bool json, self_test, help, print;
+    const char *schedule; /* a file; NULL: none */
 };
 
 /* False: `error` says why. */

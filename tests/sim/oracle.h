@@ -27,6 +27,7 @@ struct oracle_view {
 struct oracle_node {
     uint64_t epoch; /* the newest it has signed */
     uint32_t inc;
+    bool liar;    /* it may sign what it likes about itself */
     double bytes; /* level of its token bucket as we keep it */
     uint64_t bytes_us;
 };
@@ -48,6 +49,8 @@ void oracle_fail(struct oracle *o, const char *fmt, ...) __attribute__((format(p
 
 /* Node i begins a life: it has seen nothing yet. */
 void oracle_start(struct oracle *o, const struct world *w, uint32_t i);
+/* From now on node i is hostile: what it says of itself is not judged. */
+void oracle_liar(struct oracle *o, uint32_t i);
 void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
                    const struct gossip_effect *e);
 /* After a step of node i. */

@@ -95,6 +95,24 @@ static struct pipe *find(struct world *w, uint32_t node, uint32_t id, unsigned *
     return p;
 }
 
+/* Nothing gets through in at least one direction, so TCP does not either. */
+static bool is_cut(const struct world *w, uint32_t a, uint32_t b)
+{
+    return network_blocked(&w->network, w->now_us, a, b) ||
+           network_blocked(&w->network, w->now_us, b, a);
+}
+
+/* False: TCP gave up. */
+static bool add_segment(struct world *w, uint32_t from, uint32_t to, uint64_t rto_us,
+                        uint64_t *takes_us)
+{
+    struct network_packet p = {.now_us = w->now_us, .from = from, .to = to};
+    uint64_t us;
+    if (!network_segment(&w->network, &p, rto_us, &us)) return false;
+    *takes_us += us;
+    return true;
+}
+
 void pipe_dial(struct world *w, uint32_t from, const struct gossip_effect *e)
 {
     uint32_t to = world_by_addr(w, &e->to);
@@ -104,23 +122,21 @@ void pipe_dial(struct world *w, uint32_t from, const struct gossip_effect *e)
     open_end(w, p, 0, from, e->stream);
     p->end[0].told = true;
     struct gossip_event event = {.kind = GOSSIP_STREAM_CLOSED, .err = ERR_REFUSED};
-    if (to == w->options.nodes || network_blocked(&w->network, from, to) ||
-        network_blocked(&w->network, to, from))
-        return;
-    uint64_t syn = network_segment(&w->network, SYN_RTO_US);
-    uint64_t back = network_segment(&w->network, SEGMENT_RTO_US);
-    if (!world_is_up(w, to)) {
-        if (w->node[to].refuses) deliver(w, p, 0, &event, w->now_us + syn + back);
+    if (to == w->options.nodes || is_cut(w, from, to)) return;
+    uint64_t takes = 0;
+    if (!add_segment(w, from, to, SYN_RTO_US, &takes)) return;
+    if (!add_segment(w, to, from, SEGMENT_RTO_US, &takes)) return;
+    if (!world_runs(w, to)) {
+        if (w->node[to].refuses) deliver(w, p, 0, &event, w->now_us + takes);
         return;
     }
-    uint64_t tls = 0;
     for (unsigned i = 0; i < 2 && w->algorithm->tls; i++)
-        tls += network_segment(&w->network, SEGMENT_RTO_US);
+        if (!add_segment(w, i == 0 ? from : to, i == 0 ? to : from, SEGMENT_RTO_US, &takes)) return;
     uint32_t id = w->node[to].inbound_next++ | UINT32_C(0x80000000);
     open_end(w, p, 1, to, id);
     event = (struct gossip_event){.kind = GOSSIP_STREAM_OPENED};
-    deliver(w, p, 1, &event, w->now_us + syn + back + tls);
-    deliver(w, p, 0, &event, p->end[1].last_us + network_latency_us(&w->network));
+    deliver(w, p, 1, &event, w->now_us + takes);
+    deliver(w, p, 0, &event, p->end[1].last_us + network_latency_us(&w->network, to, from));
 }
 
 /* Nothing gets through: both ends give up when TCP would. */
@@ -141,13 +157,16 @@ void pipe_send(struct world *w, uint32_t from, const struct gossip_effect *e)
     struct pipe_end *other = &p->end[1 - side];
     if (w->algorithm->tls) w->node[from].stream_bytes += e->data.len + PIPE_OVERHEAD_BYTES;
     if (!other->open) return;
-    if (network_blocked(&w->network, from, other->key[0]) ||
-        network_blocked(&w->network, other->key[0], from)) {
+    struct network_packet packet = {
+        .now_us = w->now_us, .from = from, .to = other->key[0], .bytes = e->data.len};
+    uint64_t takes;
+    if (is_cut(w, from, other->key[0]) ||
+        !network_segment(&w->network, &packet, SEGMENT_RTO_US, &takes)) {
         doom(w, p);
         return;
     }
     struct gossip_event data = {.kind = GOSSIP_STREAM_DATA, .data = e->data};
-    uint64_t takes = network_segment(&w->network, SEGMENT_RTO_US) + e->data.len / BYTES_A_US;
+    takes += e->data.len / BYTES_A_US;
     deliver(w, p, 1 - side, &data, w->now_us + takes);
 }
 
@@ -158,8 +177,11 @@ void pipe_close(struct world *w, uint32_t from, uint32_t id)
     if (p == NULL) return;
     close_end(w, p, side);
     struct gossip_event closed = {.kind = GOSSIP_STREAM_CLOSED, .err = ERR_OK};
-    uint64_t takes = network_segment(&w->network, SEGMENT_RTO_US);
-    if (p->end[1 - side].open) deliver(w, p, 1 - side, &closed, w->now_us + takes);
+    uint64_t takes = 0;
+    if (p->end[1 - side].open) {
+        bool arrives = add_segment(w, from, p->end[1 - side].key[0], SEGMENT_RTO_US, &takes);
+        deliver(w, p, 1 - side, &closed, w->now_us + (arrives ? takes : PIPE_RESET_US));
+    }
     release(w, p);
 }
 
@@ -169,16 +191,16 @@ void pipe_event(struct world *w, struct world_event *e)
     struct pipe *p = d->pipe;
     struct pipe_end *end = &p->end[d->side];
     p->in_flight--;
-    if (end->open && world_is_up(w, e->to)) {
-        const struct world_node *peer = &w->node[p->end[1 - d->side].key[0]];
+    if (end->open && world_runs(w, e->to)) {
+        const struct persona *peer = world_persona(w, p->end[1 - d->side].key[0]);
         struct gossip_event event = {.kind = d->kind,
                                      .stream = end->key[1],
                                      .inbound = d->side == 1,
                                      .err = d->err,
                                      .data = span_of(d->data, d->len)};
         if (d->kind == GOSSIP_STREAM_OPENED) {
-            event.peer_name = peer->persona.name;
-            memcpy(event.peer_spki, peer->persona.spki, sizeof(event.peer_spki));
+            event.peer_name = peer->name;
+            memcpy(event.peer_spki, peer->spki, sizeof(event.peer_spki));
             end->told = true;
         }
         bool told = end->told;
@@ -224,7 +246,9 @@ void pipe_crash(struct world *w, uint32_t node, bool refuses)
                 if (!p->end[side].open || p->end[side].key[0] != node) continue;
                 close_end(w, p, side);
                 if (refuses && p->end[1 - side].open)
-                    deliver(w, p, 1 - side, &reset, w->now_us + network_latency_us(&w->network));
+                    deliver(w, p, 1 - side, &reset,
+                            w->now_us +
+                                network_latency_us(&w->network, node, p->end[1 - side].key[0]));
                 break;
             }
         }

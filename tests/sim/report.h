@@ -16,7 +16,8 @@ struct report {
     uint64_t wall_ms;
 };
 
-void report_init(struct report *r, const struct options *o);
+/* False: no memory. */
+bool report_init(struct report *r, const struct options *o);
 void report_fini(struct report *r);
 void report_add(struct report *r, const struct scenario_result *one);
 void report_json(struct report *r, struct strbuf *out);

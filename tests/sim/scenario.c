@@ -1,43 +1,84 @@
 #include "tests/sim/scenario.h"
 
 #include "core/base/check.h"
+#include "tests/sim/nemesis.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/plan.h"
 #include "tests/sim/world.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define SECOND_US         UINT64_C(1000000)
-#define PRELOAD_FROM      65u /* nodes: smaller worlds join one by one */
-#define BOOTSTRAP_MAX_US  (60 * SECOND_US)
+#define LOOK_US           (SECOND_US / 10)
+#define BOOTSTRAP_MAX_US  (120 * SECOND_US)
+#define READY_MAX_MS      20000u /* gossip.md 4.3, of 2 000 nodes */
 #define SETTLE_US         (3 * SECOND_US)
-#define CUT_EVERY_US      (60 * SECOND_US)
-#define CUT_FOR_US        (20 * SECOND_US)
 #define CONVERGE_MAX_US   (60 * SECOND_US)
-#define CHURN_MEAN_US     (4 * SECOND_US)
+#define NOTICE_MAX_US     (20 * SECOND_US) /* I6; twice that where much is lost */
+#define NOTICE_LOSS       0.05
 #define DATAGRAM_OVERHEAD 28.0 /* IPv4 and UDP */
 
 struct run {
-    struct scenario_options options;
+    const struct script *schedule;
     struct world world;
     struct oracle oracle;
+    struct nemesis nemesis;
     struct scenario_result *result;
+    bool agreed;         /* since the last fault */
+    uint64_t noticed_us; /* when I6 was last looked at */
 };
+
+struct words {
+    const char *word, *number, *about;
+};
+
+static const struct words *words_of(enum scenario s)
+{
+    static const struct words all[SCENARIOS] = {
+#define SCENARIO_WORDS(name, word, number, about) {word, number, about},
+        SCENARIO_LIST(SCENARIO_WORDS)
+#undef SCENARIO_WORDS
+    };
+    return &all[s];
+}
 
 const char *scenario_word(enum scenario s)
 {
-    static const char *const word[SCENARIOS] = {"idle", "crash", "partition", "churn", "bootstrap"};
-    return word[s];
+    return words_of(s)->word;
+}
+
+const char *scenario_number(enum scenario s)
+{
+    return words_of(s)->number;
+}
+
+const char *scenario_about(enum scenario s)
+{
+    return words_of(s)->about;
 }
 
 bool scenario_parse(const char *word, enum scenario *out)
 {
     for (unsigned i = 0; i < SCENARIOS; i++) {
-        if (strcmp(word, scenario_word((enum scenario)i)) != 0) continue;
+        const struct words *w = words_of((enum scenario)i);
+        if (strcmp(word, w->word) != 0 && (*word == '\0' || strcmp(word, w->number) != 0)) continue;
         *out = (enum scenario)i;
         return true;
     }
     return false;
+}
+
+static bool has_converged(const struct run *r)
+{
+    return r->world.algorithm->is_converged(&r->world);
+}
+
+static void say_disagreement(struct run *r)
+{
+    if (!r->world.algorithm->strict) return;
+    oracle_fail(&r->oracle, "I7: at %.3f s the nodes do not agree",
+                (double)r->world.now_us / (double)SECOND_US);
 }
 
 /* Runs until all that are up agree, at most so long. */
@@ -46,21 +87,20 @@ static bool until_converged(struct run *r, uint64_t max_us)
     struct world *w = &r->world;
     uint64_t end = w->now_us + max_us;
     while (w->now_us < end) {
-        if (!world_run(w, w->now_us + SECOND_US / 10)) return false;
-        if (w->algorithm->is_converged(w)) return true;
+        if (!world_run(w, w->now_us + LOOK_US)) return false;
+        if (has_converged(r)) return true;
     }
-    if (w->algorithm->strict)
-        oracle_fail(&r->oracle, "I7: at %.3f s the nodes do not agree", (double)w->now_us / 1e6);
+    say_disagreement(r);
     return !w->algorithm->strict;
 }
 
 static bool bootstrap(struct run *r)
 {
     struct world *w = &r->world;
-    for (uint32_t i = 0; i < w->options.nodes && !w->options.preload; i++) {
+    uint32_t nodes = w->options.nodes;
+    uint64_t apart = r->schedule->start == SCRIPT_STORM ? SECOND_US / nodes : LOOK_US;
+    for (uint32_t i = 0; i < nodes && !w->options.preload; i++) {
         if (world_start(w, i) != ERR_OK) oracle_fail(&r->oracle, "node %u does not start", i);
-        uint64_t apart = r->options.scenario == SCENARIO_BOOTSTRAP ? SECOND_US / w->options.nodes
-                                                                   : SECOND_US / 10;
         if (!world_run(w, w->now_us + rng_below(&w->rng, 2 * apart))) return false;
     }
     if (!until_converged(r, BOOTSTRAP_MAX_US)) return false;
@@ -82,199 +122,145 @@ static void sum_up(struct run *r, double sign)
     }
 }
 
-static uint32_t random_up(struct run *r)
+/* Nothing was done for a while that makes a late answer right. */
+static bool is_quiet(const struct run *r, uint64_t for_us)
 {
-    struct world *w = &r->world;
-    uint32_t i;
-    do
-        i = (uint32_t)rng_below(&w->rng, w->options.nodes);
-    while (!world_is_up(w, i));
-    return i;
+    const struct nemesis *n = &r->nemesis;
+    return n->running_count == 0 && r->world.now_us >= n->changed_us + for_us;
 }
 
-static uint32_t count_up(const struct world *w)
+/* How long all have to agree, and to notice who is gone. */
+static uint64_t notice_max_us(const struct run *r)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < w->options.nodes; i++)
-        n += world_is_up(w, i);
-    return n;
+    bool much = r->schedule->options.loss > NOTICE_LOSS;
+    return much ? 2 * NOTICE_MAX_US : NOTICE_MAX_US;
 }
 
-static bool idle(struct run *r, uint64_t end_us)
+static void look(struct run *r)
 {
     struct world *w = &r->world;
-    sum_up(r, -1);
-    if (!world_run(w, end_us)) return false;
-    sum_up(r, 1);
-    /* I14: without loss nothing happens, so nothing is told. */
-    if (w->algorithm->strict && r->options.loss == 0 && r->result->rumours_sent > 0)
-        oracle_fail(&r->oracle, "I14: an idle mesh sent %.0f rumours", r->result->rumours_sent);
-    return true;
-}
-
-static bool crash(struct run *r, uint64_t end_us)
-{
-    struct world *w = &r->world;
-    uint64_t every_us = (uint64_t)w->algorithm->notice_ms * 1000;
-    uint32_t least = w->options.nodes - w->options.nodes / 3;
-    if (least < 2) least = 2;
-    sum_up(r, -1);
-    while (w->now_us + every_us <= end_us) {
-        uint64_t begin = w->now_us;
-        if (!world_run(w, begin + rng_below(&w->rng, SECOND_US))) return false;
-        if (count_up(w) > least) {
-            uint32_t target = random_up(r);
-            world_crash(w, target, false);
-            measure_crash(w->measure, w, target);
-        }
-        if (!world_run(w, begin + every_us)) return false;
-        if (w->algorithm->strict && w->measure->active && !w->measure->had_all)
-            oracle_fail(&r->oracle, "I6: %.0f s after the crash of %u only %llu of %llu know",
-                        (double)(w->now_us - w->measure->at_us) / 1e6, w->measure->target,
-                        (unsigned long long)w->measure->seen,
-                        (unsigned long long)w->measure->expected);
-        measure_end(w->measure);
+    struct nemesis *n = &r->nemesis;
+    if (!r->agreed && n->running_count == 0 && has_converged(r)) {
+        r->agreed = true;
+        double ms = (double)(w->now_us - n->changed_us) / 1000.0;
+        measure_add(&w->measure->series[n->healed ? MEASURE_HEAL : MEASURE_SETTLE], ms);
     }
-    sum_up(r, 1);
-    return world_run(w, end_us) && until_converged(r, CONVERGE_MAX_US);
+    if (!w->algorithm->strict || w->now_us < r->noticed_us + SECOND_US) return;
+    r->noticed_us = w->now_us;
+    uint64_t bound = notice_max_us(r);
+    uint32_t late = is_quiet(r, 0) ? measure_overdue(w->measure, w, bound) : w->options.nodes;
+    if (late < w->options.nodes && w->now_us >= w->network.healed_us + bound)
+        oracle_fail(&r->oracle, "I6: %.0f s after node %u went down only %u of %u know",
+                    (double)(w->now_us - w->measure->target[late].at_us) / (double)SECOND_US, late,
+                    w->measure->target[late].seen, w->measure->target[late].expected);
 }
 
-static void cut(struct run *r)
+/* Runs to that time with all that is done meanwhile. */
+static bool run_to(struct run *r, uint64_t end_us)
 {
     struct world *w = &r->world;
-    uint64_t share = 1 + rng_below(&w->rng, 4); /* 1 to 4 of 8 are on the other side */
-    for (uint32_t i = 0; i < w->options.nodes; i++)
-        w->network.group[i] = rng_below(&w->rng, 8) < share;
-    w->network.group[0] = 0;
-    w->network.group[w->options.nodes - 1] = 1;
-    w->network.cut = true;
-    measure_cut(w->measure, w);
-}
-
-static void heal(struct run *r)
-{
-    r->world.network.cut = false;
-    r->world.network.healed_us = r->world.now_us;
-}
-
-static bool partition(struct run *r, uint64_t end_us)
-{
-    struct world *w = &r->world;
-    sum_up(r, -1);
-    while (w->now_us + CUT_EVERY_US <= end_us) {
-        uint64_t begin = w->now_us;
-        cut(r);
-        if (!world_run(w, begin + CUT_FOR_US)) return false;
-        measure_end(w->measure);
-        heal(r);
-        uint64_t healed = w->now_us;
-        if (!until_converged(r, CONVERGE_MAX_US)) return false;
-        measure_add(&w->measure->heal, (double)(w->now_us - healed) / 1000.0);
-        uint64_t next = begin + CUT_EVERY_US;
-        if (w->now_us < next && !world_run(w, next)) return false;
-    }
-    sum_up(r, 1);
-    return true;
-}
-
-static void leave(struct run *r, uint32_t i)
-{
-    struct world *w = &r->world;
-    struct gossip_event e = {.kind = GOSSIP_LEAVE};
-    world_step(w, i, &e);
-    if (world_run(w, w->now_us + SECOND_US)) world_crash(w, i, true);
-}
-
-/* One thing that happens to machines and networks. */
-static void mishap(struct run *r)
-{
-    struct world *w = &r->world;
-    uint32_t i = (uint32_t)rng_below(&w->rng, w->options.nodes);
-    if (!world_is_up(w, i)) {
-        if (world_start(w, i) != ERR_OK) oracle_fail(&r->oracle, "node %u does not start", i);
-        return;
-    }
-    bool few = count_up(w) <= 2;
-    switch (rng_below(&w->rng, 8)) {
-    case 0:
-    case 1:
-        if (!few) world_crash(w, i, rng_below(&w->rng, 2) == 0);
-        break;
-    case 2:
-        if (!few) leave(r, i);
-        break;
-    case 3:
-        world_pause(w, i, rng_below(&w->rng, 12 * SECOND_US));
-        break;
-    case 4:
-        if (w->network.cut)
-            heal(r);
-        else
-            cut(r);
-        break;
-    case 5:
-    case 6:
-        if (w->node[i].paused_us <= w->now_us) world_announce(w, i);
-        break;
-    default:
-        w->network.one_way = rng_below(&w->rng, 2) == 0;
-        break;
-    }
-}
-
-static bool churn(struct run *r, uint64_t end_us)
-{
-    struct world *w = &r->world;
-    sum_up(r, -1);
     while (w->now_us < end_us) {
-        mishap(r);
-        if (!world_run(w, w->now_us + rng_below(&w->rng, 2 * CHURN_MEAN_US))) return false;
+        uint64_t stop = w->now_us - w->now_us % LOOK_US + LOOK_US;
+        uint64_t due = nemesis_due_us(&r->nemesis);
+        if (due < stop) stop = due > w->now_us ? due : w->now_us;
+        if (end_us < stop) stop = end_us;
+        if (!world_run(w, stop)) return false;
+        uint64_t changed = r->nemesis.changed_us;
+        if (due <= stop && nemesis_act(&r->nemesis) != ERR_OK)
+            oracle_fail(&r->oracle, "out of memory");
+        if (r->nemesis.changed_us != changed || w->now_us == changed) r->agreed = false;
+        if (stop % LOOK_US == 0) look(r);
+        if (oracle_failed(&r->oracle)) return false;
     }
-    heal(r);
-    for (uint32_t i = 0; i < w->options.nodes; i++)
-        if (!world_is_up(w, i) && world_start(w, i) != ERR_OK)
-            oracle_fail(&r->oracle, "node %u does not start", i);
-    sum_up(r, 1);
-    return until_converged(r, CONVERGE_MAX_US);
+    return true;
 }
 
+/* All of the schedule, and then silence until all agree (I7, I8). */
 static bool act(struct run *r)
 {
-    static bool (*const acts[SCENARIOS])(struct run *, uint64_t) = {idle, crash, partition, churn,
-                                                                    idle};
-    uint64_t start = r->world.now_us;
-    bool ok = acts[r->options.scenario](r, start + r->options.for_ms * 1000);
-    r->result->node_seconds =
-        (double)(r->world.now_us - start) / 1e6 * (double)r->world.options.nodes;
-    return ok;
+    struct world *w = &r->world;
+    const struct scenario_options *o = &r->schedule->options;
+    uint64_t start = w->now_us, end = script_end_us(r->schedule);
+    if (end < o->for_ms * 1000) end = o->for_ms * 1000;
+    w->measure->watch_news = true;
+    sum_up(r, -1);
+    /* One more microsecond: what ends with the last fault is done. */
+    bool ok = run_to(r, start + end + 1);
+    sum_up(r, 1);
+    r->result->node_seconds = (double)(w->now_us - start) / 1e6 * (double)w->options.nodes;
+    if (!ok) return false;
+    /* I14: without loss nothing happens, so nothing is told. */
+    bool still = r->schedule->count == 0 && o->loss == 0 && w->algorithm->strict;
+    if (still && r->result->rumours_sent > 0)
+        oracle_fail(&r->oracle, "I14: an idle mesh sent %.0f rumours", r->result->rumours_sent);
+    uint64_t limit = w->now_us + CONVERGE_MAX_US;
+    while (!r->agreed && w->now_us < limit)
+        if (!run_to(r, w->now_us + LOOK_US)) return false;
+    if (!r->agreed) say_disagreement(r);
+    return r->agreed;
 }
 
-enum err scenario_run(const struct scenario_options *o, struct scenario_result *out)
+enum err scenario_run_script(const struct script *s, struct scenario_result *out)
 {
-    struct run r = {.options = *o, .result = out};
+    const struct scenario_options *o = &s->options;
+    struct run r = {.schedule = s, .result = out};
     struct world_options wo = {.algorithm = o->algorithm,
                                .nodes = o->nodes,
                                .seed = o->seed,
                                .loss = o->loss,
                                .period_ms = 1000,
-                               .preload =
-                                   o->nodes >= PRELOAD_FROM && o->scenario != SCENARIO_BOOTSTRAP,
-                               .keep_stores = o->scenario == SCENARIO_CHURN,
+                               .preload = s->start == SCRIPT_JOINED,
+                               .keep_stores = s->count > 0 && o->nodes <= 2000,
+                               .seeds = o->scenario == SCENARIO_SEEDS ? PLAN_SEEDS : 1,
                                .real_crypto = o->real_crypto};
     *out = (struct scenario_result){0};
-    measure_init(&out->measure);
-    if (!oracle_init(&r.oracle, o->nodes)) return ERR_NOMEM;
-    enum err err = world_init(&r.world, &wo, &r.oracle, &out->measure);
-    if (err == ERR_OK) {
-        if (bootstrap(&r)) (void)act(&r);
-        measure_end(&out->measure);
-        out->trace_hash = r.world.trace_hash;
-        out->virtual_ms = r.world.now_us / 1000;
-        out->events = r.world.events_done;
-        out->failed = r.oracle.failed;
-        memcpy(out->message, r.oracle.message, sizeof(out->message));
-        world_fini(&r.world);
-    }
+    enum err err = ERR_NOMEM;
+    if (!measure_init(&out->measure, o->nodes)) return ERR_NOMEM;
+    if (!oracle_init(&r.oracle, o->nodes)) goto fail_oracle;
+    err = world_init(&r.world, &wo, &r.oracle, &out->measure);
+    if (err != ERR_OK) goto fail_world;
+    bool ok = bootstrap(&r);
+    err = ERR_NOMEM;
+    if (!nemesis_init(&r.nemesis, s, &r.world, &out->measure)) goto fail_nemesis;
+    if (ok) (void)act(&r);
+    measure_end(&out->measure);
+    out->trace_hash = r.world.trace_hash;
+    out->virtual_ms = r.world.now_us / 1000;
+    out->events = r.world.events_done;
+    out->failed = r.oracle.failed;
+    memcpy(out->message, r.oracle.message, sizeof(out->message));
+    err = ERR_OK;
+    nemesis_fini(&r.nemesis);
+fail_nemesis:
+    world_fini(&r.world);
+fail_world:
     oracle_fini(&r.oracle);
+fail_oracle:
+    if (err != ERR_OK) measure_fini(&out->measure);
     return err;
+}
+
+enum err scenario_run(const struct scenario_options *o, struct scenario_result *out)
+{
+    struct script s;
+    plan_make(o, &s);
+    enum err err = scenario_run_script(&s, out);
+    script_fini(&s);
+    return err;
+}
+
+const char *scenario_judge(const struct scenario_options *o, const struct scenario_result *r)
+{
+    const struct measure *m = &r->measure;
+    if (r->failed) return r->message;
+    bool wild = o->scenario == SCENARIO_CHURN || o->scenario == SCENARIO_CLONE;
+    if (!wild && m->false_dead > 0) return "a member that lived was declared dead";
+    if (o->scenario == SCENARIO_BOOTSTRAP && r->bootstrap_ms > READY_MAX_MS)
+        return "not all knew all in time";
+    /* I17, and S9, S10, S12: who is well stays out of it. */
+    bool one_is_bad = o->scenario == SCENARIO_FLIP || o->scenario == SCENARIO_EGRESS ||
+                      o->scenario == SCENARIO_DETACHED || o->scenario == SCENARIO_BYZANTINE;
+    if (one_is_bad && o->loss == 0 && m->false_unreachable > 0)
+        return "I17: a healthy member was declared unreachable";
+    return NULL;
 }

@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "gossip/broadcast.h"
 #include "gossip/packet.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/oracle.h"
 
@@ -11,7 +12,7 @@
 
 #define EVENTS_MAX       8000000u
 #define DATAGRAMS_MAX    4000000u
-#define MONO_START_MS    1000u
+#define SOCKET_PACKETS   256u /* what a host keeps for a machine that does not read */
 #define BUSY_STEP_US     100u /* a machine that has more to do at once */
 #define TRACE_PRIME      UINT64_C(0x9e3779b97f4a7c15)
 #define PREFETCH_LINES   16u
@@ -20,8 +21,9 @@
 
 struct datagram {
     struct world_event event;
-    uint32_t from;
+    struct addr from;
     uint32_t len;
+    bool waits; /* in the receiver's socket */
     char data[PACKET_BYTES_MAX];
 };
 
@@ -67,9 +69,19 @@ void world_schedule(struct world *w, struct world_event *e, uint64_t at_us)
     CHECK(heap_set(&w->events, &e->node, at_us) == ERR_OK);
 }
 
-bool world_is_up(const struct world *w, uint32_t i)
+bool world_runs(const struct world *w, uint32_t i)
 {
     return w->node[i].machine != NULL;
+}
+
+bool world_is_up(const struct world *w, uint32_t i)
+{
+    return w->node[i].machine != NULL && w->node[i].who == i;
+}
+
+const struct persona *world_persona(const struct world *w, uint32_t i)
+{
+    return &w->node[w->node[i].who].persona;
 }
 
 /* Node i is 10.x.y.z:7400 with xyz = i + 1. */
@@ -87,7 +99,7 @@ static struct addr addr_of(uint32_t i)
 uint32_t world_by_addr(const struct world *w, const struct addr *a)
 {
     uint32_t i = ((uint32_t)a->ip[1] << 16 | (uint32_t)a->ip[2] << 8 | a->ip[3]) - 1;
-    return i < w->options.nodes ? i : w->options.nodes;
+    return i < w->options.nodes ? w->node[i].at_addr : w->options.nodes;
 }
 
 uint32_t world_by_id(const struct world *w, const struct node_id *id)
@@ -102,33 +114,52 @@ uint32_t world_by_id(const struct world *w, const struct node_id *id)
     return i;
 }
 
-static void send_datagram(struct world *w, uint32_t from, const struct gossip_effect *e)
+static void put_datagram(struct world *w, const struct addr *from, uint32_t to, struct span data,
+                         uint64_t delay_us)
+{
+    struct datagram *d = slab_get(&w->datagrams);
+    CHECK(d != NULL && data.len <= sizeof(d->data));
+    d->event.kind = WORLD_DATAGRAM;
+    d->event.to = to;
+    d->from = *from;
+    d->waits = false;
+    d->len = (uint32_t)data.len;
+    memcpy(d->data, data.p, data.len);
+    world_schedule(w, &d->event, w->now_us + delay_us);
+}
+
+void world_inject(struct world *w, const struct addr *from, uint32_t to, struct span data)
+{
+    put_datagram(w, from, to, data, network_latency_us(&w->network, to, to));
+}
+
+void world_send(struct world *w, uint32_t from, const struct gossip_effect *e)
 {
     uint64_t delay[2];
     uint32_t to = world_by_addr(w, &e->to);
     if (to == w->options.nodes) return;
-    unsigned copies = network_datagram(&w->network, from, to, delay);
-    for (unsigned i = 0; i < copies; i++) {
-        struct datagram *d = slab_get(&w->datagrams);
-        CHECK(d != NULL && e->data.len <= sizeof(d->data));
-        d->event.kind = WORLD_DATAGRAM;
-        d->event.to = to;
-        d->from = from;
-        d->len = (uint32_t)e->data.len;
-        memcpy(d->data, e->data.p, e->data.len);
-        world_schedule(w, &d->event, w->now_us + delay[i]);
-    }
+    struct network_packet packet = {
+        .now_us = w->now_us, .from = from, .to = to, .bytes = e->data.len};
+    unsigned copies = network_datagram(&w->network, &packet, delay);
+    for (unsigned i = 0; i < copies; i++)
+        put_datagram(w, &w->node[from].addr, to, e->data, delay[i]);
+}
+
+static void copy_store(char **to, size_t *len, struct span from)
+{
+    char *copy = malloc(from.len > 0 ? from.len : 1);
+    CHECK(copy != NULL);
+    if (from.len > 0) memcpy(copy, from.p, from.len);
+    free(*to);
+    *to = copy;
+    *len = from.len;
 }
 
 static void keep_store(struct world *w, uint32_t i, struct span blob)
 {
     struct world_node *n = &w->node[i];
     if (!w->options.keep_stores) return;
-    free(n->store);
-    n->store = malloc(blob.len);
-    CHECK(n->store != NULL);
-    memcpy(n->store, blob.p, blob.len);
-    n->store_len = blob.len;
+    copy_store(&n->store, &n->store_len, blob);
 }
 
 static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
@@ -139,7 +170,7 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
     measure_effect(w->measure, w, i, e);
     switch (e->kind) {
     case GOSSIP_SEND_DATAGRAM:
-        send_datagram(w, i, e);
+        world_send(w, i, e);
         break;
     case GOSSIP_STREAM_OPEN:
         pipe_dial(w, i, e);
@@ -172,13 +203,13 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
 void world_step(struct world *w, uint32_t i, struct gossip_event *e)
 {
     struct world_node *n = &w->node[i];
-    e->now_ms = MONO_START_MS + w->now_us / 1000;
-    e->wall_ms = WORLD_WALL_START_MS + (int64_t)(w->now_us / 1000);
+    e->now_ms = hostclock_mono_ms(&n->clock, w->now_us);
+    e->wall_ms = hostclock_wall_ms(&n->clock, w->now_us);
     world_trace(w, w->now_us);
     world_trace(w, (uint64_t)e->kind << 32 | i);
     enum err err = w->algorithm->step(n->machine, e, &w->fx);
     w->events_done++;
-    uint64_t due_us = (w->algorithm->next_deadline_ms(n->machine) - MONO_START_MS) * 1000;
+    uint64_t due_us = hostclock_due_us(&n->clock, w->algorithm->next_deadline_ms(n->machine));
     if (err == ERR_FULL || due_us <= w->now_us) due_us = w->now_us + BUSY_STEP_US;
     world_schedule(w, &n->tick, due_us);
     for (size_t k = 0; k < w->fx.count; k++)
@@ -186,14 +217,32 @@ void world_step(struct world *w, uint32_t i, struct gossip_event *e)
     if (n->gossip != NULL) oracle_step(w->oracle, w, i);
 }
 
+/* The machine does not read before then. Its socket takes only so many datagrams. */
+static void hold(struct world *w, struct world_event *e, uint64_t until_us)
+{
+    struct world_node *n = &w->node[e->to];
+    if (e->kind == WORLD_DATAGRAM) {
+        struct datagram *d = CONTAINER_OF(e, struct datagram, event);
+        if (!d->waits && n->waiting == SOCKET_PACKETS) {
+            slab_put(&w->datagrams, d);
+            return;
+        }
+        n->waiting += !d->waits;
+        d->waits = true;
+    }
+    world_schedule(w, e, until_us);
+}
+
 static void handle(struct world *w, struct world_event *e)
 {
     struct world_node *n = &w->node[e->to];
     struct gossip_event event = {0};
-    if (n->paused_us > w->now_us) {
-        world_schedule(w, e, n->paused_us);
+    uint64_t reads_us = n->paused_us > n->busy_us ? n->paused_us : n->busy_us;
+    if (reads_us > w->now_us) {
+        hold(w, e, reads_us);
         return;
     }
+    n->busy_us = w->now_us + n->service_us;
     switch (e->kind) {
     case WORLD_TICK:
         event.kind = GOSSIP_TICK;
@@ -202,7 +251,9 @@ static void handle(struct world *w, struct world_event *e)
     case WORLD_DATAGRAM: {
         struct datagram *d = CONTAINER_OF(e, struct datagram, event);
         event.kind = GOSSIP_DATAGRAM;
-        event.from = w->node[d->from].addr;
+        event.from = d->from;
+        n->waiting -= d->waits;
+        if (w->byzantine != NULL) byzantine_see(w->byzantine, &d->from, e->to, event.data);
         event.data = span_of(d->data, d->len);
         if (n->machine != NULL) world_step(w, e->to, &event);
         slab_put(&w->datagrams, d);
@@ -257,9 +308,12 @@ void world_announce(struct world *w, uint32_t i)
 
 static void contact(struct world *w, uint32_t i)
 {
-    struct gossip_event e = {
-        .kind = GOSSIP_JOIN, .addr = &w->node[i == 0 ? 1 : 0].addr, .addr_count = 1};
-    if (w->options.nodes > 1) world_step(w, i, &e);
+    struct addr seed[WORLD_SEEDS_MAX];
+    struct gossip_event e = {.kind = GOSSIP_JOIN, .addr = seed};
+    uint32_t seeds = w->options.seeds > 0 ? w->options.seeds : 1;
+    for (uint32_t k = 0; k < w->options.nodes && e.addr_count < seeds; k++)
+        if (k != i) seed[e.addr_count++] = w->node[k].addr;
+    if (e.addr_count > 0) world_step(w, i, &e);
 }
 
 enum err world_start_with(struct world *w, uint32_t i, struct span store)
@@ -270,21 +324,68 @@ enum err world_start_with(struct world *w, uint32_t i, struct span store)
     n->gossip = w->algorithm == algorithm_parley() ? n->machine : NULL;
     n->down_us = WORLD_NEVER_US;
     n->up_us = n->touched_us = w->now_us;
-    n->paused_us = 0;
+    n->paused_us = n->pause_us = n->busy_us = 0;
     oracle_start(w->oracle, w, i);
     n->announced = 0;
     world_announce(w, i);
     return ERR_OK;
 }
 
-enum err world_start(struct world *w, uint32_t i)
+static enum err start_again(struct world *w, uint32_t i)
 {
     struct world_node *n = &w->node[i];
-    uint64_t wall = (uint64_t)WORLD_WALL_START_MS + w->now_us / 1000;
+    uint64_t wall = (uint64_t)hostclock_wall_ms(&n->clock, w->now_us);
+    n->old_epoch = n->epoch;
     n->epoch = n->epoch < wall ? wall : n->epoch + 1;
+    copy_store(&n->old_store, &n->old_store_len, span_of(n->store, n->store_len));
     enum err err = world_start_with(w, i, span_of(n->store, n->store_len));
     if (err == ERR_OK) contact(w, i);
     return err;
+}
+
+enum err world_restart(struct world *w, uint32_t i, enum world_disk disk)
+{
+    struct world_node *n = &w->node[i];
+    switch (disk) {
+    case WORLD_DISK_KEPT:
+        break;
+    case WORLD_DISK_LOST:
+        n->epoch = 0;
+        n->store_len = 0;
+        break;
+    case WORLD_DISK_OLD:
+        n->epoch = n->old_epoch;
+        copy_store(&n->store, &n->store_len, span_of(n->old_store, n->old_store_len));
+        break;
+    }
+    return start_again(w, i);
+}
+
+enum err world_start(struct world *w, uint32_t i)
+{
+    return world_restart(w, i, WORLD_DISK_KEPT);
+}
+
+enum err world_clone(struct world *w, uint32_t i, uint32_t of)
+{
+    struct world_node *n = &w->node[i];
+    const struct world_node *original = &w->node[of];
+    n->who = of;
+    n->epoch = original->epoch;
+    copy_store(&n->store, &n->store_len, span_of(original->store, original->store_len));
+    return start_again(w, i);
+}
+
+void world_swap(struct world *w, uint32_t a, uint32_t b)
+{
+    struct world_node *one = &w->node[a], *two = &w->node[b];
+    struct addr addr = one->addr;
+    one->addr = two->addr;
+    two->addr = addr;
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        uint32_t *at = &w->node[i].at_addr;
+        *at = *at == a ? b : *at == b ? a : *at;
+    }
 }
 
 void world_stop(struct world *w, uint32_t i)
@@ -311,6 +412,7 @@ void world_crash(struct world *w, uint32_t i, bool refuses)
 void world_pause(struct world *w, uint32_t i, uint64_t for_us)
 {
     w->node[i].paused_us = w->now_us + for_us;
+    w->node[i].pause_us = for_us;
     w->node[i].touched_us = w->node[i].paused_us;
 }
 
@@ -334,7 +436,9 @@ enum err world_init(struct world *w, const struct world_options *o, struct oracl
         n->tick = (struct world_event){.kind = WORLD_TICK, .to = i};
         n->addr = addr_of(i);
         n->down_us = 0;
-        n->epoch = (uint64_t)WORLD_WALL_START_MS;
+        n->epoch = (uint64_t)HOSTCLOCK_WALL_START_MS;
+        n->who = n->at_addr = i;
+        hostclock_init(&n->clock);
         err = persona_init(&n->persona, &w->issuer, i);
     }
     if (err == ERR_OK && o->preload) err = w->algorithm->preload(w);
@@ -354,6 +458,7 @@ void world_fini(struct world *w)
     for (uint32_t i = 0; w->node != NULL && i < w->options.nodes; i++) {
         world_stop(w, i);
         free(w->node[i].store);
+        free(w->node[i].old_store);
         persona_fini(&w->node[i].persona);
     }
     free(w->node);

@@ -13,14 +13,16 @@
 #include "core/base/slab.h"
 #include "gossip/gossip.h"
 #include "tests/sim/algorithm.h"
+#include "tests/sim/hostclock.h"
 #include "tests/sim/network.h"
 #include "tests/sim/persona.h"
 #include "tests/sim/pipe.h"
 
-#define WORLD_NODES_MAX     10000u
-#define WORLD_WALL_START_MS INT64_C(1767225600000) /* 2026-01-01 */
-#define WORLD_NEVER_US      UINT64_MAX
+#define WORLD_NODES_MAX 10000u
+#define WORLD_NEVER_US  UINT64_MAX
+#define WORLD_SEEDS_MAX 8u
 
+struct byzantine;
 struct oracle;
 struct measure;
 
@@ -32,6 +34,7 @@ struct world_options {
     uint32_t period_ms;
     bool preload;     /* all know all from the start; else they join by node 0 */
     bool keep_stores; /* what PERSIST says is kept for restarts */
+    uint32_t seeds;   /* the first so many nodes are what a starting one is told of; 0: one */
     bool real_crypto; /* Ed25519, XChaCha20-Poly1305 and BLAKE2b of libsodium */
 };
 
@@ -47,10 +50,18 @@ struct world_node {
     void *machine;         /* owned; of the algorithm; NULL: down */
     struct gossip *gossip; /* borrowed: the machine when it is parley's; else NULL */
     struct persona persona;
+    uint32_t who; /* whose persona it runs: its own, unless it is someone's clone */
     struct addr addr;
+    uint32_t at_addr; /* which node is at the address that was this one's at first */
+    struct hostclock clock;
+    uint32_t service_us; /* what each event takes it */
+    uint64_t busy_us;    /* until then */
+    uint32_t waiting;    /* datagrams in its socket */
     uint64_t epoch;
     bool refuses;        /* when down: the host is there and says so */
     uint64_t paused_us;  /* until then; 0: runs */
+    uint64_t pause_us;   /* how long that pause is, or was */
+    uint32_t faults;     /* of its machine or network, at present */
     uint64_t down_us;    /* since then; WORLD_NEVER_US: up */
     uint64_t up_us;      /* since then */
     uint64_t touched_us; /* last pause, start or cut that concerned it */
@@ -58,6 +69,9 @@ struct world_node {
     uint32_t announced; /* in this life */
     char *store;        /* owned: the last PERSIST */
     size_t store_len;
+    char *old_store; /* owned: as it was when this life began */
+    size_t old_store_len;
+    uint64_t old_epoch;            /* of the life before */
     uint64_t stream_bytes;         /* sent, framing and TLS records included */
     struct gossip_counters before; /* of earlier lives */
 };
@@ -76,8 +90,9 @@ struct world {
     struct gossip_effects fx;
     uint64_t trace_hash;
     uint64_t events_done;
-    struct oracle *oracle;   /* borrowed */
-    struct measure *measure; /* borrowed */
+    struct byzantine *byzantine; /* borrowed: sees all datagrams; NULL: no one does */
+    struct oracle *oracle;       /* borrowed */
+    struct measure *measure;     /* borrowed */
 };
 
 /* Makes all nodes and starts them. ERR_NOMEM. */
@@ -88,8 +103,20 @@ void world_fini(struct world *w);
 bool world_run(struct world *w, uint64_t until_us);
 /* Gives the node an event, at once. The times are filled in. */
 void world_step(struct world *w, uint32_t i, struct gossip_event *e);
-/* ERR_NOMEM. */
+/* What a node finds on its disk when it starts again. */
+enum world_disk { WORLD_DISK_KEPT, WORLD_DISK_LOST, WORLD_DISK_OLD };
+/* Starts it for the first time or again, and tells it of the first node. ERR_NOMEM. */
+enum err world_restart(struct world *w, uint32_t i, enum world_disk disk) MUST_USE;
+/* As world_restart with the disk as it was. */
 enum err world_start(struct world *w, uint32_t i) MUST_USE;
+/* Node `i`, which is down, starts with the keys and the disk of `of`. ERR_NOMEM. */
+enum err world_clone(struct world *w, uint32_t i, uint32_t of) MUST_USE;
+/* Two nodes, which are down, exchange addresses. */
+void world_swap(struct world *w, uint32_t a, uint32_t b);
+/* A SEND_DATAGRAM effect of someone's, put on the network unseen by the oracle. */
+void world_send(struct world *w, uint32_t from, const struct gossip_effect *e);
+/* A datagram from nowhere, which says that it is from `from`. */
+void world_inject(struct world *w, const struct addr *from, uint32_t to, struct span data);
 /* The same, with what it remembers, and told of nobody. ERR_NOMEM. */
 enum err world_start_with(struct world *w, uint32_t i, struct span store) MUST_USE;
 /* Takes its machine away, without a trace; nothing if it is down. */
@@ -101,7 +128,12 @@ void world_crash(struct world *w, uint32_t i, bool refuses);
 /* Neither timers nor packets for so long; then all of them. */
 void world_pause(struct world *w, uint32_t i, uint64_t for_us);
 void world_schedule(struct world *w, struct world_event *e, uint64_t at_us);
+/* Something runs there. */
+bool world_runs(const struct world *w, uint32_t i);
+/* It does, and as itself. */
 bool world_is_up(const struct world *w, uint32_t i);
+/* Who runs there, or would. */
+const struct persona *world_persona(const struct world *w, uint32_t i);
 /* The index of who has that id or address; w->options.nodes: nobody. */
 uint32_t world_by_id(const struct world *w, const struct node_id *id);
 uint32_t world_by_addr(const struct world *w, const struct addr *a);

@@ -29,7 +29,7 @@ static void real_init(struct real *r, uint32_t nodes)
                               .keep_stores = true,
                               .real_crypto = true,
                               .algorithm = algorithm_parley()};
-    measure_init(&r->measure);
+    assert_true(measure_init(&r->measure, nodes));
     assert_true(oracle_init(&r->oracle, nodes));
     assert_int_equal(world_init(&r->world, &o, &r->oracle, &r->measure), ERR_OK);
     for (uint32_t i = 0; i < nodes; i++)
