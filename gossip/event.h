@@ -38,11 +38,14 @@ enum gossip_event_kind {
                       Refused as a whole with an error: gossip_policy_intent_refusal says why */
     GOSSIP_POLICY_VERDICT, /* ref, err, data: the reason for a person when err is not ERR_OK */
     GOSSIP_POLICY_APPLIED, /* ref, err, data: as VERDICT; answers POLICY_ACTIVATE */
+    GOSSIP_PING, /* node, token, by_stream, bytes: of a datagram, 0 for the shortest; one PONG comes
+                    unless the step returns ERR_NOT_FOUND, ERR_FULL or ERR_TOO_LARGE */
 };
 
 struct gossip_event {
     enum gossip_event_kind kind;
     uint64_t now_ms;  /* monotonic */
+    uint64_t now_us;  /* the same, for round-trip times; 0: only milliseconds are known */
     int64_t wall_ms;  /* Unix time: epochs and certificate times only */
     struct addr from; /* DATAGRAM */
     struct span data;
@@ -54,7 +57,9 @@ struct gossip_event {
     enum err err;
     const struct addr *addr; /* JOIN, HINT */
     size_t addr_count;
-    struct node_id node; /* REMOVE */
+    struct node_id node; /* REMOVE, PING */
+    uint32_t token, bytes;
+    bool by_stream;
     struct manifest_ref ref;
     const struct span *text; /* INTENT */
     size_t text_count;
@@ -87,7 +92,8 @@ enum gossip_effect_kind {
     GOSSIP_KEY_STORE,       /* data: a group key: store it, then add it to the ring, last */
     GOSSIP_KEY_USE,         /* key_id: it seals from now on */
     GOSSIP_KEY_DROP,        /* key_id: remove it from the ring and the store */
-    GOSSIP_POLICY_REFUSED,  /* node: who sent it (zero: our own), data: a word; rate-limited */
+    GOSSIP_PONG, /* token, node, err; rtt_us; by stream: connect_us, and skew_ms if has_skew */
+    GOSSIP_POLICY_REFUSED, /* node: who sent it (zero: our own), data: a word; rate-limited */
 };
 
 struct gossip_effect {
@@ -100,6 +106,10 @@ struct gossip_effect {
     enum member_state old_state, new_state;
     struct manifest_ref ref;
     uint32_t key_id;
+    enum err err;
+    uint32_t token, rtt_us, connect_us;
+    bool has_skew;
+    int64_t skew_ms; /* how far the other's wall clock is ahead of ours */
 };
 
 #define GOSSIP_EFFECTS_MAX 1024u

@@ -37,6 +37,8 @@ static void init_parts(struct gossip *g, const struct gossip_options *o)
     broadcast_init(&g->broadcast, rng_below(&g->rng, g->tuning.gossip_ms));
     bucket_init(&g->pay, TUNING_RATE_BYTES, TUNING_BURST_BYTES, 0);
     sync_init(g);
+    ask_init(&g->asks);
+    coordinate_init(&g->space);
     g->persist_timer.kind = TIMER_PERSIST;
 }
 
@@ -146,6 +148,9 @@ static void run_timer(struct gossip *g, struct timer *t)
     case TIMER_PERSIST:
         persist_timer(g);
         break;
+    case TIMER_ASK:
+        ask_timer(g, CONTAINER_OF(t, struct ask, timer));
+        break;
     }
 }
 
@@ -204,6 +209,8 @@ static enum err dispatch(struct gossip *g, const struct gossip_event *e)
     case GOSSIP_POLICY_VERDICT:
     case GOSSIP_POLICY_APPLIED:
         return ERR_UNSUPPORTED;
+    case GOSSIP_PING:
+        return ask_start(g, e);
     case GOSSIP_HINT:
         for (size_t i = 0; i < e->addr_count; i++)
             probe_hint(g, &e->addr[i]);
@@ -218,6 +225,8 @@ enum err gossip_step(struct gossip *g, const struct gossip_event *e, struct goss
     event_effects_reset(fx);
     g->fx = fx;
     if (e->now_ms > g->now_ms) g->now_ms = e->now_ms;
+    uint64_t now_us = e->now_us > 0 ? e->now_us : e->now_ms * 1000;
+    if (now_us > g->now_us) g->now_us = now_us;
     g->wall_ms = e->wall_ms;
     g->tells = 0;
     if (!g->started) start(g);
@@ -253,6 +262,14 @@ struct member *gossip_random_member(struct gossip *g, const struct member *excep
     return NULL;
 }
 
+uint32_t gossip_estimate_us(const struct gossip *g, const struct member *m)
+{
+    struct coordinate peer;
+    if (m->contact == NULL || !m->contact->placed) return 0;
+    coordinate_decode(m->contact->place, &peer);
+    return coordinate_estimate_us(&g->space, &peer);
+}
+
 static uint32_t loss_permille(const struct member *m)
 {
     const struct member_contact *c = m->contact;
@@ -274,6 +291,7 @@ static void describe(const struct gossip *g, const struct member *m, struct goss
         .incarnation = m->head->inc,
         .version = m->body_version,
         .since_ms = m->since_ms,
+        .estimate_us = m->self ? 0 : gossip_estimate_us(g, m),
         .rtt_us = member_rtt(m)->srtt_us,
         .loss_permille = loss_permille(m),
         .self = m->self,

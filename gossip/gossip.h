@@ -61,7 +61,8 @@ struct gossip_member {
     uint32_t incarnation;
     uint64_t version;       /* of its record body */
     uint64_t since_ms;      /* state entered, monotonic */
-    uint32_t rtt_us;        /* smoothed; 0: unknown */
+    uint32_t rtt_us;        /* smoothed; 0: never measured */
+    uint32_t estimate_us;   /* what coordinates say it would be; 0: unknown */
     uint32_t loss_permille; /* of the last probes */
     uint8_t spki_sha256[32];
     uint32_t roles;

@@ -19,6 +19,7 @@
 #include "core/base/list.h"
 #include "core/base/slab.h"
 #include "gossip/accusation.h"
+#include "gossip/coordinate.h"
 #include "gossip/archive.h"
 #include "gossip/event.h"
 #include "gossip/member_index.h"
@@ -41,7 +42,10 @@ struct member_contact {
     uint64_t summary;          /* its digest's, with its last packet */
     uint64_t heard_ms;         /* last authenticated datagram or stream; 0: never */
     struct tuning_rtt rtt;
-    uint32_t probes; /* results of the last 32, bit 0 the latest; 1: lost */
+    uint32_t rtt_us[2]; /* the last two measured; 0: none */
+    bool placed;
+    uint8_t place[COORDINATE_BYTES]; /* where it says to be; coordinate.h */
+    uint32_t probes;                 /* results of the last 32, bit 0 the latest; 1: lost */
     uint32_t probe_count;
     uint64_t verify_window_ms; /* signatures checked on its behalf in this second */
     uint32_t verify_count;

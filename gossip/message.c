@@ -1,5 +1,7 @@
 #include "gossip/message.h"
 
+#include "core/base/check.h"
+
 static void write_standing(struct pack_writer *w, uint64_t epoch, uint32_t inc)
 {
     pack_write_u64(w, epoch);
@@ -8,15 +10,23 @@ static void write_standing(struct pack_writer *w, uint64_t epoch, uint32_t inc)
 
 void message_write(struct pack_writer *w, const struct message *m)
 {
+    static const uint8_t padding[MESSAGE_PADDING_MAX];
+    CHECK(m->padding <= sizeof(padding));
     static const uint8_t items[MESSAGE_KINDS] = {
         [MESSAGE_PING] = 2,    [MESSAGE_ACK] = 2,     [MESSAGE_PING_REQ] = 3, [MESSAGE_NACK] = 2,
         [MESSAGE_CONFIRM] = 2, [MESSAGE_REACHED] = 4, [MESSAGE_ACCUSED] = 2,  [MESSAGE_RECORD] = 2,
         [MESSAGE_ACCUSE] = 2,  [MESSAGE_CONFLICT] = 1};
-    pack_write_array(w, items[m->kind]);
+    pack_write_array(w, items[m->kind] + (m->placed || m->padding > 0 ? 1u : 0u));
     pack_write_u64(w, (uint64_t)m->kind);
     switch (m->kind) {
     case MESSAGE_PING:
+        pack_write_u64(w, m->seq);
+        if (m->padding > 0) pack_write_bin(w, padding, m->padding);
+        break;
     case MESSAGE_ACK:
+        pack_write_u64(w, m->seq);
+        if (m->placed) pack_write_bin(w, m->place, sizeof(m->place));
+        break;
     case MESSAGE_NACK:
         pack_write_u64(w, m->seq);
         break;
@@ -62,13 +72,23 @@ static void read_standing(struct pack_reader *r, struct message *m)
     m->inc = (uint32_t)pack_read_u64_max(r, UINT32_MAX);
 }
 
-static void read_items(struct pack_reader *r, struct message *m)
+/* Of another length it is of a later version. */
+static void read_place(struct pack_reader *r, struct message *m)
 {
+    struct span bytes = pack_read_bin(r);
+    m->placed = pack_reader_err(r) == ERR_OK && bytes.len == sizeof(m->place);
+    if (m->placed) memcpy(m->place, bytes.p, sizeof(m->place));
+}
+
+static void read_items(struct pack_reader *r, struct message *m, uint32_t items)
+{
+    m->placed = false;
     switch (m->kind) {
     case MESSAGE_PING:
     case MESSAGE_ACK:
     case MESSAGE_NACK:
         m->seq = (uint32_t)pack_read_u64_max(r, UINT32_MAX);
+        if (m->kind == MESSAGE_ACK && items > 2) read_place(r, m);
         break;
     case MESSAGE_PING_REQ:
         m->seq = (uint32_t)pack_read_u64_max(r, UINT32_MAX);
@@ -99,10 +119,10 @@ bool message_next(struct message_reader *mr, struct message *out)
     uint32_t outer;
     if (mr->left == 0 || pack_reader_err(r) != ERR_OK) return false;
     mr->left--;
-    (void)pack_read_array(r, 1, &outer);
+    uint32_t items = pack_read_array(r, 1, &outer);
     uint64_t kind = pack_read_u64(r);
     out->kind = kind < MESSAGE_KINDS ? (enum message_kind)kind : MESSAGE_UNKNOWN;
-    read_items(r, out);
+    read_items(r, out, items);
     pack_read_array_end(r, outer);
     return pack_reader_err(r) == ERR_OK;
 }

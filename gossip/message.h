@@ -2,8 +2,8 @@
  *
  *   packet   [ summary u64, message, message, ... ]   summary: of the sender's digest (digest.h)
  *
- *   PING     [1, seq]                    answer with ACK
- *   ACK      [2, seq]
+ *   PING     [1, seq, padding bin]       answer with ACK; the padding is seldom there
+ *   ACK      [2, seq, coordinate bin]    coordinate.h; not in each
  *   PING_REQ [3, seq, target16]          ping the target for me; ACK if it answers, else NACK
  *   NACK     [4, seq]                    it did not answer me either, but you reach me
  *   CONFIRM  [5, accusation bin]         I do not reach this one; do you?
@@ -19,10 +19,12 @@
 #ifndef GOSSIP_MESSAGE_H
 #define GOSSIP_MESSAGE_H
 
+#include "gossip/coordinate.h"
 #include "gossip/offer.h"
 
-#define MESSAGE_DEPTH_MAX 4u
-#define MESSAGE_ITEMS_MAX 512u /* values in one packet */
+#define MESSAGE_DEPTH_MAX   4u
+#define MESSAGE_ITEMS_MAX   512u /* values in one packet */
+#define MESSAGE_PADDING_MAX 1400u
 
 enum message_kind {
     MESSAGE_UNKNOWN,
@@ -41,7 +43,10 @@ enum message_kind {
 
 struct message {
     enum message_kind kind;
-    uint32_t seq;                 /* PING, ACK, PING_REQ, NACK */
+    uint32_t seq;     /* PING, ACK, PING_REQ, NACK */
+    uint32_t padding; /* PING, when writing: bytes */
+    bool placed;      /* ACK: with a coordinate */
+    uint8_t place[COORDINATE_BYTES];
     struct node_id target;        /* PING_REQ, REACHED */
     uint64_t epoch;               /* REACHED */
     uint32_t inc;                 /* REACHED */

@@ -6,7 +6,8 @@
 #include "gossip/suspicion.h"
 #include "gossip/watchers.h"
 
-#define RTT_MIN_US     500u /* half of what the clock can show */
+#define RTT_MIN_US     1u
+#define ACKS_A_PLACE   2u /* every so many acks say where we are */
 #define LOST_SMOOTHING 16.0
 #define SLOTS_FOR_OWN  8u /* that requests of others cannot take */
 
@@ -53,6 +54,9 @@ static bool running(const struct gossip *g, const struct member *m, enum probe_k
 
 static uint32_t rto_of(const struct gossip *g, const struct member *m)
 {
+    uint32_t estimate_us = 0;
+    if (member_rtt(m)->srtt_us == 0) estimate_us = gossip_estimate_us(g, m);
+    if (estimate_us > 0) return tuning_rto_estimated_ms(&g->tuning, estimate_us);
     return tuning_rto_ms(&g->tuning, member_rtt(m), &g->rtt);
 }
 
@@ -78,7 +82,7 @@ static struct probe *start(struct gossip *g, struct member *m, enum probe_kind k
     t->used++;
     struct probe *p = &t->slot[i];
     struct timer timer = p->timer;
-    *p = (struct probe){.kind = kind, .timer = timer, .target = m, .started_ms = g->now_ms};
+    *p = (struct probe){.kind = kind, .timer = timer, .target = m, .started_us = g->now_us};
     do
         p->seq = (uint32_t)rng_u64(&g->rng);
     while (p->seq == 0);
@@ -277,13 +281,38 @@ void probe_timer(struct gossip *g, struct probe *p)
     ask_by_stream(g, p);
 }
 
+/* Of the last three, so that one slow answer moves nobody (serf's latency filter). */
+static uint32_t median_us(const uint32_t last[2], uint32_t us)
+{
+    if (last[1] == 0) return us;
+    uint32_t low = last[0] < last[1] ? last[0] : last[1];
+    uint32_t high = last[0] < last[1] ? last[1] : last[0];
+    if (us < low) return low;
+    return us > high ? high : us;
+}
+
 static void sample_rtt(struct gossip *g, const struct probe *p)
 {
-    uint64_t us = (g->now_ms - p->started_ms) * 1000;
+    uint64_t us = g->now_us - p->started_us;
     uint32_t rtt = us > RTT_MIN_US ? (uint32_t)us : RTT_MIN_US;
     struct member_contact *c = member_contact(&g->members, p->target);
-    if (c != NULL) tuning_rtt_sample(&c->rtt, rtt);
     tuning_rtt_sample(&g->rtt, rtt);
+    if (c == NULL) return;
+    tuning_rtt_sample(&c->rtt, rtt);
+    uint32_t median = median_us(c->rtt_us, rtt);
+    c->rtt_us[1] = c->rtt_us[0];
+    c->rtt_us[0] = rtt;
+    struct coordinate peer;
+    coordinate_decode(c->place, &peer);
+    if (c->placed) (void)coordinate_sample(&g->space, &g->rng, &peer, median);
+}
+
+static void note_place(struct gossip *g, struct member *from, const struct message *m)
+{
+    struct member_contact *c = m->placed ? member_contact(&g->members, from) : NULL;
+    if (c == NULL) return;
+    c->placed = true;
+    memcpy(c->place, m->place, sizeof(c->place));
 }
 
 /* The clone's record is shown to the one who is there, so that both know. */
@@ -335,13 +364,16 @@ static void answered(struct gossip *g, struct probe *p, bool direct)
 void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq)
 {
     struct message m = {.kind = MESSAGE_ACK, .seq = seq};
+    m.placed = g->acks++ % ACKS_A_PLACE == 0;
+    if (m.placed) coordinate_encode(&g->space.own, m.place);
     send_small(g, from, &m);
 }
 
-void probe_on_ack(struct gossip *g, struct member *from, uint32_t seq)
+void probe_on_ack(struct gossip *g, struct member *from, const struct message *m)
 {
-    struct probe *p = find(g, seq);
+    struct probe *p = find(g, m->seq);
     if (p == NULL) return;
+    if (from == p->target) note_place(g, from, m);
     /* Seqs are random: who knows one was pinged or asked to help. */
     answered(g, p, from == p->target);
 }

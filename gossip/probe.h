@@ -40,7 +40,7 @@ struct probe {
     struct accusation_vote vote; /* CONFIRM: of who asked */
     struct addr clone;           /* CLONE: where the other one is */
     uint64_t clone_epoch;        /* and its life */
-    uint64_t started_ms;
+    uint64_t started_us;
     uint64_t verdict_ms;
     uint32_t again_ms;
     uint32_t helpers, nacks;
@@ -70,7 +70,7 @@ void probe_hint(struct gossip *g, const struct addr *addr);
 /* A slot's timer. */
 void probe_timer(struct gossip *g, struct probe *p);
 void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq);
-void probe_on_ack(struct gossip *g, struct member *from, uint32_t seq);
+void probe_on_ack(struct gossip *g, struct member *from, const struct message *m);
 void probe_on_nack(struct gossip *g, uint32_t seq);
 void probe_on_request(struct gossip *g, struct member *from, const struct message *m);
 /* Sees for ourselves whether a member that others accuse is there. */

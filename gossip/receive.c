@@ -20,7 +20,7 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
         probe_on_ping(g, from, m->seq);
         break;
     case MESSAGE_ACK:
-        probe_on_ack(g, from, m->seq);
+        if (!ask_on_ack(g, from, m->seq)) probe_on_ack(g, from, m);
         break;
     case MESSAGE_PING_REQ:
         probe_on_request(g, from, m);

@@ -7,10 +7,12 @@
 #define GOSSIP_STATE_H
 
 #include "core/base/rng.h"
+#include "gossip/ask.h"
 #include "gossip/awareness.h"
 #include "gossip/broadcast.h"
 #include "gossip/change.h"
 #include "gossip/distrust.h"
+#include "gossip/coordinate.h"
 #include "gossip/gossip.h"
 #include "gossip/keyring.h"
 #include "gossip/pairing.h"
@@ -19,10 +21,11 @@
 #include "gossip/status.h"
 #include "gossip/sync.h"
 
-#define STATE_MAGIC            0x676f7373u
-#define STATE_EPOCH_AHEAD_MS   (10 * 60 * 1000) /* a peer's clock may be ahead that far */
-#define STATE_VERIFIES_A_SEC   500u             /* signatures checked for one sender of datagrams */
-#define STATE_TIMERS           (PROBE_SLOTS + STREAM_SLOTS + 8u) /* besides the members' */
+#define STATE_MAGIC          0x676f7373u
+#define STATE_EPOCH_AHEAD_MS (10 * 60 * 1000) /* a peer's clock may be ahead that far */
+#define STATE_VERIFIES_A_SEC 500u             /* signatures checked for one sender of datagrams */
+/* Besides those of members. */
+#define STATE_TIMERS           (PROBE_SLOTS + STREAM_SLOTS + ASK_SLOTS + 8u)
 #define STATE_BODIES_BYTES_MAX (256u * 1024 * 1024)
 
 /* Our own record and what waits to be published of it; self.h. */
@@ -46,8 +49,9 @@ struct gossip {
     /* What every event touches stands in front of the tables. */
     uint32_t magic;
     bool started;
-    bool persist_due;     /* something changed since the last PERSIST */
-    uint64_t now_ms;      /* of the event in hand */
+    bool persist_due; /* something changed since the last PERSIST */
+    uint64_t now_ms;  /* of the event in hand */
+    uint64_t now_us;
     uint64_t deadline_ms; /* promised by the last step; 0: none yet */
     int64_t wall_ms;
     struct gossip_effects *fx; /* borrowed during a step */
@@ -55,7 +59,9 @@ struct gossip {
     struct rng rng;
     struct awareness awareness;
     double lost; /* smoothed share of pings that were not answered, of members who then did */
-    struct tuning_rtt rtt; /* of all peers together: what a first contact may take */
+    struct coordinate_space space; /* where we are among round-trip times */
+    uint32_t acks;                 /* sent */
+    struct tuning_rtt rtt;         /* of all peers together: what a first contact may take */
     struct broadcast broadcast;
     struct change_queue changes;
     struct bucket pay; /* datagram bytes */
@@ -82,6 +88,7 @@ struct gossip {
     struct stream_table streams;
     struct sync sync;
     struct pull_table pulls;
+    struct ask_table asks;
 };
 
 /* Arms, with room reserved in advance. */
@@ -94,6 +101,8 @@ static inline uint32_t state_live(const struct gossip *g)
 {
     return g->members.live;
 }
+/* The round-trip time that coordinates promise to `m`; 0: they say nothing. */
+uint32_t gossip_estimate_us(const struct gossip *g, const struct member *m);
 /* A random other member in state alive or suspect; NULL: found none. */
 struct member *gossip_random_member(struct gossip *g, const struct member *except);
 

@@ -21,6 +21,7 @@ struct gossip;
 enum stream_purpose {
     STREAM_INBOUND,
     STREAM_PROBE,
+    STREAM_ASK,  /* as PROBE, of a person */
     STREAM_JOIN, /* to an address; then as SYNC */
     STREAM_SYNC,
     STREAM_PULL,

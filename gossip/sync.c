@@ -129,7 +129,7 @@ static uint32_t count_sessions(const struct gossip *g, bool inbound)
     for (size_t i = 0; i < STREAM_SLOTS && g->streams.used > 0; i++) {
         const struct stream *s = &g->streams.slot[i];
         if (!s->used || s->inbound != inbound) continue;
-        n += inbound ? s->session.active : s->purpose != STREAM_PROBE;
+        n += inbound ? s->session.active : s->purpose != STREAM_PROBE && s->purpose != STREAM_ASK;
     }
     return n;
 }
@@ -314,6 +314,9 @@ void sync_opened(struct gossip *g, const struct gossip_event *e)
         probe.seq = s->probe_seq;
         (void)stream_send(g, s, &probe);
         break;
+    case STREAM_ASK:
+        ask_on_opened(g, s);
+        break;
     case STREAM_JOIN:
     case STREAM_SYNC:
         finish(g, s, reconcile_begin(g, s));
@@ -381,8 +384,12 @@ static void on_accused(struct gossip *g, struct stream *s, const struct sync_mes
     (void)stream_send(g, s, &hello);
 }
 
-static void on_pong(struct gossip *g, struct stream *s, uint32_t seq)
+static void on_pong(struct gossip *g, struct stream *s, uint32_t seq, int64_t wall_ms)
 {
+    if (s->purpose == STREAM_ASK && seq == s->probe_seq) {
+        ask_on_pong(g, s, wall_ms);
+        return;
+    }
     if (s->purpose != STREAM_PROBE || seq != s->probe_seq) return;
     stream_close(g, s);
     probe_on_stream(g, seq, false);
@@ -390,7 +397,7 @@ static void on_pong(struct gossip *g, struct stream *s, uint32_t seq)
 
 static void on_message(struct gossip *g, struct stream *s, struct sync_message *m)
 {
-    struct sync_message pong = {.kind = SYNC_PONG, .seq = m->seq};
+    struct sync_message pong = {.kind = SYNC_PONG, .seq = m->seq, .wall_ms = g->wall_ms};
     switch (m->kind) {
     case SYNC_HELLO:
         on_hello(g, s, m);
@@ -399,7 +406,7 @@ static void on_message(struct gossip *g, struct stream *s, struct sync_message *
         (void)stream_send(g, s, &pong);
         return;
     case SYNC_PONG:
-        on_pong(g, s, m->seq);
+        on_pong(g, s, m->seq, m->wall_ms);
         return;
     case SYNC_BUSY:
         on_busy(g, s, m);
@@ -460,8 +467,10 @@ void sync_closed(struct gossip *g, const struct gossip_event *e)
     struct stream *s = stream_find(&g->streams, e->stream);
     if (s == NULL) return;
     bool refused = s->purpose == STREAM_PROBE && e->err == ERR_REFUSED;
+    bool asked = s->purpose == STREAM_ASK;
     uint32_t seq = s->probe_seq;
     stream_drop(g, s);
+    if (asked) ask_on_closed(g, e->stream, e->err);
     if (refused) probe_on_stream(g, seq, true);
 }
 

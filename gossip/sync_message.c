@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#define SYNC_WALL_MS_MAX (UINT64_C(1) << 48)
+
 static_assert(SYNC_PRINTS_MAX * SYNC_PRINT_BYTES <= SYNC_CHUNK_BYTES, "a LIST is one chunk");
 
 static void write_alternates(struct pack_writer *w, const struct sync_message *m)
@@ -18,7 +20,7 @@ static void write_alternates(struct pack_writer *w, const struct sync_message *m
 void sync_message_write(struct pack_writer *w, const struct sync_message *m)
 {
     static const uint8_t items[SYNC_KINDS] = {
-        [SYNC_HELLO] = 2,   [SYNC_PROBE] = 2,    [SYNC_PONG] = 2, [SYNC_VECTOR] = 2,
+        [SYNC_HELLO] = 2,   [SYNC_PROBE] = 2,    [SYNC_PONG] = 3, [SYNC_VECTOR] = 2,
         [SYNC_LIST] = 4,    [SYNC_WANT] = 2,     [SYNC_BUSY] = 2, [SYNC_DONE] = 1,
         [SYNC_ACCUSED] = 2, [SYNC_KEY_WANT] = 2, [SYNC_KEY] = 2,  [SYNC_CONFLICT] = 1};
     pack_write_array(w, items[m->kind]);
@@ -28,8 +30,11 @@ void sync_message_write(struct pack_writer *w, const struct sync_message *m)
         offer_write(w, &m->offer);
         break;
     case SYNC_PROBE:
+        pack_write_u64(w, m->seq);
+        break;
     case SYNC_PONG:
         pack_write_u64(w, m->seq);
+        pack_write_u64(w, m->wall_ms > 0 ? (uint64_t)m->wall_ms : 0);
         break;
     case SYNC_VECTOR:
     case SYNC_WANT:
@@ -91,7 +96,7 @@ static void read_items(struct pack_reader *r, struct sync_message *m, size_t ite
     if (m->bytes.len / item > max) pack_reader_fail(r, ERR_TOO_LARGE);
 }
 
-static void read_body(struct pack_reader *r, struct sync_message *m)
+static void read_body(struct pack_reader *r, struct sync_message *m, uint32_t items)
 {
     switch (m->kind) {
     case SYNC_HELLO:
@@ -100,6 +105,8 @@ static void read_body(struct pack_reader *r, struct sync_message *m)
     case SYNC_PROBE:
     case SYNC_PONG:
         m->seq = (uint32_t)pack_read_u64_max(r, UINT32_MAX);
+        if (m->kind == SYNC_PONG && items > 2)
+            m->wall_ms = (int64_t)pack_read_u64_max(r, SYNC_WALL_MS_MAX);
         break;
     case SYNC_VECTOR:
         m->bytes = pack_read_bin(r);
@@ -162,7 +169,7 @@ enum err sync_message_read(struct span bytes, struct sync_message *out)
     enum err err = pack_reader_init(&r, bytes, SYNC_MESSAGE_DEPTH_MAX, SYNC_MESSAGE_ITEMS_MAX);
     if (err != ERR_OK) return err;
     *out = (struct sync_message){0};
-    (void)pack_read_array(&r, 1, &outer);
+    uint32_t items = pack_read_array(&r, 1, &outer);
     uint64_t kind = pack_read_u64(&r);
     out->kind = kind < SYNC_KINDS ? (enum sync_message_kind)kind : SYNC_UNKNOWN;
     if (out->kind == SYNC_RECORDS) {
@@ -171,7 +178,7 @@ enum err sync_message_read(struct span bytes, struct sync_message *out)
         err = pack_reader_err(&r);
         return err == ERR_OK ? check_records(out) : err;
     }
-    read_body(&r, out);
+    read_body(&r, out, items);
     pack_read_array_end(&r, outer);
     return pack_reader_err(&r);
 }

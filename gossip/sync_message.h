@@ -1,15 +1,19 @@
 /* Messages on streams (ALPN parley-sync/1), msgpack; framed as event.h says.
  *
- *   HELLO    [1, offer]                              my record, with admission and body; always
- * first PROBE    [2, seq]                                answer with PONG PONG     [3, seq] VECTOR
- * [4, bin2048]                            my digest's buckets; answer with LIST, or DONE LIST [5,
- * last, bitmap bin32, prints bin16n]  what I have in these buckets, in id order WANT     [6, ids
- * bin8n]                          send me these RECORDS  [7, last, [offer, ...]] here they are, as
- * far as I have them BUSY     [8, [[ip bin, port], ...]]              try one of these instead DONE
- * [9]                                     I have what I wanted CONFLICT [10] your name or identity
- * is in use by another ACCUSED  [11, accusation bin]                    refute, if you are that
- *   KEY_WANT [12, hash bin32]                       the group key of this hash; answer with KEY
- *   KEY      [13, key bin32 | bin0]                 here it is; empty: I do not have it
+ *   HELLO    [1, offer]             my record, with admission and body; always first
+ *   PROBE    [2, seq]               answer with PONG
+ *   PONG     [3, seq, wall_ms]
+ *   VECTOR   [4, bin2048]           my digest's buckets; answer with LIST, or DONE
+ *   LIST     [5, last, bitmap bin32, prints bin16n]
+ *                                   what I have in these buckets, in id order
+ *   WANT     [6, ids bin8n]         send me these
+ *   RECORDS  [7, last, [offer, ...]]  here they are, as far as I have them
+ *   BUSY     [8, [[ip bin, port], ...]]  try one of these instead
+ *   DONE     [9]                    I have what I wanted
+ *   CONFLICT [10]                   your name or identity is in use by another
+ *   ACCUSED  [11, accusation bin]   refute, if you are that
+ *   KEY_WANT [12, hash bin32]       the group key of this hash; answer with KEY
+ *   KEY      [13, key bin32 | bin0] here it is; empty: I do not have it
  *
  *   print, 16 bytes:  id8 || (SipHash of the version, low 2 bits replaced by the standing)
  *
@@ -55,6 +59,7 @@ enum sync_standing { SYNC_LIVE, SYNC_ACCUSED_LIVE, SYNC_DEAD, SYNC_LEFT };
 struct sync_message {
     enum sync_message_kind kind;
     uint32_t seq;                        /* PROBE, PONG */
+    int64_t wall_ms;                     /* PONG: the sender's clock; 0: not said */
     struct accusation accusation;        /* ACCUSED */
     bool last;                           /* LIST, RECORDS */
     uint8_t bitmap[DIGEST_BITMAP_BYTES]; /* LIST */

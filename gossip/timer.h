@@ -17,7 +17,8 @@ enum timer_kind {
     TIMER_STREAM,       /* a stream's pace or end */
     TIMER_SYNC,         /* the next look for something to synchronise */
     TIMER_PUBLISH,      /* our own record waited for its rate */
-    TIMER_PERSIST
+    TIMER_PERSIST,
+    TIMER_ASK /* a ping that a person waits for */
 };
 
 struct timer {

@@ -86,6 +86,7 @@ void transition_forget(struct gossip *g, struct member *m)
     change_forget(g, m);
     probe_forget(g, m);
     stream_forget(g, m);
+    ask_forget(g, m);
     pairing_forget(g, m);
     member_disarm(&g->members, m);
     g->bodies_bytes -= member_body(m).len;

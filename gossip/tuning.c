@@ -70,6 +70,12 @@ uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
     return ms > t->rto_max_ms ? t->rto_max_ms : (uint32_t)ms;
 }
 
+uint32_t tuning_rto_estimated_ms(const struct tuning *t, uint32_t estimate_us)
+{
+    uint64_t ms = 2 * (uint64_t)estimate_us / 1000 + t->rto_min_ms;
+    return ms < t->rto_max_ms ? (uint32_t)ms : t->rto_max_ms;
+}
+
 uint32_t tuning_pings(double lost)
 {
     uint32_t pings = 2;

@@ -54,6 +54,8 @@ void tuning_rtt_sample(struct tuning_rtt *rtt, uint32_t us);
  * keep, and 20 ms. */
 uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
                        const struct tuning_rtt *others);
+/* The same of a peer never measured, to which coordinates say it takes so long. */
+uint32_t tuning_rto_estimated_ms(const struct tuning *t, uint32_t estimate_us);
 /* How many pings silence must outlast to mean something, when `lost` of 1 are unanswered: so many
  * that all of them are lost once in 10 000 times, but 2 to TUNING_PINGS_MAX. */
 uint32_t tuning_pings(double lost);

@@ -5,6 +5,7 @@
 
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/enroll.h"
+#include "cmd/daemon/mesh_ask.h"
 #include "cmd/daemon/mesh_boot.h"
 #include "cmd/daemon/mesh_keys.h"
 #include "cmd/daemon/mesh_peers.h"
@@ -35,6 +36,7 @@ struct mesh {
     uint8_t *packing;        /* owned: the next one */
     uint64_t hint_window_ms; /* when the present second of hints began */
     unsigned hints;
+    struct mesh_ask_table asks;
     uint8_t received[UDP_BATCH_MAX * MESH_SLICE_BYTES];
 };
 
@@ -45,6 +47,7 @@ static enum err step(struct mesh *m, struct gossip_event *e)
 {
     struct loop *loop = m->d->loop;
     e->now_ms = loop_now_ms(loop);
+    e->now_us = loop_now_us(loop);
     e->wall_ms = (int64_t)(loop_wall_us(loop) / 1000u);
     enum err err = gossip_step(m->gossip, e, &m->fx);
     apply_effects(m);
@@ -157,6 +160,9 @@ static void apply_effects(struct mesh *m)
             break;
         case GOSSIP_CONFLICT:
             conflict(m, fx);
+            break;
+        case GOSSIP_PONG:
+            mesh_ask_pong(&m->asks, fx);
             break;
         case GOSSIP_STATUS_CHANGED:
         case GOSSIP_POLICY_VALIDATE:
@@ -333,6 +339,21 @@ enum err mesh_forget(struct mesh *m, const struct node_id *id)
     enum err err = step(m, &e);
     if (err == ERR_OK) compile_request(m->d->compile);
     return err;
+}
+
+uint32_t mesh_ping(struct mesh *m, const struct mesh_ask_options *o)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    struct gossip_event e = mesh_ask_event(&m->asks, o);
+    enum err err = step(m, &e);
+    if (err != ERR_OK) mesh_ask_failed(&m->asks, e.token, err);
+    return e.token;
+}
+
+bool mesh_ping_take(struct mesh *m, uint32_t token, struct mesh_ask *out)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    return mesh_ask_take(&m->asks, token, out);
 }
 
 void mesh_leave(struct mesh *m)

@@ -12,6 +12,8 @@
 #include "core/crypto/sign.h"
 #include "gossip/gossip.h"
 
+struct mesh_ask;
+struct mesh_ask_options;
 struct mesh_stream;
 struct store_mesh;
 
@@ -45,6 +47,10 @@ void mesh_join(struct mesh *m, const struct addr *addr, size_t count);
 void mesh_contact_peers(struct mesh *m);
 /* Drops a dead or left member. ERR_BUSY: it is alive; ERR_NOT_FOUND. */
 enum err mesh_forget(struct mesh *m, const struct node_id *id) MUST_USE;
+/* Asks a member and gives the question's token; it says nothing to anyone but who asks. */
+uint32_t mesh_ping(struct mesh *m, const struct mesh_ask_options *o);
+/* The answer, which is forgotten with that; false: not yet. */
+bool mesh_ping_take(struct mesh *m, uint32_t token, struct mesh_ask *out);
 /* Gossips LEFT. */
 void mesh_leave(struct mesh *m);
 /* Our renewed admission certificate, already stored. ERR_INVALID: it is not ours. */

@@ -137,6 +137,7 @@ void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
     case GOSSIP_KEY_USE:
     case GOSSIP_KEY_DROP:
     case GOSSIP_POLICY_REFUSED:
+    case GOSSIP_PONG:
         break;
     }
 }

@@ -196,6 +196,7 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
     case GOSSIP_KEY_USE:
     case GOSSIP_KEY_DROP:
     case GOSSIP_POLICY_REFUSED:
+    case GOSSIP_PONG:
         break;
     }
 }
@@ -205,6 +206,7 @@ void world_step(struct world *w, uint32_t i, struct gossip_event *e)
     struct world_node *n = &w->node[i];
     e->now_ms = hostclock_mono_ms(&n->clock, w->now_us);
     e->wall_ms = hostclock_wall_ms(&n->clock, w->now_us);
+    e->now_us = w->now_us + 1; /* of round trips: drift is nothing there */
     world_trace(w, w->now_us);
     world_trace(w, (uint64_t)e->kind << 32 | i);
     enum err err = w->algorithm->step(n->machine, e, &w->fx);
