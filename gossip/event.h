@@ -34,6 +34,8 @@ enum gossip_event_kind {
     GOSSIP_REMOVE, /* node: forget a dead or left member; ERR_BUSY while it is alive */
     GOSSIP_ADMISSION, /* data: our renewed admission certificate */
     GOSSIP_HINT,      /* addr[]: traffic could not reach these: ask them now; never a vote */
+    GOSSIP_EVIDENCE,  /* addr[]: these answered traffic over mutual TLS since they were asked
+                         (gossip_asked_next): as good as an ACK */
     GOSSIP_INTENT, /* data: a manifest or a confirmation, text[]: the texts it names that are new.
                       Refused as a whole with an error: gossip_policy_intent_refusal says why */
     GOSSIP_POLICY_VERDICT, /* ref, err, data: the reason for a person when err is not ERR_OK */
@@ -55,7 +57,7 @@ struct gossip_event {
     struct name peer_name;
     uint8_t peer_spki[32];
     enum err err;
-    const struct addr *addr; /* JOIN, HINT */
+    const struct addr *addr; /* JOIN, HINT, EVIDENCE */
     size_t addr_count;
     struct node_id node; /* REMOVE, PING */
     uint32_t token, bytes;

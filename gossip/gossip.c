@@ -215,6 +215,10 @@ static enum err dispatch(struct gossip *g, const struct gossip_event *e)
         for (size_t i = 0; i < e->addr_count; i++)
             probe_hint(g, &e->addr[i]);
         return ERR_OK;
+    case GOSSIP_EVIDENCE:
+        for (size_t i = 0; i < e->addr_count; i++)
+            probe_evidence(g, &e->addr[i]);
+        return ERR_OK;
     }
     return ERR_INVALID;
 }
@@ -318,6 +322,16 @@ enum err gossip_member_get(const struct gossip *g, const struct node_id *id,
     if (m == NULL) return ERR_NOT_FOUND;
     describe(g, m, out);
     return ERR_OK;
+}
+
+bool gossip_asked_next(const struct gossip *g, size_t *pos, struct addr *addr, uint64_t *since_ms)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    const struct probe *p = probe_asking(&g->probes, pos);
+    if (p == NULL) return false;
+    *addr = p->target->head->addr;
+    *since_ms = p->started_us / 1000;
+    return true;
 }
 
 struct span gossip_member_body(const struct gossip *g, const struct node_id *id)

@@ -74,6 +74,9 @@ struct gossip_member {
 bool gossip_member_next(const struct gossip *g, size_t *pos, struct gossip_member *out);
 enum err gossip_member_get(const struct gossip *g, const struct node_id *id,
                            struct gossip_member *out) MUST_USE;
+/* Who has been asked whether it is there and has not answered: where, and since when. Start with
+ * *pos = 0; false at the end. */
+bool gossip_asked_next(const struct gossip *g, size_t *pos, struct addr *addr, uint64_t *since_ms);
 /* What a member's driver announced (GOSSIP_UPSERT), signed by its owner; empty when not yet known.
  * Borrowed until the next step. */
 struct span gossip_member_body(const struct gossip *g, const struct node_id *id);

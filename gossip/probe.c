@@ -361,6 +361,24 @@ static void answered(struct gossip *g, struct probe *p, bool direct)
     }
 }
 
+const struct probe *probe_asking(const struct probe_table *t, size_t *pos)
+{
+    while (*pos < t->high) {
+        const struct probe *p = &t->slot[(*pos)++];
+        if (p->kind == PROBE_REGULAR || p->kind == PROBE_CONFIRM) return p;
+    }
+    return NULL;
+}
+
+void probe_evidence(struct gossip *g, const struct addr *addr)
+{
+    for (size_t i = 0; i < g->probes.high; i++) {
+        struct probe *p = &g->probes.slot[i];
+        if (p->kind != PROBE_REGULAR && p->kind != PROBE_CONFIRM) continue;
+        if (addr_eq(&p->target->head->addr, addr)) answered(g, p, false);
+    }
+}
+
 void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq)
 {
     struct message m = {.kind = MESSAGE_ACK, .seq = seq};

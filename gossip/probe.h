@@ -67,6 +67,12 @@ void probe_period(struct gossip *g);
 /* Traffic could not reach this address: the live member there is probed now, out of turn (gossip.md
  * 3.2 item 7). */
 void probe_hint(struct gossip *g, const struct addr *addr);
+/* The next probe of our own or for a vote that waits for an answer, from place `*pos`; NULL: none.
+ */
+const struct probe *probe_asking(const struct probe_table *t, size_t *pos);
+/* Traffic got an answer from this address since it was asked: it is there (gossip.md 3.2 item 7).
+ */
+void probe_evidence(struct gossip *g, const struct addr *addr);
 /* A slot's timer. */
 void probe_timer(struct gossip *g, struct probe *p);
 void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq);

@@ -13,11 +13,13 @@
 #include "cmd/daemon/own_record.h"
 #include "core/io/udp.h"
 #include "core/wire/pack_record.h"
+#include "proxy/net/worker.h"
 
 #define MESH_MAGIC          0x6d736831u
 #define MESH_SLICE_BYTES    2048u /* a datagram is at most 1400 */
 #define MESH_BATCHES_A_TURN 4u
 #define HINTS_A_SECOND      10u
+#define EVIDENCE_A_TICK     16u
 
 struct mesh {
     uint32_t magic;
@@ -65,10 +67,32 @@ static void step_logged(struct mesh *m, struct gossip_event *e)
                     err_text(err));
 }
 
+static bool traffic_heard(const struct mesh *m, const struct addr *a, uint64_t since_ms)
+{
+    uint64_t now_ms = loop_now_ms(m->d->loop);
+    for (unsigned i = 0; i < m->d->worker_count; i++)
+        if (worker_heard_since(m->d->worker[i].worker, a, since_ms, now_ms)) return true;
+    return false;
+}
+
+/* Before a probe's time is judged to be over: who answered our traffic since it was asked is there.
+ */
+static void tell_evidence(struct mesh *m)
+{
+    struct addr heard[EVIDENCE_A_TICK], a;
+    struct gossip_event e = {.kind = GOSSIP_EVIDENCE, .addr = heard};
+    uint64_t since_ms;
+    for (size_t pos = 0;
+         e.addr_count < EVIDENCE_A_TICK && gossip_asked_next(m->gossip, &pos, &a, &since_ms);)
+        if (traffic_heard(m, &a, since_ms)) heard[e.addr_count++] = a;
+    if (e.addr_count > 0) step_logged(m, &e);
+}
+
 static void tick_due(struct loop_timer *t)
 {
     struct mesh *m = CONTAINER_OF(t, struct mesh, tick);
     struct gossip_event e = {.kind = GOSSIP_TICK};
+    tell_evidence(m);
     step_logged(m, &e);
 }
 

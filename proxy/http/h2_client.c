@@ -306,6 +306,7 @@ static size_t on_data(struct conn *c, void *owner, struct span data)
     struct h2_client *l = owner;
     (void)c;
     l->heard_ms = loop_now_ms(l->ctx->loop);
+    heard_note(&l->heard, l->heard_ms);
     if (h2_feed(l->h2, data, l->heard_ms) != ERR_OK) l->failed = true;
     mark(l);
     return data.len;
@@ -433,6 +434,7 @@ enum err h2_client_open(struct exchange *ex, struct h2_client **out)
     l->begun_us = loop_now_us(ctx->loop);
     l->idle_since_ms = now;
     l->addr = endpoint->addr;
+    l->heard = heard_place(ctx->heard, &l->addr);
     l->state = ex->attempt.state;
     l->timer.on_expire = on_expire;
     l->free.on_flush = on_free;

@@ -28,6 +28,7 @@ struct h2_client {
     struct h2 *h2; /* owned; NULL before the handshake is done */
     struct endpoint_state *state;
     struct addr addr;
+    struct heard_place heard;
     struct identity *identity; /* owned reference */
     struct trust *trust;       /* owned reference */
     struct list waiting;       /* exchanges, by on_link */

@@ -40,11 +40,19 @@ enum err context_init(struct context *c, const struct worker_options *o)
     if (err != ERR_OK) goto fail_loop;
     err = ring_init(&c->mailbox, CONTEXT_MAILBOX_MAX);
     if (err != ERR_OK) goto fail_slot;
+    c->heard = calloc(1, sizeof *c->heard);
+    if (c->heard == NULL) {
+        err = ERR_NOMEM;
+        goto fail_mailbox;
+    }
+    heard_init(c->heard, &o->hash_key);
     endpoint_state_table_init(&c->endpoints, &o->hash_key);
     arena_init(&c->scratch, SCRATCH_CHUNK_BYTES, SCRATCH_BYTES_MAX);
     h2_alloc_init(&c->h2_alloc, H2_BYTES_MAX);
     return ERR_OK;
 
+fail_mailbox:
+    ring_fini(&c->mailbox);
 fail_slot:
     publish_fini(&c->slot);
 fail_loop:
@@ -61,6 +69,7 @@ void context_fini(struct context *c)
     arena_fini(&c->scratch);
     h2_alloc_fini(&c->h2_alloc);
     endpoint_state_table_fini(&c->endpoints);
+    free(c->heard);
     ring_fini(&c->mailbox);
     publish_fini(&c->slot);
     c->magic = MAGIC_POISON;

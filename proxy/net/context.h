@@ -12,6 +12,7 @@
 
 #include "core/base/rng.h"
 #include "core/wire/h2_alloc.h"
+#include "proxy/net/heard.h"
 #include "proxy/net/worker.h"
 #include "proxy/snapshot/view.h"
 
@@ -31,6 +32,7 @@ struct context {
     struct ring mailbox;
     struct view *view; /* the newest, pinned; NULL before the first */
     struct endpoint_table endpoints;
+    struct heard *heard; /* owned; the control thread looks into it */
     struct h2_alloc h2_alloc;
     struct list returning; /* snapshots that the full return ring refused, as context_return */
     struct list idle_exchanges;

@@ -134,6 +134,13 @@ uint64_t worker_generation(const struct worker *w)
     return atomic_load_explicit(&w->ctx.generation, memory_order_relaxed);
 }
 
+bool worker_heard_since(const struct worker *w, const struct addr *a, uint64_t since_ms,
+                        uint64_t now_ms)
+{
+    CHECK_OBJ(w, WORKER_MAGIC);
+    return heard_since(w->ctx.heard, a, since_ms, now_ms);
+}
+
 uint64_t worker_ticks(const struct worker *w)
 {
     return atomic_load_explicit(&w->ctx.ticks, memory_order_relaxed);

@@ -57,6 +57,10 @@ struct worker_message *worker_receive(struct worker *w);
 uint64_t worker_in_flight(const struct worker *w);
 uint64_t worker_sessions(const struct worker *w);
 uint64_t worker_generation(const struct worker *w);
+/* Whether an answer came from the mesh address `a` over mutual TLS at `since_ms` or later. Any
+ * thread. */
+bool worker_heard_since(const struct worker *w, const struct addr *a, uint64_t since_ms,
+                        uint64_t now_ms);
 /* Turns of its loop so far, for the watchdog. Any thread. */
 uint64_t worker_ticks(const struct worker *w);
 /* Ends the loop, closing all connections, and joins the thread. Snapshots come back through

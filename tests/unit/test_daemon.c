@@ -90,6 +90,8 @@ static void test_killed_daemon_is_missed_and_welcomed_back(void **state)
     assert_int_equal(kill(b->pid, SIGKILL), 0);
     assert_int_equal(support_daemon_wait(b, SOON_MS), -1);
     assert_true(support_daemon_hears(a, "ready, 1 member,", SOON_MS));
+    /* Its port refuses: that is proof, no suspicion has to run out. */
+    assert_true(support_daemon_logged(a, "was=alive now=dead"));
     support_daemon_up(b, false);
     assert_true(support_daemon_hears(a, "ready, 2 members", SOON_MS));
 }

@@ -271,6 +271,66 @@ static void test_a_hint_probes_at_once_and_votes_nothing(void **state)
     lab_fini(&lab);
 }
 
+/* gossip.md 3.2 item 7. */
+static void test_an_answer_of_traffic_is_as_good_as_an_ack(void **state)
+{
+    (void)state;
+    struct lab lab;
+    struct addr asked;
+    uint64_t since;
+    lab_init(&lab, 8);
+    (void)until_pinged(&lab);
+    size_t pos = 0;
+    bool found = false;
+    while (gossip_asked_next(lab.g, &pos, &asked, &since))
+        found = found || addr_eq(&asked, &lab.peer[1].head.addr);
+    assert_true(found);
+    assert_in_range(since, lab.now_ms - 20, lab.now_ms);
+    uint64_t failed = lab.g->counters.probes_failed;
+    struct gossip_event e = {
+        .kind = GOSSIP_EVIDENCE, .addr = &lab.peer[1].head.addr, .addr_count = 1};
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    lab_run(&lab, 600, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    assert_int_equal(lab.g->counters.probes_failed, failed);
+    lab_fini(&lab);
+}
+
+static void test_asked_to_confirm_an_answer_of_traffic_says_reached(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    struct message ask = {.kind = MESSAGE_CONFIRM, .accusation = lab_accuse(&lab, 3, 2)};
+    lab_say(&lab, 2, &ask);
+    struct gossip_event e = {
+        .kind = GOSSIP_EVIDENCE, .addr = &lab.peer[3].head.addr, .addr_count = 1};
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    assert_int_equal(lab_count(&lab, 2, MESSAGE_REACHED), 1);
+    lab_fini(&lab);
+}
+
+static void test_asked_about_a_refused_stream_we_try_it_too(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    struct message ask = {.kind = MESSAGE_CONFIRM,
+                          .accusation = lab_accuse_as(&lab, 3, 2, ACCUSATION_REFUSED)};
+    lab_forget(&lab);
+    lab_say(&lab, 2, &ask);
+    const struct gossip_effect *open = lab_effect(&lab, GOSSIP_STREAM_OPEN);
+    assert_non_null(open);
+    struct gossip_event e = {
+        .kind = GOSSIP_STREAM_CLOSED, .stream = open->stream, .err = ERR_REFUSED};
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    const struct message *m = lab_last(&lab, 2, MESSAGE_ACCUSE);
+    assert_non_null(m);
+    assert_int_equal(m->accusation.vote[0].kind, ACCUSATION_REFUSED);
+    assert_int_equal(lab_state(&lab, 3), MEMBER_SUSPECT);
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +350,9 @@ int main(void)
         cmocka_unit_test(test_requests_of_others_leave_room_for_our_own_probes),
         cmocka_unit_test(test_a_pause_voids_probes_and_judges_nobody),
         cmocka_unit_test(test_a_hint_probes_at_once_and_votes_nothing),
+        cmocka_unit_test(test_an_answer_of_traffic_is_as_good_as_an_ack),
+        cmocka_unit_test(test_asked_to_confirm_an_answer_of_traffic_says_reached),
+        cmocka_unit_test(test_asked_about_a_refused_stream_we_try_it_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -318,6 +318,27 @@ static void test_host_that_falls_silent_is_given_up(void **state)
     support_app_stop(app);
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* gossip.md 3.2 item 7: what the failure detector may count as an answer to its probe. */
+static void test_an_answer_of_a_host_is_noted_for_the_control_thread(void **state)
+{
+    struct support_rig *r = *state;
+    struct addr other = r->api.config->node.addr;
+    const struct addr *api = &r->api.config->node.addr;
+    other.port++;
+    support_rig_marker(r);
+    uint64_t after = now_ms();
+    assert_true(worker_heard_since(r->web.worker, api, after - 5000, after));
+    assert_false(worker_heard_since(r->web.worker, &other, after - 5000, after));
+    assert_false(worker_heard_since(r->web.worker, api, after + 1000, after + 1000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_caller_is_the_certificate_and_no_header),
         cmocka_unit_test(test_unknown_names_and_strangers_get_no_link),
         cmocka_unit_test(test_other_protocols_go_to_the_control_thread_untouched),
+        cmocka_unit_test(test_an_answer_of_a_host_is_noted_for_the_control_thread),
         cmocka_unit_test(test_server_of_another_mesh_is_not_trusted),
         cmocka_unit_test(test_host_that_falls_silent_is_given_up),
         cmocka_unit_test(test_silence_ends_with_the_limit_that_was_passed),
