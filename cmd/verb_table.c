@@ -110,6 +110,8 @@ static const struct verb table[] = {
      config_verb_show_run},
     {"operator", "key", "[FILE]", "make a key of your own in FILE, or show yours: the public half",
      0, 1, key_flags, operator_verb_key_run},
+    {"keyring", "status", NULL, "gossip keys: which seals, who lacks one, what happens next", 0, 0,
+     NULL, keyring_verb_status_run},
     {"demo", NULL, NULL, "three nodes and three services on this machine", 0, 0, demo_flags,
      demo_run},
     {"testapp", "echo", NULL, "a small HTTP or TCP application", 0, 0, echo_flags,

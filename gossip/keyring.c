@@ -95,7 +95,7 @@ static void write_ids(struct status *s, const uint32_t *ids, uint32_t count)
         head_put_u32(s->key[i], ids[i]);
 }
 
-static uint32_t read_ring(const struct gossip *g, uint32_t ids[SEAL_KEYS_MAX])
+uint32_t keyring_ids(const struct gossip *g, uint32_t ids[SEAL_KEYS_MAX])
 {
     uint32_t n = 0;
     while (n < SEAL_KEYS_MAX && g->crypto->ring_key(g->ring, n, &ids[n]) != NULL)
@@ -107,7 +107,7 @@ void keyring_init(struct gossip *g, uint64_t hold_ms)
 {
     uint32_t ids[SEAL_KEYS_MAX];
     g->keyring.hold_ms = hold_ms != 0 ? hold_ms : KEYRING_HOLD_MS;
-    write_ids(&g->self.status, ids, read_ring(g, ids));
+    write_ids(&g->self.status, ids, keyring_ids(g, ids));
 }
 
 static uint32_t id_of(const struct manifest_key *k)
@@ -152,6 +152,13 @@ static bool says(const struct member *m, struct status *out)
     return status.len > 0 && status_decode(status, out) == ERR_OK;
 }
 
+bool keyring_announced(const struct gossip *g, const struct member *m, uint32_t id)
+{
+    struct status s;
+    if (m->self) return has(&g->self.status, id);
+    return says(m, &s) && has(&s, id);
+}
+
 static void ask_the_mesh(struct gossip *g, struct keyring_view *v)
 {
     struct keyring *k = &g->keyring;
@@ -186,7 +193,7 @@ static bool look_around(struct gossip *g, struct keyring_view *v)
     struct keyring *k = &g->keyring;
     bool all_listed = true, all_held = true;
     *v = (struct keyring_view){.listed_count = k->count, .hold_ms = k->hold_ms};
-    v->ring_count = read_ring(g, v->ring);
+    v->ring_count = keyring_ids(g, v->ring);
     announce(g, v);
     if (k->count == 0 || v->ring_count == 0) return false;
     for (uint32_t i = 0; i < k->count; i++) {

@@ -78,6 +78,11 @@ void keyring_look(struct gossip *g);
 /* A datagram of `from` was sealed with a key that we lack: maybe there is a newer root. */
 void keyring_missed(struct gossip *g, struct member *from);
 
+/* The ids of our ring, the one that seals first; how many. */
+uint32_t keyring_ids(const struct gossip *g, uint32_t ids[SEAL_KEYS_MAX]);
+/* Whether the member, self included, has announced that it has the key. */
+bool keyring_announced(const struct gossip *g, const struct member *m, uint32_t id);
+
 /* A stream of ours that is to bring a key has opened; KEY_WANT or KEY came. False: it is to be
  * closed. */
 bool keyring_opened(struct gossip *g, struct stream *s);

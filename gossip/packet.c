@@ -125,6 +125,7 @@ struct member *packet_open(struct gossip *g, struct span datagram, const struct 
     }
     struct member *m = member_find_short(&g->members, h.sender);
     if (m == NULL || m->self) {
+        if (m == NULL) pull_stranger(g, h.sender);
         g->counters.dropped_unknown_sender++;
         return NULL;
     }

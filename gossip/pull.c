@@ -31,6 +31,17 @@ void pull_lack(struct gossip *g, const struct node_id *id, const struct member *
     sync_look_by(g, p->due_ms);
 }
 
+void pull_stranger(struct gossip *g, const uint8_t id8[SYNC_ID_BYTES])
+{
+    struct node_id id = {{0}};
+    if (g->now_ms < g->pulls.stranger_ms) return;
+    g->pulls.stranger_ms = g->now_ms + PULL_STRANGER_MS;
+    memcpy(id.byte, id8, SYNC_ID_BYTES);
+    pull_lack(g, &id, NULL);
+    struct pull_lack *p = find(&g->pulls, id8);
+    if (p != NULL) p->tries = TRIES_MAX - 1;
+}
+
 static void drop(struct pull_table *t, struct pull_lack *p)
 {
     *p = t->lack[--t->count];

@@ -23,12 +23,17 @@ struct pull_lack {
 
 struct pull_table {
     size_t count;
-    bool missed; /* one found no room */
+    bool missed;          /* one found no room */
+    uint64_t stranger_ms; /* no stranger is asked for before then */
     struct pull_lack lack[PULL_LACKS_MAX];
 };
 
 /* We lack the record of `id`, or a part of it, that `from` told us of (NULL: unknown who). */
 void pull_lack(struct gossip *g, const struct node_id *id, const struct member *from);
+/* A datagram names a sender that we do not know, by the first 8 bytes of its id: one question for
+ * its record to a random member, every PULL_STRANGER_MS at most, for anyone can send such. */
+#define PULL_STRANGER_MS 10000u
+void pull_stranger(struct gossip *g, const uint8_t id8[SYNC_ID_BYTES]);
 /* It is complete now. */
 void pull_have(struct gossip *g, const struct node_id *id);
 /* Starts at most `streams` of them, for what is due. */

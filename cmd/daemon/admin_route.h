@@ -43,7 +43,7 @@ struct span admin_route_query(const struct admin_call *call, const char *key);
 /* A point in time: "KEY" in RFC 3339, null when there is none, and "KEY_s" in seconds of 1970. */
 void admin_route_time(struct json *j, const char *key, int64_t wall_s);
 
-/* The handlers, by file: admin_view.c, admin_check.c, admin_change.c. */
+/* The handlers, by file: admin_view.c, admin_check.c, admin_change.c, admin_keyring.c. */
 enum admin_progress admin_view_status(struct admin_call *call);
 enum admin_progress admin_view_ready(struct admin_call *call);
 enum admin_progress admin_view_members(struct admin_call *call);
@@ -52,6 +52,8 @@ enum admin_progress admin_view_endpoints(struct admin_call *call);
 enum admin_progress admin_view_certs(struct admin_call *call);
 enum admin_progress admin_view_tokens(struct admin_call *call);
 enum admin_progress admin_view_metrics(struct admin_call *call);
+enum admin_progress admin_keyring_view(struct admin_call *call);
+enum admin_progress admin_keyring_make(struct admin_call *call);
 enum admin_progress admin_check_run(struct admin_call *call);
 enum admin_progress admin_change_reload(struct admin_call *call);
 enum admin_progress admin_change_drain(struct admin_call *call);

@@ -452,6 +452,12 @@ const struct store_mesh *mesh_info(const struct mesh *m)
     return &m->boot.info;
 }
 
+enum err mesh_make_key(struct mesh *m, struct diag *diag, struct manifest_hash *hash)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    return mesh_keys_make(m->d, m->boot.ring, diag, hash);
+}
+
 const struct seal_ring *mesh_ring(const struct mesh *m)
 {
     CHECK_OBJ(m, MESH_MAGIC);

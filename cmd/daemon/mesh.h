@@ -35,6 +35,8 @@ enum err mesh_record(const struct mesh *m, const struct node_id *id,
                      struct node_record *out) MUST_USE;
 struct node_id mesh_own_id(const struct mesh *m);
 const struct store_mesh *mesh_info(const struct mesh *m);
+/* As mesh_keys_make. */
+enum err mesh_make_key(struct mesh *m, struct diag *diag, struct manifest_hash *hash) MUST_USE;
 const struct seal_ring *mesh_ring(const struct mesh *m);
 struct mesh_stream *mesh_streams(const struct mesh *m);
 

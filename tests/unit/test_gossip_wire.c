@@ -317,6 +317,27 @@ static void test_first_contacts_are_bounded(void **state)
     assert_int_equal(gossip_counters(r->g)->pairings, PEOPLE - 1);
 }
 
+/* gossip.md 3.4: whoever can send to us can make us ask for a record once in ten seconds. */
+static void test_an_unknown_sender_is_asked_after_but_seldom(void **state)
+{
+    struct rig *r = *state;
+    uint8_t packet[PACKET_BYTES_MAX];
+    start(r, LIFE, 3);
+    r->now_ms += 5000; /* what the start itself compares is over */
+    step(r, (struct gossip_event){.kind = GOSSIP_TICK});
+    for (int i = 0; i < 50; i++) {
+        size_t len = forge(r, &(struct forgery){9, r->who[9].real, r->issuer.ring}, packet);
+        packet[5] = (uint8_t)i; /* a new stranger each time */
+        give(r, 9, packet, len);
+        assert_int_equal(answers(r, 9), 0);
+    }
+    assert_int_equal(gossip_counters(r->g)->dropped_unknown_sender, 50);
+    assert_int_equal(r->g->pulls.count, 1);
+    r->now_ms += PULL_STRANGER_MS;
+    give(r, 9, packet, forge(r, &(struct forgery){9, r->who[9].real, r->issuer.ring}, packet));
+    assert_int_equal(r->g->pulls.count, 2);
+}
+
 int main(void)
 {
 #define FACT(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -329,6 +350,7 @@ int main(void)
         FACT(test_a_restarted_member_is_answered_in_its_new_life),
         FACT(test_our_own_packet_sent_back_to_us_is_refused),
         FACT(test_first_contacts_are_bounded),
+        FACT(test_an_unknown_sender_is_asked_after_but_seldom),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
