@@ -116,6 +116,8 @@ static void fill_from(struct gossip *g, struct packet *p, enum broadcast_urgency
     struct list *last = queue->prev; /* behind it is what this call has sent */
     bool more = last != queue;
     struct list *at = queue->next;
+    size_t cap = p->writer.cap;
+    p->writer.cap = bytes_max; /* the last to fit may not reach into what others own */
     while (more && misses < MISSES_MAX && p->writer.len < bytes_max) {
         struct list *next = at->next;
         enum rumour_kind kind = kind_of(urgency);
@@ -134,6 +136,7 @@ static void fill_from(struct gossip *g, struct packet *p, enum broadcast_urgency
         list_push_back(queue, &r->link);
         if (++r->sends >= limit) broadcast_drop(g, m, kind);
     }
+    p->writer.cap = cap;
 }
 
 void broadcast_fill(struct gossip *g, struct packet *p)
