@@ -19,7 +19,6 @@ Skips with a reason where serf is missing.
 
 import argparse
 import json
-import os
 import random
 import signal
 import statistics
