@@ -1,6 +1,7 @@
 /* What the crypto of a gossip datagram costs: the first contact with a peer, sealing and opening
  * 300 bytes, and refusing what was forged. One line each, nanoseconds a call, best of five rounds.
  */
+#include "core/base/check.h"
 #include "core/crypto/seal.h"
 #include "core/crypto/sign.h"
 
