@@ -21,6 +21,8 @@ static const struct route {
     {"GET", "/v1/members", "parley.members.v1", ADMIN_VIEW, false, false, admin_view_members},
     {"GET", "/v1/services", "parley.services.v1", ADMIN_VIEW, false, false, admin_view_services},
     {"GET", "/v1/endpoints", "parley.endpoints.v1", ADMIN_VIEW, true, false, admin_view_endpoints},
+    {"GET", "/v1/ping", "parley.ping.v1", ADMIN_VIEW, true, false, admin_ping_run},
+    {"GET", "/v1/netcheck", "parley.netcheck.v1", ADMIN_VIEW, false, false, admin_netcheck_run},
     {"GET", "/v1/check", "parley.check.v1", ADMIN_VIEW, false, false, admin_check_run},
     {"GET", "/v1/certs", "parley.certs.v1", ADMIN_VIEW, false, false, admin_view_certs},
     {"GET", "/v1/keyring", "parley.keyring.v1", ADMIN_VIEW, false, false, admin_keyring_view},

@@ -14,6 +14,8 @@
 enum admin_role { ADMIN_OPEN, ADMIN_VIEW, ADMIN_ADMIN };
 enum admin_progress { ADMIN_DONE, ADMIN_LATER };
 
+struct gossip_member;
+
 struct admin_call {
     struct daemon *daemon;
     enum admin_role role;
@@ -24,6 +26,7 @@ struct admin_call {
     unsigned turn;                 /* 0 the first time, then how often it was asked again */
     uint64_t started_ms;
     struct arena *arena; /* for the call's life */
+    void *state;         /* of a handler that is asked again, in `arena` */
     struct json json;    /* writes "data" */
     const char *schema;  /* "parley.members.v1"; set by the route */
     struct strbuf *raw; /* a handler of text (metrics) appends here instead and sets content_type */
@@ -55,6 +58,11 @@ enum admin_progress admin_view_metrics(struct admin_call *call);
 enum admin_progress admin_keyring_view(struct admin_call *call);
 enum admin_progress admin_keyring_make(struct admin_call *call);
 enum admin_progress admin_check_run(struct admin_call *call);
+enum admin_progress admin_ping_run(struct admin_call *call);
+enum admin_progress admin_netcheck_run(struct admin_call *call);
+/* The member of that name, the liveliest if there are several; false: there is none, or it is this
+ * node, which has been said. */
+bool admin_ping_member(struct admin_call *call, struct span name, struct gossip_member *out);
 enum admin_progress admin_change_reload(struct admin_call *call);
 enum admin_progress admin_change_drain(struct admin_call *call);
 enum admin_progress admin_change_undrain(struct admin_call *call);

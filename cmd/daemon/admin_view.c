@@ -200,6 +200,7 @@ static void member_row(struct admin_call *call, const struct gossip_member *m,
     key_u64(j, "since_s", (loop_now_ms(call->daemon->loop) - since_ms) / 1000);
     key_bool(j, "self", m->self);
     key_u64(j, "rtt_us", m->rtt_us);
+    key_u64(j, "estimate_us", m->estimate_us);
     key_u64(j, "loss_permille", m->loss_permille);
     key_bool(j, "signer", m->roles & ADMISSION_ROLE_SIGNER);
     key_u64(j, "incarnation", m->incarnation);

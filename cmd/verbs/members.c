@@ -39,7 +39,11 @@ static void row(struct table *t, const struct json_value *m, bool wide)
     else
         table_cellf(t, "%.*s %s", SPAN_ARG(status),
                     table_duration(since * 1000000, text, sizeof text));
-    table_cell(t, self ? "self" : rtt ? table_duration(rtt, text, sizeof text) : "-");
+    uint64_t estimate = json_read_u64(m, "estimate_us", 0);
+    if (!self && rtt == 0 && estimate > 0)
+        table_cellf(t, "~%s", table_duration(estimate, text, sizeof text));
+    else
+        table_cell(t, self ? "self" : rtt ? table_duration(rtt, text, sizeof text) : "-");
     table_cellf(t, "%.1f%%", (double)json_read_u64(m, "loss_permille", 0) / 10);
     table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "version", SPAN_LIT("-"))));
     if (wide) {

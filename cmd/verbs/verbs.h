@@ -20,6 +20,8 @@ enum verb_exit ready_run(struct verb_ctx *ctx);
 enum verb_exit members_run(struct verb_ctx *ctx);
 enum verb_exit services_run(struct verb_ctx *ctx);
 enum verb_exit endpoints_run(struct verb_ctx *ctx);
+enum verb_exit ping_run(struct verb_ctx *ctx);
+enum verb_exit netcheck_run(struct verb_ctx *ctx);
 enum verb_exit checkup_run(struct verb_ctx *ctx);
 enum verb_exit config_verb_check_run(struct verb_ctx *ctx);
 enum verb_exit config_verb_show_run(struct verb_ctx *ctx);
