@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define TIMERS_A_STEP       256u /* so that no event holds up the loop */
+#define STREAM_ONLY_PROBES  2u
 #define RANDOM_TRIES        8u
 #define PINGS_LOST_AT_FIRST 0.1 /* until we know better */
 
@@ -299,6 +300,7 @@ static void describe(const struct gossip *g, const struct member *m, struct goss
         .rtt_us = member_rtt(m)->srtt_us,
         .loss_permille = loss_permille(m),
         .self = m->self,
+        .stream_only = m->contact != NULL && m->contact->by_stream >= STREAM_ONLY_PROBES,
     };
     if (m->admission == NULL) return;
     out->roles = m->admission->roles;

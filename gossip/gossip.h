@@ -68,6 +68,7 @@ struct gossip_member {
     uint32_t roles;
     int64_t not_after_s; /* admission certificate */
     bool self;
+    bool stream_only; /* its last probes were answered by stream alone: datagrams are blocked */
 };
 
 /* Iterates members, self included, in id order: start with *pos = 0; false at the end. */

@@ -44,6 +44,7 @@ struct member_contact {
     struct tuning_rtt rtt;
     uint32_t rtt_us[2]; /* the last two measured; 0: none */
     bool placed;
+    uint8_t by_stream;               /* probes in a row that only a stream answered */
     uint8_t place[COORDINATE_BYTES]; /* where it says to be; coordinate.h */
     uint32_t probes;                 /* results of the last 32, bit 0 the latest; 1: lost */
     uint32_t probe_count;

@@ -333,6 +333,7 @@ static void answered(struct gossip *g, struct probe *p, bool direct)
     end_stream(g, p);
     release(g, p);
     if (direct && !done.repeated) sample_rtt(g, &done);
+    if (direct && done.target->contact != NULL) done.target->contact->by_stream = 0;
     g->lost += ((done.repeated ? 1.0 : 0.0) - g->lost) / LOST_SMOOTHING;
     suspicion_answered(g, done.target);
     struct message ack = {.kind = MESSAGE_ACK, .seq = done.origin_seq};
@@ -434,16 +435,25 @@ void probe_check(struct gossip *g, struct member *m)
     if (member_is_live(m) && !running(g, m, PROBE_CONFIRM)) (void)start(g, m, PROBE_CONFIRM);
 }
 
+/* security.md N18: again and again only by stream, and datagrams are blocked on the way. */
+static void note_stream(struct gossip *g, struct member *m)
+{
+    struct member_contact *c = member_contact(&g->members, m);
+    if (c != NULL && c->by_stream < UINT8_MAX) c->by_stream++;
+}
+
 void probe_on_stream(struct gossip *g, uint32_t seq, bool refused)
 {
     struct probe *p = find(g, seq);
     if (p == NULL) return;
     p->stream = 0;
     p->refused = refused;
-    if (!refused)
-        answered(g, p, false);
-    else
+    if (refused) {
         verdict(g, p);
+        return;
+    }
+    note_stream(g, p->target);
+    answered(g, p, false);
 }
 
 void probe_clone(struct gossip *g, struct member *m, const struct head *other)

@@ -73,6 +73,12 @@ static void check_gossip(struct admin_call *call)
     unsigned alive = 0, missing = 0;
     while (gossip_member_next(g, &pos, &m)) {
         if (m.state == MEMBER_ALIVE) alive++;
+        if (m.state == MEMBER_ALIVE && m.stream_only)
+            say(call,
+                (struct check){"P062", "gossip", "open the port for udp too; parley netcheck"},
+                FINDING_WARNING,
+                "UDP %u of %s is blocked (TCP works): gossip falls back to TCP, slower",
+                m.addr.port, m.name.text);
         if (m.state != MEMBER_UNREACHABLE && m.state != MEMBER_DEAD && m.state != MEMBER_SUSPECT)
             continue;
         missing++;
