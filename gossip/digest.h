@@ -51,6 +51,8 @@ uint64_t digest_print(const struct digest *d, const struct head *h);
 void digest_note(struct digest *d, struct member *m, uint64_t now_ms);
 /* Takes up what changed `settle_ms` ago or earlier. */
 void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms);
+/* Takes up a member that came with its print. */
+void digest_enter(struct digest *d, const struct member *m);
 /* Takes the member out at once: it is being forgotten. */
 void digest_forget(struct digest *d, struct member *m);
 /* The accusation against `m` has changed; or, without one, or when it is not live, has ended. One

@@ -56,7 +56,8 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
                          .tuning = tuning_lan(o->period_ms),
                          .wall_ms = o->wall_ms != 0 ? o->wall_ms : (int64_t)o->epoch,
                          .lost = PINGS_LOST_AT_FIRST,
-                         .persist_due = true};
+                         .persist_due = true,
+                         .storeless = o->storeless};
     memcpy(g->issuer_pk, o->issuer_pk, sizeof(g->issuer_pk));
     enum err err = init_table(g, o);
     if (err != ERR_OK) {
@@ -85,6 +86,21 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
     return ERR_OK;
 }
 
+enum err gossip_prefill(struct gossip *g, const struct gossip *from)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    struct member_table *t = &g->members;
+    bool fit = !g->started && t->count == 1 && t->archive == from->members.archive &&
+               memcmp(&g->mesh, &from->mesh, sizeof(g->mesh)) == 0;
+    for (size_t i = 0; i < from->members.count; i++)
+        fit = fit && from->members.order[i]->state == MEMBER_ALIVE;
+    if (!fit) return ERR_INVALID;
+    enum err err = member_prefill(t, &from->members);
+    for (size_t i = 0; i < t->count; i++)
+        if (!t->order[i]->self) transition_prefilled(g, t->order[i]);
+    return err;
+}
+
 void gossip_free(struct gossip *g)
 {
     if (g == NULL) return;
@@ -108,7 +124,7 @@ static void start(struct gossip *g)
     probe_start(g);
     state_timer(g, &g->sync.timer, g->now_ms + rng_below(&g->rng, SYNC_LOOK_MS / 10));
     if (state_live(g) > 1) sync_soon(g); /* what was restored is old */
-    state_timer(g, &g->persist_timer, g->now_ms + PERSIST_FIRST_MS);
+    if (!g->storeless) state_timer(g, &g->persist_timer, g->now_ms + PERSIST_FIRST_MS);
     broadcast_record(g, g->self.member, BROADCAST_MEMBERSHIP, true, true);
 }
 

@@ -128,6 +128,48 @@ enum err member_add(struct member_table *t, const struct head *head, struct memb
     return ERR_OK;
 }
 
+static enum err take_over(struct member_table *t, const struct member *theirs, struct member **out)
+{
+    struct member *m = make(t);
+    if (m == NULL) return ERR_NOMEM;
+    archive_keep_head(theirs->head);
+    archive_keep_admission(theirs->admission);
+    archive_keep_body(theirs->body);
+    m->head = theirs->head;
+    m->admission = theirs->admission;
+    m->body = theirs->body;
+    m->body_version = theirs->body_version;
+    m->digest_print = theirs->digest_waits ? 0 : theirs->digest_print;
+    m->admission_missing = theirs->admission_missing;
+    m->body_missing = theirs->body_missing;
+    *out = m;
+    enum err err = member_index_put(&t->ids, archive_id_hash(m->head), m->index);
+    if (err == ERR_OK && m->admission != NULL)
+        err = member_index_put(&t->names, m->admission->name_hash, m->index);
+    return err;
+}
+
+enum err member_prefill(struct member_table *t, const struct member_table *from)
+{
+    struct member *self = t->order[0];
+    size_t place = member_lower_bound(from, &self->head->owner);
+    enum err err = member_reserve(t, from->count + 1);
+    if (err == ERR_OK) err = member_index_reserve(&t->names, from->count + 1);
+    bool placed = false;
+    t->count = 0;
+    for (size_t i = 0; i < from->count && err == ERR_OK; i++) {
+        if (i == place) {
+            placed = true;
+            t->order[t->count++] = self;
+            if (name_node_id_cmp(&self->head->owner, &from->order[i]->head->owner) == 0) continue;
+        }
+        err = take_over(t, from->order[i], &t->order[t->count]);
+        if (err == ERR_OK) t->count++;
+    }
+    if (!placed) t->order[t->count++] = self;
+    return err;
+}
+
 void member_remove(struct member_table *t, struct member *m)
 {
     CHECK(!m->change_waits && !m->digest_waits);

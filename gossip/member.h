@@ -69,8 +69,8 @@ struct member_care {
 struct member {
     const struct head *head;                   /* the newest announcement; verified */
     const struct archive_admission *admission; /* NULL: not yet known */
-    const struct archive_body
-        *body; /* status.h's envelope; of head->body_hash unless body_missing; NULL: none yet */
+    /* status.h's envelope; of head->body_hash unless body_missing; NULL: none yet. */
+    const struct archive_body *body;
     struct member_contact *contact; /* NULL: see member_contact */
     struct member_care *care;       /* NULL: see member_care */
     uint64_t since_ms;              /* in this state */
@@ -112,6 +112,9 @@ enum err member_reserve(struct member_table *t, size_t count) MUST_USE;
 /* A member with a copy of `head`, all else zero, on no list. ERR_EXISTS: the first 8 bytes of the
  * id are taken. ERR_FULL: MEMBERS_MAX. ERR_NOMEM. */
 enum err member_add(struct member_table *t, const struct head *head, struct member **out) MUST_USE;
+/* Adds all of `from`, a table of the same archive, to one that holds its own node alone. Of each:
+ * its parts and that it is alive. ERR_NOMEM: some are in. */
+enum err member_prefill(struct member_table *t, const struct member_table *from) MUST_USE;
 /* Frees it and what it owns. It must be on no list and no heap. */
 void member_remove(struct member_table *t, struct member *m);
 

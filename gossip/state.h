@@ -52,6 +52,7 @@ struct gossip {
     bool persist_due; /* something changed since the last PERSIST */
     uint64_t now_ms;  /* of the event in hand */
     uint64_t now_us;
+    bool storeless;
     uint64_t deadline_ms; /* promised by the last step; 0: none yet */
     int64_t wall_ms;
     struct gossip_effects *fx; /* borrowed during a step */

@@ -29,11 +29,18 @@ static enum err parley_make(struct world *w, uint32_t i, struct span store, void
         .persisted = store,
         .ring = w->issuer.ring,
         .crypto = persona_crypto(&w->issuer),
+        .archive = w->archive,
+        .storeless = !w->options.keep_stores,
     };
     memcpy(o.issuer_pk, w->issuer.public_key, sizeof(o.issuer_pk));
     struct gossip *g;
     enum err err = gossip_new(&o, &g);
-    if (err == ERR_OK) *out = g;
+    if (err != ERR_OK) return err;
+    if (w->prefill != NULL) err = gossip_prefill(g, w->prefill);
+    if (err == ERR_OK)
+        *out = g;
+    else
+        gossip_free(g);
     return err;
 }
 
@@ -57,32 +64,43 @@ static const struct gossip_counters *parley_counters(const void *machine)
     return gossip_counters(machine);
 }
 
-/* One store with everyone's record in it, as if the mesh had been there before. */
-static enum err parley_preload(struct world *w)
+/* A store with everyone's record in it, as if the mesh had been there before. */
+static enum err write_store(struct world *w, uint8_t *blob, size_t room, size_t *len)
 {
     uint32_t n = w->options.nodes;
-    size_t room = STORE_HEAD_ROOM + (size_t)n * OFFER_ROOM;
-    uint8_t *blob = malloc(room);
-    enum err err = blob != NULL ? ERR_OK : ERR_NOMEM;
-    if (err != ERR_OK) return err;
     struct pack_writer pack;
     pack_writer_init(&pack, blob + CRYPTO_OPS_HASH_BYTES, room - CRYPTO_OPS_HASH_BYTES);
     pack_write_array(&pack, 2);
     pack_write_u64(&pack, 1);
     pack_write_array(&pack, n);
-    for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         struct offer o;
-        err = world_start_with(w, i, span_of(NULL, 0));
-        if (err != ERR_OK) break;
+        enum err err = world_start_with(w, i, span_of(NULL, 0));
+        if (err != ERR_OK) return err;
         catalogue_offer(w->node[i].gossip->self.member, true, true, &o);
         offer_write(&pack, &o);
         world_stop(w, i);
     }
     struct span doc = pack_writer_view(&pack);
     persona_crypto(&w->issuer)->hash(doc, blob);
-    for (uint32_t i = 0; i < n && err == ERR_OK; i++)
-        err = world_start_with(w, i, span_of(blob, CRYPTO_OPS_HASH_BYTES + doc.len));
+    *len = CRYPTO_OPS_HASH_BYTES + doc.len;
+    return ERR_OK;
+}
+
+/* The first restores that store, with all checks; the others take over what it knows. */
+static enum err parley_preload(struct world *w)
+{
+    uint32_t n = w->options.nodes;
+    size_t room = STORE_HEAD_ROOM + (size_t)n * OFFER_ROOM, len = 0;
+    uint8_t *blob = malloc(room);
+    enum err err = blob != NULL ? ERR_OK : ERR_NOMEM;
+    if (err == ERR_OK) err = write_store(w, blob, room, &len);
+    if (err == ERR_OK) err = world_start_with(w, 0, span_of(blob, len));
     free(blob);
+    w->prefill = w->node[0].gossip;
+    for (uint32_t i = 1; i < n && err == ERR_OK; i++)
+        err = world_start_with(w, i, span_of(NULL, 0));
+    w->prefill = NULL;
     return err;
 }
 

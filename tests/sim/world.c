@@ -1,6 +1,7 @@
 #include "tests/sim/world.h"
 
 #include "core/base/check.h"
+#include "gossip/archive.h"
 #include "gossip/broadcast.h"
 #include "gossip/packet.h"
 #include "tests/sim/byzantine.h"
@@ -418,6 +419,8 @@ void world_pause(struct world *w, uint32_t i, uint64_t for_us)
     w->node[i].touched_us = w->node[i].paused_us;
 }
 
+static const struct hash_key archive_key = {"parley-sim"};
+
 enum err world_init(struct world *w, const struct world_options *o, struct oracle *oracle,
                     struct measure *measure)
 {
@@ -428,6 +431,7 @@ enum err world_init(struct world *w, const struct world_options *o, struct oracl
     pipe_table_init(&w->pipes);
     rng_seed(&w->rng, o->seed ^ UINT64_C(0x7363656e));
     enum err err = event_effects_init(&w->fx);
+    if (err == ERR_OK) err = archive_new(&archive_key, &w->archive);
     w->node = calloc(o->nodes, sizeof(w->node[0]));
     if (!network_init(&w->network, o->nodes, o->seed ^ UINT64_C(0x6e6574), o->loss) ||
         w->node == NULL)
@@ -465,6 +469,7 @@ void world_fini(struct world *w)
     }
     free(w->node);
     persona_issuer_fini(&w->issuer);
+    archive_unref(w->archive);
     w->node = NULL;
     network_fini(&w->network);
     slab_fini(&w->datagrams);

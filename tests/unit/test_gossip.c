@@ -21,9 +21,10 @@ struct real {
     struct measure measure;
 };
 
-static void real_init(struct real *r, uint32_t nodes)
+static void real_make(struct real *r, uint32_t nodes, bool preload)
 {
     struct world_options o = {.nodes = nodes,
+                              .preload = preload,
                               .seed = 5,
                               .period_ms = 1000,
                               .keep_stores = true,
@@ -32,6 +33,11 @@ static void real_init(struct real *r, uint32_t nodes)
     assert_true(measure_init(&r->measure, nodes));
     assert_true(oracle_init(&r->oracle, nodes));
     assert_int_equal(world_init(&r->world, &o, &r->oracle, &r->measure), ERR_OK);
+}
+
+static void real_init(struct real *r, uint32_t nodes)
+{
+    real_make(r, nodes, false);
     for (uint32_t i = 0; i < nodes; i++)
         assert_int_equal(world_start(&r->world, i), ERR_OK);
 }
@@ -224,6 +230,33 @@ static void test_the_dead_are_forgotten_after_a_day(void **state)
     lab_fini(&lab);
 }
 
+static void test_prefilled_machines_agree_at_once_and_hear_of_changes(void **state)
+{
+    (void)state;
+    struct real r;
+    real_make(&r, 5, true);
+    for (uint32_t i = 0; i < 5; i++) {
+        const struct gossip *g = r.world.node[i].gossip;
+        struct gossip_member m;
+        size_t pos = 0, count = 0;
+        for (; gossip_member_next(g, &pos, &m); count++) {
+            assert_int_equal(m.state, MEMBER_ALIVE);
+            assert_int_equal(m.self, name_node_id_cmp(&m.id, &r.world.node[i].persona.id) == 0);
+            assert_true(gossip_member_body(g, &m.id).len > 0);
+        }
+        assert_int_equal(count, 5);
+    }
+    real_run(&r, 4);
+    for (uint32_t i = 1; i < 5; i++)
+        assert_int_equal(gossip_view_hash(r.world.node[i].gossip),
+                         gossip_view_hash(r.world.node[0].gossip));
+    world_crash(&r.world, 3, false);
+    real_run(&r, 25);
+    for (uint32_t i = 0; i < 5; i++)
+        if (i != 3) assert_int_equal(seen(&r, i, 3), MEMBER_DEAD);
+    real_fini(&r);
+}
+
 static void test_state_words(void **state)
 {
     (void)state;
@@ -244,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_members_come_in_id_order_self_included),
         cmocka_unit_test(test_only_the_dead_and_gone_can_be_forgotten),
         cmocka_unit_test(test_the_dead_are_forgotten_after_a_day),
+        cmocka_unit_test(test_prefilled_machines_agree_at_once_and_hear_of_changes),
         cmocka_unit_test(test_state_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
