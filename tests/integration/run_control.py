@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 
+import gossip_wire
 from lab import Lab, Tap, binary, run, skip_all, wait_for
 
 PORT = 7400
@@ -185,6 +186,52 @@ def rows_m(b, packets):
         [epoch] * 20,
         event="dropped_auth",
     )
+
+
+def dropped(b):
+    kinds = ("malformed", "auth", "replay", "unknown_sender", "quota", "key")
+    return sum(b.counter(f"dropped_{kind}") for kind in kinds)
+
+
+def thefts(b, last):
+    """What a thief of group keys or of one node's keys can say to host 1 (threat model)."""
+    lib = gossip_wire.sodium()
+    if lib is None:
+        b.tap.skip("stolen keys", "no shared libsodium")
+        return
+    stranger = gossip_wire.Identity(lib)
+    h1, h2 = (gossip_wire.Identity(lib, h.root) for h in (b.h1, b.h2))
+    group, mesh = gossip_wire.group_keys(b.h1.root)[0], gossip_wire.mesh_id(b.h1.root)
+    epochs = (gossip_wire.epoch(b.h2.root), gossip_wire.epoch(b.h1.root))
+    counter = int.from_bytes(last[19:25], "big") + 20
+    ping = bytes([0x92, 0, 0x92, 1, 7])
+
+    def packets(key, group, epochs=epochs):
+        make = lambda n: gossip_wire.seal(
+            lib, group, key, h2.id, h1, mesh, epochs, counter + n, ping
+        )
+        return [make(n) for n in range(5)]
+
+    b.row(
+        "M10", "the group key, in a member's name", packets(stranger, group), event="dropped_auth"
+    )
+    b.row(
+        "M10",
+        "a node's key without the group key",
+        packets(h2, os.urandom(32)),
+        event="dropped_key",
+    )
+    b.row(
+        "M03",
+        "both, for an earlier life of the receiver",
+        packets(h2, group, (epochs[0], epochs[1] - 1)),
+        event="dropped_auth",
+    )
+    # The control: what host 2 itself could send is heard, so the refusals above mean something.
+    before, heard = dropped(b), b.counter("datagrams_received")
+    b.send(packets(h2, group)[:1], b.h1)
+    wait_for(lambda: b.counter("datagrams_received") > heard, 3)
+    b.tap.ok(dropped(b) == before, "M10 both keys of host 2 speak for host 2")
 
 
 def cpu_s(pid):
@@ -363,6 +410,7 @@ def main():
         if mesh_of_two(b):
             packets = captured(b)
             rows_m(b, packets)
+            thefts(b, packets[-1])
             flood(b)
             half_open(b)
             rows_x(b)
