@@ -5,11 +5,15 @@
 #include "gossip/state.h"
 
 #define PACKETS_A_TARGET (TUNING_PACKETS_A_ROUND / TUNING_FANOUT)
+#define EAGER_GAP_MS     10u                  /* what comes meanwhile shares the packets */
+#define TARGET_TRIES     (TUNING_FANOUT + 2u) /* in a small mesh, chance repeats itself */
+#define SENDS_ANY        UINT8_MAX
 #define MISSES_MAX       4u /* rumours tried that do not fit any more, an urgency */
 
 void broadcast_init(struct broadcast *b, uint64_t phase_ms)
 {
-    *b = (struct broadcast){.phase_ms = phase_ms, .timer.kind = TIMER_GOSSIP};
+    *b = (struct broadcast){
+        .phase_ms = phase_ms, .timer.kind = TIMER_GOSSIP, .eager.kind = TIMER_EAGER};
     for (size_t i = 0; i < BROADCAST_URGENCIES; i++)
         list_init(&b->queue[i]);
 }
@@ -58,6 +62,7 @@ void broadcast_record(struct gossip *g, struct member *m, enum broadcast_urgency
     /* What the rumour it replaces brought along has not reached everyone. */
     r->with_admission = with_admission || (queued && r->with_admission);
     r->with_body = with_body || (queued && r->with_body);
+    if (urgency == BROADCAST_POLICY) broadcast_hurry(g);
 }
 
 void broadcast_accusation(struct gossip *g, struct member *m)
@@ -108,7 +113,7 @@ static enum rumour_kind kind_of(enum broadcast_urgency urgency)
 /* One urgency's queue, front to back. What was sent goes to the back, so that each gets its turn.
  */
 static void fill_from(struct gossip *g, struct packet *p, enum broadcast_urgency urgency,
-                      size_t bytes_max)
+                      size_t bytes_max, uint8_t sends_max)
 {
     struct list *queue = &g->broadcast.queue[urgency];
     uint32_t limit = tuning_retransmits(state_live(g));
@@ -125,7 +130,7 @@ static void fill_from(struct gossip *g, struct packet *p, enum broadcast_urgency
         struct member *m = CONTAINER_OF(r - kind, struct member_care, rumour)->member;
         more = at != last;
         at = next;
-        if (m == p->to) continue; /* it knows */
+        if (m == p->to || r->sends >= sends_max) continue; /* it knows, or others do */
         if (!add(p, m, r, kind)) {
             misses++;
             continue;
@@ -147,21 +152,79 @@ void broadcast_fill(struct gossip *g, struct packet *p)
                  !list_empty(&g->broadcast.queue[BROADCAST_SERVICE]);
     for (unsigned u = 0; u < BROADCAST_URGENCIES; u++) {
         bool urgent = u <= BROADCAST_MEMBERSHIP;
-        fill_from(g, p, (enum broadcast_urgency)u, urgent && floor ? cap - cap / 4 : cap);
+        fill_from(g, p, (enum broadcast_urgency)u, urgent && floor ? cap - cap / 4 : cap,
+                  SENDS_ANY);
     }
+}
+
+static size_t to_tell(const struct gossip *g)
+{
+    return g->broadcast.count + policy_news_active(g);
 }
 
 static void tell(struct gossip *g, struct member *to)
 {
     size_t sent = 0;
-    size_t total = g->broadcast.count;
+    size_t total = to_tell(g);
     for (uint32_t i = 0; i < PACKETS_A_TARGET && sent < total; i++) {
         struct packet p;
         packet_begin(g, &p, to);
+        if (i == 0) policy_news_fill(g, &p, false); /* few and long: in front, or they never fit */
         broadcast_fill(g, &p);
         sent += p.rumours;
         if (p.rumours == 0 || !packet_send_plain(g, &p, PACKET_RUMOUR, &to->head->addr)) return;
     }
+}
+
+void broadcast_hurry(struct gossip *g)
+{
+    struct broadcast *b = &g->broadcast;
+    arm(g);
+    if (timer_armed(&b->eager)) return;
+    uint64_t at = b->eager_ms == 0 ? g->now_ms : b->eager_ms + EAGER_GAP_MS;
+    state_timer(g, &b->eager, at > g->now_ms ? at : g->now_ms);
+}
+
+static bool is_fresh(const struct gossip *g)
+{
+    const struct list *queue = &g->broadcast.queue[BROADCAST_POLICY];
+    if (list_empty(queue)) return policy_news_fresh(g);
+    return LIST_ENTRY(queue->next, struct rumour, link)->sends < TUNING_FANOUT ||
+           policy_news_fresh(g);
+}
+
+static void tell_fresh(struct gossip *g, struct member *to)
+{
+    for (uint32_t i = 0; i < PACKETS_A_TARGET; i++) {
+        struct packet p;
+        packet_begin(g, &p, to);
+        if (i == 0) policy_news_fill(g, &p, true);
+        fill_from(g, &p, BROADCAST_POLICY, p.writer.cap, TUNING_FANOUT);
+        if (p.rumours == 0 || !packet_send_plain(g, &p, PACKET_RUMOUR, &to->head->addr)) return;
+    }
+}
+
+/* Distinct members, as far as chance allows. */
+static void each_target(struct gossip *g, void (*say)(struct gossip *, struct member *))
+{
+    struct member *told[TUNING_FANOUT] = {NULL};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < TARGET_TRIES && count < TUNING_FANOUT && to_tell(g) > 0; i++) {
+        struct member *to = gossip_random_member(g, g->self.member);
+        bool again = false;
+        for (uint32_t j = 0; j < count; j++)
+            again = again || told[j] == to;
+        if (to == NULL || again) continue;
+        told[count++] = to;
+        say(g, to);
+    }
+}
+
+void broadcast_eager(struct gossip *g)
+{
+    g->broadcast.eager_ms = g->now_ms;
+    each_target(g, tell_fresh);
+    if (state_live(g) > 1 && is_fresh(g)) broadcast_hurry(g);
 }
 
 static void drop_all(struct gossip *g, enum broadcast_urgency urgency)
@@ -176,21 +239,14 @@ static void drop_all(struct gossip *g, enum broadcast_urgency urgency)
 
 void broadcast_round(struct gossip *g)
 {
-    struct member *told[TUNING_FANOUT] = {NULL};
-    for (uint32_t i = 0; i < TUNING_FANOUT && g->broadcast.count > 0; i++) {
-        struct member *to = gossip_random_member(g, g->self.member);
-        bool again = false;
-        for (uint32_t j = 0; j < i; j++)
-            again = again || told[j] == to;
-        if (to == NULL || again) continue;
-        told[i] = to;
-        tell(g, to);
-    }
-    if (g->broadcast.count == 0) return;
+    each_target(g, tell);
+    if (to_tell(g) == 0) return;
     if (state_live(g) > 1) {
         arm(g);
         return;
     }
+    for (unsigned k = 0; k < NEWS_KINDS; k++)
+        policy_news_drop(g, (enum policy_news_kind)k);
     /* Nobody to tell: whoever comes gets everything by synchronising. */
     for (unsigned u = 0; u < BROADCAST_URGENCIES; u++)
         drop_all(g, (enum broadcast_urgency)u);

@@ -28,6 +28,8 @@ struct broadcast {
     struct list queue[BROADCAST_URGENCIES]; /* front: next to go */
     size_t count;                           /* on all of them */
     struct timer timer;
+    struct timer eager;
+    uint64_t eager_ms; /* last time that something could not wait */
     uint64_t phase_ms; /* rounds are at phase modulo g: nodes do not beat together */
 };
 
@@ -46,6 +48,10 @@ void broadcast_drop(struct gossip *g, struct member *m, enum rumour_kind kind);
 void broadcast_fill(struct gossip *g, struct packet *p);
 /* The timer: one round, to TUNING_FANOUT members. */
 void broadcast_round(struct gossip *g);
+/* Something of policy is new: it is forwarded at once, to TUNING_FANOUT members. */
+void broadcast_hurry(struct gossip *g);
+/* The timer of that. */
+void broadcast_eager(struct gossip *g);
 /* At once, to `targets` random members: our own good-bye. */
 void broadcast_burst(struct gossip *g, uint32_t targets);
 

@@ -7,6 +7,8 @@
 #include "gossip/suspicion.h"
 #include "gossip/transition.h"
 
+enum body_news { BODY_NONE, BODY_RECORD, BODY_STATUS, BODY_POLICY };
+
 bool catalogue_may_verify(struct gossip *g, struct member *from)
 {
     if (from == NULL) return true;
@@ -101,29 +103,48 @@ static bool adopt_admission(struct gossip *g, struct member *m, struct span byte
     return adopted && named;
 }
 
-/* Takes a body that the member's present head names. */
-static void adopt_body(struct gossip *g, struct member *m, struct span body)
+static bool same_policy(const struct status *a, const struct status *b)
 {
+    return a->policy_gen == b->policy_gen && a->state == b->state &&
+           memcmp(a->policy_hash, b->policy_hash, sizeof(a->policy_hash)) == 0;
+}
+
+/* How `body` differs from the one the member has; `*says` is its status. */
+static enum body_news compare(const struct member *m, struct span body, struct status *says)
+{
+    struct status said;
+    struct span driver, part;
+    if (status_open(body, &driver, &part) != ERR_OK) driver = part = span_of(NULL, 0);
+    if (status_decode(part, says) != ERR_OK) *says = (struct status){0};
+    if (m->body_version == 0 || !span_eq(driver, member_announced(m))) return BODY_RECORD;
+    if (status_decode(member_status(m), &said) != ERR_OK) return BODY_POLICY;
+    return same_policy(&said, says) ? BODY_STATUS : BODY_POLICY;
+}
+
+/* Takes a body that the member's present head names. */
+static enum body_news adopt_body(struct gossip *g, struct member *m, struct span body)
+{
+    struct status says;
     if (!hash_is(g, body, m->head->body_hash)) {
         g->counters.dropped_signature++;
-        return;
+        return BODY_NONE;
     }
     size_t before = member_body(m).len;
     if (g->bodies_bytes - before + body.len > STATE_BODIES_BYTES_MAX) {
         g->counters.dropped_quota++;
-        return;
+        return BODY_NONE;
     }
-    struct span said = member_announced(m), says, status;
-    if (status_open(body, &says, &status) != ERR_OK) says = span_of(NULL, 0);
-    bool record = m->body_version == 0 || !span_eq(said, says);
-    if (member_set_body(&g->members, m, m->head->body_hash, body) != ERR_OK) return;
+    enum body_news news = compare(m, body, &says);
+    if (member_set_body(&g->members, m, m->head->body_hash, body) != ERR_OK) return BODY_NONE;
     g->bodies_bytes = g->bodies_bytes - before + body.len;
     m->body_missing = false;
     m->body_version = m->head->version;
-    if (record)
+    if (news == BODY_RECORD)
         change_record(g, m);
     else
         change_status(g, m);
+    if (says.policy_gen != 0) rollout_heard(g, m, &says);
+    return news;
 }
 
 bool catalogue_has_gap(const struct member *m)
@@ -152,7 +173,7 @@ static void settle_state(struct gossip *g, struct member *m, const struct head *
 }
 
 static void spread(struct gossip *g, struct member *m, const struct head *before,
-                   enum catalogue_source source)
+                   enum catalogue_source source, enum body_news news)
 {
     if (source == CATALOGUE_JOINING || source == CATALOGUE_RESTORED) return;
     /* gossip.md 3.3: a long backlog of rumours is no way to bring newcomers, or what streams bring
@@ -166,7 +187,7 @@ static void spread(struct gossip *g, struct member *m, const struct head *before
                                               CRYPTO_OPS_HASH_BYTES) != 0;
     bool body =
         before == NULL || memcmp(before->body_hash, m->head->body_hash, CRYPTO_OPS_HASH_BYTES) != 0;
-    enum broadcast_urgency urgency = BROADCAST_SERVICE;
+    enum broadcast_urgency urgency = news == BODY_POLICY ? BROADCAST_POLICY : BROADCAST_SERVICE;
     if (before == NULL || m->head->epoch > before->epoch || (m->head->flags & HEAD_LEFT) != 0)
         urgency = BROADCAST_MEMBERSHIP;
     else if (m->head->inc > before->inc)
@@ -181,7 +202,7 @@ static void fill_gaps(struct gossip *g, struct member *m, const struct offer *o)
     if (m->admission_missing && o->admission.p != NULL && open_admission(g, o, &a) &&
         claim_name(g, &a.name, m, &m->head->owner))
         (void)adopt_admission(g, m, o->admission, &a);
-    if (m->body_missing && o->body.p != NULL) adopt_body(g, m, o->body);
+    if (m->body_missing && o->body.p != NULL) (void)adopt_body(g, m, o->body);
     if (!m->admission_missing && !m->body_missing) pull_have(g, &m->head->owner);
 }
 
@@ -215,9 +236,9 @@ static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer
         transition_forget(g, m);
         return CATALOGUE_REFUSED;
     }
-    if (o->body.p != NULL) adopt_body(g, m, o->body);
+    if (o->body.p != NULL) (void)adopt_body(g, m, o->body);
     ask_for_rest(g, m, from);
-    spread(g, m, NULL, source);
+    spread(g, m, NULL, source, BODY_RECORD);
     return CATALOGUE_NEW;
 }
 
@@ -270,11 +291,12 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
             (void)adopt_admission(g, m, o->admission, &a);
     }
     if (body) m->body_missing = true;
-    if (m->body_missing && o->body.p != NULL) adopt_body(g, m, o->body);
+    enum body_news news = BODY_NONE;
+    if (m->body_missing && o->body.p != NULL) news = adopt_body(g, m, o->body);
     settle_state(g, m, &before);
     digest_note(&g->digest, m, g->now_ms);
     ask_for_rest(g, m, from);
-    spread(g, m, &before, source);
+    spread(g, m, &before, source, news);
     return CATALOGUE_NEW;
 }
 

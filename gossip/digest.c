@@ -83,8 +83,24 @@ void digest_note(struct digest *d, struct member *m, uint64_t now_ms)
     d->pending[d->pending_count++] = (struct digest_wait){.member = m, .at_ms = now_ms};
 }
 
+void digest_policy(struct digest *d, uint64_t print, uint64_t now_ms)
+{
+    if (print == d->policy_next) return;
+    d->policy_next = print;
+    d->policy_ms = now_ms;
+}
+
+bool digest_waits(const struct digest *d)
+{
+    return d->pending_count > 0 || d->policy != d->policy_next;
+}
+
 void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms)
 {
+    if (d->policy != d->policy_next && d->policy_ms + settle_ms <= now_ms) {
+        d->policy = d->policy_next;
+        d->root_stale = true;
+    }
     while (d->pending_first < d->pending_count) {
         struct digest_wait *w = &d->pending[d->pending_first];
         if (w->member != NULL && w->at_ms + settle_ms > now_ms) return;
@@ -113,7 +129,7 @@ static uint64_t hash_vector(const struct digest *d)
 {
     uint8_t vector[DIGEST_VECTOR_BYTES];
     digest_vector(d, vector);
-    return hash_bytes(&d->key, vector, sizeof(vector));
+    return hash_bytes(&d->key, vector, sizeof(vector)) + d->policy;
 }
 
 uint64_t digest_root(const struct digest *d)

@@ -4,6 +4,7 @@
  *   print(m)  = SipHash(mesh id, owner16 || epoch8 || inc4 || version8)
  *   bucket[b] = sum mod 2^64 of print(m) over live members whose id begins with byte b
  *   root      = SipHash(mesh id, bucket[0] || ... || bucket[255])            big-endian
+ *               + print of the heads of policy (policy_head.h)
  *
  * Gossip thread; embedded in the machine. A change enters when it is as old as a rumour takes to
  * reach everyone, twice, so that ordinary churn does not look like disagreement. Only live members
@@ -37,6 +38,8 @@ struct digest {
     bool root_stale;
     struct digest_wait *pending; /* owned: by time */
     size_t pending_first, pending_count, pending_cap;
+    uint64_t policy, policy_next; /* print of what is known of policy, and when it has settled */
+    uint64_t policy_ms;
     uint64_t accused;
     uint64_t accused_ms;      /* last change */
     struct list accused_list; /* members; reminded of least lately first */
@@ -49,6 +52,10 @@ void digest_fini(struct digest *d);
 uint64_t digest_print(const struct digest *d, const struct head *h);
 /* `m` changed in head or state: what it counts for is taken up when it has settled. */
 void digest_note(struct digest *d, struct member *m, uint64_t now_ms);
+/* What is known of policy has changed. */
+void digest_policy(struct digest *d, uint64_t print, uint64_t now_ms);
+/* Whether something waits to settle. */
+bool digest_waits(const struct digest *d);
 /* Takes up what changed `settle_ms` ago or earlier. */
 void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms);
 /* Takes up a member that came with its print. */

@@ -3,6 +3,7 @@
 #include "gossip/change.h"
 #include "gossip/packet.h"
 #include "gossip/persist.h"
+#include "gossip/policy_store.h"
 #include "gossip/receive.h"
 #include "gossip/self.h"
 #include "gossip/state.h"
@@ -40,6 +41,7 @@ static void init_parts(struct gossip *g, const struct gossip_options *o)
     sync_init(g);
     ask_init(&g->asks);
     coordinate_init(&g->space);
+    policy_init(g);
     g->persist_timer.kind = TIMER_PERSIST;
 }
 
@@ -82,6 +84,8 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
         digest_settle(&g->digest, 0, 0); /* old news */
         g->counters.dropped_malformed += g->persist_due;
     }
+    if (o->policy.len > 0 && !policy_store_restore(g, o->policy)) g->counters.dropped_malformed++;
+    digest_settle(&g->digest, 0, 0);
     *out = g;
     return ERR_OK;
 }
@@ -106,6 +110,7 @@ void gossip_free(struct gossip *g)
     if (g == NULL) return;
     CHECK_OBJ(g, STATE_MAGIC);
     self_fini(g);
+    policy_fini(g);
     pairing_fini(g);
     stream_table_fini(&g->streams);
     probe_table_fini(&g->probes);
@@ -125,6 +130,7 @@ static void start(struct gossip *g)
     state_timer(g, &g->sync.timer, g->now_ms + rng_below(&g->rng, SYNC_LOOK_MS / 10));
     if (state_live(g) > 1) sync_soon(g); /* what was restored is old */
     if (!g->storeless) state_timer(g, &g->persist_timer, g->now_ms + PERSIST_FIRST_MS);
+    policy_arm(g, g->now_ms); /* trials go on */
     broadcast_record(g, g->self.member, BROADCAST_MEMBERSHIP, true, true);
 }
 
@@ -167,6 +173,12 @@ static void run_timer(struct gossip *g, struct timer *t)
         break;
     case TIMER_ASK:
         ask_timer(g, CONTAINER_OF(t, struct ask, timer));
+        break;
+    case TIMER_EAGER:
+        broadcast_eager(g);
+        break;
+    case TIMER_POLICY:
+        policy_timer(g);
         break;
     }
 }
@@ -223,9 +235,13 @@ static enum err dispatch(struct gossip *g, const struct gossip_event *e)
     case GOSSIP_ADMISSION:
         return self_admission(g, e->data);
     case GOSSIP_INTENT:
+        return policy_intent(g, e);
     case GOSSIP_POLICY_VERDICT:
+        rollout_verdict(g, e);
+        return ERR_OK;
     case GOSSIP_POLICY_APPLIED:
-        return ERR_UNSUPPORTED;
+        rollout_answer(g, e);
+        return ERR_OK;
     case GOSSIP_PING:
         return ask_start(g, e);
     case GOSSIP_HINT:
@@ -252,11 +268,14 @@ enum err gossip_step(struct gossip *g, const struct gossip_event *e, struct goss
     g->tells = 0;
     if (!g->started) start(g);
     forgive_pause(g);
-    if (g->digest.pending_count > 0)
+    if (digest_waits(&g->digest))
         digest_settle(&g->digest, g->now_ms, 2 * tuning_spread_ms(&g->tuning, state_live(g)));
     enum err err = dispatch(g, e);
+    policy_settle(g);
     bool timers_done = run_timers(g);
-    bool changes_done = change_flush(g);
+    policy_settle(g);
+    bool changes_done = policy_flush(g);
+    changes_done = change_flush(g) && changes_done;
     const struct heap_node *first = heap_min(&g->timers);
     member_sweep(&g->members);
     g->deadline_ms = changes_done && first != NULL ? first->key : g->now_ms;

@@ -8,14 +8,24 @@ static void write_standing(struct pack_writer *w, uint64_t epoch, uint32_t inc)
     pack_write_u64(w, inc);
 }
 
+static void write_policy(struct pack_writer *w, const struct message *m)
+{
+    pack_write_bin(w, m->policy.p, m->policy.len);
+    pack_write_array(w, m->text_count);
+    for (uint32_t i = 0; i < m->text_count; i++)
+        pack_write_bin(w, m->text[i].p, m->text[i].len);
+}
+
 void message_write(struct pack_writer *w, const struct message *m)
 {
     static const uint8_t padding[MESSAGE_PADDING_MAX];
     CHECK(m->padding <= sizeof(padding));
     static const uint8_t items[MESSAGE_KINDS] = {
-        [MESSAGE_PING] = 2,    [MESSAGE_ACK] = 2,     [MESSAGE_PING_REQ] = 3, [MESSAGE_NACK] = 2,
-        [MESSAGE_CONFIRM] = 2, [MESSAGE_REACHED] = 4, [MESSAGE_ACCUSED] = 2,  [MESSAGE_RECORD] = 2,
-        [MESSAGE_ACCUSE] = 2,  [MESSAGE_CONFLICT] = 1};
+        [MESSAGE_PING] = 2,           [MESSAGE_ACK] = 2,       [MESSAGE_PING_REQ] = 3,
+        [MESSAGE_NACK] = 2,           [MESSAGE_CONFIRM] = 2,   [MESSAGE_REACHED] = 4,
+        [MESSAGE_ACCUSED] = 2,        [MESSAGE_RECORD] = 2,    [MESSAGE_ACCUSE] = 2,
+        [MESSAGE_CONFLICT] = 1,       [MESSAGE_POLICY] = 3,    [MESSAGE_POLICY_HEAD] = 4,
+        [MESSAGE_POLICY_CONFIRM] = 2, [MESSAGE_STATUS_ASK] = 1};
     pack_write_array(w, items[m->kind] + (m->placed || m->padding > 0 ? 1u : 0u));
     pack_write_u64(w, (uint64_t)m->kind);
     switch (m->kind) {
@@ -46,7 +56,19 @@ void message_write(struct pack_writer *w, const struct message *m)
     case MESSAGE_RECORD:
         offer_write(w, &m->offer);
         break;
+    case MESSAGE_POLICY:
+        write_policy(w, m);
+        break;
+    case MESSAGE_POLICY_HEAD:
+        pack_write_u64(w, (uint64_t)m->scope);
+        pack_write_u64(w, m->ref.gen);
+        pack_write_bin(w, m->ref.hash.byte, MANIFEST_HASH_BYTES);
+        break;
+    case MESSAGE_POLICY_CONFIRM:
+        pack_write_bin(w, m->policy.p, m->policy.len);
+        break;
     case MESSAGE_CONFLICT:
+    case MESSAGE_STATUS_ASK:
     case MESSAGE_UNKNOWN:
     case MESSAGE_KINDS:
         break;
@@ -70,6 +92,20 @@ static void read_standing(struct pack_reader *r, struct message *m)
 {
     m->epoch = pack_read_u64(r);
     m->inc = (uint32_t)pack_read_u64_max(r, UINT32_MAX);
+}
+
+static void read_policy(struct pack_reader *r, struct message *m)
+{
+    uint32_t outer;
+    m->policy = pack_read_bin(r);
+    m->text_count = pack_read_array(r, 0, &outer);
+    if (m->text_count > MESSAGE_TEXTS_MAX) {
+        pack_reader_fail(r, ERR_TOO_LARGE);
+        m->text_count = 0;
+    }
+    for (uint32_t i = 0; i < m->text_count; i++)
+        m->text[i] = pack_read_bin(r);
+    pack_read_array_end(r, outer);
 }
 
 /* Of another length it is of a later version. */
@@ -106,7 +142,19 @@ static void read_items(struct pack_reader *r, struct message *m, uint32_t items)
     case MESSAGE_RECORD:
         offer_read(r, &m->offer);
         break;
+    case MESSAGE_POLICY:
+        read_policy(r, m);
+        break;
+    case MESSAGE_POLICY_HEAD:
+        m->scope = (enum manifest_scope)pack_read_u64_max(r, MANIFEST_SCOPES - 1);
+        m->ref.gen = pack_read_u64(r);
+        pack_read_bin_exact(r, m->ref.hash.byte, MANIFEST_HASH_BYTES);
+        break;
+    case MESSAGE_POLICY_CONFIRM:
+        m->policy = pack_read_bin(r);
+        break;
     case MESSAGE_CONFLICT:
+    case MESSAGE_STATUS_ASK:
     case MESSAGE_UNKNOWN:
     case MESSAGE_KINDS:
         break;

@@ -12,6 +12,10 @@
  *   RECORD   [8, offer]                  a rumour: a record (offer.h)
  *   ACCUSE   [9, accusation bin]         a rumour: an accusation (accusation.h)
  *   CONFLICT [10]                        the identity or name you use is in use by another
+ *   POLICY   [11, manifest bin, [text bin, ...]]   a rumour: a generation with all its texts
+ *   POLICY_HEAD    [12, scope, gen, hash bin32]    a rumour: one that is too long; ask me
+ *   POLICY_CONFIRM [13, confirm bin]               a rumour: one is confirmed (pack_manifest.h)
+ *   STATUS_ASK     [14]                            tell me your record: I wait for your status
  *
  * A newer version appends items and kinds; unknown ones are skipped. Pure; any thread. Spans are
  * borrowed from the packet.
@@ -19,12 +23,16 @@
 #ifndef GOSSIP_MESSAGE_H
 #define GOSSIP_MESSAGE_H
 
+#include "core/model/manifest.h"
 #include "gossip/coordinate.h"
 #include "gossip/offer.h"
 
 #define MESSAGE_DEPTH_MAX   4u
 #define MESSAGE_ITEMS_MAX   512u /* values in one packet */
 #define MESSAGE_PADDING_MAX 1400u
+#define MESSAGE_TEXTS_MAX   4u
+/* A manifest and its texts in one datagram, in which there is little else. */
+#define MESSAGE_POLICY_BYTES_MAX 1080u
 
 enum message_kind {
     MESSAGE_UNKNOWN,
@@ -38,6 +46,10 @@ enum message_kind {
     MESSAGE_RECORD,
     MESSAGE_ACCUSE,
     MESSAGE_CONFLICT,
+    MESSAGE_POLICY,
+    MESSAGE_POLICY_HEAD,
+    MESSAGE_POLICY_CONFIRM,
+    MESSAGE_STATUS_ASK,
     MESSAGE_KINDS
 };
 
@@ -52,6 +64,11 @@ struct message {
     uint32_t inc;                 /* REACHED */
     struct offer offer;           /* RECORD */
     struct accusation accusation; /* CONFIRM, ACCUSED, ACCUSE */
+    struct span policy;           /* POLICY, POLICY_CONFIRM: as signed */
+    enum manifest_scope scope;    /* POLICY_HEAD */
+    struct manifest_ref ref;      /* POLICY_HEAD */
+    uint32_t text_count;
+    struct span text[MESSAGE_TEXTS_MAX]; /* POLICY */
 };
 
 /* Appends one message; too little room is the writer's overflow. */

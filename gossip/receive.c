@@ -46,6 +46,14 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
     case MESSAGE_CONFLICT:
         change_conflict_said(g, from->head->owner.byte);
         break;
+    case MESSAGE_POLICY:
+    case MESSAGE_POLICY_HEAD:
+    case MESSAGE_POLICY_CONFIRM:
+        policy_news_receive(g, m, from);
+        break;
+    case MESSAGE_STATUS_ASK:
+        rollout_asked(g, from);
+        break;
     case MESSAGE_UNKNOWN:
     case MESSAGE_KINDS:
         break;
@@ -55,7 +63,8 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
 /* What costs a datagram, or a probe of another: an honest sender puts one in a packet. */
 static bool is_question(enum message_kind kind)
 {
-    return kind == MESSAGE_PING || kind == MESSAGE_PING_REQ || kind == MESSAGE_CONFIRM;
+    return kind == MESSAGE_PING || kind == MESSAGE_PING_REQ || kind == MESSAGE_CONFIRM ||
+           kind == MESSAGE_STATUS_ASK;
 }
 
 /* Twice over the bytes, the first time for nothing but to see that all of it is well-formed: a bad

@@ -280,6 +280,9 @@ enum reconcile_result reconcile_message(struct gossip *g, struct stream *s, stru
     case SYNC_ACCUSED:
     case SYNC_KEY_WANT:
     case SYNC_KEY:
+    case SYNC_POLICY_HEADS:
+    case SYNC_POLICY_ASK:
+    case SYNC_POLICY_HAVE:
     case SYNC_KINDS:
         break;
     }

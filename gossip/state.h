@@ -16,6 +16,7 @@
 #include "gossip/gossip.h"
 #include "gossip/keyring.h"
 #include "gossip/pairing.h"
+#include "gossip/policy.h"
 #include "gossip/probe.h"
 #include "gossip/pull.h"
 #include "gossip/status.h"
@@ -25,7 +26,7 @@
 #define STATE_EPOCH_AHEAD_MS (10 * 60 * 1000) /* a peer's clock may be ahead that far */
 #define STATE_VERIFIES_A_SEC 500u             /* signatures checked for one sender of datagrams */
 /* Besides those of members. */
-#define STATE_TIMERS           (PROBE_SLOTS + STREAM_SLOTS + ASK_SLOTS + 8u)
+#define STATE_TIMERS           (PROBE_SLOTS + STREAM_SLOTS + ASK_SLOTS + 12u)
 #define STATE_BODIES_BYTES_MAX (256u * 1024 * 1024)
 
 /* Our own record and what waits to be published of it; self.h. */
@@ -90,6 +91,7 @@ struct gossip {
     struct sync sync;
     struct pull_table pulls;
     struct ask_table asks;
+    struct policy policy;
 };
 
 /* Arms, with room reserved in advance. */

@@ -4,7 +4,7 @@
 
 #define ENVELOPE_ITEMS 2u
 #define STATUS_ITEMS   3u
-#define POLICY_ITEMS   4u
+#define POLICY_ITEMS   6u
 #define ROOT_ITEMS     2u
 #define DEPTH_MAX      3u
 #define VALUES_MAX     64u
@@ -17,6 +17,8 @@ static void write_status(struct pack_writer *w, const struct status *s)
     pack_write_bin(w, s->policy_hash, STATUS_HASH_BYTES);
     pack_write_u64(w, (uint64_t)s->state);
     pack_write_str(w, span_str(s->reason));
+    pack_write_u64(w, s->active_gen);
+    pack_write_bin(w, s->active_hash, STATUS_HASH_BYTES);
     pack_write_array(w, ROOT_ITEMS);
     pack_write_u64(w, s->root_gen);
     pack_write_bin(w, s->root_hash, STATUS_HASH_BYTES);
@@ -66,6 +68,8 @@ static void read_policy(struct pack_reader *r, struct status *out)
     struct span reason = pack_read_str(r);
     if (reason.len > STATUS_REASON_BYTES_MAX) pack_reader_fail(r, ERR_TOO_LARGE);
     if (pack_reader_err(r) == ERR_OK) status_set_reason(out, reason);
+    out->active_gen = pack_read_u64(r);
+    pack_read_bin_exact(r, out->active_hash, STATUS_HASH_BYTES);
     pack_read_array_end(r, outer);
 }
 

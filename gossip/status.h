@@ -2,7 +2,8 @@
  * envelope that holds both (gossip.md 3.4, 3.6, 3.7).
  *
  *   a record's body = [ driver's part bin, status bin ]                                msgpack
- *   status          = [ [gen, hash8, state, reason], [root_gen, root_hash8], [key_id bin4, ...] ]
+ *   status          = [ [gen, hash8, state, reason, active_gen, active_hash8],
+ *                     [root_gen, root_hash8], [key_id bin4, ...] ]
  *                   or empty: it has nothing to say
  *
  * Items behind the known ones are ignored at every level. The owner signs the whole body. Pure; any
@@ -44,6 +45,8 @@ struct status {
     uint8_t policy_hash[STATUS_HASH_BYTES];
     enum status_state state;
     char reason[STATUS_REASON_BYTES_MAX + 1]; /* of REJECTED and so on; printable */
+    uint64_t active_gen;                      /* what it has in force; 0: nothing */
+    uint8_t active_hash[STATUS_HASH_BYTES];
     uint64_t root_gen;
     uint8_t root_hash[STATUS_HASH_BYTES];
     uint32_t key_count;

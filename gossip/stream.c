@@ -213,6 +213,7 @@ void stream_drop(struct gossip *g, struct stream *s)
     s->used = false;
     s->peer = NULL;
     g->streams.used--;
+    if (s->purpose == STREAM_POLICY) policy_news_closed(g, s->id);
 }
 
 void stream_touch(struct gossip *g, struct stream *s)

@@ -25,7 +25,8 @@ enum stream_purpose {
     STREAM_JOIN, /* to an address; then as SYNC */
     STREAM_SYNC,
     STREAM_PULL,
-    STREAM_KEY /* brings one group key */
+    STREAM_KEY,   /* brings one group key */
+    STREAM_POLICY /* policy_news.h */
 };
 
 /* One anti-entropy session, of either side (sync.h). */

@@ -319,13 +319,16 @@ void sync_opened(struct gossip *g, const struct gossip_event *e)
         break;
     case STREAM_JOIN:
     case STREAM_SYNC:
-        finish(g, s, reconcile_begin(g, s));
+        if (policy_news_send_heads(g, s)) finish(g, s, reconcile_begin(g, s));
         break;
     case STREAM_PULL:
         finish(g, s, reconcile_send_wants(g, s));
         break;
     case STREAM_KEY:
         (void)keyring_opened(g, s);
+        break;
+    case STREAM_POLICY:
+        policy_news_opened(g, s);
         break;
     case STREAM_INBOUND:
         break;
@@ -395,6 +398,14 @@ static void on_pong(struct gossip *g, struct stream *s, uint32_t seq, int64_t wa
     probe_on_stream(g, seq, false);
 }
 
+static void on_vector(struct gossip *g, struct stream *s, struct sync_message *m)
+{
+    if (s->inbound && !s->session.active && !admit_session(g, s))
+        finish(g, s, send_busy(g, s));
+    else if (!s->inbound || policy_news_send_heads(g, s))
+        finish(g, s, reconcile_message(g, s, m));
+}
+
 static void on_message(struct gossip *g, struct stream *s, struct sync_message *m)
 {
     struct sync_message pong = {.kind = SYNC_PONG, .seq = m->seq, .wall_ms = g->wall_ms};
@@ -428,10 +439,12 @@ static void on_message(struct gossip *g, struct stream *s, struct sync_message *
     case SYNC_KINDS:
         return;
     case SYNC_VECTOR:
-        if (s->inbound && !s->session.active && !admit_session(g, s))
-            finish(g, s, send_busy(g, s));
-        else
-            finish(g, s, reconcile_message(g, s, m));
+        on_vector(g, s, m);
+        return;
+    case SYNC_POLICY_HEADS:
+    case SYNC_POLICY_ASK:
+    case SYNC_POLICY_HAVE:
+        policy_news_message(g, s, m);
         return;
     case SYNC_LIST:
     case SYNC_WANT:

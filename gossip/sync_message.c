@@ -17,12 +17,28 @@ static void write_alternates(struct pack_writer *w, const struct sync_message *m
     }
 }
 
+static void write_refs(struct pack_writer *w, const struct sync_message *m)
+{
+    pack_write_u64(w, m->root.gen);
+    pack_write_bin(w, m->root.hash.byte, MANIFEST_HASH_BYTES);
+    pack_write_u64(w, m->head.gen);
+    pack_write_bin(w, m->head.hash.byte, MANIFEST_HASH_BYTES);
+}
+
+static void write_bins(struct pack_writer *w, const struct span *bin, uint32_t count)
+{
+    pack_write_array(w, count);
+    for (uint32_t i = 0; i < count; i++)
+        pack_write_bin(w, bin[i].p, bin[i].len);
+}
+
 void sync_message_write(struct pack_writer *w, const struct sync_message *m)
 {
     static const uint8_t items[SYNC_KINDS] = {
-        [SYNC_HELLO] = 2,   [SYNC_PROBE] = 2,    [SYNC_PONG] = 3, [SYNC_VECTOR] = 2,
-        [SYNC_LIST] = 4,    [SYNC_WANT] = 2,     [SYNC_BUSY] = 2, [SYNC_DONE] = 1,
-        [SYNC_ACCUSED] = 2, [SYNC_KEY_WANT] = 2, [SYNC_KEY] = 2,  [SYNC_CONFLICT] = 1};
+        [SYNC_HELLO] = 2,        [SYNC_PROBE] = 2,      [SYNC_PONG] = 3,       [SYNC_VECTOR] = 2,
+        [SYNC_LIST] = 4,         [SYNC_WANT] = 2,       [SYNC_BUSY] = 2,       [SYNC_DONE] = 1,
+        [SYNC_ACCUSED] = 2,      [SYNC_CONFLICT] = 1,   [SYNC_KEY_WANT] = 2,   [SYNC_KEY] = 2,
+        [SYNC_POLICY_HEADS] = 6, [SYNC_POLICY_ASK] = 6, [SYNC_POLICY_HAVE] = 4};
     pack_write_array(w, items[m->kind]);
     pack_write_u64(w, (uint64_t)m->kind);
     switch (m->kind) {
@@ -52,6 +68,19 @@ void sync_message_write(struct pack_writer *w, const struct sync_message *m)
         break;
     case SYNC_ACCUSED:
         offer_write_accusation(w, &m->accusation);
+        break;
+    case SYNC_POLICY_HEADS:
+        write_refs(w, m);
+        pack_write_bool(w, m->last);
+        break;
+    case SYNC_POLICY_ASK:
+        write_refs(w, m);
+        pack_write_bin(w, m->bytes.p, m->bytes.len);
+        break;
+    case SYNC_POLICY_HAVE:
+        pack_write_bool(w, m->last);
+        write_bins(w, m->item, m->item_count);
+        write_bins(w, m->item + m->item_count, m->text_count);
         break;
     case SYNC_RECORDS: /* sync_chunk */
     case SYNC_DONE:
@@ -96,6 +125,28 @@ static void read_items(struct pack_reader *r, struct sync_message *m, size_t ite
     if (m->bytes.len / item > max) pack_reader_fail(r, ERR_TOO_LARGE);
 }
 
+static void read_refs(struct pack_reader *r, struct sync_message *m)
+{
+    m->root.gen = pack_read_u64(r);
+    pack_read_bin_exact(r, m->root.hash.byte, MANIFEST_HASH_BYTES);
+    m->head.gen = pack_read_u64(r);
+    pack_read_bin_exact(r, m->head.hash.byte, MANIFEST_HASH_BYTES);
+}
+
+static uint32_t read_bins(struct pack_reader *r, struct span *out, uint32_t max)
+{
+    uint32_t outer;
+    uint32_t count = pack_read_array(r, 0, &outer);
+    if (count > max) {
+        pack_reader_fail(r, ERR_TOO_LARGE);
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = pack_read_bin(r);
+    pack_read_array_end(r, outer);
+    return count;
+}
+
 static void read_body(struct pack_reader *r, struct sync_message *m, uint32_t items)
 {
     switch (m->kind) {
@@ -133,6 +184,19 @@ static void read_body(struct pack_reader *r, struct sync_message *m, uint32_t it
         break;
     case SYNC_ACCUSED:
         offer_read_accusation(r, &m->accusation);
+        break;
+    case SYNC_POLICY_HEADS:
+        read_refs(r, m);
+        m->last = pack_read_bool(r);
+        break;
+    case SYNC_POLICY_ASK:
+        read_refs(r, m);
+        read_items(r, m, MANIFEST_HASH_BYTES, MANIFEST_TEXTS_MAX);
+        break;
+    case SYNC_POLICY_HAVE:
+        m->last = pack_read_bool(r);
+        m->item_count = read_bins(r, m->item, SYNC_ITEMS_MAX);
+        m->text_count = read_bins(r, m->item + m->item_count, SYNC_ITEMS_MAX - m->item_count);
         break;
     case SYNC_RECORDS:
     case SYNC_DONE:

@@ -14,6 +14,9 @@
  *   ACCUSED  [11, accusation bin]   refute, if you are that
  *   KEY_WANT [12, hash bin32]       the group key of this hash; answer with KEY
  *   KEY      [13, key bin32 | bin0] here it is; empty: I do not have it
+ *   POLICY_HEADS [14, root gen, bin32, head gen, bin32, confirmed]    what I have
+ *   POLICY_ASK   [15, root gen, bin32, head gen, bin32, bin32n]       send what is newer
+ *   POLICY_HAVE  [16, last, [signed bin, ...], [text bin, ...]]       here it is
  *
  *   print, 16 bytes:  id8 || (SipHash of the version, low 2 bits replaced by the standing)
  *
@@ -22,6 +25,7 @@
 #ifndef GOSSIP_SYNC_MESSAGE_H
 #define GOSSIP_SYNC_MESSAGE_H
 
+#include "core/model/manifest.h"
 #include "gossip/digest.h"
 #include "gossip/offer.h"
 
@@ -34,7 +38,9 @@
 #define SYNC_RECORDS_MAX       256u   /* in one RECORDS */
 #define SYNC_CHUNK_BYTES       65536u /* a RECORDS is sent when it is that long */
 #define SYNC_ALTERNATES_MAX    8u
-#define SYNC_SMALL_BYTES_MAX   (DIGEST_VECTOR_BYTES + 64u) /* any but HELLO, LIST, WANT, RECORDS */
+#define SYNC_ITEMS_MAX         168u /* manifests, confirmations and texts in one POLICY_HAVE */
+#define SYNC_SMALL_BYTES_MAX                                                                       \
+    (DIGEST_VECTOR_BYTES + 64u) /* any but those with records, lists or policy */
 
 enum sync_message_kind {
     SYNC_UNKNOWN,
@@ -51,6 +57,9 @@ enum sync_message_kind {
     SYNC_ACCUSED,
     SYNC_KEY_WANT,
     SYNC_KEY,
+    SYNC_POLICY_HEADS,
+    SYNC_POLICY_ASK,
+    SYNC_POLICY_HAVE,
     SYNC_KINDS
 };
 
@@ -58,15 +67,18 @@ enum sync_standing { SYNC_LIVE, SYNC_ACCUSED_LIVE, SYNC_DEAD, SYNC_LEFT };
 
 struct sync_message {
     enum sync_message_kind kind;
-    uint32_t seq;                        /* PROBE, PONG */
-    int64_t wall_ms;                     /* PONG: the sender's clock; 0: not said */
-    struct accusation accusation;        /* ACCUSED */
-    bool last;                           /* LIST, RECORDS */
+    uint32_t seq;                 /* PROBE, PONG */
+    int64_t wall_ms;              /* PONG: the sender's clock; 0: not said */
+    struct accusation accusation; /* ACCUSED */
+    bool last; /* LIST, RECORDS; POLICY_HEADS: the head is confirmed; POLICY_HAVE: that was all */
     uint8_t bitmap[DIGEST_BITMAP_BYTES]; /* LIST */
-    struct span bytes;                   /* VECTOR, LIST, WANT, KEY_WANT, KEY */
+    struct span bytes;                   /* VECTOR, LIST, WANT, KEY_WANT, KEY, POLICY_ASK */
     struct offer offer;                  /* HELLO */
     struct pack_reader records;          /* RECORDS, reading: sync_message_record */
     uint32_t record_count;
+    struct manifest_ref root, head;             /* POLICY_HEADS, POLICY_ASK */
+    uint32_t item_count, text_count;            /* POLICY_HAVE */
+    struct span item[SYNC_ITEMS_MAX];           /* POLICY_HAVE: what is signed, then texts */
     struct addr alternate[SYNC_ALTERNATES_MAX]; /* BUSY */
     uint32_t alternate_count;
 };

@@ -18,7 +18,9 @@ enum timer_kind {
     TIMER_SYNC,         /* the next look for something to synchronise */
     TIMER_PUBLISH,      /* our own record waited for its rate */
     TIMER_PERSIST,
-    TIMER_ASK /* a ping that a person waits for */
+    TIMER_ASK,   /* a ping that a person waits for */
+    TIMER_EAGER, /* policy news that cannot wait for a round */
+    TIMER_POLICY
 };
 
 struct timer {

@@ -64,6 +64,7 @@ void transition_to(struct gossip *g, struct member *m, enum member_state state)
     }
     digest_accuse(&g->digest, m, g->now_ms);
     change_state(g, m);
+    rollout_moved(g);
 }
 
 void transition_enter(struct gossip *g, struct member *m, enum member_state state)

@@ -3,6 +3,7 @@
 #include "gossip/catalogue.h"
 #include "gossip/packet.h"
 #include "gossip/state.h"
+#include "tests/sim/drivers.h"
 #include "tests/sim/memberlist/memberlist.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/world.h"
@@ -32,6 +33,7 @@ static enum err parley_make(struct world *w, uint32_t i, struct span store, void
         .archive = w->archive,
         .storeless = !w->options.keep_stores,
     };
+    if (w->drivers != NULL) o.policy = drivers_store(w->drivers, i);
     memcpy(o.issuer_pk, w->issuer.public_key, sizeof(o.issuer_pk));
     struct gossip *g;
     enum err err = gossip_new(&o, &g);

@@ -5,6 +5,7 @@
 #include "gossip/broadcast.h"
 #include "gossip/packet.h"
 #include "tests/sim/byzantine.h"
+#include "tests/sim/drivers.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/oracle.h"
 
@@ -185,14 +186,16 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
     case GOSSIP_PERSIST:
         keep_store(w, i, e->data);
         break;
+    case GOSSIP_POLICY_VALIDATE:
+    case GOSSIP_POLICY_ACTIVATE:
+    case GOSSIP_POLICY_STORE:
+        if (w->drivers != NULL) drivers_effect(w->drivers, i, e);
+        break;
     case GOSSIP_MEMBER_CHANGED:
     case GOSSIP_RECORD_CHANGED:
     case GOSSIP_CONFLICT:
     case GOSSIP_STATUS_CHANGED:
-    case GOSSIP_POLICY_VALIDATE:
-    case GOSSIP_POLICY_ACTIVATE:
     case GOSSIP_POLICY_CHANGED:
-    case GOSSIP_POLICY_STORE:
     case GOSSIP_KEY_STORE:
     case GOSSIP_KEY_USE:
     case GOSSIP_KEY_DROP:
@@ -265,6 +268,9 @@ static void handle(struct world *w, struct world_event *e)
     case WORLD_STREAM:
         pipe_event(w, e);
         break;
+    case WORLD_POLICY:
+        drivers_event(w->drivers, e);
+        break;
     }
 }
 
@@ -329,6 +335,7 @@ enum err world_start_with(struct world *w, uint32_t i, struct span store)
     n->up_us = n->touched_us = w->now_us;
     n->paused_us = n->pause_us = n->busy_us = 0;
     oracle_start(w->oracle, w, i);
+    if (w->drivers != NULL) drivers_start(w->drivers, i);
     n->announced = 0;
     world_announce(w, i);
     return ERR_OK;
@@ -458,6 +465,7 @@ void world_fini(struct world *w)
     while ((h = heap_pop(&w->events)) != NULL) {
         struct world_event *e = CONTAINER_OF(h, struct world_event, node);
         if (e->kind == WORLD_STREAM) pipe_discard(w, e);
+        if (e->kind == WORLD_POLICY) drivers_discard(w->drivers, e);
     }
     heap_fini(&w->events);
     pipe_table_fini(&w->pipes);

@@ -23,6 +23,7 @@
 #define WORLD_SEEDS_MAX 8u
 
 struct byzantine;
+struct drivers;
 struct oracle;
 struct measure;
 
@@ -38,7 +39,7 @@ struct world_options {
     bool real_crypto; /* Ed25519, XChaCha20-Poly1305 and BLAKE2b of libsodium */
 };
 
-enum world_event_kind { WORLD_TICK, WORLD_DATAGRAM, WORLD_STREAM };
+enum world_event_kind { WORLD_TICK, WORLD_DATAGRAM, WORLD_STREAM, WORLD_POLICY };
 struct world_event {
     struct heap_node node;
     enum world_event_kind kind;
@@ -92,6 +93,7 @@ struct world {
     struct gossip_effects fx;
     uint64_t trace_hash;
     uint64_t events_done;
+    struct drivers *drivers;     /* borrowed: what nodes do with policy; NULL: nothing */
     struct byzantine *byzantine; /* borrowed: sees all datagrams; NULL: no one does */
     struct oracle *oracle;       /* borrowed */
     struct measure *measure;     /* borrowed */

@@ -1,0 +1,359 @@
+#include "gossip/policy_news.h"
+
+#include "core/crypto/sign_manifest.h"
+#include "gossip/packet.h"
+#include "gossip/policy_head.h"
+#include "gossip/policy_root.h"
+#include "gossip/state.h"
+
+#define PULL_SOON_MS   5u
+#define PULL_AGAIN_MS  1000u
+#define PULL_TRIES_MAX 6u
+#define PULLS_A_SEC    2u
+#define PULLS_BURST    10u
+#define ROOTS_A_REPLY  64u
+#define REPLY_HEADING  64u
+#define REPLY_BYTES    (GOSSIP_STREAM_MESSAGE_BYTES_MAX - REPLY_HEADING)
+#define BIN_HEADING    5u
+
+void policy_news_init(struct policy_news *n)
+{
+    bucket_init(&n->pulls, PULLS_A_SEC, PULLS_BURST, 0);
+}
+
+void policy_news_tell(struct gossip *g, enum policy_news_kind kind, const struct manifest_ref *ref)
+{
+    g->policy.news.rumour[kind] = (struct policy_rumour){.active = true, .ref = *ref};
+    g->counters.rumours_queued++;
+    broadcast_hurry(g);
+}
+
+void policy_news_drop(struct gossip *g, enum policy_news_kind kind)
+{
+    g->policy.news.rumour[kind].active = false;
+}
+
+bool policy_news_active(const struct gossip *g)
+{
+    for (size_t i = 0; i < NEWS_KINDS; i++)
+        if (g->policy.news.rumour[i].active) return true;
+    return false;
+}
+
+static bool is_fresh(const struct policy_rumour *r)
+{
+    return r->active && r->sends < TUNING_FANOUT && r->duplicates == 0;
+}
+
+bool policy_news_fresh(const struct gossip *g)
+{
+    for (size_t i = 0; i < NEWS_KINDS; i++)
+        if (is_fresh(&g->policy.news.rumour[i])) return true;
+    return false;
+}
+
+static const struct policy_item *find(const struct policy *p, enum policy_news_kind kind,
+                                      const struct manifest_ref *ref)
+{
+    if (kind != NEWS_ROOT) return policy_find(p, &ref->hash);
+    return policy_root_has(p, ref) ? &p->root[ref->gen - 1] : NULL;
+}
+
+/* The whole, with all its texts, if a datagram may hold that; else its name, to be pulled. */
+static bool describe(const struct policy *p, const struct policy_item *i, struct message *out)
+{
+    struct manifest m;
+    out->kind = MESSAGE_POLICY;
+    out->policy = span_of(i->bytes, i->len);
+    out->text_count = 0;
+    size_t bytes = i->len;
+    if (pack_manifest_decode(out->policy, &m) != ERR_OK) return false;
+    if (m.text_count > MESSAGE_TEXTS_MAX) bytes = MESSAGE_POLICY_BYTES_MAX + 1;
+    for (uint32_t t = 0; t < m.text_count && bytes <= MESSAGE_POLICY_BYTES_MAX; t++) {
+        const struct policy_text *text = policy_text_find(&p->texts, &m.text[t].hash);
+        if (text == NULL) return false;
+        out->text[out->text_count++] = span_of(text->bytes, text->len);
+        bytes += text->len + BIN_HEADING;
+    }
+    if (bytes <= MESSAGE_POLICY_BYTES_MAX) return true;
+    *out = (struct message){.kind = MESSAGE_POLICY_HEAD, .scope = m.scope, .ref = i->ref};
+    return true;
+}
+
+static bool add(const struct gossip *g, struct packet *p, enum policy_news_kind kind,
+                const struct policy_item *i)
+{
+    struct message m = {.kind = MESSAGE_POLICY_CONFIRM,
+                        .policy = span_of(i->confirm, sizeof(i->confirm))};
+    if (kind != NEWS_CONFIRM && !describe(&g->policy, i, &m)) return false;
+    return packet_add(p, &m);
+}
+
+void policy_news_fill(struct gossip *g, struct packet *p, bool fresh)
+{
+    uint32_t limit = tuning_retransmits(state_live(g));
+    for (size_t k = 0; k < NEWS_KINDS; k++) {
+        struct policy_rumour *r = &g->policy.news.rumour[k];
+        if (!r->active || (fresh && !is_fresh(r))) continue;
+        const struct policy_item *i = find(&g->policy, (enum policy_news_kind)k, &r->ref);
+        if (i == NULL) {
+            r->active = false;
+            continue;
+        }
+        if (!add(g, p, (enum policy_news_kind)k, i)) continue;
+        p->rumours++;
+        g->counters.rumours_sent++;
+        if (++r->sends >= limit) r->active = false;
+    }
+}
+
+static void heard(struct gossip *g, const struct manifest_hash *hash, bool confirm)
+{
+    for (size_t k = 0; k < NEWS_KINDS; k++) {
+        struct policy_rumour *r = &g->policy.news.rumour[k];
+        if (!r->active || (k == NEWS_CONFIRM) != confirm) continue;
+        if (!manifest_hash_eq(&r->ref.hash, hash)) continue;
+        if (++r->duplicates >= TUNING_DUPLICATES) r->active = false;
+    }
+}
+
+static void receive_whole(struct gossip *g, const struct message *m, struct member *from)
+{
+    enum policy_refusal r = policy_take(g, m->policy, from);
+    if (r == POLICY_KNOWN) {
+        struct manifest_hash hash = sign_manifest_hash(m->policy);
+        heard(g, &hash, false);
+    }
+    if (r != POLICY_KNOWN && r != POLICY_ACCEPTED) return;
+    for (uint32_t i = 0; i < m->text_count; i++)
+        (void)policy_take_text(g, m->text[i]);
+}
+
+static void receive_confirm(struct gossip *g, const struct message *m, struct member *from)
+{
+    struct manifest_confirm c;
+    if (policy_take_confirm(g, m->policy, from) == POLICY_KNOWN &&
+        pack_manifest_confirm_decode(m->policy, &c) == ERR_OK)
+        heard(g, &c.ref.hash, true);
+}
+
+/* Whether it may be worth asking for. */
+static bool is_new(const struct policy *p, enum manifest_scope scope,
+                   const struct manifest_ref *ref)
+{
+    const struct manifest_ref head = policy_head_ref(p);
+    if (ref->gen == 0) return false;
+    if (scope == MANIFEST_ROOT) return !policy_root_has(p, ref);
+    if (ref->gen + POLICY_HISTORY <= head.gen) return false;
+    const struct policy_item *i = policy_find(p, &ref->hash);
+    return i == NULL || !i->complete || !i->connected;
+}
+
+void policy_news_receive(struct gossip *g, const struct message *m, struct member *from)
+{
+    if (m->kind == MESSAGE_POLICY) receive_whole(g, m, from);
+    if (m->kind == MESSAGE_POLICY_CONFIRM) receive_confirm(g, m, from);
+    if (m->kind != MESSAGE_POLICY_HEAD) return;
+    if (is_new(&g->policy, m->scope, &m->ref))
+        policy_news_lack(g, from);
+    else
+        heard(g, &m->ref.hash, false);
+}
+
+void policy_news_lack(struct gossip *g, const struct member *from)
+{
+    struct policy_news *n = &g->policy.news;
+    if (from != NULL) memcpy(n->from, from->head->owner.byte, sizeof(n->from));
+    if (n->lacking) return;
+    n->lacking = true;
+    n->tries = 0;
+    n->due_ms = g->now_ms + rng_below(&g->rng, PULL_SOON_MS);
+    policy_arm(g, n->due_ms);
+}
+
+uint64_t policy_news_due_ms(const struct gossip *g)
+{
+    const struct policy_news *n = &g->policy.news;
+    return n->lacking && n->stream == 0 ? n->due_ms : UINT64_MAX;
+}
+
+static struct member *source(struct gossip *g)
+{
+    struct policy_news *n = &g->policy.news;
+    struct member *m = n->tries % 2 == 0 ? member_find_short(&g->members, n->from) : NULL;
+    if (m == NULL || m->self || !member_is_live(m)) m = gossip_random_member(g, g->self.member);
+    return m;
+}
+
+void policy_news_look(struct gossip *g)
+{
+    struct policy_news *n = &g->policy.news;
+    if (!n->lacking || n->stream != 0 || n->due_ms > g->now_ms) return;
+    if (!bucket_take(&n->pulls, g->now_ms, 1, 0)) {
+        n->due_ms = bucket_ready_ms(&n->pulls, g->now_ms, 1);
+        return;
+    }
+    struct member *from = source(g);
+    n->due_ms =
+        g->now_ms + ((uint64_t)PULL_AGAIN_MS << n->tries) + rng_below(&g->rng, PULL_AGAIN_MS);
+    if (++n->tries > PULL_TRIES_MAX) n->lacking = false; /* the digests differ: it comes back */
+    struct stream *s = from != NULL ? stream_dial(g, from, NULL, STREAM_POLICY) : NULL;
+    if (s == NULL) return;
+    n->stream = s->id;
+    g->counters.syncs_started++;
+}
+
+static bool ask(struct gossip *g, struct stream *s)
+{
+    const struct policy *p = &g->policy;
+    struct manifest_hash missing[MANIFEST_TEXTS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < p->held_count && count == 0; i++)
+        if (!p->held[i]->complete)
+            count = policy_missing(p, p->held[i], missing, MANIFEST_TEXTS_MAX);
+    struct sync_message m = {.kind = SYNC_POLICY_ASK,
+                             .root = policy_root_ref(p),
+                             .head = policy_head_ref(p),
+                             .bytes = span_of(missing, count * sizeof(missing[0]))};
+    return stream_send(g, s, &m);
+}
+
+void policy_news_opened(struct gossip *g, struct stream *s)
+{
+    (void)ask(g, s);
+}
+
+void policy_news_closed(struct gossip *g, uint32_t stream)
+{
+    struct policy_news *n = &g->policy.news;
+    if (n->stream == 0 || n->stream != stream) return;
+    n->stream = 0;
+    if (n->lacking) policy_arm(g, n->due_ms);
+}
+
+bool policy_news_send_heads(struct gossip *g, struct stream *s)
+{
+    const struct policy *p = &g->policy;
+    struct sync_message m = {.kind = SYNC_POLICY_HEADS,
+                             .root = policy_root_ref(p),
+                             .head = policy_head_ref(p),
+                             .last = p->head != NULL && p->head->confirmed};
+    if (m.root.gen == 0) return true; /* nothing to say */
+    return stream_send(g, s, &m);
+}
+
+static void on_heads(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    const struct policy *p = &g->policy;
+    const struct policy_item *i = policy_find(p, &m->head.hash);
+    bool confirm = m->last && i != NULL && !i->confirmed;
+    if (confirm || is_new(p, MANIFEST_ROOT, &m->root) || is_new(p, MANIFEST_POLICY, &m->head))
+        policy_news_lack(g, s->peer);
+}
+
+/* What fits into one message goes in; the asker asks again for the rest. */
+static bool put(struct sync_message *m, struct span bytes, bool text, size_t *room)
+{
+    uint32_t n = m->item_count + m->text_count;
+    if (n == SYNC_ITEMS_MAX || bytes.len + BIN_HEADING > *room) return false;
+    *room -= bytes.len + BIN_HEADING;
+    m->item[n] = bytes;
+    m->item_count += !text;
+    m->text_count += text;
+    return true;
+}
+
+static void put_roots(const struct policy *p, const struct manifest_ref *have,
+                      struct sync_message *m, size_t *room)
+{
+    size_t from = policy_root_has(p, have) ? (size_t)have->gen : 0;
+    for (size_t i = from; i < p->root_count; i++) {
+        m->last = i - from < ROOTS_A_REPLY &&
+                  put(m, span_of(p->root[i].bytes, p->root[i].len), false, room);
+        if (!m->last) return;
+    }
+}
+
+/* Newest first: what the root pins makes the older ones good. */
+static void put_policies(const struct policy *p, const struct manifest_ref *have,
+                         struct sync_message *m, size_t *room)
+{
+    for (size_t i = 0; i < p->held_count; i++) {
+        const struct policy_item *item = p->held[i];
+        if (item->connected && !manifest_hash_eq(&item->ref.hash, &have->hash))
+            (void)put(m, span_of(item->bytes, item->len), false, room);
+    }
+    for (size_t i = 0; i < p->held_count; i++)
+        if (p->held[i]->confirmed)
+            (void)put(m, span_of(p->held[i]->confirm, sizeof(p->held[i]->confirm)), false, room);
+}
+
+static void put_texts(const struct policy *p, struct span hashes, struct sync_message *m,
+                      size_t *room)
+{
+    for (size_t at = 0; at < hashes.len; at += MANIFEST_HASH_BYTES) {
+        struct manifest_hash hash;
+        memcpy(hash.byte, hashes.p + at, sizeof(hash.byte));
+        const struct policy_text *t = policy_text_find(&p->texts, &hash);
+        if (t != NULL) (void)put(m, span_of(t->bytes, t->len), true, room);
+    }
+}
+
+static void on_ask(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    struct sync_message have = {.kind = SYNC_POLICY_HAVE, .last = true};
+    size_t room = REPLY_BYTES;
+    put_roots(&g->policy, &m->root, &have, &room);
+    if (have.last) {
+        put_policies(&g->policy, &m->head, &have, &room);
+        put_texts(&g->policy, m->bytes, &have, &room);
+    }
+    size_t cap = REPLY_BYTES - room + REPLY_HEADING;
+    uint8_t *bytes = arena_alloc(&g->fx->arena, cap);
+    if (bytes == NULL) {
+        stream_close(g, s);
+        return;
+    }
+    struct pack_writer w;
+    pack_writer_init(&w, bytes, cap);
+    sync_message_write(&w, &have);
+    CHECK(pack_writer_ok(&w));
+    (void)bucket_take(&g->sync.bytes, g->now_ms, w.len, 0);
+    (void)stream_send_raw(g, s, pack_writer_view(&w));
+}
+
+/* True: something of it was new. */
+static bool take_all(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    bool news = false;
+    for (uint32_t i = 0; i < m->item_count; i++) {
+        bool confirm = m->item[i].len == PACK_MANIFEST_CONFIRM_BYTES;
+        enum policy_refusal r = confirm ? policy_take_confirm(g, m->item[i], s->peer)
+                                        : policy_take(g, m->item[i], s->peer);
+        news = news || r == POLICY_ACCEPTED;
+    }
+    for (uint32_t i = 0; i < m->text_count; i++)
+        news = policy_take_text(g, m->item[m->item_count + i]) == POLICY_ACCEPTED || news;
+    return news;
+}
+
+static void on_have(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    if (s->purpose != STREAM_POLICY) return; /* nobody asked */
+    bool news = take_all(g, s, m);
+    policy_settle(g);
+    bool lacks = policy_head_lacks(&g->policy);
+    if (news && (!m->last || lacks)) {
+        (void)ask(g, s);
+        return;
+    }
+    g->policy.news.lacking = lacks;
+    stream_close(g, s);
+}
+
+void policy_news_message(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    if (m->kind == SYNC_POLICY_HEADS) on_heads(g, s, m);
+    if (m->kind == SYNC_POLICY_ASK) on_ask(g, s, m);
+    if (m->kind == SYNC_POLICY_HAVE) on_have(g, s, m);
+}

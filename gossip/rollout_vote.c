@@ -1,0 +1,252 @@
+#include "gossip/rollout_vote.h"
+
+#include "core/base/hash.h"
+#include "gossip/state.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+static_assert(MANIFEST_WAVES_MAX <= ROLLOUT_VOTERS_MAX, "each wave has voters");
+
+/* Rendezvous: the same for all who judge the same manifest, another order for each. */
+static uint64_t rank(const struct rollout *r, const struct member *m)
+{
+    struct hash_key key;
+    memcpy(key.byte, r->target.hash.byte, sizeof(key.byte));
+    return hash_bytes(&key, m->head->owner.byte, NODE_ID_BYTES);
+}
+
+static uint8_t wave_of(const struct manifest_plan *plan, uint64_t rank)
+{
+    uint8_t wave = 0;
+    while (wave + 1u < plan->wave_count && rank % MANIFEST_WHOLE >= plan->wave[wave])
+        wave++;
+    return wave;
+}
+
+struct candidates {
+    uint64_t rank[ROLLOUT_VOTERS_MAX];
+    uint32_t count[MANIFEST_WAVES_MAX];
+    uint32_t places; /* for each wave */
+};
+
+/* Keeps the lowest of each wave. */
+static void consider(struct rollout *r, struct candidates *c, const struct member *m, uint64_t rank,
+                     uint8_t wave)
+{
+    uint32_t first = wave * c->places, at = c->count[wave];
+    while (at > 0 && c->rank[first + at - 1] > rank)
+        at--;
+    if (at == c->places) return;
+    uint32_t moved = c->count[wave] < c->places ? c->count[wave]++ - at : c->places - 1 - at;
+    memmove(&c->rank[first + at + 1], &c->rank[first + at], moved * sizeof(c->rank[0]));
+    memmove(&r->voter_of[first + at + 1], &r->voter_of[first + at], moved * sizeof(r->voter_of[0]));
+    c->rank[first + at] = rank;
+    r->voter_of[first + at] = (struct rollout_voter){.wave = wave};
+    memcpy(r->voter_of[first + at].id, m->head->owner.byte, sizeof(r->voter_of[0].id));
+}
+
+static const struct member *find_canary(const struct gossip *g)
+{
+    const struct member *canary = NULL;
+    uint64_t lowest = 0;
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = g->members.order[i];
+        if (!member_is_live(m)) continue;
+        uint64_t at = rank(&g->policy.rollout, m);
+        if (canary == NULL || at < lowest) {
+            canary = m;
+            lowest = at;
+        }
+    }
+    return canary;
+}
+
+/* Closes the gaps between the waves' places. */
+static void pack(struct rollout *r, const struct candidates *c)
+{
+    r->voter_count = 0;
+    for (uint32_t wave = 0; wave < r->plan.wave_count; wave++)
+        for (uint32_t i = 0; i < c->count[wave]; i++)
+            r->voter_of[r->voter_count++] = r->voter_of[wave * c->places + i];
+}
+
+static enum status_state said(const struct gossip *g, const struct member *m)
+{
+    struct status s;
+    if (status_decode(member_status(m), &s) != ERR_OK) return STATUS_NONE;
+    return rollout_vote_is_about(&g->policy.rollout, &s) ? s.state : STATUS_NONE;
+}
+
+static void ask_voters(struct gossip *g)
+{
+    struct rollout *r = &g->policy.rollout;
+    const uint8_t *own = g->self.member->head->owner.byte;
+    r->voter = false;
+    for (uint32_t i = 0; i < r->voter_count; i++) {
+        struct rollout_voter *v = &r->voter_of[i];
+        const struct member *m = member_find_short(&g->members, v->id);
+        if (m != NULL && !m->self) v->state = (uint8_t)said(g, m);
+        r->voter = r->voter || memcmp(v->id, own, sizeof(v->id)) == 0;
+    }
+}
+
+/* Few members: all vote, in whatever waves they are. */
+static void choose_all(struct gossip *g, const struct member *canary)
+{
+    struct rollout *r = &g->policy.rollout;
+    r->voter_count = 0;
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = g->members.order[i];
+        if (!member_is_live(m) || r->voter_count == ROLLOUT_VOTERS_MAX) continue;
+        struct rollout_voter *v = &r->voter_of[r->voter_count++];
+        uint8_t wave = m == canary ? 0 : wave_of(&r->plan, rank(r, m));
+        *v = (struct rollout_voter){.wave = wave};
+        memcpy(v->id, m->head->owner.byte, sizeof(v->id));
+    }
+}
+
+static void choose_some(struct gossip *g, const struct member *canary)
+{
+    struct rollout *r = &g->policy.rollout;
+    struct candidates c = {.places = ROLLOUT_VOTERS_MAX / r->plan.wave_count};
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = g->members.order[i];
+        if (!member_is_live(m)) continue;
+        uint64_t at = rank(r, m);
+        consider(r, &c, m, at, m == canary ? 0 : wave_of(&r->plan, at));
+    }
+    pack(r, &c);
+}
+
+void rollout_vote_choose(struct gossip *g)
+{
+    struct rollout *r = &g->policy.rollout;
+    r->voter_count = r->own_wave = 0;
+    r->voter = true;
+    if (r->plan.immediate || r->plan.wave_count == 0) return;
+    const struct member *canary = find_canary(g), *self = g->self.member;
+    r->own_wave = self == canary ? 0 : wave_of(&r->plan, rank(r, self));
+    if (state_live(g) <= ROLLOUT_VOTERS_MAX)
+        choose_all(g, canary);
+    else
+        choose_some(g, canary);
+    ask_voters(g);
+}
+
+bool rollout_vote_is_about(const struct rollout *r, const struct status *s)
+{
+    return r->target.gen != 0 && s->policy_gen == r->target.gen &&
+           memcmp(s->policy_hash, r->target.hash.byte, STATUS_HASH_BYTES) == 0;
+}
+
+void rollout_vote_note(struct rollout *r, const uint8_t id[8], enum status_state state)
+{
+    for (uint32_t i = 0; i < r->voter_count; i++)
+        if (memcmp(r->voter_of[i].id, id, sizeof(r->voter_of[i].id)) == 0)
+            r->voter_of[i].state = (uint8_t)state;
+}
+
+struct tally {
+    uint32_t count, well, failed;
+    const struct member *missing; /* one that is not well */
+};
+
+static bool is_failed(uint8_t state)
+{
+    return state == STATUS_REJECTED || state == STATUS_ROLLED_BACK;
+}
+
+static bool enough(const struct rollout *r, const struct tally *t)
+{
+    uint32_t spared = t->failed < r->plan.max_rejected ? t->failed : r->plan.max_rejected;
+    uint64_t whole = (uint64_t)(t->count - spared) * r->plan.min_ok;
+    return (uint64_t)t->well * MANIFEST_WHOLE >= whole;
+}
+
+/* Validation: who is there and has not judged it, or thinks nothing of it, holds it up. */
+static struct tally count_valid(const struct gossip *g)
+{
+    const struct rollout *r = &g->policy.rollout;
+    struct tally t = {0};
+    for (uint32_t i = 0; i < r->voter_count; i++) {
+        const struct rollout_voter *v = &r->voter_of[i];
+        const struct member *m = member_find_short(&g->members, v->id);
+        bool well = v->state == STATUS_VALID || v->state == STATUS_APPLIED;
+        if (m == NULL || !member_is_live(m)) continue;
+        t.count++;
+        t.well += well;
+        t.failed += is_failed(v->state);
+        if (!well && !is_failed(v->state)) t.missing = m;
+    }
+    return t;
+}
+
+/* Who was to go before us must have, and be there: it may have died of it. Who said good-bye did
+ * not. */
+static struct tally count_applied(const struct gossip *g, uint32_t wave)
+{
+    const struct rollout *r = &g->policy.rollout;
+    struct tally t = {0};
+    for (uint32_t i = 0; i < r->voter_count; i++) {
+        const struct rollout_voter *v = &r->voter_of[i];
+        const struct member *m = member_find_short(&g->members, v->id);
+        if (v->wave != wave || m == NULL || m->state >= MEMBER_LEFT) continue;
+        bool well = v->state == STATUS_APPLIED && m->state <= MEMBER_SUSPECT;
+        t.count++;
+        t.well += well;
+        t.failed += is_failed(v->state);
+        if (!well && !is_failed(v->state)) t.missing = m;
+    }
+    return t;
+}
+
+static bool hold(struct rollout *r, const char *why, const struct member *m, const struct tally *t)
+{
+    (void)snprintf(r->waits, sizeof(r->waits), "%s: %u of %u, not yet %s", why, t->well, t->count,
+                   m != NULL ? member_name(m)->text : "enough");
+    return false;
+}
+
+bool rollout_vote_gates(struct gossip *g)
+{
+    struct rollout *r = &g->policy.rollout;
+    r->waits[0] = '\0';
+    if (r->plan.immediate) return true;
+    if (!r->plan.force && state_live(g) < g->members.dead) {
+        (void)snprintf(r->waits, sizeof(r->waits), "only %u of %u known members are in sight",
+                       state_live(g), state_live(g) + g->members.dead);
+        return false;
+    }
+    struct tally t = count_valid(g);
+    if (!enough(r, &t)) return hold(r, "validation", t.missing, &t);
+    for (uint32_t wave = 0; wave < r->own_wave; wave++) {
+        t = count_applied(g, wave);
+        if (!enough(r, &t)) return hold(r, "an earlier wave", t.missing, &t);
+    }
+    return true;
+}
+
+struct member *rollout_vote_silent(struct gossip *g, uint32_t *pos)
+{
+    const struct rollout *r = &g->policy.rollout;
+    while (*pos < r->voter_count) {
+        const struct rollout_voter *v = &r->voter_of[(*pos)++];
+        struct member *m = member_find_short(&g->members, v->id);
+        bool before = r->stage == ROLLOUT_VALID && v->wave < r->own_wave;
+        bool applied = before || r->stage == ROLLOUT_APPLIED;
+        bool silent = v->state < STATUS_VALID || (v->state == STATUS_VALID && applied);
+        if (silent && m != NULL && !m->self && m->state <= MEMBER_SUSPECT) return m;
+    }
+    return NULL;
+}
+
+bool rollout_vote_complete(struct gossip *g)
+{
+    const struct rollout *r = &g->policy.rollout;
+    for (uint32_t wave = 0; wave < r->plan.wave_count; wave++) {
+        struct tally t = count_applied(g, wave);
+        if (!enough(r, &t)) return false;
+    }
+    return true;
+}

@@ -1,0 +1,24 @@
+/* Voters of a rollout, and whether the gates hold (rollout.h).
+ *
+ * Gossip thread.
+ */
+#ifndef GOSSIP_ROLLOUT_VOTE_H
+#define GOSSIP_ROLLOUT_VOTE_H
+
+#include "gossip/rollout.h"
+
+/* Chooses the voters of the target from the members that are live now, and our own wave. */
+void rollout_vote_choose(struct gossip *g);
+/* A voter says that of the target. */
+void rollout_vote_note(struct rollout *r, const uint8_t id[8], enum status_state state);
+/* Whether our wave may begin; if not, r->waits says for what. */
+bool rollout_vote_gates(struct gossip *g);
+/* The next voter that is there and of whom we wait to hear; start with *pos = 0; NULL at the end.
+ */
+struct member *rollout_vote_silent(struct gossip *g, uint32_t *pos);
+/* Whether all voters, but for those that may fail, have applied it. */
+bool rollout_vote_complete(struct gossip *g);
+/* Whether the status is about the target. */
+bool rollout_vote_is_about(const struct rollout *r, const struct status *s);
+
+#endif
