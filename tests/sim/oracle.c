@@ -15,7 +15,7 @@ bool oracle_init(struct oracle *o, uint32_t nodes)
     *o = (struct oracle){.nodes = nodes};
     o->view = calloc(nodes, sizeof(o->view[0]));
     o->node = calloc(nodes, sizeof(o->node[0]));
-    if (o->view != NULL && o->node != NULL) return true;
+    if (o->view != NULL && o->node != NULL && wiretap_init(&o->tap, nodes)) return true;
     oracle_fini(o);
     return false;
 }
@@ -24,6 +24,7 @@ void oracle_fini(struct oracle *o)
 {
     for (uint32_t i = 0; o->view != NULL && i < o->nodes; i++)
         free(o->view[i]);
+    wiretap_fini(&o->tap);
     free(o->view);
     free(o->node);
     o->view = NULL;
@@ -55,13 +56,11 @@ static void signed_up_to(struct oracle_node *owner, uint64_t epoch, uint32_t inc
 
 void oracle_start(struct oracle *o, const struct world *w, uint32_t i)
 {
-    struct oracle_node *n = &o->node[i];
     struct oracle_node *owner = &o->node[w->node[i].who];
     free(o->view[i]);
     o->view[i] = NULL;
     signed_up_to(owner, w->node[i].epoch, 0);
-    n->bytes = TUNING_BURST_BYTES;
-    n->bytes_us = w->now_us;
+    wiretap_start(&o->tap, w, i);
 }
 
 /* What node i last saw of `owner`. Big worlds have more of these than memory, so only of a node
@@ -73,6 +72,30 @@ static struct oracle_view *view_of(struct oracle *o, uint32_t i, uint32_t owner)
     return &o->view[i][owner];
 }
 
+void oracle_liar(struct oracle *o, uint32_t i)
+{
+    o->node[i].liar = true;
+}
+
+/* Whether all that we hold of it was said by its owner: by keys and ids that we know, not by what
+ * the machine believes. */
+static void check_signed(struct oracle *o, const struct world *w, uint32_t i, uint32_t owner,
+                         const struct member *m)
+{
+    const struct persona *p = &w->node[owner].persona;
+    const uint8_t *pk = p->real != NULL ? sign_key_public(p->real) : p->fake.public_key;
+    double now = (double)w->now_us / 1e6;
+    if (!head_verify(persona_crypto(&w->issuer), pk, m->head))
+        oracle_fail(o, "I2: at %.3f s node %u took a record that %u did not sign", now, i, owner);
+    if (m->admission == NULL) return;
+    if (memcmp(m->admission->public_key, pk, SIGN_PUBLIC_BYTES) != 0)
+        oracle_fail(o, "I2: at %.3f s node %u holds a certificate of %u for another key", now, i,
+                    owner);
+    if (m->admission->not_after_s <= hostclock_wall_ms(&w->node[i].clock, w->now_us) / 1000)
+        oracle_fail(o, "I2: at %.3f s node %u took a record of %u, whose certificate is over", now,
+                    i, owner);
+}
+
 static void check_member(struct oracle *o, const struct world *w, uint32_t i,
                          const struct member *m)
 {
@@ -81,7 +104,9 @@ static void check_member(struct oracle *o, const struct world *w, uint32_t i,
     const struct oracle_node *own = &o->node[owner];
     struct head before = {.epoch = v->epoch, .inc = v->inc, .version = v->version};
     double now = (double)w->now_us / 1e6;
-    if (v->known && head_cmp(m->head, &before) < 0)
+    int order = v->known ? head_cmp(m->head, &before) : 1;
+    if (order != 0) check_signed(o, w, i, owner, m);
+    if (order < 0)
         oracle_fail(o, "I1: at %.3f s node %u went back in the record of %u", now, i, owner);
     if (!own->liar &&
         (m->head->epoch > own->epoch || (m->head->epoch == own->epoch && m->head->inc > own->inc)))
@@ -98,22 +123,39 @@ static void check_member(struct oracle *o, const struct world *w, uint32_t i,
                               .known = true};
 }
 
-void oracle_liar(struct oracle *o, uint32_t i)
+/* How many others said so, with their own keys. */
+static uint32_t voters(const struct oracle *o, const struct world *w, const struct accusation *a,
+                       bool refused)
 {
-    o->node[i].liar = true;
+    uint32_t n = 0;
+    for (uint32_t k = 0; a != NULL && k < a->count; k++) {
+        const struct accusation_vote *v = &a->vote[k];
+        uint32_t who = world_by_id(w, &v->accuser);
+        bool twice = false;
+        for (uint32_t before = 0; before < k; before++)
+            twice = twice || name_node_id_cmp(&a->vote[before].accuser, &v->accuser) == 0;
+        if (who >= o->nodes || twice || name_node_id_cmp(&v->accuser, &a->target) == 0) continue;
+        const struct persona *p = &w->node[who].persona;
+        const uint8_t *pk = p->real != NULL ? sign_key_public(p->real) : p->fake.public_key;
+        bool counts = !refused || v->kind == ACCUSATION_REFUSED;
+        n += counts && accusation_verify(persona_crypto(&w->issuer), pk, a, v);
+    }
+    return n;
 }
 
-static void check_bytes(struct oracle *o, const struct world *w, uint32_t i, size_t bytes)
+/* Node i says that `m` is unreachable, or dead all at once. */
+static void check_verdict(struct oracle *o, const struct world *w, uint32_t i,
+                          const struct member *m, const struct gossip_effect *e)
 {
-    struct oracle_node *n = &o->node[i];
-    /* The machine's clock has whole milliseconds: it may be one ahead of ours in what it grants. */
-    n->bytes += (double)(w->now_us - n->bytes_us) * TUNING_RATE_BYTES / 1e6;
-    if (n->bytes > TUNING_BURST_BYTES) n->bytes = TUNING_BURST_BYTES;
-    n->bytes_us = w->now_us;
-    n->bytes -= (double)bytes;
-    if (n->bytes < -(double)TUNING_RATE_BYTES / 1000.0)
-        oracle_fail(o, "I10: at %.3f s node %u sent %.0f bytes more than its bucket had",
-                    (double)w->now_us / 1e6, i, -n->bytes);
+    const struct gossip *g = w->node[i].gossip;
+    bool at_once = e->new_state == MEMBER_DEAD && e->old_state < MEMBER_UNREACHABLE;
+    if (e->old_state >= MEMBER_UNREACHABLE || (e->new_state != MEMBER_UNREACHABLE && !at_once))
+        return;
+    uint32_t needed = tuning_accusers_needed(g->alive + 1);
+    uint32_t have = voters(o, w, member_votes(m), at_once);
+    if (have < needed)
+        oracle_fail(o, "I5: at %.3f s node %u gave up %u on %u of %u votes",
+                    (double)w->now_us / 1e6, i, world_by_id(w, &m->head->owner), have, needed);
 }
 
 void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
@@ -123,9 +165,7 @@ void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
     const struct member *m;
     switch (e->kind) {
     case GOSSIP_SEND_DATAGRAM:
-        if (e->data.len > DATAGRAM_BYTES_MAX)
-            oracle_fail(o, "I9: node %u sent a datagram of %zu bytes", i, e->data.len);
-        check_bytes(o, w, i, e->data.len);
+        wiretap_sent(o, w, i, e->data);
         break;
     case GOSSIP_STREAM_SEND:
         if (e->data.len > GOSSIP_STREAM_MESSAGE_BYTES_MAX || e->data.len == 0)
@@ -135,6 +175,7 @@ void oracle_effect(struct oracle *o, const struct world *w, uint32_t i,
     case GOSSIP_RECORD_CHANGED:
         m = member_find(&g->members, &e->node);
         if (m != NULL) check_member(o, w, i, m);
+        if (m != NULL && e->kind == GOSSIP_MEMBER_CHANGED) check_verdict(o, w, i, m, e);
         break;
     case GOSSIP_STREAM_OPEN:
     case GOSSIP_STREAM_CLOSE:

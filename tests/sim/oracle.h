@@ -1,11 +1,13 @@
 /* The oracle: what must hold at all times, whatever the network does (gossip.md 4.2).
  *
  *   I1   (epoch, inc, version) of an owner never goes back at a node
+ *   I2   what a node holds of an owner was signed by that owner, and its certificate was good
  *   I3   only the owner raises its incarnation: nobody holds a higher one than it has signed
  *   I4   LEFT of an epoch never becomes anything else in it
- *   I9   no datagram over its size, no queue or table over its bound
- *   I10  datagram bytes of a node stay within its token bucket
+ *   I5   UNREACHABLE takes K distinct valid votes, DEAD at once as many refused streams
+ *   I9   no message over its size, no queue or table over its bound; datagrams: wiretap.h
  *   and that a machine's counts agree with its table
+ *   I10 to I12: wiretap.h. I6 to I8, I14, I17: scenario.c, at quiescence. I16: main.c.
  *
  * Checked when a node reports a change of a member, in small worlds for all members after each
  * step. The first breach is kept as text and stops the world.
@@ -14,6 +16,7 @@
 #define TESTS_SIM_ORACLE_H
 
 #include "gossip/gossip.h"
+#include "tests/sim/wiretap.h"
 
 struct world;
 
@@ -27,15 +30,14 @@ struct oracle_view {
 struct oracle_node {
     uint64_t epoch; /* the newest it has signed */
     uint32_t inc;
-    bool liar;    /* it may sign what it likes about itself */
-    double bytes; /* level of its token bucket as we keep it */
-    uint64_t bytes_us;
+    bool liar; /* it may sign what it likes about itself */
 };
 
 struct oracle {
     uint32_t nodes;
     struct oracle_view **view; /* owned: of each observer that has looked, one an owner */
     struct oracle_node *node;  /* owned */
+    struct wiretap tap;
     bool failed;
     char message[256];
 };

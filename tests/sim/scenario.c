@@ -200,6 +200,18 @@ static bool act(struct run *r)
     return r->agreed;
 }
 
+/* Somebody will start again. */
+static bool needs_stores(const struct script *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        enum fault_kind kind = s->fault[i].kind;
+        if (kind == FAULT_RESTART || kind == FAULT_RESTART_OLD || kind == FAULT_RESTART_EMPTY ||
+            kind == FAULT_CLONE || kind == FAULT_SWAP)
+            return true;
+    }
+    return false;
+}
+
 enum err scenario_run_script(const struct script *s, struct scenario_result *out)
 {
     const struct scenario_options *o = &s->options;
@@ -210,7 +222,7 @@ enum err scenario_run_script(const struct script *s, struct scenario_result *out
                                .loss = o->loss,
                                .period_ms = 1000,
                                .preload = s->start == SCRIPT_JOINED,
-                               .keep_stores = s->count > 0 && o->nodes <= 2000,
+                               .keep_stores = needs_stores(s),
                                .seeds = o->scenario == SCENARIO_SEEDS ? PLAN_SEEDS : 1,
                                .real_crypto = o->real_crypto};
     *out = (struct scenario_result){0};

@@ -8,6 +8,7 @@
 #include "tests/sim/drivers.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/wiretap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -261,7 +262,9 @@ static void handle(struct world *w, struct world_event *e)
         n->waiting -= d->waits;
         if (w->byzantine != NULL) byzantine_see(w->byzantine, &d->from, e->to, event.data);
         event.data = span_of(d->data, d->len);
+        struct wiretap_delivery tapped = wiretap_before(&w->oracle->tap, w, e->to, event.data);
         if (n->machine != NULL) world_step(w, e->to, &event);
+        wiretap_after(w->oracle, w, e->to, &tapped);
         slab_put(&w->datagrams, d);
         break;
     }
