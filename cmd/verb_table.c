@@ -50,13 +50,44 @@ static const struct verb_flag config_flags[] = {
 static const struct verb_flag config_show_flags[] = {
     {"config", 0, FLAG_TEXT, "FILE", "main file; default: /etc/parley/parley.toml"},
     {"effective", 0, FLAG_BOOL, NULL, "every value with its origin, defaults included"},
+    {"mesh", 0, FLAG_BOOL, NULL, "the mesh policy that is in force, instead of the host file"},
     {0},
 };
 #define KEY_FLAG                                                                                   \
     {                                                                                              \
         "key", 0, FLAG_TEXT, "FILE", "the operator's key; default: $PARLEY_OPERATOR_KEY"           \
     }
+#define MESSAGE_FLAG                                                                               \
+    {                                                                                              \
+        "message", 'm', FLAG_TEXT, "TEXT", "why, for the history"                                  \
+    }
+#define ROLLOUT_FLAGS                                                                              \
+    {"confirm-within", 0, FLAG_DURATION, "2m", "take it back unless it is confirmed in time"},     \
+        {"no-wait", 0, FLAG_BOOL, NULL, "return when the agent has taken it"},                     \
+        {"soak", 0, FLAG_DURATION, "150ms", "how long each wave must stay well"},                  \
+        {"max-rejected", 0, FLAG_COUNT, "0", "go on although so many nodes refuse it"},            \
+    {                                                                                              \
+        "force", 0, FLAG_BOOL, NULL, "go on although half of the nodes are out of sight"           \
+    }
+static const struct verb_flag config_diff_flags[] = {
+    {"exit-code", 0, FLAG_BOOL, NULL, "exit 10 when a rule differs"},
+    {0},
+};
+static const struct verb_flag config_apply_flags[] = {KEY_FLAG, MESSAGE_FLAG, ROLLOUT_FLAGS, {0}};
+static const struct verb_flag config_history_flags[] = {
+    {"number", 'n', FLAG_COUNT, "10", "how many generations"},
+    {0},
+};
 static const struct verb_flag key_flags[] = {KEY_FLAG, {0}};
+static const struct verb_flag operator_add_flags[] = {
+    {"role", 0, FLAG_TEXT, "policy", "policy, or admin (policy and operators)"},
+    {"public-key", 0, FLAG_TEXT, "KEY", "the new operator's public key, po1_..."},
+    {"out", 0, FLAG_TEXT, "FILE", "or: make a key for them and write it to FILE"},
+    KEY_FLAG,
+    MESSAGE_FLAG,
+    {0},
+};
+static const struct verb_flag operator_remove_flags[] = {KEY_FLAG, MESSAGE_FLAG, {0}};
 static const struct verb_flag reload_flags[] = {
     {"wait", 0, FLAG_BOOL, NULL, "return when every worker uses the new configuration"},
     {0},
@@ -114,10 +145,25 @@ static const struct verb table[] = {
      cert_list_run},
     {"config", "check", NULL, "check the host file; all errors at once", 0, 0, config_flags,
      config_verb_check_run},
-    {"config", "show", NULL, "print the host file's values", 0, 0, config_show_flags,
-     config_verb_show_run},
+    {"config", "show", NULL, "print the host file's values, or the mesh policy", 0, 0,
+     config_show_flags, config_verb_show_run},
+    {"config", "diff", "FILE...", "what these mesh policy files would change", 1, VERB_ARGS_MAX,
+     config_diff_flags, config_mesh_diff_run},
+    {"config", "apply", "FILE...", "put these mesh policy files in force on every host", 1,
+     VERB_ARGS_MAX, config_apply_flags, config_apply_run},
+    {"config", "confirm", "[GEN]", "keep a generation that was applied with --confirm-within", 0, 1,
+     key_flags, config_apply_confirm_run},
+    {"config", "history", NULL, "the generations of the mesh policy", 0, 0, config_history_flags,
+     config_mesh_history_run},
+    {"config", "rollback", "GEN", "apply the texts of an earlier generation again", 1, 1,
+     config_apply_flags, config_apply_rollback_run},
+    {"operator", "list", NULL, "who may sign mesh policy", 0, 0, NULL, operator_verb_list_run},
     {"operator", "key", "[FILE]", "make a key of your own in FILE, or show yours: the public half",
      0, 1, key_flags, operator_verb_key_run},
+    {"operator", "add", "NAME", "let somebody sign mesh policy", 1, 1, operator_add_flags,
+     operator_verb_add_run},
+    {"operator", "remove", "NAME", "what this operator signs from now on is refused", 1, 1,
+     operator_remove_flags, operator_verb_remove_run},
     {"keyring", "status", NULL, "gossip keys: which seals, who lacks one, what happens next", 0, 0,
      NULL, keyring_verb_status_run},
     {"demo", NULL, NULL, "three nodes and three services on this machine", 0, 0, demo_flags,

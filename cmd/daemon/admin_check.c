@@ -5,6 +5,7 @@
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/issue.h"
 #include "cmd/daemon/mesh.h"
+#include "cmd/daemon/policy_run.h"
 #include "core/base/check.h"
 #include "gossip/gossip.h"
 #include "proxy/snapshot/build.h"
@@ -140,13 +141,56 @@ static void check_identity(struct admin_call *call)
                        : "several live members hold the CA key");
 }
 
+/* Whether the mesh policy lets anybody call this service. */
+static bool mesh_allows(const struct policy_mesh *mesh, const struct name *service)
+{
+    for (size_t i = 0; mesh != NULL && i < mesh->rule_count; i++)
+        if (mesh->rule[i].action == POLICY_ALLOW && policy_applies(&mesh->rule[i], service))
+            return true;
+    return false;
+}
+
+static void check_mesh_policy(struct admin_call *call)
+{
+    const struct daemon *d = call->daemon;
+    const struct gossip *g = mesh_gossip(d->mesh);
+    struct manifest_ref head = gossip_policy_head(g, MANIFEST_POLICY);
+    struct gossip_policy_entry e;
+    struct gossip_member m;
+    size_t pos = 0;
+    unsigned behind = 0, siblings = 0;
+    if (head.gen == 0) return;
+    while (gossip_member_next(g, &pos, &m)) {
+        uint64_t gen;
+        if (m.state != MEMBER_ALIVE && !m.self) continue;
+        const char *word = policy_run_member_word(d->policy, &m, &gen);
+        if (strcmp(word, "ok") == 0) continue;
+        behind++;
+        say(call, (struct check){"P044", "policy", "parley config history"}, FINDING_WARNING,
+            "mesh policy generation %llu on %s: %s", (unsigned long long)head.gen, m.name.text,
+            word);
+    }
+    if (behind == 0)
+        say(call, (struct check){"P044", "policy", ""}, FINDING_OK,
+            "mesh policy generation %llu is in force on every live member",
+            (unsigned long long)head.gen);
+    for (pos = 0; gossip_policy_next(g, MANIFEST_POLICY, &pos, &e);)
+        siblings += e.sibling && e.ref.gen == head.gen;
+    if (siblings > 0)
+        say(call,
+            (struct check){"P045", "policy", "parley config history, then apply what is missing"},
+            FINDING_WARNING, "mesh policy generation %llu was applied twice at once: one lost",
+            (unsigned long long)head.gen);
+}
+
 static void check_policy(struct admin_call *call)
 {
     const struct config *c = call->daemon->config;
     unsigned closed = 0;
     for (size_t i = 0; i < c->service_count; i++) {
         const struct config_service *s = &c->service[i];
-        if (s->policy.rule_count == 0 && s->policy.fallback == POLICY_DEFAULT_DENY) {
+        if (s->policy.rule_count == 0 && s->policy.fallback == POLICY_DEFAULT_DENY &&
+            !mesh_allows(policy_run_rules(call->daemon->policy), &s->name)) {
             closed++;
             say(call, (struct check){"P041", "policy", "allow = [\"CALLER\"] in its table"},
                 FINDING_WARNING, "nobody may call %s: it has no rule", s->name.text);
@@ -206,6 +250,7 @@ enum admin_progress admin_check_run(struct admin_call *call)
     check_gossip(call);
     check_identity(call);
     check_policy(call);
+    check_mesh_policy(call);
     check_traffic(call);
     json_array_end(&call->json);
     return ADMIN_DONE;

@@ -46,7 +46,8 @@ struct span admin_route_query(const struct admin_call *call, const char *key);
 /* A point in time: "KEY" in RFC 3339, null when there is none, and "KEY_s" in seconds of 1970. */
 void admin_route_time(struct json *j, const char *key, int64_t wall_s);
 
-/* The handlers, by file: admin_view.c, admin_check.c, admin_change.c, admin_keyring.c. */
+/* The handlers, by file: admin_view.c, admin_check.c, admin_change.c, admin_keyring.c,
+ * admin_policy.c. */
 enum admin_progress admin_view_status(struct admin_call *call);
 enum admin_progress admin_view_ready(struct admin_call *call);
 enum admin_progress admin_view_members(struct admin_call *call);
@@ -70,5 +71,12 @@ enum admin_progress admin_change_leave(struct admin_call *call);
 enum admin_progress admin_change_forget(struct admin_call *call);
 enum admin_progress admin_change_token(struct admin_call *call);
 enum admin_progress admin_change_token_revoke(struct admin_call *call);
+enum admin_progress admin_policy_view(struct admin_call *call);
+enum admin_progress admin_policy_texts(struct admin_call *call);
+enum admin_progress admin_policy_generation(struct admin_call *call);
+enum admin_progress admin_policy_history(struct admin_call *call);
+enum admin_progress admin_policy_progress(struct admin_call *call);
+enum admin_progress admin_policy_operators(struct admin_call *call);
+enum admin_progress admin_policy_submit(struct admin_call *call);
 
 #endif

@@ -8,6 +8,7 @@
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/issue.h"
 #include "cmd/daemon/mesh.h"
+#include "cmd/daemon/policy_run.h"
 #include "cmd/daemon/telemetry.h"
 #include "core/base/check.h"
 #include "gossip/gossip.h"
@@ -70,6 +71,23 @@ static void status_config(struct json *j, const struct daemon *d)
     if (d->reloads_refused > 0) key_str(j, "refusal", d->reload_refusal);
     admin_route_time(j, "loaded_at", (int64_t)d->reload_wall_s);
     key_u64(j, "generation", compile_generation(d->compile));
+    json_object_end(j);
+}
+
+static void status_policy(struct json *j, const struct daemon *d)
+{
+    const struct gossip *g = mesh_gossip(d->mesh);
+    struct manifest_ref head = gossip_policy_head(g, MANIFEST_POLICY);
+    struct status own;
+    gossip_policy_status(g, &own);
+    json_key(j, "policy");
+    json_object(j);
+    key_u64(j, "generation", policy_run_active(d->policy).gen);
+    key_u64(j, "head", head.gen);
+    key_str(j, "state", head.gen > 0 ? status_word(own.state) : "none");
+    key_str(j, "reason", own.reason);
+    key_u64(j, "rules", policy_run_rules(d->policy) ? policy_run_rules(d->policy)->rule_count : 0);
+    key_u64(j, "nodes_stale", policy_run_stale(d->policy));
     json_object_end(j);
 }
 
@@ -166,6 +184,7 @@ enum admin_progress admin_view_status(struct admin_call *call)
     admin_route_time(j, "cert_not_after", identity_not_after_s(node));
     admin_route_time(j, "cert_renew_due", issue_renew_due_s(enroll_renewals(d->enroll), node));
     status_config(j, d);
+    status_policy(j, d);
     status_members(j, d);
     status_services(j, d);
     status_upstreams(j, d);
@@ -184,6 +203,13 @@ static bool is_member_word(struct span word)
     for (unsigned s = 0; s < MEMBER_STATES; s++)
         if (span_eq_str(word, gossip_state_word((enum member_state)s))) return true;
     return span_eq_str(word, "draining");
+}
+
+static void member_policy(struct admin_call *call, const struct gossip_member *m)
+{
+    uint64_t gen;
+    key_str(&call->json, "config", policy_run_member_word(call->daemon->policy, m, &gen));
+    key_u64(&call->json, "config_gen", gen);
 }
 
 static void member_row(struct admin_call *call, const struct gossip_member *m,
@@ -206,6 +232,7 @@ static void member_row(struct admin_call *call, const struct gossip_member *m,
     key_u64(j, "incarnation", m->incarnation);
     key_str(j, "version", r ? r->version : "");
     key_str(j, "zone", r ? r->zone.text : "");
+    member_policy(call, m);
     admin_route_time(j, "cert_not_after", r ? r->cert_not_after_s : 0);
     json_key(j, "services");
     json_array(j);

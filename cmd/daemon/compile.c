@@ -8,6 +8,7 @@
 #include "cmd/daemon/listeners.h"
 #include "cmd/daemon/mesh.h"
 #include "cmd/daemon/own_record.h"
+#include "cmd/daemon/policy_run.h"
 #include "proxy/net/worker.h"
 
 #define COMPILE_MAGIC 0x636d7031u
@@ -107,8 +108,8 @@ void compile_reclaim(struct compile *c)
     listeners_collect(c->d->listeners, reached_generation(c), oldest_generation(c));
 }
 
-static enum err build(struct compile *c, const struct config *config, struct diag *diag,
-                      struct snapshot **out)
+static enum err build(struct compile *c, const struct config *config,
+                      const struct policy_mesh *mesh, struct diag *diag, struct snapshot **out)
 {
     struct daemon *d = c->d;
     own_record_build(d, config, c->own);
@@ -120,6 +121,7 @@ static enum err build(struct compile *c, const struct config *config, struct dia
         return err;
     struct build_input in = {.generation = c->generation + 1,
                              .config = config,
+                             .mesh = mesh,
                              .node_id = mesh_own_id(d->mesh),
                              .trust = identities_trust(d->identities),
                              .draining = d->drain != NULL && drain_closing(d->drain)};
@@ -142,7 +144,7 @@ enum err compile_now(struct compile *c, const struct config *config, struct diag
     CHECK_OBJ(c, COMPILE_MAGIC);
     struct published *p = calloc(1, sizeof *p);
     if (p == NULL) return ERR_NOMEM;
-    enum err err = build(c, config, diag, &p->snapshot);
+    enum err err = build(c, config, policy_run_rules(c->d->policy), diag, &p->snapshot);
     if (err != ERR_OK) {
         free(p);
         return err;
@@ -152,6 +154,15 @@ enum err compile_now(struct compile *c, const struct config *config, struct diag
     publish(c, p);
     compile_reclaim(c);
     return ERR_OK;
+}
+
+enum err compile_try(struct compile *c, const struct policy_mesh *mesh, struct diag *diag)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    struct snapshot *trial = NULL;
+    enum err err = build(c, c->d->config, mesh, diag, &trial);
+    if (err == ERR_OK) snapshot_unref(trial);
+    return err;
 }
 
 void compile_request(struct compile *c)

@@ -24,6 +24,9 @@ void compile_request(struct compile *c);
 /* Builds and publishes at once with this configuration and these listeners (reload, start). On
  * error nothing was published: ERR_INVALID said in `diag`, ERR_NOMEM. */
 enum err compile_now(struct compile *c, const struct config *config, struct diag *diag) MUST_USE;
+/* Builds with the running configuration and these mesh rules, and throws it away: whether they go
+ * together. ERR_INVALID said in `diag`, ERR_NOMEM. */
+enum err compile_try(struct compile *c, const struct policy_mesh *mesh, struct diag *diag) MUST_USE;
 /* Takes back snapshots that workers are done with. */
 void compile_reclaim(struct compile *c);
 

@@ -13,6 +13,7 @@
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/listeners.h"
 #include "cmd/daemon/mesh.h"
+#include "cmd/daemon/policy_run.h"
 #include "cmd/daemon/privs.h"
 #include "cmd/daemon/reload.h"
 #include "core/crypto/tls_engine.h"
@@ -173,7 +174,9 @@ static enum err make_parts(struct daemon *d, struct diag *diag)
     struct health_run_options health = {
         .loop = d->loop, .log = &d->log, .rng = &d->rng, .on_change = health_changed, .owner = d};
     enum err err = listeners_new(d->worker_count, &d->listeners);
+    if (err == ERR_OK) err = policy_run_new(d, &d->policy);
     if (err == ERR_OK) err = mesh_new(d, diag, &d->mesh);
+    if (err == ERR_OK) policy_run_restore(d->policy);
     if (err == ERR_OK) err = health_run_new(&health, &d->health);
     if (err == ERR_OK) err = health_run_sync(d->health, d->config);
     if (err == ERR_OK) err = drain_new(d, &d->drain);
@@ -196,6 +199,7 @@ static enum err start_traffic(struct daemon *d, struct diag *diag)
         listeners_abort(d->listeners);
         return err;
     }
+    policy_run_started(d->policy);
     listeners_commit(d->listeners, compile_generation(d->compile));
     return ERR_OK;
 }
@@ -215,6 +219,7 @@ enum err daemon_new(const struct daemon_options *o, struct diag *diag, struct da
     if (err == ERR_OK) err = make_parts(d, diag);
     if (err == ERR_OK) err = start_traffic(d, diag);
     if (err == ERR_OK) err = mesh_start(d->mesh, diag);
+    if (err == ERR_OK) policy_run_first_root(d->policy);
     if (err == ERR_OK) err = enroll_new(d, diag, &d->enroll);
     if (err == ERR_OK) err = admin_new(d, diag, &d->admin);
     if (err == ERR_OK) err = admin_metrics_listen(d->admin, &d->config->metrics_listen, diag);
@@ -251,6 +256,7 @@ void daemon_free(struct daemon *d)
     drain_free(d->drain);
     health_run_free(d->health);
     mesh_free(d->mesh);
+    policy_run_free(d->policy);
     listeners_free(d->listeners);
     control_free(d->control);
     free_workers(d);

@@ -33,6 +33,7 @@ struct identities;
 struct listeners;
 struct mesh;
 struct metrics_shard;
+struct policy_run;
 struct tls_profile;
 struct worker;
 
@@ -80,6 +81,7 @@ struct daemon {
     struct tls_profile *profile;
     struct identities *identities;
     struct mesh *mesh;
+    struct policy_run *policy;
     struct daemon_worker *worker; /* worker_count of them */
     unsigned worker_count;
     struct listeners *listeners;

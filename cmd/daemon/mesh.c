@@ -11,6 +11,7 @@
 #include "cmd/daemon/mesh_peers.h"
 #include "cmd/daemon/mesh_stream.h"
 #include "cmd/daemon/own_record.h"
+#include "cmd/daemon/policy_run.h"
 #include "core/io/udp.h"
 #include "core/wire/pack_record.h"
 #include "proxy/net/worker.h"
@@ -20,6 +21,7 @@
 #define MESH_BATCHES_A_TURN 4u
 #define HINTS_A_SECOND      10u
 #define EVIDENCE_A_TICK     16u
+#define ANSWERS_A_STEP      16u
 
 struct mesh {
     uint32_t magic;
@@ -53,6 +55,15 @@ static enum err step(struct mesh *m, struct gossip_event *e)
     e->wall_ms = (int64_t)(loop_wall_us(loop) / 1000u);
     enum err err = gossip_step(m->gossip, e, &m->fx);
     apply_effects(m);
+    /* What the driver has to say to the effects, and what follows from that. */
+    struct gossip_event answer;
+    for (unsigned i = 0; i < ANSWERS_A_STEP && policy_run_answer(m->d->policy, &answer); i++) {
+        answer.now_ms = e->now_ms;
+        answer.wall_ms = e->wall_ms;
+        enum err said = gossip_step(m->gossip, &answer, &m->fx);
+        apply_effects(m);
+        if (said != ERR_OK) err = said;
+    }
     uint64_t next = err == ERR_FULL ? e->now_ms : gossip_next_deadline_ms(m->gossip);
     loop_timer_set(loop, &m->tick, next);
     return err == ERR_FULL ? ERR_OK : err;
@@ -188,12 +199,14 @@ static void apply_effects(struct mesh *m)
         case GOSSIP_PONG:
             mesh_ask_pong(&m->asks, fx);
             break;
-        case GOSSIP_STATUS_CHANGED:
+        case GOSSIP_STATUS_CHANGED: /* nothing of it is in a snapshot */
+            break;
         case GOSSIP_POLICY_VALIDATE:
         case GOSSIP_POLICY_ACTIVATE:
         case GOSSIP_POLICY_CHANGED:
         case GOSSIP_POLICY_STORE:
         case GOSSIP_POLICY_REFUSED:
+            (void)policy_run_effect(m->d->policy, fx);
             break;
         case GOSSIP_KEY_STORE:
         case GOSSIP_KEY_USE:
@@ -392,6 +405,24 @@ enum err mesh_admission(struct mesh *m, struct span cert)
     CHECK_OBJ(m, MESH_MAGIC);
     struct gossip_event e = {.kind = GOSSIP_ADMISSION, .data = cert};
     return step(m, &e);
+}
+
+enum err mesh_intent(struct mesh *m, struct span signed_bytes, const struct span *text,
+                     size_t text_count, enum policy_refusal *why)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    struct gossip_event e = {
+        .kind = GOSSIP_INTENT, .data = signed_bytes, .text = text, .text_count = text_count};
+    enum err err = step(m, &e);
+    *why = gossip_policy_intent_refusal(m->gossip);
+    return err;
+}
+
+void mesh_answer(struct mesh *m)
+{
+    CHECK_OBJ(m, MESH_MAGIC);
+    struct gossip_event e = {.kind = GOSSIP_TICK};
+    step_logged(m, &e);
 }
 
 const struct gossip *mesh_gossip(const struct mesh *m)

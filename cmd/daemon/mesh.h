@@ -10,7 +10,7 @@
 #include "cmd/daemon/daemon.h"
 #include "core/crypto/seal.h"
 #include "core/crypto/sign.h"
-#include "gossip/gossip.h"
+#include "gossip/gossip_policy.h"
 
 struct mesh_ask;
 struct mesh_ask_options;
@@ -57,6 +57,12 @@ bool mesh_ping_take(struct mesh *m, uint32_t token, struct mesh_ask *out);
 void mesh_leave(struct mesh *m);
 /* Our renewed admission certificate, already stored. ERR_INVALID: it is not ours. */
 enum err mesh_admission(struct mesh *m, struct span cert) MUST_USE;
+/* Hands in a manifest with the texts that may be new, or a confirmation, as an operator signed it.
+ * On an error `*why` says what is wrong with it, and nothing has spread. */
+enum err mesh_intent(struct mesh *m, struct span signed_bytes, const struct span *text,
+                     size_t text_count, enum policy_refusal *why) MUST_USE;
+/* Passes the answers on that policy_run holds. */
+void mesh_answer(struct mesh *m);
 /* The data plane could not reach this mesh address: it is probed at once (ten a second at most). */
 void mesh_hint(struct mesh *m, const struct addr *peer);
 

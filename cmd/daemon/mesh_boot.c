@@ -1,8 +1,10 @@
 #include "cmd/daemon/mesh_boot.h"
 
+#include "cmd/daemon/policy_run.h"
 #include "cmd/daemon/store_identity.h"
 #include "core/io/clock.h"
 
+#define POLICY_ADVICE  "the mesh policy comes again from the others"
 #define EPOCH_AHEAD_MS (10u * 60 * 1000) /* what peers allow (gossip.md 3.1) */
 
 /* Before anything is stored: a start with a wrong clock must not leave its epoch behind. */
@@ -34,6 +36,20 @@ static void warn_epoch(struct daemon *d, uint64_t epoch, uint64_t wall_ms)
              "the clock is right, get a new identity with parley join",
              store_path(&d->store, STORE_EPOCH, path),
              (unsigned long long)((epoch - wall_ms) / 60000u));
+}
+
+/* A damaged one comes again from the others; until then nothing of it is in force, so this is an
+ * error and not a warning. */
+static void load_policy(struct daemon *d, struct strbuf *out)
+{
+    struct diag diag;
+    diag_init(&diag);
+    enum err err = store_read_checked(&d->store, STORE_POLICY, POLICY_ADVICE, &diag, out);
+    if (err != ERR_OK && err != ERR_NOT_FOUND) {
+        log_error(&d->log, "store", "%s", diag.count > 0 ? diag.entry[0].message : err_text(err));
+        strbuf_reset(out);
+    }
+    diag_fini(&diag);
 }
 
 static enum err machine_new(struct daemon *d, struct diag *diag, struct mesh_boot *b)
@@ -68,7 +84,12 @@ static enum err machine_new(struct daemon *d, struct diag *diag, struct mesh_boo
     else if (peers != ERR_NOT_FOUND)
         log_warn(&d->log, "store", "%s; starting without it",
                  peers_diag.count > 0 ? peers_diag.entry[0].message : err_text(peers));
+    struct strbuf policy;
+    strbuf_init(&policy, POLICY_STORE_BYTES_MAX);
+    load_policy(d, &policy);
+    o.policy = strbuf_view(&policy);
     err = gossip_new(&o, &b->gossip);
+    strbuf_fini(&policy);
     if (err == ERR_INVALID || err == ERR_MISMATCH)
         diag_error(diag, NULL,
                    "the admission certificate and gossip.key of this host do not belong together: "

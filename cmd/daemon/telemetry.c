@@ -7,6 +7,7 @@
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/issue.h"
 #include "cmd/daemon/mesh.h"
+#include "cmd/daemon/policy_run.h"
 #include "core/base/check.h"
 #include "core/wire/prom.h"
 #include "gossip/gossip.h"
@@ -133,6 +134,30 @@ static void logs(struct prom *p, const struct daemon *d)
     }
 }
 
+static void policy(struct prom *p, const struct daemon *d)
+{
+    const struct gossip *g = mesh_gossip(d->mesh);
+    const struct policy_mesh *rules = policy_run_rules(d->policy);
+    one_u64(p, "parley_config_generation", PROM_GAUGE,
+            "Generation of the mesh policy in force on this host; 0 is none.",
+            policy_run_active(d->policy).gen);
+    one_u64(p, "parley_config_head_generation", PROM_GAUGE,
+            "Newest generation of the mesh policy that this host knows.",
+            gossip_policy_head(g, MANIFEST_POLICY).gen);
+    one_u64(p, "parley_config_nodes_stale", PROM_GAUGE,
+            "Live members on which the newest generation is not in force.",
+            policy_run_stale(d->policy));
+    one_u64(p, "parley_config_rules", PROM_GAUGE, "Rules of the mesh policy in force.",
+            rules != NULL ? rules->rule_count : 0);
+    prom_family(p, "parley_config_refused_total", PROM_COUNTER,
+                "Manifests, confirmations and texts that were refused, by reason.");
+    for (unsigned r = POLICY_MALFORMED; r < POLICY_REFUSALS; r++) {
+        struct prom_label label = {"reason",
+                                   span_str(gossip_policy_refusal_word((enum policy_refusal)r))};
+        prom_u64(p, &label, 1, gossip_policy_refusals(g, (enum policy_refusal)r));
+    }
+}
+
 static void process(struct prom *p, const struct daemon *d)
 {
     struct prom_label version = {"version", SPAN_LIT(PARLEY_VERSION)};
@@ -140,7 +165,7 @@ static void process(struct prom *p, const struct daemon *d)
     prom_u64(p, &version, 1, 1);
     one_u64(p, "process_start_time_seconds", PROM_GAUGE, "Start of the process, Unix time.",
             (uint64_t)d->started_wall_s);
-    one_u64(p, "parley_config_generation", PROM_GAUGE, "Generation of the newest snapshot.",
+    one_u64(p, "parley_snapshot_generation", PROM_GAUGE, "Generation of the newest snapshot.",
             compile_generation(d->compile));
     one_u64(p, "parley_config_snapshots", PROM_GAUGE,
             "Snapshots that some worker still holds, the newest too.",
@@ -166,5 +191,6 @@ void telemetry_render(const struct daemon *d, struct strbuf *out)
     certificates(&p, d);
     enrolment(&p, d);
     logs(&p, d);
+    policy(&p, d);
     process(&p, d);
 }

@@ -68,6 +68,8 @@ static enum verb_exit print_list(const struct verb_ctx *ctx)
         {"P041", "policy", "every service has a rule"},
         {"P042", "policy", "nothing is open to everybody"},
         {"P043", "policy", "applications listen on loopback"},
+        {"P044", "policy", "the newest mesh policy is in force"},
+        {"P045", "policy", "no mesh policy lost against another"},
         {"P051", "traffic", "local services are up"},
         {"P053", "traffic", "upstreams have endpoints"},
     };

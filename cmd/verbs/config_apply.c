@@ -139,8 +139,6 @@ static enum verb_exit plan_flags(const struct verb_ctx *ctx, struct manifest *m)
     m->confirm_within_ms = (uint32_t)confirm_ms;
     m->plan.soak_ms = (uint32_t)soak_ms;
     m->plan.max_rejected = (uint32_t)rejected;
-    /* Who may refuse it need not be well either. */
-    if (rejected > 0) m->plan.min_ok = 0;
     m->plan.force = verb_has(ctx, "force");
     return EXIT_DONE;
 }

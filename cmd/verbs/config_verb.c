@@ -138,6 +138,7 @@ enum verb_exit config_verb_show_run(struct verb_ctx *ctx)
     struct diag diag;
     struct strbuf text;
     bool effective = verb_has(ctx, "effective");
+    if (verb_has(ctx, "mesh")) return config_mesh_show_run(ctx);
     diag_init(&diag);
     strbuf_init(&text, OUT_BYTES_MAX);
     enum err err = load(ctx, &diag, &c);

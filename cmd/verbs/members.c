@@ -25,6 +25,17 @@ static void services_cell(struct table *t, const struct json_value *list)
     table_cell(t, text);
 }
 
+/* "4 ok", "3 stale": what it has judged of the mesh policy last. */
+static void config_cell(struct table *t, const struct json_value *m)
+{
+    struct span word = json_read_str(m, "config", SPAN_LIT("-"));
+    uint64_t gen = json_read_u64(m, "config_gen", 0);
+    if (gen == 0)
+        table_cellf(t, "%.*s", SPAN_ARG(word));
+    else
+        table_cellf(t, "%llu %.*s", (unsigned long long)gen, SPAN_ARG(word));
+}
+
 static void row(struct table *t, const struct json_value *m, bool wide)
 {
     char text[64];
@@ -46,6 +57,7 @@ static void row(struct table *t, const struct json_value *m, bool wide)
         table_cell(t, self ? "self" : rtt ? table_duration(rtt, text, sizeof text) : "-");
     table_cellf(t, "%.1f%%", (double)json_read_u64(m, "loss_permille", 0) / 10);
     table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "version", SPAN_LIT("-"))));
+    config_cell(t, m);
     if (wide) {
         table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "zone", SPAN_LIT("-"))));
         table_cell(t, json_read_bool(m, "signer", false) ? "signer" : "-");
@@ -55,14 +67,14 @@ static void row(struct table *t, const struct json_value *m, bool wide)
 
 static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value *doc)
 {
-    static const char *const header[] = {"NODE", "ADDRESS", "STATUS",  "RTT",
-                                         "LOSS", "VERSION", "SERVICES"};
-    static const char *const wide[] = {"NODE",    "ADDRESS", "STATUS", "RTT",     "LOSS",
-                                       "VERSION", "ZONE",    "ROLE",   "SERVICES"};
+    static const char *const header[] = {"NODE", "ADDRESS", "STATUS", "RTT",
+                                         "LOSS", "VERSION", "CONFIG", "SERVICES"};
+    static const char *const wide[] = {"NODE",    "ADDRESS", "STATUS", "RTT",  "LOSS",
+                                       "VERSION", "CONFIG",  "ZONE",   "ROLE", "SERVICES"};
     const struct json_value *list = json_read_get(doc, "data");
     struct table t;
     if (!ctx->quiet) print_view(doc);
-    table_init(&t, ctx->wide ? wide : header, ctx->wide ? 9 : 7);
+    table_init(&t, ctx->wide ? wide : header, ctx->wide ? 10 : 8);
     for (const struct json_value *m = list ? list->child : NULL; m; m = m->next)
         row(&t, m, ctx->wide);
     table_print(&t, stdout);

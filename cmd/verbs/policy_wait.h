@@ -9,7 +9,7 @@
 #include "cmd/client.h"
 #include "core/model/manifest.h"
 
-#define POLICY_WAIT_POLL_MS 20u
+#define POLICY_WAIT_POLL_MS 25u
 
 enum policy_wait_end {
     POLICY_WAIT_ACTIVE,  /* on every live member */

@@ -40,6 +40,23 @@ static void print_members(const struct json_value *doc, const struct json_value 
            json_read_bool(d, "synced", true) ? "" : "  not yet in sync with the mesh");
 }
 
+static void print_policy(const struct json_value *d)
+{
+    const struct json_value *p = json_read_get(d, "policy");
+    uint64_t active = json_read_u64(p, "generation", 0), head = json_read_u64(p, "head", 0);
+    uint64_t stale = json_read_u64(p, "nodes_stale", 0);
+    struct span reason = json_read_str(p, "reason", (struct span){0});
+    if (head == 0) return;
+    printf("policy   generation %llu in force, %llu rules", (unsigned long long)active,
+           (unsigned long long)json_read_u64(p, "rules", 0));
+    if (active != head)
+        printf("; generation %llu is %.*s%s%.*s", (unsigned long long)head,
+               SPAN_ARG(json_read_str(p, "state", SPAN_LIT("?"))), reason.len ? ": " : "",
+               SPAN_ARG(reason));
+    if (stale > 0) printf("; %llu live members do not have it", (unsigned long long)stale);
+    putchar('\n');
+}
+
 static void print_rows(const struct json_value *d)
 {
     const struct json_value *services = json_read_get(d, "services");
@@ -73,6 +90,7 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     (void)ctx;
     print_head(d);
     print_members(doc, d);
+    print_policy(d);
     print_rows(d);
     uint64_t renew = json_read_u64(d, "cert_renew_due_s", 0), now = (uint64_t)clock_wall_s();
     printf("traffic  %llu connections, %llu in flight, %llu workers   cert renews in %s\n",
