@@ -210,5 +210,8 @@ bool options_parse(int argc, char *const *argv, struct options *out, struct strb
             strbuf_fmt(error, "%s does not take \"%s\"", flag, argv[i]);
         if (error->len > 0) return false;
     }
-    return true;
+    if (scenario_concerns(out->run.scenario, out->run.algorithm)) return true;
+    strbuf_fmt(error, "%s says nothing of %s", scenario_word(out->run.scenario),
+               out->run.algorithm->word);
+    return false;
 }

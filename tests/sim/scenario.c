@@ -58,6 +58,13 @@ const char *scenario_about(enum scenario s)
     return words_of(s)->about;
 }
 
+bool scenario_concerns(enum scenario s, const struct algorithm *a)
+{
+    bool own = s == SCENARIO_BYZANTINE || s == SCENARIO_SERVICES || s == SCENARIO_SWAP ||
+               s == SCENARIO_CLONE;
+    return a == algorithm_parley() || !own;
+}
+
 bool scenario_parse(const char *word, enum scenario *out)
 {
     for (unsigned i = 0; i < SCENARIOS; i++) {

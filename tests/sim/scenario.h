@@ -89,6 +89,9 @@ const char *scenario_word(enum scenario s);
 /* "S2"; "" for those without. */
 const char *scenario_number(enum scenario s);
 const char *scenario_about(enum scenario s);
+/* Whether what happens there concerns the algorithm: memberlist as modelled has no records, no
+ * owners of keys and no name apart from its address. */
+bool scenario_concerns(enum scenario s, const struct algorithm *a);
 /* A word or a number. False: no such one. */
 bool scenario_parse(const char *word, enum scenario *out);
 

@@ -44,11 +44,11 @@ enum err ml_agent_new(const struct world *w, uint32_t self, uint64_t seed, bool 
 void ml_agent_free(struct ml_agent *a)
 {
     if (a == NULL) return;
+    heap_fini(&a->suspicions);
     for (uint32_t i = 0; i < a->slots; i++)
         free(a->slot[i]);
     free(a->slot);
     free(a->change);
-    heap_fini(&a->suspicions);
     ml_queue_fini(&a->queue);
     ml_roster_fini(&a->roster);
     free(a);
@@ -128,12 +128,12 @@ bool ml_agent_send(struct ml_agent *a, uint32_t to, const struct ml_letter *l)
     uint32_t before = room;
     full.rumours = ml_queue_take(&a->queue, a->roster.listed, &room, ML_WIRE_RUMOURS_MAX, r);
     if (gossip && full.rumours == 0) return false;
-    uint32_t plain = own + before - room;
+    uint32_t others = before - room;
     if (gossip && full.rumours == 1)
-        plain -= ML_WIRE_COMPOUND;
+        others -= ML_WIRE_COMPOUND;
     else if (full.rumours > 0)
-        plain += ML_WIRE_COMPOUND * (gossip ? 1 : 2);
-    post(a, to, &full, r, ml_wire_datagram_bytes(plain, gossip));
+        others += ML_WIRE_COMPOUND * (gossip ? 1 : 2);
+    post(a, to, &full, r, ml_wire_datagram_bytes(own, others, gossip));
     return true;
 }
 
@@ -142,9 +142,8 @@ void ml_agent_send_suspected(struct ml_agent *a, uint32_t to, const struct ml_le
 {
     struct ml_letter full = *l;
     full.rumours = 1;
-    uint32_t plain =
-        3 * ML_WIRE_COMPOUND + ml_wire_message_bytes(l->kind) + ml_wire_rumour_bytes(r);
-    post(a, to, &full, r, ml_wire_datagram_bytes(plain, true));
+    uint32_t others = 3 * ML_WIRE_COMPOUND + ml_wire_rumour_bytes(r);
+    post(a, to, &full, r, ml_wire_datagram_bytes(ml_wire_message_bytes(l->kind), others, true));
 }
 
 static void gossip(struct ml_agent *a)

@@ -3,10 +3,12 @@
 #include "core/base/check.h"
 
 #define CHECKSUM_BYTES 5u
-/* LZW of msgpack with its field names: what it costs at once, and what it leaves of each byte.
- * Fitted to go-msgpack's bytes and compress/lzw's codes for 2 to 36 messages. */
-#define LZW_FIXED_BYTES 70.0
-#define LZW_SHARE       0.37
+/* LZW of msgpack with its field names: what it costs at once, what it leaves of each byte of many
+ * like messages, and what it makes of a single one, whose names and floats come but once. Fitted to
+ * go-msgpack's bytes and compress/lzw's codes for 1 to 36 messages. */
+#define LZW_FIXED_BYTES  70.0
+#define LZW_SHARE        0.37
+#define LZW_SHARE_SINGLE 1.1
 /* The same of a push/pull: the empty event buffer of serf, and a member's state in both lists. */
 #define STATE_FIXED_BYTES  400.0
 #define STATE_MEMBER_BYTES 14.5
@@ -37,10 +39,11 @@ uint32_t ml_wire_message_bytes(enum ml_letter_kind kind)
     return 0;
 }
 
-uint32_t ml_wire_datagram_bytes(uint32_t plain, bool checksum)
+uint32_t ml_wire_datagram_bytes(uint32_t own, uint32_t rumours, bool checksum)
 {
-    uint32_t packed = (uint32_t)(LZW_FIXED_BYTES + LZW_SHARE * (double)plain);
-    uint32_t bytes = packed < plain ? packed : plain;
+    uint32_t packed =
+        (uint32_t)(LZW_FIXED_BYTES + LZW_SHARE_SINGLE * (double)own + LZW_SHARE * (double)rumours);
+    uint32_t bytes = packed < own + rumours ? packed : own + rumours;
     return bytes + ML_WIRE_SEAL + (checksum ? CHECKSUM_BYTES : 0);
 }
 

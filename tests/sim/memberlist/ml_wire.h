@@ -65,8 +65,9 @@ static inline uint32_t ml_wire_rumour_bytes(const struct ml_rumour *r)
 {
     return r->status == ML_ALIVE ? ML_WIRE_ALIVE : ML_WIRE_ACCUSATION;
 }
-/* Bytes of a UDP payload with `plain` bytes of messages: compressed when that helps, sealed. */
-uint32_t ml_wire_datagram_bytes(uint32_t plain, bool checksum);
+/* Bytes of a UDP payload with a message of `own` bytes and `rumours` bytes of others: compressed
+ * when that helps, sealed. */
+uint32_t ml_wire_datagram_bytes(uint32_t own, uint32_t rumours, bool checksum);
 /* Bytes on the wire of a stream's message, TCP and IP headers included. */
 uint32_t ml_wire_stream_bytes(const struct ml_letter *l);
 /* The same of opening and closing a stream, one side's share. */
