@@ -245,9 +245,17 @@ static void ask(struct gossip *g, uint32_t id)
     (void)stream_dial(g, m, NULL, STREAM_KEY);
 }
 
+static void follow_root(struct gossip *g)
+{
+    const struct manifest *root = g->policy.authority;
+    struct manifest_ref ref = policy_root_ref(&g->policy);
+    if (root != NULL && !manifest_ref_eq(&ref, &g->keyring.root)) keyring_root(g, root, &ref);
+}
+
 void keyring_look(struct gossip *g)
 {
     struct keyring_view v;
+    follow_root(g);
     if (!look_around(g, &v)) return;
     struct keyring_decision d = keyring_decide(&v);
     if (d.act == KEYRING_WAIT) return;
@@ -291,12 +299,21 @@ bool keyring_wanted(struct gossip *g, struct stream *s, const struct sync_messag
     return stream_send_secret(g, s, &answer);
 }
 
+static bool holds(const struct gossip *g, uint32_t id)
+{
+    uint32_t ids[SEAL_KEYS_MAX], count = keyring_ids(g, ids);
+    for (uint32_t i = 0; i < count; i++)
+        if (ids[i] == id) return true;
+    return false;
+}
+
 bool keyring_brought(struct gossip *g, struct stream *s, const struct sync_message *m)
 {
     uint8_t hash[SEAL_KEY_HASH_BYTES];
     if (s->purpose != STREAM_KEY || m->bytes.len != SEAL_KEY_BYTES) return false;
     seal_key_hash((const uint8_t *)m->bytes.p, hash);
     if (memcmp(hash, g->keyring.asked.byte, sizeof(hash)) != 0) return false;
+    if (holds(g, head_get_u32(hash))) return false; /* asked twice */
     struct gossip_effect *e = event_push(g->fx, GOSSIP_KEY_STORE);
     if (e == NULL) return false;
     e->data = event_secret(g->fx, m->bytes);

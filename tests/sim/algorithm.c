@@ -6,6 +6,7 @@
 #include "tests/sim/drivers.h"
 #include "tests/sim/memberlist/memberlist.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/rotation.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
@@ -28,7 +29,8 @@ static enum err parley_make(struct world *w, uint32_t i, struct span store, void
         .datagram_bytes = DATAGRAM_BYTES_MAX,
         .seed = hash_mix(w->options.seed ^ hash_mix(n->epoch) ^ ((uint64_t)i << 40)),
         .persisted = store,
-        .ring = w->issuer.ring,
+        .ring = w->issuer.real ? w->issuer.ring : fake_crypto_ring(&n->ring),
+        .key_hold_ms = ROTATION_HOLD_MS,
         .crypto = persona_crypto(&w->issuer),
         .archive = w->archive,
         .storeless = !w->options.keep_stores,

@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/rotation.h"
 #include "tests/sim/world.h"
 
 #include <stdlib.h>
@@ -204,6 +205,9 @@ static enum err strike(struct nemesis *n, const struct fault *f, uint32_t i)
         return ERR_OK;
     case FAULT_ANNOUNCE:
         announce(n, i);
+        return ERR_OK;
+    case FAULT_ROTATE:
+        if (w->rotation != NULL) rotation_make(w->rotation, i);
         return ERR_OK;
     default:
         return ERR_OK;

@@ -27,6 +27,11 @@ static const uint8_t *public_key(const struct operators *o, uint32_t who)
     return o->issuer->real ? sign_key_public(o->real[who]) : o->fake[who].public_key;
 }
 
+void operators_public(const struct operators *o, uint32_t who, uint8_t out[SIGN_PUBLIC_BYTES])
+{
+    memcpy(out, public_key(o, who), SIGN_PUBLIC_BYTES);
+}
+
 struct manifest_key_id operators_id(const struct operators *o, uint32_t who)
 {
     return sign_manifest_key_id(public_key(o, who));

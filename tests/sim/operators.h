@@ -43,6 +43,7 @@ struct operators_signed {
 /* ERR_NOMEM. */
 enum err operators_init(struct operators *o, const struct persona_issuer *issuer) MUST_USE;
 void operators_fini(struct operators *o);
+void operators_public(const struct operators *o, uint32_t who, uint8_t out[SIGN_PUBLIC_BYTES]);
 struct manifest_key_id operators_id(const struct operators *o, uint32_t who);
 void operators_root(const struct operators *o, const struct operators_order *order,
                     struct operators_signed *out);

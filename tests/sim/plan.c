@@ -238,6 +238,16 @@ static void byzantine(struct plan *p)
     one(p, FAULT_CRASH, p->end_us, i);
 }
 
+/* One rotation that a cut falls into, one that all can see; restarts all the while. */
+static void rotation(struct plan *p)
+{
+    uint64_t half = p->end_us / 2;
+    one(p, FAULT_ROTATE, SECOND, first_of(p, 1));
+    if (p->o->nodes > 4) cut(p, SECOND + below(p, 4 * SECOND), CUT_FOR);
+    one(p, FAULT_ROTATE, half + CUT_FOR, some_node(p));
+    rolling(p);
+}
+
 static void services(struct plan *p)
 {
     double rate = p->o->rate > 0 ? p->o->rate : 5;
@@ -376,7 +386,7 @@ void plan_make(const struct scenario_options *o, struct script *out)
         [SCENARIO_SERVICES] = services,   [SCENARIO_SEEDS] = seeds_gone,
         [SCENARIO_SWAP] = swap,           [SCENARIO_LEAVE] = leave,
         [SCENARIO_CLONE] = clone,         [SCENARIO_NETWORK] = network,
-        [SCENARIO_CHURN] = churn};
+        [SCENARIO_CHURN] = churn,         [SCENARIO_ROTATION] = rotation};
     struct plan p = {.to = out, .o = &out->options, .end_us = o->for_ms * MS};
     script_init(out, o);
     if (o->scenario == SCENARIO_LOSS && o->loss == 0) out->options.loss = LOSS_OF_S7;

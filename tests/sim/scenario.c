@@ -4,6 +4,7 @@
 #include "tests/sim/nemesis.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/rotation.h"
 #include "tests/sim/world.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #define SETTLE_US         (3 * SECOND_US)
 #define CONVERGE_MAX_US   (60 * SECOND_US)
 #define NOTICE_MAX_US     (20 * SECOND_US) /* I6; twice that where much is lost */
+#define ROTATE_MAX_US     (60 * SECOND_US)
 #define NOTICE_LOSS       0.05
 #define DATAGRAM_OVERHEAD 28.0 /* IPv4 and UDP */
 
@@ -24,6 +26,7 @@ struct run {
     struct world world;
     struct oracle oracle;
     struct nemesis nemesis;
+    struct rotation rotation;
     struct scenario_result *result;
     bool agreed;         /* since the last fault */
     uint64_t noticed_us; /* when I6 was last looked at */
@@ -182,6 +185,23 @@ static bool run_to(struct run *r, uint64_t end_us)
     return true;
 }
 
+/* Runs until the last rotation is over everywhere. */
+static bool until_rotated(struct run *r)
+{
+    struct world *w = &r->world;
+    if (w->rotation == NULL) return true;
+    uint64_t end = w->now_us + ROTATE_MAX_US;
+    uint32_t late = 0;
+    while (w->now_us < end) {
+        if (!world_run(w, w->now_us + LOOK_US)) return false;
+        late = rotation_late(w->rotation);
+        if (late == w->options.nodes) return true;
+    }
+    oracle_fail(&r->oracle, "N43: %.0f s after the last fault node %u has not the one new key",
+                (double)ROTATE_MAX_US / (double)SECOND_US, late);
+    return false;
+}
+
 /* All of the schedule, and then silence until all agree (I7, I8). */
 static bool act(struct run *r)
 {
@@ -204,7 +224,7 @@ static bool act(struct run *r)
     while (!r->agreed && w->now_us < limit)
         if (!run_to(r, w->now_us + LOOK_US)) return false;
     if (!r->agreed) say_disagreement(r);
-    return r->agreed;
+    return r->agreed && until_rotated(r);
 }
 
 /* Somebody will start again. */
@@ -231,6 +251,8 @@ enum err scenario_run_script(const struct script *s, struct scenario_result *out
                                .preload = s->start == SCRIPT_JOINED,
                                .keep_stores = needs_stores(s),
                                .seeds = o->scenario == SCENARIO_SEEDS ? PLAN_SEEDS : 1,
+                               .rings = o->scenario == SCENARIO_ROTATION && !o->real_crypto &&
+                                        o->algorithm == algorithm_parley(),
                                .real_crypto = o->real_crypto};
     *out = (struct scenario_result){0};
     enum err err = ERR_NOMEM;
@@ -238,6 +260,8 @@ enum err scenario_run_script(const struct script *s, struct scenario_result *out
     if (!oracle_init(&r.oracle, o->nodes)) goto fail_oracle;
     err = world_init(&r.world, &wo, &r.oracle, &out->measure);
     if (err != ERR_OK) goto fail_world;
+    if (wo.rings) err = rotation_init(&r.rotation, &r.world);
+    if (err != ERR_OK) goto fail_rotation;
     bool ok = bootstrap(&r);
     err = ERR_NOMEM;
     if (!nemesis_init(&r.nemesis, s, &r.world, &out->measure)) goto fail_nemesis;
@@ -251,6 +275,8 @@ enum err scenario_run_script(const struct script *s, struct scenario_result *out
     err = ERR_OK;
     nemesis_fini(&r.nemesis);
 fail_nemesis:
+    rotation_fini(&r.rotation);
+fail_rotation:
     world_fini(&r.world);
 fail_world:
     oracle_fini(&r.oracle);

@@ -27,6 +27,7 @@
     X(PARTITION, "partition", "S11", "the network is cut in two or three, and heals")              \
     X(DETACHED, "detached", "S12", "one node exchanges packets with 3 others only")                \
     X(CLOCKS, "clocks", "S13", "wall clocks are up to 5 min off, are set, and drift")              \
+    X(ROTATION, "rotation", "S14", "the group key is rotated, twice, while nodes restart")         \
     X(BYZANTINE, "byzantine", "S15", "one member uses its keys against the others")                \
     X(SERVICES, "services", "S17", "so many records change every second (5)")                      \
     X(SEEDS, "seeds-gone", "S19", "the seeds die for good, then all others restart")               \

@@ -5,7 +5,7 @@
 #include "gossip/broadcast.h"
 #include "gossip/packet.h"
 #include "tests/sim/byzantine.h"
-#include "tests/sim/drivers.h"
+#include "tests/sim/rotation.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/wiretap.h"
@@ -192,14 +192,16 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
     case GOSSIP_POLICY_STORE:
         if (w->drivers != NULL) drivers_effect(w->drivers, i, e);
         break;
+    case GOSSIP_KEY_STORE:
+    case GOSSIP_KEY_USE:
+    case GOSSIP_KEY_DROP:
+        if (w->rotation != NULL) rotation_effect(w->rotation, i, e);
+        break;
     case GOSSIP_MEMBER_CHANGED:
     case GOSSIP_RECORD_CHANGED:
     case GOSSIP_CONFLICT:
     case GOSSIP_STATUS_CHANGED:
     case GOSSIP_POLICY_CHANGED:
-    case GOSSIP_KEY_STORE:
-    case GOSSIP_KEY_USE:
-    case GOSSIP_KEY_DROP:
     case GOSSIP_POLICY_REFUSED:
     case GOSSIP_PONG:
         break;
@@ -455,6 +457,7 @@ enum err world_init(struct world *w, const struct world_options *o, struct oracl
         n->epoch = (uint64_t)HOSTCLOCK_WALL_START_MS;
         n->who = n->at_addr = i;
         hostclock_init(&n->clock);
+        if (o->rings) rotation_first(o->seed, &n->ring);
         err = persona_init(&n->persona, &w->issuer, i);
     }
     if (err == ERR_OK && o->preload) err = w->algorithm->preload(w);

@@ -24,6 +24,7 @@
 
 struct byzantine;
 struct drivers;
+struct rotation;
 struct oracle;
 struct measure;
 
@@ -36,6 +37,7 @@ struct world_options {
     bool preload;     /* all know all from the start; else they join by node 0 */
     bool keep_stores; /* what PERSIST says is kept for restarts */
     uint32_t seeds;   /* the first so many nodes are what a starting one is told of; 0: one */
+    bool rings;       /* every node has a key ring of its own (rotation.h) */
     bool real_crypto; /* Ed25519, XChaCha20-Poly1305 and BLAKE2b of libsodium */
 };
 
@@ -59,13 +61,14 @@ struct world_node {
     uint64_t busy_us;    /* until then */
     uint32_t waiting;    /* datagrams in its socket */
     uint64_t epoch;
-    bool refuses;        /* when down: the host is there and says so */
-    uint64_t paused_us;  /* until then; 0: runs */
-    uint64_t pause_us;   /* how long that pause is, or was */
-    uint32_t faults;     /* of its machine or network, at present */
-    uint64_t down_us;    /* since then; WORLD_NEVER_US: up */
-    uint64_t up_us;      /* since then */
-    uint64_t touched_us; /* last pause, start or cut that concerned it */
+    bool refuses;          /* when down: the host is there and says so */
+    uint64_t paused_us;    /* until then; 0: runs */
+    uint64_t pause_us;     /* how long that pause is, or was */
+    uint32_t faults;       /* of its machine or network, at present */
+    uint64_t down_us;      /* since then; WORLD_NEVER_US: up */
+    uint64_t up_us;        /* since then */
+    uint64_t touched_us;   /* last pause, start or cut that concerned it */
+    struct fake_ring ring; /* empty: all have the one key of the issuer */
     uint32_t inbound_next;
     uint32_t announced; /* in this life */
     char *store;        /* owned: the last PERSIST */
@@ -93,6 +96,7 @@ struct world {
     struct gossip_effects fx;
     uint64_t trace_hash;
     uint64_t events_done;
+    struct rotation *rotation;   /* borrowed: group keys; NULL: none are changed */
     struct drivers *drivers;     /* borrowed: what nodes do with policy; NULL: nothing */
     struct byzantine *byzantine; /* borrowed: sees all datagrams; NULL: no one does */
     struct oracle *oracle;       /* borrowed */
