@@ -1,12 +1,10 @@
 /* parley-sim: the gossip machines of a whole mesh in one process and in virtual time. */
-#include "core/base/check.h"
-#include "tests/sim/cases.h"
 #include "tests/sim/options.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/report.h"
+#include "tests/sim/selftest.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #define EXIT_BROKEN    1
@@ -30,40 +28,6 @@ static void say_replay(const struct scenario_options *o, FILE *to, const char *b
     (void)fprintf(to, "%sreplay: %s", before, text);
 }
 
-/* One case, run twice: I16, the same seed gives the same trace. */
-static bool self_test_case(uint32_t i)
-{
-    struct scenario_options o;
-    struct scenario_result first, again;
-    const char *why;
-    (void)cases_get(i, &o, &why);
-    const char *wrong = NULL;
-    if (scenario_run(&o, &first) != ERR_OK || scenario_run(&o, &again) != ERR_OK) return false;
-    wrong = scenario_judge(&o, &first);
-    if (wrong == NULL && first.trace_hash != again.trace_hash)
-        wrong = "I16: the same seed gave another trace";
-    (void)printf("%sok %u - %s of %u nodes, seed %llu, loss %g %%%s%s\n", wrong ? "not " : "",
-                 i + 1, scenario_word(o.scenario), o.nodes, (unsigned long long)o.seed,
-                 o.loss * 100, why ? ": " : "", why ? why : "");
-    if (wrong != NULL) {
-        (void)printf("# %s\n", wrong);
-        say_replay(&o, stdout, "# ");
-    }
-    (void)fflush(stdout);
-    measure_fini(&first.measure);
-    measure_fini(&again.measure);
-    return wrong == NULL;
-}
-
-static int self_test(void)
-{
-    bool ok = true;
-    (void)printf("1..%u\n", cases_count());
-    for (uint32_t i = 0; i < cases_count(); i++)
-        ok = self_test_case(i) && ok;
-    return ok ? 0 : EXIT_BROKEN;
-}
-
 static void print_schedule(const struct script *s, FILE *to)
 {
     struct strbuf text;
@@ -71,21 +35,6 @@ static void print_schedule(const struct script *s, FILE *to)
     script_write(s, &text);
     (void)fputs(text.p, to);
     strbuf_fini(&text);
-}
-
-/* False: it cannot be read; said. */
-static bool load_schedule(const char *path, struct script *out)
-{
-    unsigned line = 0;
-    char *text = malloc(TEXT_BYTES_MAX);
-    FILE *f = fopen(path, "r");
-    size_t len = text != NULL && f != NULL ? fread(text, 1, TEXT_BYTES_MAX, f) : 0;
-    bool ok = f != NULL && !ferror(f) && len < TEXT_BYTES_MAX;
-    if (f != NULL) (void)fclose(f);
-    ok = ok && script_read(span_of(text, len), out, &line) == ERR_OK;
-    free(text);
-    if (!ok) (void)fprintf(stderr, "parley-sim: %s:%u: no schedule\n", path, line);
-    return ok;
 }
 
 /* One run into the report. False: it broke, and that has been said. */
@@ -101,6 +50,7 @@ static bool run_one(const struct script *s, const char *path, struct report *rep
     if (!ok && path == NULL) say_replay(&s->options, stderr, "");
     if (!ok && path != NULL)
         (void)fprintf(stderr, "replay: build/parley-sim --schedule %s\n", path);
+    if (!ok) selftest_say_shortest(s, stderr, "");
     report_add(report, &result);
     measure_fini(&result.measure);
     return ok;
@@ -119,7 +69,7 @@ static int run(const struct options *o)
         one.seed += i;
         if (o->schedule == NULL)
             plan_make(&one, &s);
-        else if (!load_schedule(o->schedule, &s))
+        else if (!selftest_load(o->schedule, &s))
             return EXIT_USAGE;
         report.options.run = s.options;
         report.options.run.seed -= i;
@@ -155,5 +105,5 @@ int main(int argc, char **argv)
         (void)fputs(options_usage(), stdout);
         return 0;
     }
-    return o.self_test ? self_test() : run(&o);
+    return o.self_test ? (selftest_run() ? 0 : EXIT_BROKEN) : run(&o);
 }
