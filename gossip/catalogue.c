@@ -77,13 +77,21 @@ static bool open_admission(struct gossip *g, const struct offer *o, struct sign_
     return true;
 }
 
+/* A host that lost its identity has joined anew, while our store still had the old one: the issuer
+ * gives a name away a second time only when nobody lives under it. */
+static bool outdated(const struct member *holder, int64_t claimant_not_after_s)
+{
+    if (!holder->restored || holder->admission == NULL) return false;
+    return claimant_not_after_s >= holder->admission->not_after_s;
+}
+
 /* False: the name is someone else's who lives. */
-static bool claim_name(struct gossip *g, const struct name *name, const struct member *m,
-                       const struct node_id *claimant)
+static bool claim_name(struct gossip *g, const struct name *name, int64_t not_after_s,
+                       const struct member *m, const struct node_id *claimant)
 {
     struct member *holder = member_find_name(&g->members, name);
     if (holder == NULL || holder == m) return true;
-    if (member_is_live(holder)) {
+    if (member_is_live(holder) && !outdated(holder, not_after_s)) {
         change_name_taken(g, holder, claimant);
         return false;
     }
@@ -200,7 +208,7 @@ static void fill_gaps(struct gossip *g, struct member *m, const struct offer *o)
 {
     struct sign_admission a;
     if (m->admission_missing && o->admission.p != NULL && open_admission(g, o, &a) &&
-        claim_name(g, &a.name, m, &m->head->owner))
+        claim_name(g, &a.name, a.not_after_s, m, &m->head->owner))
         (void)adopt_admission(g, m, o->admission, &a);
     if (m->body_missing && o->body.p != NULL) (void)adopt_body(g, m, o->body);
     if (!m->admission_missing && !m->body_missing) pull_have(g, &m->head->owner);
@@ -223,7 +231,7 @@ static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer
         g->counters.dropped_signature++;
         return CATALOGUE_REFUSED;
     }
-    if (!claim_name(g, &a.name, NULL, &o->head.owner)) return CATALOGUE_CONFLICT;
+    if (!claim_name(g, &a.name, a.not_after_s, NULL, &o->head.owner)) return CATALOGUE_CONFLICT;
     enum err err = member_add(&g->members, &o->head, &m);
     if (err != ERR_OK) {
         g->counters.dropped_quota++;
@@ -274,7 +282,8 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
         return CATALOGUE_REFUSED;
     }
     if (usurps(m, &o->head)) return defend(g, m, &o->head);
-    if (!claim_name(g, member_name(m), m, &m->head->owner)) return CATALOGUE_CONFLICT;
+    if (!claim_name(g, member_name(m), m->admission->not_after_s, m, &m->head->owner))
+        return CATALOGUE_CONFLICT;
     bool admission =
         memcmp(before.admission_hash, o->head.admission_hash, CRYPTO_OPS_HASH_BYTES) != 0;
     bool body = memcmp(before.body_hash, o->head.body_hash, CRYPTO_OPS_HASH_BYTES) != 0;
@@ -287,7 +296,7 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
     g->persist_due = true;
     if (admission) {
         m->admission_missing = true;
-        if (o->admission.p != NULL && claim_name(g, &a.name, m, &m->head->owner))
+        if (o->admission.p != NULL && claim_name(g, &a.name, a.not_after_s, m, &m->head->owner))
             (void)adopt_admission(g, m, o->admission, &a);
     }
     if (body) m->body_missing = true;
@@ -333,6 +342,7 @@ enum catalogue_verdict catalogue_take(struct gossip *g, const struct offer *o, s
         g->counters.records_stale++;
         return CATALOGUE_STALE;
     }
+    if (order >= 0 && m != NULL && source != CATALOGUE_RESTORED) m->restored = false;
     if (order == 0) {
         if (m->admission_missing || m->body_missing) fill_gaps(g, m, o);
         if (source == CATALOGUE_GOSSIP) broadcast_heard(g, m, RUMOUR_RECORD);

@@ -81,6 +81,7 @@ struct member {
     uint8_t state;                  /* enum member_state */
     uint8_t reported_state;
     bool self : 1;
+    bool restored : 1;            /* only our own store speaks for it so far */
     bool unreachable_from_me : 1; /* we fail to reach it and others do not */
     bool admission_missing : 1, body_missing : 1;
     bool digest_waits : 1; /* its last change has not settled */

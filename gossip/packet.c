@@ -148,5 +148,6 @@ struct member *packet_open(struct gossip *g, struct span datagram, const struct 
         return NULL;
     }
     c->heard_ms = g->now_ms;
+    m->restored = false;
     return m;
 }

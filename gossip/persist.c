@@ -2,6 +2,7 @@
 
 #include "gossip/catalogue.h"
 #include "gossip/state.h"
+#include "gossip/transition.h"
 
 #define PERSIST_VERSION   1u
 #define PERSIST_DEPTH_MAX 4u
@@ -27,31 +28,53 @@ static bool fits(const struct member *m, size_t *room)
     return true;
 }
 
+struct kept {
+    uint32_t live, dead;
+};
+
+static struct kept choose(const struct gossip *g, size_t *room)
+{
+    struct kept n = {0};
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = g->members.order[i];
+        if (!fits(m, room)) continue;
+        if (member_is_live(m))
+            n.live++;
+        else
+            n.dead++;
+    }
+    return n;
+}
+
+/* Those of one kind, of what was chosen. */
+static void write_kept(const struct gossip *g, struct pack_writer *w, bool live, uint32_t count)
+{
+    size_t room = CRYPTO_OPS_HASH_BYTES + HEADING_BYTES_MAX;
+    pack_write_array(w, count);
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = g->members.order[i];
+        struct offer o;
+        if (!fits(m, &room) || member_is_live(m) != live) continue;
+        catalogue_offer(m, true, member_body(m).len <= PERSIST_BODY_MAX, &o);
+        offer_write(w, &o);
+    }
+}
+
 void persist_timer(struct gossip *g)
 {
     state_timer(g, &g->persist_timer, g->now_ms + g->tuning.persist_ms);
     if (!g->persist_due) return;
     size_t room = CRYPTO_OPS_HASH_BYTES + HEADING_BYTES_MAX;
-    size_t again = room;
-    uint32_t count = 0;
-    for (size_t i = 0; i < g->members.count; i++)
-        count += fits(g->members.order[i], &room);
+    struct kept n = choose(g, &room);
     uint8_t *bytes = arena_alloc(&g->fx->arena, room);
     if (bytes == NULL) return;
     struct pack_writer w;
     pack_writer_init(&w, bytes + CRYPTO_OPS_HASH_BYTES, room - CRYPTO_OPS_HASH_BYTES);
-    pack_write_array(&w, 2);
+    pack_write_array(&w, 3);
     pack_write_u64(&w, PERSIST_VERSION);
-    pack_write_array(&w, count);
-    for (size_t i = 0; i < g->members.count && count > 0; i++) {
-        const struct member *m = g->members.order[i];
-        struct offer o;
-        if (!fits(m, &again)) continue;
-        catalogue_offer(m, true, member_body(m).len <= PERSIST_BODY_MAX, &o);
-        offer_write(&w, &o);
-        count--;
-    }
-    CHECK(pack_writer_ok(&w) && count == 0);
+    write_kept(g, &w, true, n.live);
+    write_kept(g, &w, false, n.dead);
+    CHECK(pack_writer_ok(&w));
     struct gossip_effect *e = event_push(g->fx, GOSSIP_PERSIST);
     if (e == NULL) return;
     g->crypto->hash(pack_writer_view(&w), bytes);
@@ -59,18 +82,37 @@ void persist_timer(struct gossip *g)
     g->persist_due = false;
 }
 
-static void restore_one(struct gossip *g, const struct offer *o)
+static void restore_one(struct gossip *g, const struct offer *o, bool live)
 {
     if (member_find_short(&g->members, o->head.owner.byte) != NULL) return;
-    if (catalogue_take(g, o, NULL, CATALOGUE_RESTORED) != CATALOGUE_NEW)
+    if (catalogue_take(g, o, NULL, CATALOGUE_RESTORED) != CATALOGUE_NEW) {
         sync_seed(g, &o->head.addr);
+        return;
+    }
+    struct member *m = member_find(&g->members, &o->head.owner);
+    m->restored = true;
+    if (!live) transition_to(g, m, MEMBER_DEAD);
+}
+
+/* False: it is damaged before anything was taken. */
+static bool restore_all(struct gossip *g, struct pack_reader *r, bool live)
+{
+    struct offer o;
+    uint32_t outer;
+    uint32_t count = pack_read_array(r, 0, &outer);
+    for (uint32_t i = 0; i < count; i++) {
+        offer_read(r, &o);
+        if (pack_reader_err(r) != ERR_OK) return i > 0;
+        restore_one(g, &o, live);
+    }
+    pack_read_array_end(r, outer);
+    return true;
 }
 
 bool persist_restore(struct gossip *g, struct span blob)
 {
     uint8_t hash[CRYPTO_OPS_HASH_BYTES];
     struct pack_reader r;
-    struct offer o;
     uint32_t outer;
     if (blob.len <= CRYPTO_OPS_HASH_BYTES || blob.len > PERSIST_BYTES_MAX) return false;
     struct span doc = span_skip(blob, CRYPTO_OPS_HASH_BYTES);
@@ -78,13 +120,8 @@ bool persist_restore(struct gossip *g, struct span blob)
     if (memcmp(hash, blob.p, sizeof(hash)) != 0) return false;
     if (pack_reader_init(&r, doc, PERSIST_DEPTH_MAX, 8 + 8 * (size_t)MEMBERS_MAX) != ERR_OK)
         return false;
-    (void)pack_read_array(&r, 2, &outer);
+    uint32_t items = pack_read_array(&r, 2, &outer);
     if (pack_read_u64(&r) != PERSIST_VERSION) return false;
-    uint32_t count = pack_read_array(&r, 0, &outer);
-    for (uint32_t i = 0; i < count; i++) {
-        offer_read(&r, &o);
-        if (pack_reader_err(&r) != ERR_OK) return i > 0;
-        restore_one(g, &o);
-    }
-    return true;
+    if (!restore_all(g, &r, true)) return false;
+    return items < 3 || restore_all(g, &r, false) || state_live(g) > 1;
 }

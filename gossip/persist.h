@@ -2,7 +2,7 @@
  * 3.5: failed peers too, serf #333). With it a node starts with its last catalogue, and finds the
  * mesh again with no seed alive.
  *
- *   hash16 of the rest || [1, [offer, ...]] msgpack
+ *   hash16 of the rest || [1, [offer, ...], [offer, ...]] msgpack     who lived, who was dead
  *
  * Gossip thread.
  */

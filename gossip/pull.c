@@ -15,10 +15,17 @@ static struct pull_lack *find(struct pull_table *t, const uint8_t id8[SYNC_ID_BY
     return NULL;
 }
 
+static void drop(struct pull_table *t, struct pull_lack *p)
+{
+    *p = t->lack[--t->count];
+}
+
 void pull_lack(struct gossip *g, const struct node_id *id, const struct member *from)
 {
     struct pull_table *t = &g->pulls;
-    if (find(t, id->byte) != NULL) return;
+    struct pull_lack *known = find(t, id->byte);
+    if (known != NULL && !known->once) return;
+    if (known != NULL) drop(t, known); /* someone vouches for it */
     if (t->count == PULL_LACKS_MAX) {
         g->counters.dropped_quota++;
         t->missed = true;
@@ -36,15 +43,11 @@ void pull_stranger(struct gossip *g, const uint8_t id8[SYNC_ID_BYTES])
     struct node_id id = {{0}};
     if (g->now_ms < g->pulls.stranger_ms) return;
     g->pulls.stranger_ms = g->now_ms + PULL_STRANGER_MS;
+    if (find(&g->pulls, id8) != NULL) return;
     memcpy(id.byte, id8, SYNC_ID_BYTES);
     pull_lack(g, &id, NULL);
     struct pull_lack *p = find(&g->pulls, id8);
-    if (p != NULL) p->tries = TRIES_MAX - 1;
-}
-
-static void drop(struct pull_table *t, struct pull_lack *p)
-{
-    *p = t->lack[--t->count];
+    if (p != NULL) p->once = true;
 }
 
 void pull_have(struct gossip *g, const struct node_id *id)
@@ -70,7 +73,8 @@ static void find_gaps(struct gossip *g)
 static bool give_up(const struct gossip *g, const struct pull_lack *p)
 {
     const struct member *m = member_find_short(&g->members, p->id);
-    return m != NULL ? !catalogue_has_gap(m) : p->tries >= TRIES_MAX;
+    if (m != NULL) return !catalogue_has_gap(m);
+    return p->tries >= (p->once ? 1 : TRIES_MAX);
 }
 
 static struct member *source(struct gossip *g, const struct pull_lack *p)

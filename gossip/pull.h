@@ -18,6 +18,7 @@ struct pull_lack {
     uint8_t id[SYNC_ID_BYTES];
     uint8_t from[SYNC_ID_BYTES]; /* who told us */
     uint32_t tries;
+    bool once; /* a stranger that only sent us something: asked for once */
     uint64_t due_ms;
 };
 

@@ -229,6 +229,7 @@ static void member_row(struct admin_call *call, const struct gossip_member *m,
     key_u64(j, "estimate_us", m->estimate_us);
     key_u64(j, "loss_permille", m->loss_permille);
     key_bool(j, "signer", m->roles & ADMISSION_ROLE_SIGNER);
+    key_u64(j, "epoch", m->epoch);
     key_u64(j, "incarnation", m->incarnation);
     key_str(j, "version", r ? r->version : "");
     key_str(j, "zone", r ? r->zone.text : "");

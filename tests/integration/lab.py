@@ -151,6 +151,7 @@ class Lab:
         self.folder = tempfile.mkdtemp(prefix="parley-lab-")
         os.chmod(self.folder, 0o755)
         self.processes = []
+        self.extra = []
         self.host = {n: Host(self, n) for n in range(1, hosts + 1)}
 
     def __enter__(self):
@@ -166,30 +167,24 @@ class Lab:
         run(["ip", "netns", "add", bridge], check=True)
         run(["ip", "-n", bridge, "link", "add", "br0", "type", "bridge"], check=True)
         run(["ip", "-n", bridge, "link", "set", "br0", "up"], check=True)
-        for n, h in self.host.items():
-            run(["ip", "netns", "add", h.netns], check=True)
-            run(
-                [
-                    "ip",
-                    "-n",
-                    h.netns,
-                    "link",
-                    "add",
-                    "eth0",
-                    "type",
-                    "veth",
-                    "peer",
-                    "name",
-                    f"v{n}",
-                    "netns",
-                    bridge,
-                ],
-                check=True,
-            )
-            run(["ip", "-n", bridge, "link", "set", f"v{n}", "master", "br0", "up"], check=True)
-            run(["ip", "-n", h.netns, "addr", "add", f"{h.addr}/24", "dev", "eth0"], check=True)
-            run(["ip", "-n", h.netns, "link", "set", "eth0", "up"], check=True)
-            run(["ip", "-n", h.netns, "link", "set", "lo", "up"], check=True)
+        for h in self.host.values():
+            self.wire(h)
+
+    def wire(self, h):
+        """The namespace of a host, with a cable to the bridge."""
+        bridge, v = f"{self.prefix}br", f"v{h.number}"
+        run(["ip", "netns", "add", h.netns], check=True)
+        cable = ["eth0", "type", "veth", "peer", "name", v, "netns", bridge]
+        run(["ip", "-n", h.netns, "link", "add"] + cable, check=True)
+        run(["ip", "-n", bridge, "link", "set", v, "master", "br0", "up"], check=True)
+        run(["ip", "-n", h.netns, "addr", "add", f"{h.addr}/24", "dev", "eth0"], check=True)
+        run(["ip", "-n", h.netns, "link", "set", "eth0", "up"], check=True)
+        run(["ip", "-n", h.netns, "link", "set", "lo", "up"], check=True)
+
+    def add(self, host):
+        """One more host, which no test waits for; it is removed with the others."""
+        self.extra.append(host)
+        self.wire(host)
 
     def __exit__(self, *_):
         for p in self.processes:
@@ -199,7 +194,7 @@ class Lab:
                 except ProcessLookupError:
                     pass
                 p.wait()
-        for n in [f"{self.prefix}br"] + [h.netns for h in self.host.values()]:
+        for n in [f"{self.prefix}br"] + [h.netns for h in list(self.host.values()) + self.extra]:
             for pid in run(["ip", "netns", "pids", n]).stdout.split():
                 try:
                     os.kill(int(pid), signal.SIGKILL)

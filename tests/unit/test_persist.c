@@ -51,7 +51,9 @@ static void test_the_unreachable_are_stored_too_and_those_who_left_are_not(void 
     assert_int_equal(lab_state(&old, 1), MEMBER_DEAD);
     lab_init(&fresh, 0);
     assert_true(persist_restore(fresh.g, span_of(old.store, old.store_len)));
-    assert_int_equal(lab_state(&fresh, 1), MEMBER_ALIVE);
+    assert_int_equal(lab_state(&fresh, 1), MEMBER_DEAD);
+    assert_int_equal(lab_state(&fresh, 2), MEMBER_ALIVE);
+    assert_true(lab_member(&fresh, 2)->restored);
     assert_null(lab_member(&fresh, 5));
     lab_fini(&old);
     lab_fini(&fresh);
