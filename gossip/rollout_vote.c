@@ -208,6 +208,14 @@ static bool hold(struct rollout *r, const char *why, const struct member *m, con
     return false;
 }
 
+/* Whoever went first had heard every verdict, and has signed since that all is well: those behind
+ * need not hear each of them again, which costs members times members. A refusal among them is
+ * evidence and stops it by itself. */
+static bool vouched(const struct gossip *g)
+{
+    return g->policy.rollout.own_wave > 0 && count_applied(g, 0).well > 0;
+}
+
 bool rollout_vote_gates(struct gossip *g)
 {
     struct rollout *r = &g->policy.rollout;
@@ -219,7 +227,7 @@ bool rollout_vote_gates(struct gossip *g)
         return false;
     }
     struct tally t = count_valid(g);
-    if (!enough(r, &t)) return hold(r, "validation", t.missing, &t);
+    if (!vouched(g) && !enough(r, &t)) return hold(r, "validation", t.missing, &t);
     for (uint32_t wave = 0; wave < r->own_wave; wave++) {
         t = count_applied(g, wave);
         if (!enough(r, &t)) return hold(r, "an earlier wave", t.missing, &t);
