@@ -48,12 +48,13 @@ static const char *short_hash(const struct manifest_hash *h, char dst[SHORT_HASH
 /* --- Texts to rules --- */
 
 static enum err take_texts(const struct gossip *g, const struct manifest *m,
-                           struct config_text *text, char (*file)[NAME_BYTES_MAX + sizeof ".toml"])
+                           struct config_text *text,
+                           char (*file)[NAME_BYTES_MAX + sizeof "mesh:.toml"])
 {
     for (uint32_t i = 0; i < m->text_count; i++) {
         struct span body = gossip_policy_text(g, &m->text[i].hash);
         if (body.p == NULL) return ERR_NOT_FOUND;
-        (void)snprintf(file[i], sizeof file[i], "%s.toml", m->text[i].name.text);
+        (void)snprintf(file[i], sizeof file[i], "mesh:%s.toml", m->text[i].name.text);
         text[i] = (struct config_text){.file = file[i], .text = body};
     }
     return ERR_OK;
@@ -63,7 +64,7 @@ enum err policy_run_load(const struct gossip *g, const struct manifest_ref *ref,
                          struct policy_mesh **out)
 {
     struct config_text text[MANIFEST_TEXTS_MAX];
-    char file[MANIFEST_TEXTS_MAX][NAME_BYTES_MAX + sizeof ".toml"];
+    char file[MANIFEST_TEXTS_MAX][NAME_BYTES_MAX + sizeof "mesh:.toml"];
     struct gossip_policy_entry e;
     struct manifest m;
     enum err err = gossip_policy_get(g, MANIFEST_POLICY, ref, &e);

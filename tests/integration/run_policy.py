@@ -266,6 +266,16 @@ def unfit(m):
     m.ok(said == [], "it was never in force anywhere", said)
     rows = {x["node"]: x["config"] for x in h1.ask("members")}
     m.ok(rows["h4"] == "rejected", "members names who refused", rows)
+    m.apply(h1, OPEN.replace("\n", '\npath = ["/*"]\n', 1), "-m", "paths of api")
+    h2 = m.lab.host[2]
+    h2.config(API + 'protocol = "tcp"\n')
+    r = h2.parley("reload")
+    m.ok(
+        r.returncode == 3 and "mesh:mesh.toml:1: " in r.stderr and "tcp on this host" in r.stderr,
+        "a reload that the mesh policy does not fit is refused",
+        r.stderr,
+    )
+    h2.config(API)
     r = m.apply(h1, OPEN, "-m", "mended")
     m.ok(r.returncode == 0, "the next generation goes through", r.stdout + r.stderr)
 
