@@ -146,36 +146,44 @@ archive_body(struct archive *a, const uint8_t hash[CRYPTO_OPS_HASH_BYTES], struc
     return NULL;
 }
 
-void archive_keep_head(const struct head *h)
+void archive_keep_head(const struct head *h, uint32_t refs)
 {
-    kept(h)->refs++;
+    if (h != NULL) kept(h)->refs += refs;
 }
 
-void archive_keep_admission(const struct archive_admission *p)
+void archive_keep_admission(const struct archive_admission *p, uint32_t refs)
 {
-    if (p != NULL) (*refs_of(&p->refs))++;
+    if (p != NULL) *refs_of(&p->refs) += refs;
 }
 
-void archive_keep_body(const struct archive_body *p)
+void archive_keep_body(const struct archive_body *p, uint32_t refs)
 {
-    if (p != NULL) (*refs_of(&p->refs))++;
+    if (p != NULL) *refs_of(&p->refs) += refs;
 }
 
-void archive_drop_head(struct archive *a, const struct head *h)
+/* Whether those were the last. */
+static bool drop(uint32_t *held, uint32_t refs)
 {
-    if (h == NULL || --kept(h)->refs > 0) return;
+    CHECK(*held >= refs);
+    *held -= refs;
+    return *held == 0;
+}
+
+void archive_drop_head(struct archive *a, const struct head *h, uint32_t refs)
+{
+    if (h == NULL || !drop(&kept(h)->refs, refs)) return;
     if (map_get(&a->heads, head_key(h)) == kept(h)) (void)map_del(&a->heads, head_key(h));
     free(kept(h));
 }
 
-void archive_drop_admission(struct archive *a, const struct archive_admission *p)
+void archive_drop_admission(struct archive *a, const struct archive_admission *p, uint32_t refs)
 {
-    if (p == NULL || --*refs_of(&p->refs) > 0) return;
+    if (p == NULL || !drop(refs_of(&p->refs), refs)) return;
     free(map_del(&a->admissions, span_of(p->hash, sizeof(p->hash))));
 }
 
-void archive_drop_body(struct archive *a, const struct archive_body *p)
+void archive_drop_body(struct archive *a, const struct archive_body *p, uint32_t refs)
 {
-    if (p == NULL || --*refs_of(&p->refs) > 0) return;
+    if (p == NULL || !drop(refs_of(&p->refs), refs)) return;
     free(map_del(&a->bodies, span_of(p->hash, sizeof(p->hash))));
 }

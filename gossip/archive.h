@@ -54,14 +54,13 @@ const struct archive_admission *archive_admission(struct archive *a,
                                                   const struct sign_admission *says);
 const struct archive_body *
 archive_body(struct archive *a, const uint8_t hash[CRYPTO_OPS_HASH_BYTES], struct span bytes);
-/* One reference more. */
-void archive_keep_head(const struct head *h);
-void archive_keep_admission(const struct archive_admission *p);
-void archive_keep_body(const struct archive_body *p);
-/* NULL does nothing. */
-void archive_drop_head(struct archive *a, const struct head *h);
-void archive_drop_admission(struct archive *a, const struct archive_admission *p);
-void archive_drop_body(struct archive *a, const struct archive_body *p);
+/* So many references more, or fewer; NULL does nothing. */
+void archive_keep_head(const struct head *h, uint32_t refs);
+void archive_keep_admission(const struct archive_admission *p, uint32_t refs);
+void archive_keep_body(const struct archive_body *p, uint32_t refs);
+void archive_drop_head(struct archive *a, const struct head *h, uint32_t refs);
+void archive_drop_admission(struct archive *a, const struct archive_admission *p, uint32_t refs);
+void archive_drop_body(struct archive *a, const struct archive_body *p, uint32_t refs);
 
 /* Under the archive's key; of a short id and of a name. */
 uint32_t archive_hash(const struct archive *a, const void *p, size_t len);

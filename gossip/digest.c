@@ -113,12 +113,6 @@ void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms)
     if (d->pending_cap > WAITS_KEPT_CAP) digest_fini(d);
 }
 
-void digest_enter(struct digest *d, const struct member *m)
-{
-    d->bucket[m->head->owner.byte[0]] += m->digest_print;
-    d->root_stale = true;
-}
-
 void digest_forget(struct digest *d, struct member *m)
 {
     unqueue(d, m);

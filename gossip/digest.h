@@ -58,8 +58,6 @@ void digest_policy(struct digest *d, uint64_t print, uint64_t now_ms);
 bool digest_waits(const struct digest *d);
 /* Takes up what changed `settle_ms` ago or earlier. */
 void digest_settle(struct digest *d, uint64_t now_ms, uint64_t settle_ms);
-/* Takes up a member that came with its print. */
-void digest_enter(struct digest *d, const struct member *m);
 /* Takes the member out at once: it is being forgotten. */
 void digest_forget(struct digest *d, struct member *m);
 /* The accusation against `m` has changed; or, without one, or when it is not live, has ended. One

@@ -90,21 +90,6 @@ enum err gossip_new(const struct gossip_options *o, struct gossip **out)
     return ERR_OK;
 }
 
-enum err gossip_prefill(struct gossip *g, const struct gossip *from)
-{
-    CHECK_OBJ(g, STATE_MAGIC);
-    struct member_table *t = &g->members;
-    bool fit = !g->started && t->count == 1 && t->archive == from->members.archive &&
-               memcmp(&g->mesh, &from->mesh, sizeof(g->mesh)) == 0;
-    for (size_t i = 0; i < from->members.count; i++)
-        fit = fit && from->members.order[i]->state == MEMBER_ALIVE;
-    if (!fit) return ERR_INVALID;
-    enum err err = member_prefill(t, &from->members);
-    for (size_t i = 0; i < t->count; i++)
-        if (!t->order[i]->self) transition_prefilled(g, t->order[i]);
-    return err;
-}
-
 void gossip_free(struct gossip *g)
 {
     if (g == NULL) return;

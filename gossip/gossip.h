@@ -44,11 +44,6 @@ struct gossip_options {
 /* ERR_INVALID: admission certificate and key disagree; ERR_NOMEM. A damaged `persisted` is ignored
  * and counted. */
 enum err gossip_new(const struct gossip_options *o, struct gossip **out) MUST_USE;
-/* Before the first step, makes known to `g` all that `from` knows: another machine of the same mesh
- * and archive, on which everyone is alive. What a restored machine would know, without its checks
- * and their time; for simulators that begin with a mesh that has long been there. ERR_INVALID: not
- * such machines. ERR_NOMEM. */
-enum err gossip_prefill(struct gossip *g, const struct gossip *from) MUST_USE;
 void gossip_free(struct gossip *g);
 
 /* Consumes one event. Effects are in `fx` until the next step. Only our own misuse or memory

@@ -23,9 +23,9 @@ void member_table_init(struct member_table *t, struct archive *archive, struct h
 
 static void drop_parts(struct member_table *t, struct member *m)
 {
-    archive_drop_head(t->archive, m->head);
-    archive_drop_admission(t->archive, m->admission);
-    archive_drop_body(t->archive, m->body);
+    archive_drop_head(t->archive, m->head, 1);
+    archive_drop_admission(t->archive, m->admission, 1);
+    archive_drop_body(t->archive, m->body, 1);
 }
 
 void member_table_fini(struct member_table *t)
@@ -74,12 +74,12 @@ static struct member *make(struct member_table *t)
         return m;
     }
     if (t->made == t->pages * PAGE_MEMBERS) {
-        t->page[t->pages] = calloc(PAGE_MEMBERS, sizeof(struct member));
+        t->page[t->pages] = malloc(PAGE_MEMBERS * sizeof(struct member));
         if (t->page[t->pages] == NULL) return NULL;
         t->pages++;
     }
     struct member *m = at_index(t, (uint32_t)t->made);
-    m->index = (uint32_t)t->made++;
+    *m = (struct member){.index = (uint32_t)t->made++};
     return m;
 }
 
@@ -116,7 +116,7 @@ enum err member_add(struct member_table *t, const struct head *head, struct memb
     err =
         m->head != NULL ? member_index_put(&t->ids, archive_id_hash(m->head), m->index) : ERR_NOMEM;
     if (err != ERR_OK) {
-        archive_drop_head(t->archive, m->head);
+        archive_drop_head(t->archive, m->head, 1);
         put_back(t, m);
         return err;
     }
@@ -128,46 +128,48 @@ enum err member_add(struct member_table *t, const struct head *head, struct memb
     return ERR_OK;
 }
 
-static enum err take_over(struct member_table *t, const struct member *theirs, struct member **out)
+/* Pages for `count` members, of which the first is there; contents as they come. */
+static enum err more_pages(struct member_table *t, size_t count)
 {
-    struct member *m = make(t);
-    if (m == NULL) return ERR_NOMEM;
-    archive_keep_head(theirs->head);
-    archive_keep_admission(theirs->admission);
-    archive_keep_body(theirs->body);
-    m->head = theirs->head;
-    m->admission = theirs->admission;
-    m->body = theirs->body;
-    m->body_version = theirs->body_version;
-    m->digest_print = theirs->digest_waits ? 0 : theirs->digest_print;
-    m->admission_missing = theirs->admission_missing;
-    m->body_missing = theirs->body_missing;
-    *out = m;
-    enum err err = member_index_put(&t->ids, archive_id_hash(m->head), m->index);
-    if (err == ERR_OK && m->admission != NULL)
-        err = member_index_put(&t->names, m->admission->name_hash, m->index);
-    return err;
+    for (; t->pages * PAGE_MEMBERS < count; t->pages++) {
+        t->page[t->pages] = malloc(PAGE_MEMBERS * sizeof(struct member));
+        if (t->page[t->pages] == NULL) return ERR_NOMEM;
+    }
+    return ERR_OK;
 }
 
-enum err member_prefill(struct member_table *t, const struct member_table *from)
+enum err member_table_fill(struct member_table *t, const struct member_image *image)
 {
     struct member *self = t->order[0];
-    size_t place = member_lower_bound(from, &self->head->owner);
-    enum err err = member_reserve(t, from->count + 1);
-    if (err == ERR_OK) err = member_index_reserve(&t->names, from->count + 1);
-    bool placed = false;
-    t->count = 0;
-    for (size_t i = 0; i < from->count && err == ERR_OK; i++) {
-        if (i == place) {
-            placed = true;
-            t->order[t->count++] = self;
-            if (name_node_id_cmp(&self->head->owner, &from->order[i]->head->owner) == 0) continue;
-        }
-        err = take_over(t, from->order[i], &t->order[t->count]);
-        if (err == ERR_OK) t->count++;
+    struct member_index ids, names;
+    enum err err = member_reserve(t, image->count + 1);
+    if (err == ERR_OK) err = more_pages(t, image->count + 1);
+    if (err == ERR_OK) err = member_index_copy(&ids, image->ids);
+    if (err != ERR_OK) return err;
+    err = member_index_copy(&names, image->names);
+    if (err != ERR_OK) {
+        member_index_fini(&ids);
+        return err;
     }
-    if (!placed) t->order[t->count++] = self;
-    return err;
+    struct member own = *self;
+    for (size_t at = 0; at <= image->count; at += PAGE_MEMBERS) {
+        size_t left = image->count + 1 - at;
+        memcpy(t->page[at / PAGE_MEMBERS], image->row + at,
+               (left < PAGE_MEMBERS ? left : PAGE_MEMBERS) * sizeof(struct member));
+    }
+    *self = own;
+    for (size_t i = 0; i < image->count; i++)
+        t->order[i] = at_index(t, i + 1 == image->own ? self->index : (uint32_t)i + 1);
+    t->made = image->count + 1;
+    t->count = image->count;
+    put_back(t, at_index(t, image->own));
+    member_index_fini(&t->ids);
+    member_index_fini(&t->names);
+    t->ids = ids;
+    t->names = names;
+    member_index_move(&t->ids, archive_id_hash(self->head), image->own, self->index);
+    member_index_move(&t->names, self->admission->name_hash, image->own, self->index);
+    return ERR_OK;
 }
 
 void member_remove(struct member_table *t, struct member *m)
@@ -235,7 +237,7 @@ enum err member_set_head(struct member_table *t, struct member *m, const struct 
 {
     const struct head *kept = archive_head(t->archive, h);
     if (kept == NULL) return ERR_NOMEM;
-    archive_drop_head(t->archive, m->head);
+    archive_drop_head(t->archive, m->head, 1);
     m->head = kept;
     return ERR_OK;
 }
@@ -246,7 +248,7 @@ enum err member_set_admission(struct member_table *t, struct member *m,
 {
     const struct archive_admission *kept = archive_admission(t->archive, hash, bytes, says);
     if (kept == NULL) return ERR_NOMEM;
-    archive_drop_admission(t->archive, m->admission);
+    archive_drop_admission(t->archive, m->admission, 1);
     m->admission = kept;
     return ERR_OK;
 }
@@ -256,7 +258,7 @@ enum err member_set_body(struct member_table *t, struct member *m,
 {
     const struct archive_body *kept = archive_body(t->archive, hash, bytes);
     if (kept == NULL) return ERR_NOMEM;
-    archive_drop_body(t->archive, m->body);
+    archive_drop_body(t->archive, m->body, 1);
     m->body = kept;
     return ERR_OK;
 }

@@ -113,9 +113,15 @@ enum err member_reserve(struct member_table *t, size_t count) MUST_USE;
 /* A member with a copy of `head`, all else zero, on no list. ERR_EXISTS: the first 8 bytes of the
  * id are taken. ERR_FULL: MEMBERS_MAX. ERR_NOMEM. */
 enum err member_add(struct member_table *t, const struct head *head, struct member **out) MUST_USE;
-/* Adds all of `from`, a table of the same archive, to one that holds its own node alone. Of each:
- * its parts and that it is alive. ERR_NOMEM: some are in. */
-enum err member_prefill(struct member_table *t, const struct member_table *from) MUST_USE;
+/* Fills a table that holds its own node alone, as number 0, with the others of the image; the
+ * parts' references are the caller's affair (prefill.h). ERR_NOMEM: unchanged but for room. */
+struct member_image {
+    const struct member *row;               /* in order; row[i] has number i; row[0] is nobody */
+    size_t count;                           /* without row[0] */
+    uint32_t own;                           /* the row of the table's own node */
+    const struct member_index *ids, *names; /* of the numbers */
+};
+enum err member_table_fill(struct member_table *t, const struct member_image *image) MUST_USE;
 /* Frees it and what it owns. It must be on no list and no heap. */
 void member_remove(struct member_table *t, struct member *m);
 

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define INDEX_BITS  15u
 #define INDEX_MASK  ((UINT32_C(1) << INDEX_BITS) - 1)
@@ -62,15 +63,35 @@ enum err member_index_put(struct member_index *x, uint32_t hash, uint32_t index)
     return ERR_OK;
 }
 
+enum err member_index_copy(struct member_index *x, const struct member_index *from)
+{
+    struct member_index copy = {.cap = from->cap, .count = from->count};
+    copy.slot = malloc(from->cap * sizeof(copy.slot[0]));
+    if (copy.slot == NULL) return ERR_NOMEM;
+    memcpy(copy.slot, from->slot, from->cap * sizeof(copy.slot[0]));
+    *x = copy;
+    return ERR_OK;
+}
+
+/* The slot of an entry; `cap`: it is not in. */
+static size_t slot_of(const struct member_index *x, uint32_t entry)
+{
+    if (x->count == 0) return x->cap;
+    for (size_t at = home_of(x, entry); x->slot[at] != 0; at = (at + 1) & (x->cap - 1))
+        if (x->slot[at] == entry) return at;
+    return x->cap;
+}
+
+void member_index_move(struct member_index *x, uint32_t hash, uint32_t index, uint32_t to)
+{
+    size_t at = slot_of(x, entry_of(hash, index));
+    if (at < x->cap) x->slot[at] = entry_of(hash, to);
+}
+
 void member_index_del(struct member_index *x, uint32_t hash, uint32_t index)
 {
-    uint32_t entry = entry_of(hash, index);
-    if (x->count == 0) return;
-    size_t hole = home_of(x, entry);
-    while (x->slot[hole] != entry) {
-        if (x->slot[hole] == 0) return;
-        hole = (hole + 1) & (x->cap - 1);
-    }
+    size_t hole = slot_of(x, entry_of(hash, index));
+    if (hole == x->cap) return;
     for (size_t at = (hole + 1) & (x->cap - 1); x->slot[at] != 0; at = (at + 1) & (x->cap - 1)) {
         /* An entry may not move in front of its home. */
         size_t from_home = (at - home_of(x, x->slot[at])) & (x->cap - 1);

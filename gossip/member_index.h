@@ -30,6 +30,10 @@ void member_index_fini(struct member_index *x);
 enum err member_index_reserve(struct member_index *x, size_t count) MUST_USE;
 /* ERR_NOMEM: unchanged. */
 enum err member_index_put(struct member_index *x, uint32_t hash, uint32_t index) MUST_USE;
+/* ERR_NOMEM: `*x` is untouched; else it is overwritten. */
+enum err member_index_copy(struct member_index *x, const struct member_index *from) MUST_USE;
+/* An entry that is in gets another index. */
+void member_index_move(struct member_index *x, uint32_t hash, uint32_t index, uint32_t to);
 /* No effect when it is not in. */
 void member_index_del(struct member_index *x, uint32_t hash, uint32_t index);
 /* The next candidate: start with *at = 0; MEMBER_INDEX_NONE: no more. */

@@ -77,15 +77,10 @@ void transition_enter(struct gossip *g, struct member *m, enum member_state stat
     change_state(g, m);
 }
 
-void transition_prefilled(struct gossip *g, struct member *m)
+void transition_prefilled(struct gossip *g, uint32_t others)
 {
-    count(g, m, 1);
-    g->bodies_bytes += member_body(m).len;
-    m->reported = true;
-    if (m->digest_print != 0)
-        digest_enter(&g->digest, m);
-    else
-        digest_note(&g->digest, m, g->now_ms);
+    g->alive += others;
+    g->members.live += others;
 }
 
 void transition_forget(struct gossip *g, struct member *m)

@@ -21,8 +21,8 @@ struct gossip;
 void transition_to(struct gossip *g, struct member *m, enum member_state state);
 /* A member that has just been added enters the counts and is reported. */
 void transition_enter(struct gossip *g, struct member *m, enum member_state state);
-/* The same of one that member_prefill added, and that the driver knows of. */
-void transition_prefilled(struct gossip *g, struct member *m);
+/* So many members that are alive came with an image (prefill.h). */
+void transition_prefilled(struct gossip *g, uint32_t others);
 /* Removes a dead or left member for good. */
 void transition_forget(struct gossip *g, struct member *m);
 

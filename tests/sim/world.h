@@ -91,8 +91,8 @@ struct world {
     struct pipe_table pipes;
     struct rng rng; /* of scenarios */
     struct persona_issuer issuer;
-    struct archive *archive;      /* one reference is ours; all parley machines share it */
-    const struct gossip *prefill; /* borrowed; not NULL: what it knows, a new machine knows */
+    struct archive *archive; /* one reference is ours; all parley machines share it */
+    struct prefill *prefill; /* borrowed; not NULL: what a new machine knows */
     struct gossip_effects fx;
     uint64_t trace_hash;
     uint64_t events_done;
