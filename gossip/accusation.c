@@ -42,32 +42,34 @@ bool accusation_has(const struct accusation *a, const struct node_id *accuser)
     return false;
 }
 
+static unsigned weight(const struct accusation_vote *v)
+{
+    return v->kind == ACCUSATION_REFUSED ? 2 : v->kind == ACCUSATION_LOSSY ? 1 : 0;
+}
+
 bool accusation_add(struct accusation *a, const struct accusation_vote *v)
 {
+    struct accusation_vote *own = NULL, *least = NULL;
     for (uint32_t i = 0; i < a->count; i++) {
         struct accusation_vote *known = &a->vote[i];
-        if (name_node_id_cmp(&known->accuser, &v->accuser) != 0) continue;
-        if (v->kind != ACCUSATION_REFUSED || known->kind == ACCUSATION_REFUSED) return false;
-        *known = *v;
-        return true;
+        if (name_node_id_cmp(&known->accuser, &v->accuser) == 0) own = known;
+        if (least == NULL || weight(known) < weight(least)) least = known;
     }
-    if (a->count < TUNING_ACCUSERS_MAX) {
+    if (own == NULL && a->count < TUNING_ACCUSERS_MAX) {
         a->vote[a->count++] = *v;
         return true;
     }
-    for (uint32_t i = 0; i < a->count && v->kind == ACCUSATION_REFUSED; i++) {
-        if (a->vote[i].kind == ACCUSATION_REFUSED) continue;
-        a->vote[i] = *v;
-        return true;
-    }
-    return false;
+    if (own == NULL) own = least;
+    if (weight(own) >= weight(v)) return false;
+    *own = *v;
+    return true;
 }
 
-uint32_t accusation_refused(const struct accusation *a)
+uint32_t accusation_count(const struct accusation *a, enum accusation_kind kind)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < a->count; i++)
-        n += a->vote[i].kind == ACCUSATION_REFUSED;
+        n += a->vote[i].kind == kind;
     return n;
 }
 

@@ -24,6 +24,7 @@
 enum accusation_kind {
     ACCUSATION_SILENT,  /* nothing answers */
     ACCUSATION_REFUSED, /* its host answers, and says that nobody listens on the stream port */
+    ACCUSATION_LOSSY,   /* it answers now and then: most that it sends or is sent is lost */
 };
 
 struct accusation_vote {
@@ -47,11 +48,11 @@ void accusation_sign(const struct gossip_crypto *crypto, const struct sign_key *
 bool accusation_verify(const struct gossip_crypto *crypto, const uint8_t pk[SIGN_PUBLIC_BYTES],
                        const struct accusation *a, const struct accusation_vote *v);
 bool accusation_has(const struct accusation *a, const struct node_id *accuser);
-/* Adds a vote of someone who has none yet; REFUSED takes the place of their other one, or in a full
- * set of another's. False: it changes nothing. */
+/* Adds a vote of someone who has none yet. One that says more (REFUSED, then LOSSY, then the rest)
+ * takes the place of their other, or in a full set of another's. False: it changes nothing. */
 bool accusation_add(struct accusation *a, const struct accusation_vote *v);
-/* How many say REFUSED. */
-uint32_t accusation_refused(const struct accusation *a);
+/* How many say so. */
+uint32_t accusation_count(const struct accusation *a, enum accusation_kind kind);
 /* The bytes written. */
 size_t accusation_encode(const struct accusation *a, uint8_t out[ACCUSATION_BYTES_MAX]);
 /* ERR_INVALID: no whole number of votes, none, or too many. Signatures are not looked at. */

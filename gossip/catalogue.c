@@ -173,7 +173,7 @@ static void settle_state(struct gossip *g, struct member *m, const struct head *
 {
     if ((m->head->flags & HEAD_LEFT) != 0)
         transition_to(g, m, MEMBER_LEFT);
-    else if (m->head->epoch > before->epoch || m->head->inc > before->inc)
+    else if (m->head->epoch > before->epoch || (m->head->inc > before->inc && !m->lossy))
         transition_to(g, m, MEMBER_ALIVE);
     else if (m->state != MEMBER_ALIVE)
         suspicion_poke(g, m); /* it speaks, but has not yet refuted */

@@ -2,6 +2,7 @@
 
 #include "gossip/change.h"
 #include "gossip/packet.h"
+#include "gossip/quality.h"
 #include "gossip/state.h"
 #include "gossip/suspicion.h"
 #include "gossip/watchers.h"
@@ -36,11 +37,16 @@ static void ping(struct gossip *g, const struct probe *p)
     send_small(g, p->target, &m);
 }
 
+static bool is_of(const struct probe *p, uint32_t seq)
+{
+    return p->kind == PROBE_QUALITY ? seq - p->seq < p->pings : seq == p->seq;
+}
+
 static struct probe *find(struct gossip *g, uint32_t seq)
 {
     struct probe_table *t = &g->probes;
     for (size_t i = 0; i < t->high; i++)
-        if (t->slot[i].kind != PROBE_FREE && t->slot[i].seq == seq) return &t->slot[i];
+        if (t->slot[i].kind != PROBE_FREE && is_of(&t->slot[i], seq)) return &t->slot[i];
     return NULL;
 }
 
@@ -239,6 +245,63 @@ static void failed_confirm(struct gossip *g, const struct probe *p)
     suspicion_hear(g, &a, p->origin, SUSPICION_GOSSIP);
 }
 
+/* Whether we are in a state to say that it is the other who loses packets. */
+static bool is_fit(const struct gossip *g)
+{
+    return g->lost < QUALITY_OWN_MAX && g->awareness.score == 0 &&
+           !awareness_quiet(&g->awareness, g->now_ms);
+}
+
+/* NULL: not now. */
+static struct probe *start_quality(struct gossip *g, struct member *m)
+{
+    if (!is_fit(g) || running(g, m, PROBE_QUALITY)) return NULL;
+    struct probe *p = start(g, m, PROBE_QUALITY);
+    if (p == NULL) return NULL;
+    p->pings = 1;
+    p->again_ms = QUALITY_EVERY_MS;
+    p->verdict_ms = g->now_ms + (QUALITY_PINGS - 1) * QUALITY_EVERY_MS + 2 * rto_of(g, m);
+    arm(g, p);
+    return p;
+}
+
+static void next_quality(struct gossip *g, struct probe *p)
+{
+    struct message m = {.kind = MESSAGE_PING, .seq = p->seq + p->pings++};
+    send_small(g, p->target, &m);
+    if (p->pings == QUALITY_PINGS)
+        state_timer(g, &p->timer, p->verdict_ms);
+    else
+        arm(g, p);
+}
+
+static void say_reached(struct gossip *g, const struct probe *p)
+{
+    struct message reached = {.kind = MESSAGE_REACHED,
+                              .target = p->target->head->owner,
+                              .epoch = p->target->head->epoch,
+                              .inc = p->target->head->inc};
+    if (p->origin == NULL) return;
+    send_small(g, p->origin, &reached);
+    (void)distrust_note(&g->distrust, &p->origin->head->owner, g->now_ms);
+}
+
+/* Our own finding is put to the watchers; as one of those, we vote. */
+static void done_quality(struct gossip *g, const struct probe *p)
+{
+    struct message msg = {.kind = MESSAGE_ACCUSE};
+    bool lossy = quality_is_lossy(p->answered);
+    if (p->answered != 0 && !lossy) say_reached(g, p);
+    if (!lossy || !is_fit(g) || !member_is_live(p->target)) return;
+    suspicion_statement(g, p->target, ACCUSATION_LOSSY, &msg.accusation);
+    if (p->origin == NULL) {
+        ask_to_confirm(g, p->target, &msg.accusation);
+        return;
+    }
+    send_small(g, p->origin, &msg);
+    (void)suspicion_vote(g, p->target, ACCUSATION_LOSSY, &msg.accusation);
+}
+
 static void verdict(struct gossip *g, struct probe *p)
 {
     struct message nack = {.kind = MESSAGE_NACK, .seq = p->origin_seq};
@@ -261,6 +324,9 @@ static void verdict(struct gossip *g, struct probe *p)
             ask_to_confirm(g, done.target, &mine);
         break;
     }
+    case PROBE_QUALITY:
+        done_quality(g, &done);
+        break;
     case PROBE_FREE:
         break;
     }
@@ -270,6 +336,10 @@ void probe_timer(struct gossip *g, struct probe *p)
 {
     if (g->now_ms >= p->verdict_ms) {
         verdict(g, p);
+        return;
+    }
+    if (p->kind == PROBE_QUALITY) {
+        next_quality(g, p);
         return;
     }
     bool first = !p->repeated;
@@ -334,22 +404,18 @@ static void answered(struct gossip *g, struct probe *p, bool direct)
     release(g, p);
     if (direct && !done.repeated) sample_rtt(g, &done);
     if (direct && done.target->contact != NULL) done.target->contact->by_stream = 0;
+    bool startled = done.repeated && quality_startles(g->lost, direct);
     g->lost += ((done.repeated ? 1.0 : 0.0) - g->lost) / LOST_SMOOTHING;
     suspicion_answered(g, done.target);
     struct message ack = {.kind = MESSAGE_ACK, .seq = done.origin_seq};
-    struct message reached = {.kind = MESSAGE_REACHED,
-                              .target = done.target->head->owner,
-                              .epoch = done.target->head->epoch,
-                              .inc = done.target->head->inc};
     switch (done.kind) {
     case PROBE_REGULAR:
         note_result(g, done.target, false);
         awareness_good(&g->awareness);
+        if (startled && suspicion_measures(g, done.target)) (void)start_quality(g, done.target);
         break;
     case PROBE_CONFIRM:
-        if (done.origin == NULL) break;
-        send_small(g, done.origin, &reached);
-        (void)distrust_note(&g->distrust, &done.origin->head->owner, g->now_ms);
+        say_reached(g, &done);
         break;
     case PROBE_RELAY:
         if (done.origin != NULL) send_small(g, done.origin, &ack);
@@ -357,6 +423,7 @@ static void answered(struct gossip *g, struct probe *p, bool direct)
     case PROBE_CLONE:
         clone_found(g, &done);
         break;
+    case PROBE_QUALITY:
     case PROBE_FREE:
         break;
     }
@@ -393,6 +460,10 @@ void probe_on_ack(struct gossip *g, struct member *from, const struct message *m
     struct probe *p = find(g, m->seq);
     if (p == NULL) return;
     if (from == p->target) note_place(g, from, m);
+    if (p->kind == PROBE_QUALITY) {
+        if (from == p->target) p->answered |= 1u << (m->seq - p->seq);
+        return;
+    }
     /* Seqs are random: who knows one was pinged or asked to help. */
     answered(g, p, from == p->target);
 }
@@ -423,7 +494,8 @@ void probe_on_confirm(struct gossip *g, struct member *from, const struct accusa
     }
     if (!member_is_live(m) || running(g, m, PROBE_CONFIRM)) return;
     if (distrust_muted(&g->distrust, &from->head->owner, g->now_ms)) return;
-    struct probe *p = start(g, m, PROBE_CONFIRM);
+    bool lossy = a->vote[0].kind == ACCUSATION_LOSSY;
+    struct probe *p = lossy ? start_quality(g, m) : start(g, m, PROBE_CONFIRM);
     if (p == NULL) return;
     p->origin = from;
     p->vote = a->vote[0];

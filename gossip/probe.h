@@ -9,7 +9,8 @@
  *   REGULAR  one a period, as the schedule has it (schedule.h); a failure accuses
  *   CONFIRM  someone else asks whether we reach it; a failure accuses, success says REACHED;
  *            the stream is tried too, when theirs was refused
- *   RELAY    a helper's ping; ACK or NACK goes back
+ *   QUALITY  a row of pings, each with a seq of its own, to one that answered late or when asked
+ * about one that is said to be lossy (quality.h) RELAY    a helper's ping; ACK or NACK goes back
  *   CLONE    is the member still at its old address, while a newer epoch of it comes from another?
  *
  * Gossip thread; embedded in the machine. At most PROBE_SLOTS at a time: over it, requests of
@@ -28,7 +29,14 @@ struct gossip;
 struct member;
 struct stream;
 
-enum probe_kind { PROBE_FREE, PROBE_REGULAR, PROBE_CONFIRM, PROBE_RELAY, PROBE_CLONE };
+enum probe_kind {
+    PROBE_FREE,
+    PROBE_REGULAR,
+    PROBE_CONFIRM,
+    PROBE_RELAY,
+    PROBE_CLONE,
+    PROBE_QUALITY
+};
 
 struct probe {
     enum probe_kind kind;
@@ -44,9 +52,11 @@ struct probe {
     uint64_t verdict_ms;
     uint32_t again_ms;
     uint32_t helpers, nacks;
-    uint32_t stream; /* of the stream probe; 0: none */
-    bool repeated;   /* the second ping has gone: no RTT sample (Karn) */
-    bool refused;    /* the stream was: nobody listens */
+    uint32_t pings;    /* QUALITY: sent; they have seq, seq + 1, ... */
+    uint32_t answered; /* QUALITY: which of them, as bits */
+    uint32_t stream;   /* of the stream probe; 0: none */
+    bool repeated;     /* the second ping has gone: no RTT sample (Karn) */
+    bool refused;      /* the stream was: nobody listens */
 };
 
 struct probe_table {

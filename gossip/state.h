@@ -41,6 +41,8 @@ struct self_record {
     uint64_t status_due_ms; /* to be spread then; 0: it has been */
     struct timer timer;
     bool leaving;
+    uint64_t lossy_ms;  /* first told that we are lossy; 0: never */
+    uint32_t lossy_inc; /* in that incarnation */
     uint64_t conflict_ms;
     uint64_t conflict_said_ms; /* a peer said that our identity is used elsewhere; 0: never */
     uint8_t conflict_by[8];    /* that peer */

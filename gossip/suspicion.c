@@ -5,6 +5,7 @@
 #include "gossip/self.h"
 #include "gossip/state.h"
 #include "gossip/transition.h"
+#include "gossip/watchers.h"
 
 #define SUSPICION_POKE_MS       300u
 #define SUSPICION_REMINDERS_MAX 3u
@@ -59,7 +60,20 @@ bool suspicion_proven(const struct gossip *g, const struct member *m)
 
 bool suspicion_crash_proven(const struct gossip *g, const struct member *m)
 {
-    return member_votes(m) != NULL && enough(g, m, accusation_refused(member_votes(m)));
+    return member_votes(m) != NULL &&
+           enough(g, m, accusation_count(member_votes(m), ACCUSATION_REFUSED));
+}
+
+bool suspicion_lossy_proven(const struct gossip *g, const struct member *m)
+{
+    return member_votes(m) != NULL &&
+           enough(g, m, accusation_count(member_votes(m), ACCUSATION_LOSSY));
+}
+
+bool suspicion_measures(const struct gossip *g, const struct member *m)
+{
+    if (m->state == MEMBER_ALIVE) return true;
+    return m->lossy && m->care != NULL && g->now_ms > m->care->accused_ms + SUSPICION_SHUN_MS / 2;
 }
 
 static void rearm(struct gossip *g, struct member *m)
@@ -77,6 +91,14 @@ static void die(struct gossip *g, struct member *m)
     member_arm(&g->members, m, m->care->accused_ms + DIGEST_ACCUSED_MS);
 }
 
+static void shun(struct gossip *g, struct member *m)
+{
+    transition_to(g, m, MEMBER_UNREACHABLE);
+    m->lossy = true;
+    m->care->accused_ms = g->now_ms;
+    member_arm(&g->members, m, g->now_ms + SUSPICION_SHUN_MS);
+}
+
 /* A vote was added. Another's voice alone makes nobody a suspect. */
 static void counted(struct gossip *g, struct member *m, enum suspicion_source source)
 {
@@ -88,6 +110,8 @@ static void counted(struct gossip *g, struct member *m, enum suspicion_source so
     }
     if (suspicion_crash_proven(g, m))
         die(g, m);
+    else if (suspicion_lossy_proven(g, m))
+        shun(g, m);
     else if (m->state == MEMBER_SUSPECT)
         rearm(g, m);
     if (!agreed) return;
@@ -98,18 +122,31 @@ static void counted(struct gossip *g, struct member *m, enum suspicion_source so
     if (needed(g, m) < TUNING_ACCUSERS_MAX && !we_voted(g, m)) probe_check(g, m);
 }
 
+void suspicion_statement(struct gossip *g, const struct member *m, enum accusation_kind kind,
+                         struct accusation *out)
+{
+    *out = (struct accusation){
+        .target = m->head->owner, .epoch = m->head->epoch, .inc = m->head->inc, .count = 1};
+    accusation_sign(g->crypto, g->key, &g->self.member->head->owner, out, kind, &out->vote[0]);
+}
+
+/* Of one that is shunned, silence now and then is nothing new. */
+static bool may_say(const struct gossip *g, const struct member *m, const struct node_id *accuser,
+                    uint8_t kind)
+{
+    if (kind == ACCUSATION_LOSSY) return watchers_plausible(&m->head->owner, accuser, g->alive);
+    return !m->lossy || kind == ACCUSATION_REFUSED;
+}
+
 bool suspicion_vote(struct gossip *g, struct member *m, enum accusation_kind kind,
                     struct accusation *mine)
 {
-    if (!member_is_live(m) || m->self) return false;
+    if (!member_is_live(m) || m->self || !may_say(g, m, &g->self.member->head->owner, kind))
+        return false;
     struct accusation *a = votes(g, m);
     if (a == NULL) return false;
-    struct accusation_vote vote;
-    accusation_sign(g->crypto, g->key, &g->self.member->head->owner, a, kind, &vote);
-    *mine = *a;
-    mine->count = 0;
-    (void)accusation_add(mine, &vote);
-    if (accusation_add(a, &vote)) counted(g, m, SUSPICION_GOSSIP);
+    suspicion_statement(g, m, kind, mine);
+    if (accusation_add(a, &mine->vote[0])) counted(g, m, SUSPICION_GOSSIP);
     return true;
 }
 
@@ -134,10 +171,7 @@ bool suspicion_charge(struct gossip *g, const struct member *m, struct accusatio
         return out->count > 0;
     }
     if (m->state != MEMBER_DEAD) return false;
-    *out = (struct accusation){
-        .target = m->head->owner, .epoch = m->head->epoch, .inc = m->head->inc, .count = 1};
-    accusation_sign(g->crypto, g->key, &g->self.member->head->owner, out, ACCUSATION_SILENT,
-                    &out->vote[0]);
+    suspicion_statement(g, m, ACCUSATION_SILENT, out);
     return true;
 }
 
@@ -151,6 +185,18 @@ static bool may_be_true(struct gossip *g, const struct accusation *a,
     return true;
 }
 
+/* That we are lossy is measured and stands for a while, whatever we say; that nobody repeats it for
+ * ever, we raise our incarnation when all have heard of it. */
+static bool may_refute_loss(struct gossip *g)
+{
+    struct self_record *self = &g->self;
+    if (self->lossy_ms == 0 || self->lossy_inc != self->member->head->inc) {
+        self->lossy_ms = g->now_ms > 0 ? g->now_ms : 1;
+        self->lossy_inc = self->member->head->inc;
+    }
+    return g->now_ms >= self->lossy_ms + SUSPICION_SHUN_MS / 6;
+}
+
 void suspicion_accused(struct gossip *g, const struct accusation *a, struct member *from)
 {
     const struct head *ours = g->self.member->head;
@@ -161,6 +207,7 @@ void suspicion_accused(struct gossip *g, const struct accusation *a, struct memb
         self_refute(g, a->epoch, a->inc, from, false);
         return;
     }
+    if (accusation_count(a, ACCUSATION_LOSSY) == a->count && !may_refute_loss(g)) return;
     for (uint32_t i = 0; i < a->count; i++)
         heard = may_be_true(g, a, &a->vote[i], from, &signed_by) || heard;
     /* One voice alone is refuted, but does not make us doubt our own health. */
@@ -176,12 +223,19 @@ static bool take_vote(struct gossip *g, struct accusation *known, const struct a
     return vote_counts(g, a, &a->vote[i], from) && accusation_add(known, &a->vote[i]);
 }
 
+/* Whether `a` has more of what says more than silence. */
+static bool says_more(const struct accusation *a, const struct accusation *than)
+{
+    return accusation_count(a, ACCUSATION_REFUSED) > accusation_count(than, ACCUSATION_REFUSED) ||
+           accusation_count(a, ACCUSATION_LOSSY) > accusation_count(than, ACCUSATION_LOSSY);
+}
+
 /* Whether who sent `a` has nothing more to learn from us. */
 static bool says_as_much(const struct member *m, const struct accusation *a)
 {
     const struct accusation *known = member_votes(m);
     return known != NULL && a->epoch == known->epoch && a->inc == known->inc &&
-           a->count >= known->count && accusation_refused(a) >= accusation_refused(known);
+           a->count >= known->count && !says_more(known, a);
 }
 
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
@@ -208,7 +262,9 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
     if (known == NULL) return;
     bool fresh = false;
     for (uint32_t i = 0; i < a->count; i++)
-        fresh = take_vote(g, known, a, i, from) || fresh;
+        fresh = (may_say(g, m, &a->vote[i].accuser, a->vote[i].kind) &&
+                 take_vote(g, known, a, i, from)) ||
+                fresh;
     if (fresh)
         counted(g, m, source);
     else if (says_as_much(m, a))
@@ -304,7 +360,7 @@ void suspicion_timer(struct gossip *g, struct member *m)
         over(g, m);
         break;
     case MEMBER_UNREACHABLE:
-        transition_to(g, m, MEMBER_DEAD);
+        transition_to(g, m, m->lossy ? MEMBER_ALIVE : MEMBER_DEAD);
         break;
     case MEMBER_DEAD:
         digest_accuse(&g->digest, m, g->now_ms);

@@ -5,6 +5,11 @@
  *     ^                                   |  |                                          | hold
  *     +-- it refutes; another reaches it; |  +--K votes say REFUSED: crash proof------> DEAD
  *         the time is over without K  <---+
+ *   any --K votes of watchers say LOSSY--> UNREACHABLE --the shunning is over--> ALIVE
+ *
+ * To have measured that most is lost is not refuted by one packet that came through: who is lossy
+ * is shunned for SUSPICION_SHUN_MS, whatever it says, and again if it is still so. It can do less
+ * against that, so not everyone may say it (watchers_plausible).
  *
  * Each further vote shortens the time. Every node runs its own clock and takes no one's word for
  * more than a vote, and no vote of who is distrusted (distrust.h). An accusation is spread only
@@ -22,15 +27,23 @@
 
 struct gossip;
 
+#define SUSPICION_SHUN_MS 30000u
+
 enum suspicion_source { SUSPICION_GOSSIP, SUSPICION_SYNC };
 
 /* Our own probe of `m` failed: we vote. Fills `*mine` with the accusation and our vote alone;
  * false when there is nothing to accuse. */
 bool suspicion_vote(struct gossip *g, struct member *m, enum accusation_kind kind,
                     struct accusation *mine);
+/* The same without voting: what we say to those whom we ask. */
+void suspicion_statement(struct gossip *g, const struct member *m, enum accusation_kind kind,
+                         struct accusation *out);
 /* Whether the votes against `m` are enough for UNREACHABLE (I5); and for DEAD at once. */
 bool suspicion_proven(const struct gossip *g, const struct member *m);
 bool suspicion_crash_proven(const struct gossip *g, const struct member *m);
+bool suspicion_lossy_proven(const struct gossip *g, const struct member *m);
+/* Whether it is worth measuring if `m` is, or still is, lossy. */
+bool suspicion_measures(const struct gossip *g, const struct member *m);
 /* Votes of others came, by way of `from`. Votes of strangers and false ones are left out. */
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
                     enum suspicion_source source);

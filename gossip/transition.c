@@ -56,6 +56,7 @@ void transition_to(struct gossip *g, struct member *m, enum member_state state)
     bool was_live = member_is_live(m);
     count(g, m, UINT32_MAX); /* minus one */
     m->state = (uint8_t)state;
+    m->lossy = m->lossy && state == MEMBER_UNREACHABLE;
     count(g, m, 1);
     enter(g, m);
     if (was_live != member_is_live(m)) {

@@ -5,12 +5,19 @@
 #include <assert.h>
 #include <string.h>
 
-static uint64_t score(const struct member *target, const struct member *m)
+static uint64_t score(const struct node_id *target, const struct node_id *m)
 {
     struct hash_key key;
     static_assert(sizeof(key.byte) == NODE_ID_BYTES, "a node's id is as long as a key");
-    memcpy(key.byte, target->head->owner.byte, sizeof(key.byte));
-    return hash_bytes(&key, m->head->owner.byte, sizeof(m->head->owner.byte));
+    memcpy(key.byte, target->byte, sizeof(key.byte));
+    return hash_bytes(&key, m->byte, sizeof(m->byte));
+}
+
+bool watchers_plausible(const struct node_id *target, const struct node_id *accuser, uint32_t alive)
+{
+    uint32_t places = WATCHERS * WATCHERS_LEEWAY;
+    /* The share of hashes above the accuser's, of `alive` that are spread evenly. */
+    return alive <= places || UINT64_MAX - score(target, accuser) < UINT64_MAX / alive * places;
 }
 
 size_t watchers_of(const struct member_table *t, const struct member *target,
@@ -21,7 +28,7 @@ size_t watchers_of(const struct member_table *t, const struct member *target,
     for (size_t i = 0; i < t->count; i++) {
         struct member *m = t->order[i];
         if (m->state != MEMBER_ALIVE || m->self || m == target) continue;
-        uint64_t s = score(target, m);
+        uint64_t s = score(&target->head->owner, &m->head->owner);
         if (count == WATCHERS && s <= best[count - 1]) continue;
         size_t at = count < WATCHERS ? count++ : count - 1;
         for (; at > 0 && best[at - 1] < s; at--) {

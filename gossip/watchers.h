@@ -15,11 +15,16 @@
 #include "core/base/rng.h"
 #include "gossip/member.h"
 
-#define WATCHERS 8u
+#define WATCHERS        8u
+#define WATCHERS_LEEWAY 4u /* times so many are plausible */
 
 /* The watchers of `target`, ourselves left out, highest hash first; how many. */
 size_t watchers_of(const struct member_table *t, const struct member *target,
                    struct member *out[WATCHERS]);
+/* Whether `accuser` may be a watcher of `target` in someone's view, among `alive` members: it
+ * stands so high that the true ones are all but never left out, and few others are let in. */
+bool watchers_plausible(const struct node_id *target, const struct node_id *accuser,
+                        uint32_t alive);
 /* `want` of them at random, so that one who is down is not asked each time; how many. */
 size_t watchers_pick(const struct member_table *t, const struct member *target, struct rng *rng,
                      size_t want, struct member *out[WATCHERS]);

@@ -81,7 +81,27 @@ static void test_a_refusal_takes_the_place_of_silence(void **state)
     assert_false(accusation_add(&a, &own));
     assert_true(accusation_add(&a, &other));
     assert_int_equal(a.count, TUNING_ACCUSERS_MAX);
-    assert_int_equal(accusation_refused(&a), 2);
+    assert_int_equal(accusation_count(&a, ACCUSATION_REFUSED), 2);
+}
+
+static void test_of_a_full_set_what_says_least_goes(void **state)
+{
+    (void)state;
+    static const enum accusation_kind kind[] = {ACCUSATION_LOSSY, ACCUSATION_SILENT,
+                                                ACCUSATION_REFUSED};
+    struct fake_key key;
+    struct accusation a = matter();
+    for (uint32_t i = 0; i < TUNING_ACCUSERS_MAX; i++) {
+        struct accusation_vote v = vote_of(&a, i, &key);
+        v.kind = (uint8_t)kind[i];
+        assert_true(accusation_add(&a, &v));
+    }
+    struct accusation_vote v = vote_of(&a, 9, &key);
+    v.kind = ACCUSATION_LOSSY;
+    assert_true(accusation_add(&a, &v));
+    assert_int_equal(accusation_count(&a, ACCUSATION_LOSSY), 2);
+    assert_int_equal(accusation_count(&a, ACCUSATION_REFUSED), 1);
+    assert_int_equal(accusation_count(&a, ACCUSATION_SILENT), 0);
 }
 
 static void test_one_accuser_has_one_vote(void **state)
@@ -130,6 +150,7 @@ int main(void)
         cmocka_unit_test(test_a_vote_for_one_incarnation_is_none_for_another),
         cmocka_unit_test(test_the_kind_of_a_vote_is_signed),
         cmocka_unit_test(test_a_refusal_takes_the_place_of_silence),
+        cmocka_unit_test(test_of_a_full_set_what_says_least_goes),
         cmocka_unit_test(test_one_accuser_has_one_vote),
         cmocka_unit_test(test_more_votes_than_decide_are_not_kept),
         cmocka_unit_test(test_cut_empty_and_doubled_accusations_are_refused),

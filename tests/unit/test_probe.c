@@ -1,4 +1,5 @@
 #include "gossip/probe.h"
+#include "gossip/quality.h"
 #include "tests/unit/support_gossip.h"
 
 #include <string.h>
@@ -331,6 +332,43 @@ static void test_asked_about_a_refused_stream_we_try_it_too(void **state)
     lab_fini(&lab);
 }
 
+/* Answers every `nth` ping of peer 3 for two seconds, each with its own seq. */
+static void answer_some(struct lab *lab, uint32_t nth)
+{
+    size_t at = 0;
+    uint32_t pings = 0;
+    for (int ms = 0; ms < 2000; ms += 10) {
+        lab_run(lab, 10, ALL & ~8u);
+        for (; at < lab->sent_count; at++) {
+            struct lab_sent s = lab->sent[at];
+            if (s.to != 3 || s.message.kind != MESSAGE_PING || ++pings % nth != 0) continue;
+            struct message ack = {.kind = MESSAGE_ACK, .seq = s.message.seq};
+            lab_say(lab, 3, &ack);
+        }
+    }
+}
+
+static void test_asked_about_a_lossy_one_we_measure_and_vote(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    lab_run(&lab, 5000, ALL);
+    for (uint32_t nth = 1; nth <= 4; nth += 3) {
+        struct message ask = {.kind = MESSAGE_CONFIRM,
+                              .accusation = lab_accuse_as(&lab, 3, 2, ACCUSATION_LOSSY)};
+        lab_forget(&lab);
+        lab_say(&lab, 2, &ask);
+        answer_some(&lab, nth);
+        assert_true(lab_count(&lab, 3, MESSAGE_PING) >= QUALITY_PINGS);
+        assert_int_equal(lab_count(&lab, 2, MESSAGE_REACHED), nth == 1);
+        const struct message *m = lab_last(&lab, 2, MESSAGE_ACCUSE);
+        assert_int_equal(m != NULL, nth == 4);
+        if (m != NULL) assert_int_equal(m->accusation.vote[0].kind, ACCUSATION_LOSSY);
+    }
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_an_answer_of_traffic_is_as_good_as_an_ack),
         cmocka_unit_test(test_asked_to_confirm_an_answer_of_traffic_says_reached),
         cmocka_unit_test(test_asked_about_a_refused_stream_we_try_it_too),
+        cmocka_unit_test(test_asked_about_a_lossy_one_we_measure_and_vote),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

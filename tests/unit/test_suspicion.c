@@ -208,7 +208,7 @@ static void test_three_refused_streams_are_a_proof_of_death_and_are_told_on(void
     const struct message *m = lab_last(&lab, LAB_ANYONE, MESSAGE_ACCUSE);
     assert_non_null(m);
     assert_int_equal(m->accusation.count, 3);
-    assert_int_equal(accusation_refused(&m->accusation), 3);
+    assert_int_equal(accusation_count(&m->accusation, ACCUSATION_REFUSED), 3);
     refute(&lab, 1);
     assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
     lab_fini(&lab);
@@ -256,6 +256,74 @@ static void test_of_five_of_which_three_are_gone_two_can_judge(void **state)
     for (uint32_t i = 1; i <= 3; i++)
         assert_true(lab_state(&lab, i) >= MEMBER_UNREACHABLE);
     assert_int_equal(lab_state(&lab, 4), MEMBER_ALIVE);
+    lab_fini(&lab);
+}
+
+/* gossip.md 4.1, S10: a packet that came through does not refute what was measured. */
+static void test_the_lossy_are_shunned_whatever_they_say_and_then_welcome(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 2; i <= 4; i++) {
+        assert_true(lab_state(&lab, 1) <= MEMBER_SUSPECT);
+        struct accusation a = lab_accuse_as(&lab, 1, i, ACCUSATION_LOSSY);
+        say_accusation(&lab, i, &a);
+    }
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    refute(&lab, 1);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    lab_run(&lab, SUSPICION_SHUN_MS - 1000, ALL);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE); /* not dead after the hold */
+    lab_run(&lab, 2000, ALL);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    lab_fini(&lab);
+}
+
+static void test_the_lossy_that_restart_or_die_are_lossy_no_more(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (int again = 0; again < 2; again++) {
+        for (uint32_t i = 2; i <= 4; i++) {
+            struct accusation a = lab_accuse_as(&lab, 1, i, ACCUSATION_LOSSY);
+            say_accusation(&lab, i, &a);
+        }
+        assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+        if (again == 1) break;
+        lab.peer[1].head.epoch++;
+        lab_sign(&lab, 1);
+        struct offer o = {.head = lab.peer[1].head};
+        lab_say_record(&lab, 5, &o);
+        assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
+    }
+    for (uint32_t i = 5; i <= 7; i++) {
+        struct accusation a = lab_accuse_as(&lab, 1, i, ACCUSATION_REFUSED);
+        say_accusation(&lab, i, &a);
+    }
+    assert_int_equal(lab_state(&lab, 1), MEMBER_DEAD);
+    lab_fini(&lab);
+}
+
+static void test_silence_of_the_lossy_is_nothing_new(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 2; i <= 4; i++) {
+        struct accusation a = lab_accuse_as(&lab, 1, i, ACCUSATION_LOSSY);
+        say_accusation(&lab, i, &a);
+    }
+    refute(&lab, 1);
+    lab_run(&lab, 1000, ALL);
+    lab_forget(&lab);
+    for (uint32_t i = 2; i <= 4; i++) {
+        struct accusation a = lab_accuse(&lab, 1, i);
+        say_accusation(&lab, i, &a);
+    }
+    lab_run(&lab, 500, ALL);
+    assert_int_equal(lab_count(&lab, LAB_ANYONE, MESSAGE_ACCUSE), 0);
     lab_fini(&lab);
 }
 
@@ -417,6 +485,9 @@ int main(void)
         cmocka_unit_test(test_silence_and_two_refusals_prove_no_death),
         cmocka_unit_test(test_two_accusers_of_many_are_too_few_when_the_time_is_over),
         cmocka_unit_test(test_of_five_of_which_three_are_gone_two_can_judge),
+        cmocka_unit_test(test_the_lossy_are_shunned_whatever_they_say_and_then_welcome),
+        cmocka_unit_test(test_the_lossy_that_restart_or_die_are_lossy_no_more),
+        cmocka_unit_test(test_silence_of_the_lossy_is_nothing_new),
         cmocka_unit_test(test_who_was_refuted_too_often_has_no_vote),
         cmocka_unit_test(test_two_voices_are_spread),
         cmocka_unit_test(test_whoever_is_accused_hears_of_it_with_every_packet),

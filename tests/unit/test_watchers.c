@@ -121,6 +121,26 @@ static void test_those_picked_are_watchers_each_once_and_not_always_the_same(voi
     member_table_fini(&t);
 }
 
+static void test_the_true_watchers_are_plausible_and_few_others(void **state)
+{
+    (void)state;
+    struct member_table t;
+    struct member *who[WATCHERS];
+    unsigned plausible = 0;
+    fill(&t, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        const struct node_id *target = &t.order[i]->head->owner;
+        size_t count = watchers_of(&t, t.order[i], who);
+        for (size_t k = 0; k < count; k++)
+            assert_true(watchers_plausible(target, &who[k]->head->owner, MANY));
+        for (size_t k = 0; k < MANY; k++)
+            plausible += watchers_plausible(target, &t.order[k]->head->owner, MANY);
+        assert_true(watchers_plausible(target, &t.order[0]->head->owner, WATCHERS));
+    }
+    assert_in_range(plausible / MANY, WATCHERS, 2 * WATCHERS * WATCHERS_LEEWAY);
+    member_table_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +148,7 @@ int main(void)
         cmocka_unit_test(test_neither_the_target_nor_we_nor_a_suspect_watches),
         cmocka_unit_test(test_the_work_is_shared),
         cmocka_unit_test(test_of_a_few_all_watch),
+        cmocka_unit_test(test_the_true_watchers_are_plausible_and_few_others),
         cmocka_unit_test(test_those_picked_are_watchers_each_once_and_not_always_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,18 @@
+#include "gossip/quality.h"
+
+bool quality_startles(double lost, bool direct)
+{
+    return lost < QUALITY_OWN_FEW || (lost < QUALITY_OWN_MAX && !direct);
+}
+
+bool quality_is_lossy(uint32_t answered)
+{
+    uint32_t upto = 0, got = 0;
+    for (uint32_t i = 0; i < QUALITY_PINGS; i++) {
+        if ((answered >> i & 1u) == 0) continue;
+        got++;
+        upto = i + 1;
+    }
+    uint32_t lost = upto - got;
+    return lost >= QUALITY_LOST_MIN && 5 * lost >= 3 * upto;
+}

@@ -1,0 +1,28 @@
+/* Quality: whether a member that answers now and then is lossy, from a row of pings of which each
+ * has its own answer (gossip.md 3.2; Rapid, ATC 2018, section 7: 80 % loss at 1 % of the nodes).
+ *
+ *   ping      1 2 3 4 5 6 7 8 9 ... 16
+ *   answer    - + - - - - + - -     -      2 of the 7 up to the last answered one: 5 lost
+ *
+ * Only losses before an answer count: one that is stopped answers all it finds when it wakes, and
+ * one that has just died answers nothing any more. Pure; any thread.
+ */
+#ifndef GOSSIP_QUALITY_H
+#define GOSSIP_QUALITY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define QUALITY_PINGS    16u
+#define QUALITY_EVERY_MS 60u
+#define QUALITY_LOST_MIN 6u   /* of those up to the last answer, and three in five */
+#define QUALITY_OWN_MAX  0.1  /* who loses more with everyone else judges nobody */
+#define QUALITY_OWN_FEW  0.03 /* who loses so little is startled by one lost ping */
+
+/* Whether a probe, answered after its first ping, gives reason to measure: `lost` is our share of
+ * lost pings with everyone, `direct` that its target answered itself. */
+bool quality_startles(double lost, bool direct);
+/* Bit i of `answered`: ping i was. */
+bool quality_is_lossy(uint32_t answered);
+
+#endif
