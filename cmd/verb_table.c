@@ -79,6 +79,7 @@ static const struct verb_flag config_history_flags[] = {
     {0},
 };
 static const struct verb_flag key_flags[] = {KEY_FLAG, {0}};
+static const struct verb_flag keyring_rotate_flags[] = {KEY_FLAG, MESSAGE_FLAG, {0}};
 static const struct verb_flag operator_add_flags[] = {
     {"role", 0, FLAG_TEXT, "policy", "policy, or admin (policy and operators)"},
     {"public-key", 0, FLAG_TEXT, "KEY", "the new operator's public key, po1_..."},
@@ -166,6 +167,8 @@ static const struct verb table[] = {
      operator_remove_flags, operator_verb_remove_run},
     {"keyring", "status", NULL, "gossip keys: which seals, who lacks one, what happens next", 0, 0,
      NULL, keyring_verb_status_run},
+    {"keyring", "rotate", NULL, "a new gossip key for the whole mesh", 0, 0, keyring_rotate_flags,
+     keyring_verb_rotate_run},
     {"demo", NULL, NULL, "three nodes and three services on this machine", 0, 0, demo_flags,
      demo_run},
     {"testapp", "echo", NULL, "a small HTTP or TCP application", 0, 0, echo_flags,

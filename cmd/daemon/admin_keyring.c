@@ -131,8 +131,10 @@ static bool may_rotate(struct admin_call *call, const struct gossip_keyring_entr
     size_t here = 0;
     for (size_t i = 0; i < count; i++) {
         enum gossip_keyring_phase p = e[i].phase;
-        here += p != GOSSIP_KEYRING_LACKING && p != GOSSIP_KEYRING_RETIRED;
-        if (p != GOSSIP_KEYRING_LACKING && p != GOSSIP_KEYRING_SPREADS) continue;
+        here += p == GOSSIP_KEYRING_SEALS || p == GOSSIP_KEYRING_RETIRES;
+        /* Nobody in sight has it: it died with the host that made it. */
+        bool lost = p == GOSSIP_KEYRING_LACKING && e[i].holders == 0;
+        if ((p != GOSSIP_KEYRING_LACKING && p != GOSSIP_KEYRING_SPREADS) || lost) continue;
         admin_route_fail(call, 409,
                          "a rotation is under way: key %s is with %u of %u alive nodes; see: "
                          "parley keyring status",

@@ -1,5 +1,5 @@
-"""Sealed gossip datagrams as core/crypto/seal.h draws them, made from the files of a node's root: what
-a thief of some of them could send. libsodium by ctypes."""
+"""Sealed gossip datagrams as core/crypto/seal.h draws them, made from the files of a node's root:
+what a thief of some of them could send. libsodium by ctypes."""
 
 import base64
 import ctypes
