@@ -65,6 +65,7 @@ static enum err machine_new(struct daemon *d, struct diag *diag, struct mesh_boo
                                .addr = d->config->node.addr,
                                .period_ms = d->config->gossip_period_ms,
                                .datagram_bytes = d->config->datagram_bytes,
+                               .key_hold_ms = d->config->key_hold_ms,
                                .seed = rng_u64(&d->rng)};
     memcpy(o.issuer_pk, b->info.issuer_pk, sizeof o.issuer_pk);
     uint64_t wall_ms = clock_wall_us() / 1000u;

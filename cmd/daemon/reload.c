@@ -115,6 +115,7 @@ static void keep_running_values(const struct config *running, struct config *nex
     n->threads = running->node.threads;
     next->gossip_period_ms = running->gossip_period_ms;
     next->datagram_bytes = running->datagram_bytes;
+    next->key_hold_ms = running->key_hold_ms;
 }
 
 static enum err check_identity(const struct config *running, const struct config *next,

@@ -74,6 +74,7 @@ size_t config_restart_needed(const struct config *running, const struct config *
         {"node.threads", a->threads != b->threads},
         {"gossip.profile", running->gossip_period_ms != next->gossip_period_ms},
         {"gossip.datagram_bytes", running->datagram_bytes != next->datagram_bytes},
+        {"gossip.key_hold", running->key_hold_ms != next->key_hold_ms},
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {

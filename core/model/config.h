@@ -116,6 +116,7 @@ struct config {
     struct addr metrics_listen; /* family NONE: off */
     uint32_t gossip_period_ms;  /* T: lan 1000, fast 500, wan 5000 */
     uint32_t datagram_bytes;    /* 1200..1400 */
+    uint32_t key_hold_ms;       /* how long a gossip key is kept that another has replaced */
     size_t value_count;
     struct config_value *value;
     uint64_t text_hash; /* of all files read, in order */

@@ -251,14 +251,18 @@ void config_host_log(const struct config_read_table *t)
 
 void config_host_gossip(const struct config_read_table *t)
 {
-    static const char *const known[] = {"profile", "datagram_bytes"};
+    static const char *const known[] = {"profile", "datagram_bytes", "key_hold"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), NULL, 0};
     static const char *const profile[] = {"lan", "fast", "wan"};
     static const uint32_t period_ms[] = {1000, 500, 5000}; /* gossip.md 2.1, 2.3 */
     static const struct config_read_words profiles = {profile, ARRAY_LEN(profile), NULL, 0};
     static const struct config_read_range bytes = {
         .least = DATAGRAM_BYTES_MAX, .most = 1400, .none = DATAGRAM_BYTES_MAX};
+    /* Two renewals of a certificate of 24 h (gossip.md 3.4). */
+    static const struct config_read_range hold = {
+        .least = 1000, .most = 7 * 86400000u, .none = 86400000};
     config_read_keys(t, &keys);
     t->read->config->gossip_period_ms = period_ms[config_read_word(t, "profile", &profiles, 0)];
     config_read_integer(t, "datagram_bytes", bytes, &t->read->config->datagram_bytes);
+    config_read_duration(t, "key_hold", hold, &t->read->config->key_hold_ms);
 }

@@ -305,6 +305,7 @@ static void test_the_other_host_tables_are_checked(void **state)
         {"[log]\naccess = { query = 1 }", "query must be a boolean, not an integer"},
         {"[gossip]\nprofile = \"LAN\"",
          "profile must be \"lan\", \"fast\" or \"wan\", not \"LAN\""},
+        {"[gossip]\nkey_hold = \"169h\"", "key_hold must be between 1s and 168h"},
         {"[gossip]\ndatagram_bytes = 1199", "datagram_bytes must be between 1200 and 1400"},
     };
     CHECK_ROWS(row, NODE);

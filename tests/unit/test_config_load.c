@@ -53,6 +53,7 @@ static void test_the_smallest_host_has_every_default(void **state)
     assert_int_equal(c->metrics_listen.family, ADDR_NONE);
     assert_int_equal(c->gossip_period_ms, 1000);
     assert_int_equal(c->datagram_bytes, 1200);
+    assert_int_equal(c->key_hold_ms, 86400000);
     assert_int_equal(c->log.level, LOG_LEVEL_INFO);
     assert_int_equal(c->log.format, LOG_FORMAT_TEXT);
     assert_int_equal(c->log.access_only, ACCESS_ALL);
@@ -83,7 +84,7 @@ static void test_every_key_of_the_host_tables_is_read(void **state)
                  "access = { to = \"/var/log/a\", only = \"errors\", query = true }\n"
                  "[gossip]\n"
                  "profile = \"wan\"\n"
-                 "datagram_bytes = 1400\n");
+                 "datagram_bytes = 1400\nkey_hold = \"90s\"\n");
     const struct config_peer *p = c->node.peer;
     assert_true(addr_is_any(&c->node.bind));
     assert_int_equal(c->node.bind.port, 7500);
@@ -109,6 +110,7 @@ static void test_every_key_of_the_host_tables_is_read(void **state)
     assert_true(c->log.access_query);
     assert_int_equal(c->gossip_period_ms, 5000);
     assert_int_equal(c->datagram_bytes, 1400);
+    assert_int_equal(c->key_hold_ms, 90000);
     config_free(c);
 }
 
@@ -345,7 +347,8 @@ static void test_effective_values_name_their_origin(void **state)
                               "log.access.only = \"all\"   # default\n"
                               "log.access.query = false   # default\n"
                               "gossip.profile = \"lan\"   # default\n"
-                              "gossip.datagram_bytes = 1200   # default\n");
+                              "gossip.datagram_bytes = 1200   # default\n"
+                              "gossip.key_hold = \"24h\"   # default\n");
     strbuf_fini(&sb);
     config_free(c);
 }
