@@ -229,6 +229,10 @@ static void failed_regular(struct gossip *g, struct probe *p)
      * cut of the mesh some helpers are always on the other side. */
     if (p->helpers > 0 && p->nacks == 0) awareness_bad(&g->awareness);
     if (awareness_quiet(&g->awareness, g->now_ms)) return;
+    /* The verdict is there: we only look if it comes back, and our pings tell it that it is
+     * accused. To have that confirmed each second, until it is dead, would be most of what a crash
+     * costs. */
+    if (m->state == MEMBER_UNREACHABLE) return;
     if (suspicion_vote(g, m, finding(p), &mine)) ask_to_confirm(g, m, &mine);
 }
 
