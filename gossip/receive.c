@@ -32,7 +32,7 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
         probe_on_confirm(g, from, &m->accusation);
         break;
     case MESSAGE_REACHED:
-        suspicion_reached(g, &m->target, m->epoch, m->inc);
+        suspicion_reached(g, from, m);
         break;
     case MESSAGE_ACCUSED:
         suspicion_accused(g, &m->accusation, from);

@@ -319,10 +319,13 @@ static bool lone_vote(const struct gossip *g, const struct member *m)
            we_voted(g, m);
 }
 
-void suspicion_reached(struct gossip *g, const struct node_id *target, uint64_t epoch, uint32_t inc)
+void suspicion_reached(struct gossip *g, const struct member *from, const struct message *said)
 {
-    struct member *m = member_find(&g->members, target);
-    if (m == NULL || m->head->epoch != epoch || m->head->inc != inc || !lone_vote(g, m)) return;
+    struct member *m = member_find(&g->members, &said->target);
+    if (m == NULL || m->head->epoch != said->epoch || m->head->inc != said->inc) return;
+    /* Only watchers are asked, so whoever else says so was not. */
+    bool asked = watchers_plausible(&said->target, &from->head->owner, state_live(g));
+    if (!asked || !lone_vote(g, m)) return;
     m->unreachable_from_me = true;
     transition_to(g, m, MEMBER_ALIVE);
 }

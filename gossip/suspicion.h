@@ -26,6 +26,7 @@
 #include "gossip/member.h"
 
 struct gossip;
+struct message;
 
 #define SUSPICION_SHUN_MS 30000u
 
@@ -53,9 +54,8 @@ bool suspicion_charge(struct gossip *g, const struct member *m, struct accusatio
 /* Someone tells us what we are accused of; `from` as above. A charge that a known member has not
  * signed, or of what we are not, raises nothing. */
 void suspicion_accused(struct gossip *g, const struct accusation *a, struct member *from);
-/* A peer says that it reaches `target` at (epoch, inc): our lone vote is withdrawn. */
-void suspicion_reached(struct gossip *g, const struct node_id *target, uint64_t epoch,
-                       uint32_t inc);
+/* A watcher of the target says REACHED: our lone vote is withdrawn. */
+void suspicion_reached(struct gossip *g, const struct member *from, const struct message *said);
 /* We reached `m` ourselves: as suspicion_reached. */
 void suspicion_answered(struct gossip *g, struct member *m);
 /* Tells an accused or dead member so, at most every 300 ms: it may be there and refute. */
