@@ -360,7 +360,7 @@ enum admin_progress admin_policy_submit(struct admin_call *call)
         text[count++] = v->text;
     }
     enum err err = mesh_intent(call->daemon->mesh, span_of(wire, len), text, count, &why);
-    if (err != ERR_OK) {
+    if (err != ERR_OK && why != POLICY_KNOWN) { /* said twice is said */
         say_refused(call, err, why);
         return ADMIN_DONE;
     }

@@ -244,6 +244,8 @@ def confirming(m):
         "confirm on another host",
         r.stdout + r.stderr,
     )
+    r = m.operate(h2, "config", "confirm")
+    m.ok(r.returncode == 0, "confirming twice is no error", r.stderr)
     time.sleep(4)
     m.ok(m.get()[0] == 403 and m.everywhere(gen), "confirmed: it stays")
     m.operate(h1, "config", "rollback", str(before))
