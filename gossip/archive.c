@@ -8,13 +8,13 @@
 #define ID_SHORT_BYTES 8u
 
 struct archive {
-    uint32_t refs;
+    uint64_t refs;
     struct hash_key key;
     struct map heads, admissions, bodies;
 };
 
 struct kept_head {
-    uint32_t refs;
+    uint64_t refs;
     uint32_t id_hash;
     struct head head;
 };
@@ -59,9 +59,9 @@ static struct kept_head *kept(const struct head *h)
     return (struct kept_head *)((uintptr_t)h - offsetof(struct kept_head, head));
 }
 
-static uint32_t *refs_of(const uint32_t *refs)
+static uint64_t *refs_of(const uint64_t *refs)
 {
-    return (uint32_t *)(uintptr_t)refs;
+    return (uint64_t *)(uintptr_t)refs;
 }
 
 uint32_t archive_id_hash(const struct head *h)
@@ -146,43 +146,43 @@ archive_body(struct archive *a, const uint8_t hash[CRYPTO_OPS_HASH_BYTES], struc
     return NULL;
 }
 
-void archive_keep_head(const struct head *h, uint32_t refs)
+void archive_keep_head(const struct head *h, uint64_t refs)
 {
     if (h != NULL) kept(h)->refs += refs;
 }
 
-void archive_keep_admission(const struct archive_admission *p, uint32_t refs)
+void archive_keep_admission(const struct archive_admission *p, uint64_t refs)
 {
     if (p != NULL) *refs_of(&p->refs) += refs;
 }
 
-void archive_keep_body(const struct archive_body *p, uint32_t refs)
+void archive_keep_body(const struct archive_body *p, uint64_t refs)
 {
     if (p != NULL) *refs_of(&p->refs) += refs;
 }
 
 /* Whether those were the last. */
-static bool drop(uint32_t *held, uint32_t refs)
+static bool drop(uint64_t *held, uint64_t refs)
 {
     CHECK(*held >= refs);
     *held -= refs;
     return *held == 0;
 }
 
-void archive_drop_head(struct archive *a, const struct head *h, uint32_t refs)
+void archive_drop_head(struct archive *a, const struct head *h, uint64_t refs)
 {
     if (h == NULL || !drop(&kept(h)->refs, refs)) return;
     if (map_get(&a->heads, head_key(h)) == kept(h)) (void)map_del(&a->heads, head_key(h));
     free(kept(h));
 }
 
-void archive_drop_admission(struct archive *a, const struct archive_admission *p, uint32_t refs)
+void archive_drop_admission(struct archive *a, const struct archive_admission *p, uint64_t refs)
 {
     if (p == NULL || !drop(refs_of(&p->refs), refs)) return;
     free(map_del(&a->admissions, span_of(p->hash, sizeof(p->hash))));
 }
 
-void archive_drop_body(struct archive *a, const struct archive_body *p, uint32_t refs)
+void archive_drop_body(struct archive *a, const struct archive_body *p, uint64_t refs)
 {
     if (p == NULL || !drop(refs_of(&p->refs), refs)) return;
     free(map_del(&a->bodies, span_of(p->hash, sizeof(p->hash))));

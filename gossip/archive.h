@@ -21,7 +21,7 @@
 struct archive;
 
 struct archive_admission {
-    uint32_t refs;
+    uint64_t refs;
     uint32_t name_hash; /* of the name, under the archive's key */
     uint8_t hash[CRYPTO_OPS_HASH_BYTES];
     struct name name;
@@ -34,7 +34,7 @@ struct archive_admission {
 };
 
 struct archive_body {
-    uint32_t refs;
+    uint64_t refs;
     uint8_t hash[CRYPTO_OPS_HASH_BYTES];
     size_t len;
     char bytes[];
@@ -55,12 +55,12 @@ const struct archive_admission *archive_admission(struct archive *a,
 const struct archive_body *
 archive_body(struct archive *a, const uint8_t hash[CRYPTO_OPS_HASH_BYTES], struct span bytes);
 /* So many references more, or fewer; NULL does nothing. */
-void archive_keep_head(const struct head *h, uint32_t refs);
-void archive_keep_admission(const struct archive_admission *p, uint32_t refs);
-void archive_keep_body(const struct archive_body *p, uint32_t refs);
-void archive_drop_head(struct archive *a, const struct head *h, uint32_t refs);
-void archive_drop_admission(struct archive *a, const struct archive_admission *p, uint32_t refs);
-void archive_drop_body(struct archive *a, const struct archive_body *p, uint32_t refs);
+void archive_keep_head(const struct head *h, uint64_t refs);
+void archive_keep_admission(const struct archive_admission *p, uint64_t refs);
+void archive_keep_body(const struct archive_body *p, uint64_t refs);
+void archive_drop_head(struct archive *a, const struct head *h, uint64_t refs);
+void archive_drop_admission(struct archive *a, const struct archive_admission *p, uint64_t refs);
+void archive_drop_body(struct archive *a, const struct archive_body *p, uint64_t refs);
 
 /* Under the archive's key; of a short id and of a name. */
 uint32_t archive_hash(const struct archive *a, const void *p, size_t len);

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#define REFS_HELD (UINT32_C(1) << 30) /* more than machines could ever drop */
+#define REFS_HELD (UINT64_C(1) << 32) /* of a part that all members may share */
 
 /* The one at place i of `count` is number i + 1 in the pages: number 0 is each machine's own. */
 struct prefill {
@@ -55,7 +55,7 @@ static void hold(struct prefill *p)
 static void let_go(struct prefill *p)
 {
     for (size_t i = 0; i < p->count; i++) {
-        uint32_t refs = REFS_HELD - (p->takes - p->own[i]);
+        uint64_t refs = REFS_HELD - (p->takes - p->own[i]);
         archive_drop_head(p->archive, p->order[i]->head, refs);
         archive_drop_admission(p->archive, p->order[i]->admission, refs);
         archive_drop_body(p->archive, p->order[i]->body, refs);

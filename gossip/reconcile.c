@@ -10,6 +10,7 @@
 #define PACE_MS         10u
 #define STANDING_MASK   UINT64_C(3)
 #define WANTS_FIRST_CAP 256u
+#define TELLS_MAX       (2u * MEMBERS_MAX)
 
 static enum reconcile_result say(struct gossip *g, struct stream *s, const struct sync_message *m)
 {
@@ -90,10 +91,45 @@ static enum sync_standing standing(const struct member *m)
     return member_votes(m) != NULL ? SYNC_ACCUSED_LIVE : SYNC_LIVE;
 }
 
+static uint64_t print_of(const struct gossip *g, const struct member *m)
+{
+    return (digest_print(&g->digest, m->head) & ~STANDING_MASK) | (uint64_t)standing(m);
+}
+
+static void put_print(const struct gossip *g, const struct member *m, uint8_t *entry)
+{
+    memcpy(entry, m->head->owner.byte, SYNC_ID_BYTES);
+    head_put_u64(entry + SYNC_ID_BYTES, print_of(g, m));
+}
+
+/* Who began has seen the other's list, and got what it wanted of it: of what it has itself, it
+ * lists what the other lacks or still has otherwise. */
+static enum reconcile_result send_differences(struct gossip *g, struct stream *s)
+{
+    struct stream_session *session = &s->session;
+    struct sync_message m = {.kind = SYNC_LIST};
+    uint8_t *prints = arena_alloc(&g->fx->arena, SYNC_CHUNK_BYTES);
+    if (prints == NULL) return RECONCILE_BROKEN;
+    size_t n = 0;
+    for (; session->tell_at < session->tell_count && n < SYNC_PRINTS_MAX; session->tell_at++) {
+        const uint8_t *theirs = session->tell + session->tell_at * SYNC_PRINT_BYTES;
+        const struct member *ours = member_find_short(&g->members, theirs);
+        if (ours == NULL || print_of(g, ours) == head_get_u64(theirs + SYNC_ID_BYTES)) continue;
+        put_print(g, ours, prints + n++ * SYNC_PRINT_BYTES);
+    }
+    m.last = session->tell_at == session->tell_count;
+    m.bytes = span_of(prints, n * SYNC_PRINT_BYTES);
+    memcpy(m.bitmap, session->bitmap, sizeof(m.bitmap));
+    session->listing = !m.last;
+    session->listed = m.last;
+    return say(g, s, &m);
+}
+
 static enum reconcile_result send_list(struct gossip *g, struct stream *s)
 {
     struct stream_session *session = &s->session;
     struct sync_message m = {.kind = SYNC_LIST, .last = true};
+    if (!s->inbound) return send_differences(g, s);
     size_t at = member_lower_bound(&g->members, &session->list_next);
     uint8_t *prints = arena_alloc(&g->fx->arena, SYNC_CHUNK_BYTES);
     if (prints == NULL) return RECONCILE_BROKEN;
@@ -106,10 +142,7 @@ static enum reconcile_result send_list(struct gossip *g, struct stream *s)
             session->list_next = member->head->owner;
             break;
         }
-        uint64_t print = digest_print(&g->digest, member->head) & ~STANDING_MASK;
-        uint8_t *entry = prints + n++ * SYNC_PRINT_BYTES;
-        memcpy(entry, member->head->owner.byte, SYNC_ID_BYTES);
-        head_put_u64(entry + SYNC_ID_BYTES, print | (uint64_t)standing(member));
+        put_print(g, member, prints + n++ * SYNC_PRINT_BYTES);
     }
     m.bytes = span_of(prints, n * SYNC_PRINT_BYTES);
     memcpy(m.bitmap, session->bitmap, sizeof(m.bitmap));
@@ -161,10 +194,60 @@ enum reconcile_result reconcile_pump(struct gossip *g, struct stream *s)
     return result;
 }
 
+static bool tell(struct stream_session *session, const uint8_t id8[SYNC_ID_BYTES], uint64_t print)
+{
+    if (session->tell_count == session->tell_cap) {
+        size_t cap = session->tell_cap > 0 ? session->tell_cap * 2 : WANTS_FIRST_CAP;
+        if (session->tell_count >= TELLS_MAX) return false;
+        uint8_t *grown = realloc(session->tell, cap * SYNC_PRINT_BYTES);
+        if (grown == NULL) return false;
+        session->tell = grown;
+        session->tell_cap = cap;
+    }
+    uint8_t *entry = session->tell + session->tell_count++ * SYNC_PRINT_BYTES;
+    memcpy(entry, id8, SYNC_ID_BYTES);
+    head_put_u64(entry + SYNC_ID_BYTES, print);
+    return true;
+}
+
+/* Those of ours from list_next on, up to the short id `until` (NULL: the end), that stand in the
+ * buckets of the other's list and are not in it. */
+static bool tell_missing(struct gossip *g, struct stream_session *session, const uint8_t *until)
+{
+    size_t at = member_lower_bound(&g->members, &session->list_next);
+    for (; at < g->members.count; at++) {
+        const struct member *m = g->members.order[at];
+        const uint8_t *id = m->head->owner.byte;
+        if (until != NULL && memcmp(id, until, SYNC_ID_BYTES) >= 0) break;
+        bool live = digest_marked(session->bitmap, id[0]) && member_is_live(m);
+        if (live && !tell(session, id, SYNC_DEAD)) return false;
+    }
+    if (until == NULL) return true;
+    memset(session->list_next.byte, 0xff, sizeof(session->list_next.byte));
+    memcpy(session->list_next.byte, until, SYNC_ID_BYTES);
+    return true;
+}
+
+/* What of ours the other side must hear of, by its list, which is in id order. */
+static bool note_differences(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    struct stream_session *session = &s->session;
+    for (size_t at = 0; at < m->bytes.len; at += SYNC_PRINT_BYTES) {
+        const uint8_t *entry = (const uint8_t *)m->bytes.p + at;
+        uint64_t print = head_get_u64(entry + SYNC_ID_BYTES);
+        const struct member *ours = member_find_short(&g->members, entry);
+        if (!tell_missing(g, session, entry)) return false;
+        if (ours != NULL && print_of(g, ours) != print && !tell(session, entry, print))
+            return false;
+    }
+    return !m->last || tell_missing(g, session, NULL);
+}
+
 /* Which of the other side's records we lack, by its list. */
 static enum reconcile_result compare(struct gossip *g, struct stream *s,
                                      const struct sync_message *m)
 {
+    if (!s->inbound && !note_differences(g, s, m)) return RECONCILE_BROKEN;
     for (size_t at = 0; at < m->bytes.len; at += SYNC_PRINT_BYTES) {
         const uint8_t *entry = (const uint8_t *)m->bytes.p + at;
         uint64_t print = head_get_u64(entry + SYNC_ID_BYTES);
@@ -200,16 +283,25 @@ static enum reconcile_result on_vector(struct gossip *g, struct stream *s,
     return say(g, s, &done);
 }
 
+/* Who began lists its own when it has seen the other's list and got what it wanted of it. */
+static void list_when_due(struct stream *s)
+{
+    struct stream_session *session = &s->session;
+    if (s->inbound || s->purpose == STREAM_PULL || session->listed || !session->list_received)
+        return;
+    if (!session->want_waits && session->want_at == session->want_count) session->listing = true;
+}
+
 static enum reconcile_result on_list(struct gossip *g, struct stream *s,
                                      const struct sync_message *m)
 {
     struct stream_session *session = &s->session;
     if (!session->active || session->list_received) return RECONCILE_BROKEN;
-    if (!s->inbound && !session->listed && !session->listing) {
+    if (!s->inbound && !session->answered)
         memcpy(session->bitmap, m->bitmap, sizeof(session->bitmap));
-        session->listing = true;
-    }
+    session->answered = true;
     enum reconcile_result result = compare(g, s, m);
+    list_when_due(s);
     return result == RECONCILE_GOES_ON ? reconcile_pump(g, s) : result;
 }
 
@@ -243,7 +335,9 @@ static enum reconcile_result on_records(struct gossip *g, struct stream *s, stru
     }
     if (m->last) s->session.want_waits = false;
     enum reconcile_result result = reconcile_send_wants(g, s);
-    return result == RECONCILE_GOES_ON ? conclude(g, s) : result;
+    if (result != RECONCILE_GOES_ON) return result;
+    list_when_due(s);
+    return s->session.listing ? reconcile_pump(g, s) : conclude(g, s);
 }
 
 static enum reconcile_result on_done(struct gossip *g, struct stream *s)
@@ -251,7 +345,7 @@ static enum reconcile_result on_done(struct gossip *g, struct stream *s)
     struct stream_session *session = &s->session;
     session->done_received = true;
     /* DONE in answer to our vector: the digests are equal. */
-    if (!s->inbound && !session->listing && !session->listed) {
+    if (!s->inbound && !session->answered) {
         sync_agree(g, s->peer);
         return RECONCILE_FINISHED;
     }

@@ -16,6 +16,7 @@ static void free_session(struct stream_session *session)
 {
     free(session->want);
     free(session->serve);
+    free(session->tell);
     *session = (struct stream_session){0};
 }
 

@@ -35,8 +35,11 @@ struct stream_session {
     uint8_t bitmap[DIGEST_BITMAP_BYTES];
     bool listing; /* our list is being sent */
     bool listed, list_received;
-    struct node_id list_next; /* ids from here are to be listed */
-    uint8_t *want;            /* owned: short ids that we lack */
+    bool answered;            /* a list of theirs has come */
+    struct node_id list_next; /* ids from here are to be listed, or to be held against their list */
+    uint8_t *tell;            /* owned: who began: prints of theirs that differ from ours */
+    size_t tell_count, tell_cap, tell_at;
+    uint8_t *want; /* owned: short ids that we lack */
     size_t want_count, want_cap, want_at;
     bool want_waits; /* an answer to the last WANT is due */
     uint8_t *serve;  /* owned: short ids the other side asked for */

@@ -5,9 +5,12 @@
  *   HELLO, VECTOR         ---->
  *                         <----          HELLO, DONE       equal digests: that was all
  *                         <----          HELLO, LIST ...   what B has in differing buckets
- *   LIST ...              ---->                            what A has in them
- *   WANT                  ---->          WANT              each what it lacks, 256 at a time
- *   RECORDS ...           <--->          RECORDS ...
+ *   WANT                  ---->                            what A lacks of it, 256 at a time
+ *                         <----          RECORDS ...
+ *   LIST ...              ---->                            what A has in them that B lacks or,
+ *                                                          after that, still has otherwise
+ *                         <----          WANT
+ *   RECORDS ...           ---->
  *   DONE                  <--->          DONE
  *   close
  *
