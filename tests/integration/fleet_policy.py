@@ -136,5 +136,5 @@ def measure(fleet, applies, say):
             f"on all {len(each)} after {max(each) * 1000:.0f} ms; "
             f"the command took {took * 1000:.0f} ms"
         )
-        time.sleep(1)
+        time.sleep(1)  # at a person's pace: a member speaks of itself twice a second for long
     return samples, commands
