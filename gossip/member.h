@@ -85,7 +85,8 @@ struct member {
     bool unreachable_from_me : 1; /* we fail to reach it and others do not */
     bool lossy : 1;               /* unreachable for that: suspicion.h */
     bool admission_missing : 1, body_missing : 1;
-    bool digest_waits : 1; /* its last change has not settled */
+    uint8_t last_calls : 2; /* of UNREACHABLE; suspicion.c */
+    bool digest_waits : 1;  /* its last change has not settled */
     bool change_waits : 1, reported : 1, moved : 1, record_changed : 1;
     bool status_changed : 1, conflict : 1;
 };

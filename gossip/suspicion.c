@@ -356,6 +356,17 @@ static void reap(struct gossip *g, struct member *m)
         transition_forget(g, m);
 }
 
+/* Before the hold is over the accused is told once more, straight: it may have refuted long ago,
+ * and we are one of the few whom that rumour missed. */
+static bool last_call(struct gossip *g, struct member *m)
+{
+    if (m->last_calls == SUSPICION_LAST_CALLS) return false;
+    m->last_calls++;
+    suspicion_poke(g, m);
+    member_arm(&g->members, m, g->now_ms + SUSPICION_LAST_CALL_MS);
+    return true;
+}
+
 void suspicion_timer(struct gossip *g, struct member *m)
 {
     switch ((enum member_state)m->state) {
@@ -363,6 +374,7 @@ void suspicion_timer(struct gossip *g, struct member *m)
         over(g, m);
         break;
     case MEMBER_UNREACHABLE:
+        if (last_call(g, m)) break;
         transition_to(g, m, m->lossy ? MEMBER_ALIVE : MEMBER_DEAD);
         break;
     case MEMBER_DEAD:

@@ -30,6 +30,9 @@ struct message;
 
 #define SUSPICION_SHUN_MS 30000u
 
+#define SUSPICION_LAST_CALLS   2u
+#define SUSPICION_LAST_CALL_MS 500u /* apart, the last so long before the hold is over */
+
 enum suspicion_source { SUSPICION_GOSSIP, SUSPICION_SYNC };
 
 /* Our own probe of `m` failed: we vote. Fills `*mine` with the accusation and our vote alone;

@@ -2,6 +2,7 @@
 
 #include "gossip/change.h"
 #include "gossip/state.h"
+#include "gossip/suspicion.h"
 
 static void count(struct gossip *g, const struct member *m, uint32_t by)
 {
@@ -33,7 +34,10 @@ static void enter(struct gossip *g, struct member *m)
     case MEMBER_SUSPECT: /* suspicion.c sets its end */
         break;
     case MEMBER_UNREACHABLE:
-        member_arm(&g->members, m, g->now_ms + g->tuning.dead_hold_ms);
+        m->last_calls = 0;
+        member_arm(&g->members, m,
+                   g->now_ms + g->tuning.dead_hold_ms -
+                       SUSPICION_LAST_CALLS * SUSPICION_LAST_CALL_MS);
         break;
     case MEMBER_LEFT:
         member_acquit(&g->members, m);

@@ -64,6 +64,22 @@ static void test_unreachable_at_the_end_of_the_suspicion_and_dead_after_the_hold
     lab_fini(&lab);
 }
 
+static void test_who_is_to_be_declared_dead_is_told_straight_before_it(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    accuse_by_three(&lab, 1);
+    lab_run(&lab, tuning_suspicion_ms(&lab.g->tuning, 9, 3, 3, 0) + 2, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    lab_run(&lab, 8000 - SUSPICION_LAST_CALLS * SUSPICION_LAST_CALL_MS - 100, ALL & ~2u);
+    lab_forget(&lab);
+    lab_run(&lab, 200, ALL & ~2u);
+    assert_true(lab_count(&lab, 1, MESSAGE_ACCUSED) >= 1);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    lab_fini(&lab);
+}
+
 static void test_the_unreachable_come_back_when_they_refute(void **state)
 {
     (void)state;
@@ -473,6 +489,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_suspect_refuted_by_higher_incarnation),
         cmocka_unit_test(test_unreachable_at_the_end_of_the_suspicion_and_dead_after_the_hold),
+        cmocka_unit_test(test_who_is_to_be_declared_dead_is_told_straight_before_it),
         cmocka_unit_test(test_the_unreachable_come_back_when_they_refute),
         cmocka_unit_test(test_the_dead_come_back_when_they_refute),
         cmocka_unit_test(
