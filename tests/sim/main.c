@@ -38,15 +38,18 @@ static void print_schedule(const struct script *s, FILE *to)
 }
 
 /* One run into the report. False: it broke, and that has been said. */
-static bool run_one(const struct script *s, const char *path, struct report *report)
+static bool run_one(const struct script *s, const struct options *o, struct report *report)
 {
+    const char *path = o->schedule;
     struct scenario_result result;
     if (scenario_run_script(s, &result) != ERR_OK) {
         (void)fputs("parley-sim: out of memory\n", stderr);
         return false;
     }
-    bool ok = !result.failed;
-    if (!ok) (void)fprintf(stderr, "parley-sim: %s\n", result.message);
+    const char *wrong = result.failed ? result.message : NULL;
+    if (o->judge) wrong = scenario_judge(&s->options, &result);
+    bool ok = wrong == NULL;
+    if (!ok) (void)fprintf(stderr, "parley-sim: %s\n", wrong);
     if (!ok && path == NULL) say_replay(&s->options, stderr, "");
     if (!ok && path != NULL)
         (void)fprintf(stderr, "replay: build/parley-sim --schedule %s\n", path);
@@ -76,7 +79,7 @@ static int run(const struct options *o)
         if (o->print)
             print_schedule(&s, stdout);
         else
-            ok = run_one(&s, o->schedule, &report);
+            ok = run_one(&s, o, &report);
         script_fini(&s);
     }
     report.wall_ms = wall_ms() - start;

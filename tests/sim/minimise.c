@@ -9,9 +9,8 @@
 
 struct search {
     struct script *best; /* the shortest that is known to fail */
-    minimise_judge *fails;
+    const struct minimise_options *o;
     struct minimise_result *out;
-    uint32_t runs_max;
     char way[16]; /* how it must fail */
 };
 
@@ -36,9 +35,9 @@ static bool still_fails(struct search *m, const struct script *s)
 {
     struct scenario_result result;
     char way[sizeof(m->way)];
-    if (m->out->runs >= m->runs_max) return false;
+    if (m->out->runs >= m->o->runs_max) return false;
     m->out->runs++;
-    const char *why = m->fails(s, &result);
+    const char *why = m->o->fails(s, &result);
     if (why == NULL) return false;
     way_of(why, way, sizeof(way));
     if (m->way[0] == '\0') memcpy(m->way, way, sizeof(way));
@@ -120,10 +119,9 @@ static void less_time(struct search *m)
     }
 }
 
-bool minimise(struct script *s, minimise_judge *fails, uint32_t runs_max,
-              struct minimise_result *out)
+bool minimise(struct script *s, const struct minimise_options *o, struct minimise_result *out)
 {
-    struct search m = {.best = s, .fails = fails, .out = out, .runs_max = runs_max};
+    struct search m = {.best = s, .o = o, .out = out};
     *out = (struct minimise_result){0};
     if (!still_fails(&m, s)) return false;
     size_t before;
@@ -131,7 +129,7 @@ bool minimise(struct script *s, minimise_judge *fails, uint32_t runs_max,
         before = m.best->count + m.best->options.nodes;
         fewer_faults(&m);
         fewer_nodes(&m);
-    } while (m.best->count + m.best->options.nodes < before && out->runs < runs_max);
+    } while (m.best->count + m.best->options.nodes < before && out->runs < o->runs_max);
     less_time(&m);
     return true;
 }

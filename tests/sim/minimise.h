@@ -18,13 +18,14 @@ struct minimise_result {
     char message[256]; /* of the script as it is left */
 };
 
-/* Whether a script fails, and how; NULL: it does not. The text is in `result`, or static. */
-typedef const char *minimise_judge(const struct script *s, struct scenario_result *result);
+struct minimise_options {
+    /* Whether a script fails, and how; NULL: it does not. The text is in `result`, or static. */
+    const char *(*fails)(const struct script *s, struct scenario_result *result);
+    uint32_t runs_max;
+};
 
-/* Shortens `s` in place with at most `runs_max` runs. False: it did not fail at all, and is as it
- * was. */
-bool minimise(struct script *s, minimise_judge *fails, uint32_t runs_max,
-              struct minimise_result *out);
+/* Shortens `s` in place. False: it did not fail at all, and is as it was. */
+bool minimise(struct script *s, const struct minimise_options *o, struct minimise_result *out);
 /* What parley-sim uses: one run and scenario_judge. */
 const char *minimise_by_run(const struct script *s, struct scenario_result *result);
 

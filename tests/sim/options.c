@@ -31,6 +31,7 @@ const char *options_usage(void)
            "  --algorithm W   parley, or memberlist to compare with (parley)\n"
            "  --json          one document, schema parley.sim.v1\n"
            "  --real-crypto   libsodium instead of cheap marks, for small worlds\n"
+           "  --judge         what the self test demands of a scenario is an invariant too\n"
            "  --print         the schedule of faults instead of running it\n"
            "  --schedule FILE runs a schedule that was printed\n"
            "  --self-test     200 small worlds and what once failed; TAP\n"
@@ -193,6 +194,7 @@ bool options_parse(int argc, char *const *argv, struct options *out, struct strb
                    : strcmp(flag, "--self-test") == 0   ? &out->self_test
                    : strcmp(flag, "--help") == 0        ? &out->help
                    : strcmp(flag, "--print") == 0       ? &out->print
+                   : strcmp(flag, "--judge") == 0       ? &out->judge
                    : strcmp(flag, "--real-crypto") == 0 ? &out->run.real_crypto
                                                         : NULL;
         if (sw != NULL) {

@@ -11,7 +11,7 @@
 struct options {
     struct scenario_options run;
     uint32_t runs; /* seeds seed, seed + 1, ... */
-    bool json, self_test, help, print;
+    bool json, self_test, help, print, judge;
     const char *schedule; /* a file; NULL: none */
 };
 

@@ -53,8 +53,9 @@ void selftest_say_shortest(const struct script *s, FILE *to, const char *before)
     copy.start = s->start;
     for (size_t i = 0; i < s->count; i++)
         script_add(&copy, &s->fault[i]);
-    uint32_t runs = s->options.nodes > BIG ? RUNS_OF_BIG : RUNS_TO_CUT;
-    if (minimise(&copy, minimise_by_run, runs, &how)) {
+    struct minimise_options o = {.fails = minimise_by_run,
+                                 .runs_max = s->options.nodes > BIG ? RUNS_OF_BIG : RUNS_TO_CUT};
+    if (minimise(&copy, &o, &how)) {
         (void)fprintf(to, "%sthe shortest schedule that still fails, after %u runs: %s\n", before,
                       how.runs, how.message);
         strbuf_init(&text, TEXT_BYTES_MAX);

@@ -49,13 +49,21 @@ static void make(struct script *s)
     }
 }
 
+static bool shorten(struct script *s,
+                    const char *(*fails)(const struct script *, struct scenario_result *),
+                    uint32_t runs, struct minimise_result *how)
+{
+    struct minimise_options o = {.fails = fails, .runs_max = runs};
+    return minimise(s, &o, how);
+}
+
 static void test_only_what_is_needed_to_fail_is_left(void **state)
 {
     (void)state;
     struct script s;
     struct minimise_result how;
     make(&s);
-    assert_true(minimise(&s, needs_three, 1000, &how));
+    assert_true(shorten(&s, needs_three, 1000, &how));
     assert_int_equal(s.count, 3);
     assert_int_equal(count_of(&s, FAULT_KILL), 2);
     assert_int_equal(s.options.nodes, 5);
@@ -72,7 +80,7 @@ static void test_a_script_that_does_not_fail_stays_as_it_is(void **state)
     struct script s;
     struct minimise_result how;
     make(&s);
-    assert_false(minimise(&s, never, 1000, &how));
+    assert_false(shorten(&s, never, 1000, &how));
     assert_int_equal(s.count, 60);
     assert_int_equal(how.runs, 1);
     script_fini(&s);
@@ -84,7 +92,7 @@ static void test_the_runs_are_bounded(void **state)
     struct script s;
     struct minimise_result how;
     make(&s);
-    assert_true(minimise(&s, needs_three, 5, &how));
+    assert_true(shorten(&s, needs_three, 5, &how));
     assert_int_equal(how.runs, 5);
     script_fini(&s);
 }
