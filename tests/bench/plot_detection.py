@@ -24,18 +24,21 @@ NODE_CRASHES_MAX = 30_000  # nodes x crashes: big worlds, which are slow, give f
 PAIR_BYTES = {"parley": 130, "memberlist": 12}  # of memory, for what one node holds of another
 PANEL = {"width": 400, "height": 300, "left": 56, "top": 56, "gap": 84}
 
+# No CSS variables: not every viewer of SVG has them.
 STYLE = """
-  svg { --ink: #1b1f24; --faint: #d5dae0; --paper: #ffffff; --parley: #1f6fd0;
-        --memberlist: #c2500f; background: var(--paper); font: 13px system-ui, sans-serif }
-  @media (prefers-color-scheme: dark) {
-    svg { --ink: #e6e9ee; --faint: #3a424c; --paper: #14181d; --parley: #6db1ff;
-          --memberlist: #ff9a5a }
-  }
-  text { fill: var(--ink) } .title { font-weight: 600 } .axis { stroke: var(--ink) }
-  .grid { stroke: var(--faint) } .line { fill: none; stroke-width: 2.2 }
+  svg { font: 13px system-ui, sans-serif }
+  .paper { fill: #ffffff } text { fill: #1b1f24 } .title { font-weight: 600 }
+  .axis { stroke: #1b1f24 } .grid { stroke: #d5dae0 }
+  .line { fill: none; stroke-width: 2.2 }
   .tail { fill: none; stroke-width: 1.6; stroke-dasharray: 2 5 }
-  .parley { stroke: var(--parley) } .memberlist { stroke: var(--memberlist) }
-  .dot.parley { fill: var(--parley) } .dot.memberlist { fill: var(--memberlist) }
+  .parley { stroke: #1f6fd0 } .memberlist { stroke: #c2500f }
+  .dot.parley { fill: #1f6fd0 } .dot.memberlist { fill: #c2500f }
+  @media (prefers-color-scheme: dark) {
+    .paper { fill: #14181d } text { fill: #e6e9ee }
+    .axis { stroke: #e6e9ee } .grid { stroke: #3a424c }
+    .parley { stroke: #6db1ff } .memberlist { stroke: #ff9a5a }
+    .dot.parley { fill: #6db1ff } .dot.memberlist { fill: #ff9a5a }
+  }
 """
 
 
@@ -168,6 +171,7 @@ def svg(points, sizes, lacks):
         head,
         title,
         f"<style>{STYLE}</style>",
+        '<rect class="paper" width="100%" height="100%"/>',
         *left.out,
         *right.out,
         *legend(width, bottom),
