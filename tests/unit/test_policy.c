@@ -1,158 +1,245 @@
-#include "core/model/policy.h"
-
-#include "core/base/check.h"
-#include "core/wire/config_policy.h"
-#include "proxy/filters/authz.h"
+#include "tests/unit/support_policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
-static struct policy_mesh *mesh_of(const char *text)
+static struct manifest_ref head_of(struct crowd *c, uint32_t i)
 {
-    struct config_text one = {"mesh.toml", span_str(text)};
-    struct policy_mesh *mesh = NULL;
-    assert_int_equal(config_policy_load(&one, 1, NULL, &mesh), ERR_OK);
-    return mesh;
+    return gossip_policy_head(crowd_gossip(c, i), MANIFEST_POLICY);
 }
 
-static struct config *host_of(const char *rules)
+static bool all_have_root(struct crowd *c, const struct manifest_ref *ref)
 {
-    char text[2048];
-    struct config *c = NULL;
-    (void)snprintf(text, sizeof text,
-                   "[node]\nname = \"n1\"\nmesh = \"shop\"\naddr = \"10.0.0.1\"\n[service.api]\n"
-                   "local = \"127.0.0.1:1\"\n%s",
-                   rules);
-    struct config_text one = {"parley.toml", span_str(text)};
-    assert_int_equal(config_load(&one, 1, NULL, &c), ERR_OK);
-    return c;
+    for (uint32_t i = 0; i < c->world.options.nodes; i++) {
+        struct manifest_ref root = gossip_policy_head(crowd_gossip(c, i), MANIFEST_ROOT);
+        if (!manifest_ref_eq(&root, ref)) return false;
+    }
+    return true;
 }
 
-static struct name name_of(const char *text)
+static size_t siblings(struct crowd *c, uint32_t i)
 {
-    struct name n;
-    assert_int_equal(name_set(&n, span_str(text)), ERR_OK);
+    struct gossip_policy_entry e;
+    size_t n = 0;
+    for (size_t pos = 0; gossip_policy_next(crowd_gossip(c, i), MANIFEST_POLICY, &pos, &e);)
+        n += e.sibling;
     return n;
 }
 
-static const char mesh_text[] =
-    "[[rule]]\nname = \"m-allow\"\nfrom = [\"web\"]\nto = [\"api\"]\n"
-    "[[rule]]\nname = \"m-deny\"\naction = \"deny\"\nfrom = [\"web\"]\npath = [\"/secret\"]\n"
-    "[[rule]]\nname = \"other\"\nfrom = [\"web\"]\nto = [\"db\"]\n";
-static const char host_text[] =
-    "[[service.api.rule]]\nname = \"h-allow\"\nfrom = [\"web\"]\npath = [\"/secret\", \"/host\"]\n"
-    "[[service.api.rule]]\nname = \"h-deny\"\naction = \"deny\"\npath = [\"/host-only\"]\n";
-
-static void test_layers_are_merged_in_the_order_of_judgement(void **state)
+static void test_of_two_applied_at_once_one_wins_and_one_is_reported(void **state)
 {
-    static const char *const order[] = {"m-deny", "h-deny", "h-allow", "m-allow"};
-    struct policy_mesh *mesh = mesh_of(mesh_text);
-    struct config *c = host_of(host_text);
-    struct name api = name_of("api");
-    struct policy merged;
-    struct arena arena;
     (void)state;
-    arena_init(&arena, 4096, 1u << 20);
-    assert_int_equal(policy_merge(&c->service[0].policy, mesh, &api, &arena, &merged), ERR_OK);
-    assert_int_equal(merged.rule_count, ARRAY_LEN(order));
-    for (size_t i = 0; i < ARRAY_LEN(order); i++)
-        assert_string_equal(merged.rule[i].name, order[i]);
-    assert_int_equal(policy_merge(&c->service[0].policy, NULL, &api, &arena, &merged), ERR_OK);
-    assert_int_equal(merged.rule_count, 2);
-    arena_fini(&arena);
-    policy_mesh_free(mesh);
-    config_free(c);
+    struct crowd c;
+    struct operators_signed a, b;
+    crowd_init(&c, 6, false);
+    struct operators_order one = crowd_order(&c, 0), two = crowd_order(&c, 2);
+    one.text = SPAN_LIT("# one");
+    two.text = SPAN_LIT("# two");
+    operators_policy(&c.operators, &one, &a);
+    operators_policy(&c.operators, &two, &b);
+    assert_int_equal(drivers_intent(&c.drivers, 1, &a, one.text), ERR_OK);
+    assert_int_equal(drivers_intent(&c.drivers, 4, &b, two.text), ERR_OK);
+    c.drivers.soak_us = 0; /* two begin at once, each with its own canary */
+    crowd_run(&c, 5000);
+    const struct operators_signed *won = manifest_hash_cmp(&a.ref.hash, &b.ref.hash) > 0 ? &a : &b;
+    assert_true(crowd_all_have(&c, &won->ref));
+    for (uint32_t i = 0; i < 6; i++)
+        assert_int_equal(siblings(&c, i), 1);
+    crowd_fini(&c);
 }
 
-struct answer {
-    const char *path, *verdict, *rule, *layer;
-};
-
-static void judged(const void *conf, const struct spiffe_id *peer, const struct answer *want)
+static void test_what_is_not_built_on_the_newest_is_refused_at_once(void **state)
 {
-    struct arena arena;
-    arena_init(&arena, 4096, 1u << 20);
-    struct filter_ctx ctx = {.direction = DIRECTION_INBOUND, .conf = conf, .arena = &arena};
-    struct request req = {.peer = peer, .method = SPAN_LIT("GET")};
-    req.target.path = span_str(want->path);
-    (void)authz_filter.request(&ctx, &req);
-    assert_string_equal(ctx.verdict, want->verdict);
-    assert_string_equal(ctx.rule, want->rule);
-    assert_string_equal(ctx.layer, want->layer);
-    arena_fini(&arena);
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 3, false);
+    struct operators_order order = crowd_order(&c, 0);
+    crowd_apply_next(&c, 0);
+    order.text = SPAN_LIT("# too late");
+    assert_int_equal(crowd_apply(&c, 0, &order), ERR_MISMATCH);
+    assert_int_equal(gossip_policy_intent_refusal(crowd_gossip(&c, 0)), POLICY_NOT_HEAD);
+    crowd_fini(&c);
 }
 
-static void test_the_first_layer_that_matches_decides_and_is_named(void **state)
+static void test_texts_must_be_those_that_are_named(void **state)
 {
-    static const struct answer answers[] = {{"/secret", "deny", "m-deny", "mesh"},
-                                            {"/host", "allow", "h-allow", "host"},
-                                            {"/host-only", "deny", "h-deny", "host"},
-                                            {"/else", "allow", "m-allow", "mesh"}};
-    static const struct answer stranger = {"/else", "deny", "default-deny", "default"};
-    struct policy_mesh *mesh = mesh_of(mesh_text);
-    struct config *c = host_of(host_text);
-    struct name api = name_of("api");
-    struct spiffe_id web = {.mesh = name_of("shop"), .name = name_of("web")};
-    struct spiffe_id db = {.mesh = name_of("shop"), .name = name_of("db")};
-    struct policy merged;
-    struct arena arena;
-    const void *conf = NULL;
     (void)state;
-    web.kind = db.kind = IDENTITY_SERVICE;
-    arena_init(&arena, 4096, 1u << 20);
-    assert_int_equal(policy_merge(&c->service[0].policy, mesh, &api, &arena, &merged), ERR_OK);
-    struct filter_config config = {.direction = DIRECTION_INBOUND, .policy = &merged};
-    assert_int_equal(authz_filter.compile(&config, &arena, &conf, NULL), ERR_OK);
-    for (size_t i = 0; i < ARRAY_LEN(answers); i++)
-        judged(conf, &web, &answers[i]);
-    judged(conf, &db, &stranger);
-    arena_fini(&arena);
-    policy_mesh_free(mesh);
-    config_free(c);
+    struct crowd c;
+    struct operators_signed s;
+    crowd_init(&c, 3, false);
+    struct operators_order order = crowd_order(&c, 0);
+    order.text = SPAN_LIT("# this");
+    operators_policy(&c.operators, &order, &s);
+    assert_int_equal(drivers_intent(&c.drivers, 0, &s, SPAN_LIT("# that")), ERR_MISMATCH);
+    assert_int_equal(drivers_intent(&c.drivers, 0, &s, span_of(NULL, 0)), ERR_NOT_FOUND);
+    assert_int_equal(head_of(&c, 0).gen, 0);
+    assert_int_equal(drivers_intent(&c.drivers, 0, &s, order.text), ERR_OK);
+    crowd_fini(&c);
 }
 
-static void test_a_rule_covers_what_is_within_it(void **state)
+static void test_a_long_text_is_pulled(void **state)
 {
-    static const struct {
-        const char *a, *b;
-        bool covers;
-    } rows[] = {
-        {"from = [\"web\"]", "from = [\"web\"]", true},
-        {"from = [\"web\"]", "from = [\"node:web\"]", false},
-        {"from = [\"any-authenticated\"]", "from = [\"web\"]", true},
-        {"from = [\"web\"]", "from = [\"any-authenticated\"]", false},
-        {"from = [\"web\"]", "from = [\"web\"]\nto = [\"api\"]", true},
-        {"from = [\"web\"]\nto = [\"api\"]", "from = [\"web\"]", false},
-        {"from = [\"web\", \"db\"]\nto = [\"api\", \"x\"]", "from = [\"db\"]\nto = [\"x\"]", true},
-        {"from = [\"web\"]\npath = [\"/a/*\"]", "from = [\"web\"]\npath = [\"/a/b\", \"/a/c/*\"]",
-         true},
-        {"from = [\"web\"]\npath = [\"/a/*\"]", "from = [\"web\"]\npath = [\"/a\"]", false},
-        {"from = [\"web\"]\npath = [\"/a\"]", "from = [\"web\"]\npath = [\"/a/*\"]", false},
-        {"from = [\"web\"]\npath = [\"/a\"]", "from = [\"web\"]", false},
-        {"from = [\"web\"]\nmethod = [\"GET\"]", "from = [\"web\"]", false},
-        {"from = [\"web\"]", "from = [\"web\"]\nmethod = [\"GET\"]", true},
-    };
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        char text[512];
-        (void)snprintf(text, sizeof text, "[[rule]]\n%s\n[[rule]]\n%s\n", rows[i].a, rows[i].b);
-        struct policy_mesh *mesh = mesh_of(text);
-        if (policy_covers(&mesh->rule[0], &mesh->rule[1]) != rows[i].covers) fail_msg("row %zu", i);
-        policy_mesh_free(mesh);
+    struct crowd c;
+    size_t len = 300000;
+    char *text = malloc(len);
+    assert_non_null(text);
+    memset(text, '#', len);
+    crowd_init(&c, 5, false);
+    struct operators_order order = crowd_order(&c, 0);
+    order.text = span_of(text, len);
+    assert_int_equal(crowd_apply(&c, 2, &order), ERR_OK);
+    crowd_run(&c, 6000);
+    assert_true(crowd_all_have(&c, &c.policy.ref));
+    struct manifest_hash hash = sign_manifest_hash(order.text);
+    assert_true(span_eq(gossip_policy_text(crowd_gossip(&c, 4), &hash), order.text));
+    free(text);
+    crowd_fini(&c);
+}
+
+static void test_only_operators_sign_policy_and_only_admins_roots(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 3, false);
+    struct operators_order order = crowd_root_order(&c, 1);
+    assert_int_equal(crowd_apply_root(&c, 0, &order), ERR_DENIED);
+    order = crowd_root_order(&c, 2);
+    order.left_out = 4; /* operator 3 */
+    assert_int_equal(crowd_apply_root(&c, 0, &order), ERR_OK);
+    crowd_run(&c, 2000);
+    assert_true(all_have_root(&c, &c.root.ref));
+    order = crowd_order(&c, 3);
+    assert_int_equal(crowd_apply(&c, 0, &order), ERR_UNTRUSTED);
+    order = crowd_order(&c, OPERATORS_ISSUER);
+    assert_int_equal(crowd_apply(&c, 0, &order), ERR_DENIED);
+    crowd_fini(&c);
+}
+
+/* Node 4 does not yet know of the removal, and takes what the removed operator signs after it. */
+static void test_what_a_removed_operator_signs_later_is_dropped_everywhere(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 5, false);
+    struct operators_order order = crowd_order(&c, 3);
+    order.text = SPAN_LIT("# before");
+    assert_int_equal(crowd_apply(&c, 0, &order), ERR_OK);
+    crowd_run(&c, 2000);
+    struct manifest_ref before = c.policy.ref;
+    struct operators_order after = crowd_order(&c, 3);
+    after.text = SPAN_LIT("# after");
+    struct operators_order remove = crowd_root_order(&c, 0);
+    remove.left_out = 4;
+    assert_int_equal(crowd_apply_root(&c, 0, &remove), ERR_OK);
+    assert_int_equal(crowd_apply(&c, 4, &after), ERR_OK);
+    crowd_run(&c, 10000);
+    assert_true(all_have_root(&c, &c.root.ref));
+    assert_true(crowd_all_have(&c, &before)); /* pinned: it stays, though its author has gone */
+    assert_int_equal(drivers_heads(&c.drivers, &before), 5);
+    assert_true(gossip_policy_refusals(crowd_gossip(&c, 0), POLICY_UNKNOWN_SIGNER) > 0);
+    crowd_fini(&c);
+}
+
+static void test_nobody_removed_outruns_the_one_who_removed_them(void **state)
+{
+    (void)state;
+    struct crowd c;
+    struct operators_signed more;
+    crowd_init(&c, 6, false);
+    struct operators_order coup = crowd_root_order(&c, 2), remove = crowd_root_order(&c, 0);
+    coup.left_out = 1;
+    remove.left_out = 3;
+    struct operators_signed first = c.root;
+    assert_int_equal(crowd_apply_root(&c, 5, &coup), ERR_OK);
+    coup = crowd_root_order(&c, 2); /* and another on top of it: longer does not win */
+    coup.left_out = 1;
+    operators_root(&c.operators, &coup, &more);
+    assert_int_equal(drivers_intent(&c.drivers, 5, &more, span_of(NULL, 0)), ERR_OK);
+    c.root = first;
+    assert_int_equal(crowd_apply_root(&c, 0, &remove), ERR_OK);
+    crowd_run(&c, 20000);
+    assert_true(all_have_root(&c, &c.root.ref));
+    crowd_fini(&c);
+}
+
+static void test_a_new_operator_may_sign_before_all_know_of_it(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 5, false);
+    struct operators_order order = crowd_root_order(&c, 0);
+    order.left_out = 6;
+    assert_int_equal(crowd_apply_root(&c, 0, &order), ERR_OK);
+    crowd_run(&c, 2000);
+    order = crowd_root_order(&c, 0);
+    assert_int_equal(crowd_apply_root(&c, 0, &order), ERR_OK);
+    order = crowd_order(&c, 5);
+    order.text = SPAN_LIT("# new here");
+    assert_int_equal(crowd_apply(&c, 0, &order), ERR_OK);
+    crowd_run(&c, 5000);
+    assert_true(crowd_all_have(&c, &c.policy.ref));
+    crowd_fini(&c);
+}
+
+static void test_history_is_bounded_and_a_newcomer_gets_all_of_it(void **state)
+{
+    (void)state;
+    struct crowd c;
+    struct gossip_policy_entry e;
+    crowd_init(&c, 4, false);
+    world_crash(&c.world, 3, true);
+    crowd_run(&c, 15000);
+    for (uint32_t i = 0; i < POLICY_HELD_MAX + 10; i++) {
+        crowd_apply_next(&c, 0);
+        crowd_run(&c, 1000);
     }
+    assert_int_equal(drivers_in_force(&c.drivers, &c.policy.ref), 3);
+    size_t held = 0;
+    for (size_t pos = 0; gossip_policy_next(crowd_gossip(&c, 0), MANIFEST_POLICY, &pos, &e);)
+        held++;
+    assert_int_equal(held, POLICY_HELD_MAX);
+    assert_int_equal(world_start(&c.world, 3), ERR_OK);
+    crowd_run(&c, 20000);
+    assert_true(crowd_all_have(&c, &c.policy.ref));
+    crowd_fini(&c);
+}
+
+static void test_a_store_is_taken_up_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 3, false);
+    crowd_apply_next(&c, 0);
+    crowd_run(&c, 2000);
+    struct drivers_node *n = &c.drivers.node[1];
+    world_crash(&c.world, 1, true);
+    n->store[n->store_len / 2] ^= 1;
+    assert_int_equal(world_start(&c.world, 1), ERR_OK);
+    assert_int_equal(head_of(&c, 1).gen, 0);
+    crowd_run(&c, 20000); /* the others have it */
+    assert_true(crowd_all_have(&c, &c.policy.ref));
+    crowd_fini(&c);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layers_are_merged_in_the_order_of_judgement),
-        cmocka_unit_test(test_the_first_layer_that_matches_decides_and_is_named),
-        cmocka_unit_test(test_a_rule_covers_what_is_within_it),
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_of_two_applied_at_once_one_wins_and_one_is_reported),
+        cmocka_unit_test(test_what_is_not_built_on_the_newest_is_refused_at_once),
+        cmocka_unit_test(test_texts_must_be_those_that_are_named),
+        cmocka_unit_test(test_a_long_text_is_pulled),
+        cmocka_unit_test(test_only_operators_sign_policy_and_only_admins_roots),
+        cmocka_unit_test(test_what_a_removed_operator_signs_later_is_dropped_everywhere),
+        cmocka_unit_test(test_nobody_removed_outruns_the_one_who_removed_them),
+        cmocka_unit_test(test_a_new_operator_may_sign_before_all_know_of_it),
+        cmocka_unit_test(test_history_is_bounded_and_a_newcomer_gets_all_of_it),
+        cmocka_unit_test(test_a_store_is_taken_up_whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
