@@ -159,7 +159,7 @@ void broadcast_fill(struct gossip *g, struct packet *p)
 
 static size_t to_tell(const struct gossip *g)
 {
-    return g->broadcast.count + policy_news_active(g);
+    return g->broadcast.count + ballot_count(g) + policy_news_active(g);
 }
 
 static void tell(struct gossip *g, struct member *to)
@@ -170,6 +170,7 @@ static void tell(struct gossip *g, struct member *to)
         struct packet p;
         packet_begin(g, &p, to);
         if (i == 0) policy_news_fill(g, &p, false); /* few and long: in front, or they never fit */
+        if (i == 0) ballot_fill(g, &p, false);
         broadcast_fill(g, &p);
         sent += p.rumours;
         if (p.rumours == 0 || !packet_send_plain(g, &p, PACKET_RUMOUR, &to->head->addr)) return;
@@ -188,9 +189,9 @@ void broadcast_hurry(struct gossip *g)
 static bool is_fresh(const struct gossip *g)
 {
     const struct list *queue = &g->broadcast.queue[BROADCAST_POLICY];
-    if (list_empty(queue)) return policy_news_fresh(g);
-    return LIST_ENTRY(queue->next, struct rumour, link)->sends < TUNING_FANOUT ||
-           policy_news_fresh(g);
+    if (policy_news_fresh(g) || ballot_fresh(g)) return true;
+    return !list_empty(queue) &&
+           LIST_ENTRY(queue->next, struct rumour, link)->sends < TUNING_FANOUT;
 }
 
 static void tell_fresh(struct gossip *g, struct member *to)
@@ -199,6 +200,7 @@ static void tell_fresh(struct gossip *g, struct member *to)
         struct packet p;
         packet_begin(g, &p, to);
         if (i == 0) policy_news_fill(g, &p, true);
+        ballot_fill(g, &p, true);
         fill_from(g, &p, BROADCAST_POLICY, p.writer.cap, TUNING_FANOUT);
         if (p.rumours == 0 || !packet_send_plain(g, &p, PACKET_RUMOUR, &to->head->addr)) return;
     }
@@ -247,6 +249,7 @@ void broadcast_round(struct gossip *g)
     }
     for (unsigned k = 0; k < NEWS_KINDS; k++)
         policy_news_drop(g, (enum policy_news_kind)k);
+    ballot_drop(g);
     /* Nobody to tell: whoever comes gets everything by synchronising. */
     for (unsigned u = 0; u < BROADCAST_URGENCIES; u++)
         drop_all(g, (enum broadcast_urgency)u);

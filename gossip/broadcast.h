@@ -16,7 +16,7 @@ enum broadcast_urgency {
     BROADCAST_REFUTE,
     BROADCAST_VERDICT,    /* accusations */
     BROADCAST_MEMBERSHIP, /* joined, restarted, left */
-    BROADCAST_POLICY,     /* what members do with a generation of policy */
+    BROADCAST_POLICY,     /* who refuses a generation of policy */
     BROADCAST_SERVICE,    /* a new body */
     BROADCAST_URGENCIES
 };

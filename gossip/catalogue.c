@@ -125,8 +125,9 @@ static enum body_news compare(const struct member *m, struct span body, struct s
     if (status_open(body, &driver, &part) != ERR_OK) driver = part = span_of(NULL, 0);
     if (status_decode(part, says) != ERR_OK) *says = (struct status){0};
     if (m->body_version == 0 || !span_eq(driver, member_announced(m))) return BODY_RECORD;
-    if (status_decode(member_status(m), &said) != ERR_OK) return BODY_POLICY;
-    return same_policy(&said, says) ? BODY_STATUS : BODY_POLICY;
+    if (status_decode(member_status(m), &said) != ERR_OK) return BODY_STATUS;
+    bool bad = says->state == STATUS_REJECTED || says->state == STATUS_ROLLED_BACK;
+    return bad && !same_policy(&said, says) ? BODY_POLICY : BODY_STATUS;
 }
 
 /* Takes a body that the member's present head names. */

@@ -21,11 +21,11 @@ void message_write(struct pack_writer *w, const struct message *m)
     static const uint8_t padding[MESSAGE_PADDING_MAX];
     CHECK(m->padding <= sizeof(padding));
     static const uint8_t items[MESSAGE_KINDS] = {
-        [MESSAGE_PING] = 2,           [MESSAGE_ACK] = 2,       [MESSAGE_PING_REQ] = 3,
-        [MESSAGE_NACK] = 2,           [MESSAGE_CONFIRM] = 2,   [MESSAGE_REACHED] = 4,
-        [MESSAGE_ACCUSED] = 2,        [MESSAGE_RECORD] = 2,    [MESSAGE_ACCUSE] = 2,
-        [MESSAGE_CONFLICT] = 1,       [MESSAGE_POLICY] = 3,    [MESSAGE_POLICY_HEAD] = 4,
-        [MESSAGE_POLICY_CONFIRM] = 2, [MESSAGE_STATUS_ASK] = 1};
+        [MESSAGE_PING] = 2,           [MESSAGE_ACK] = 2,        [MESSAGE_PING_REQ] = 3,
+        [MESSAGE_NACK] = 2,           [MESSAGE_CONFIRM] = 2,    [MESSAGE_REACHED] = 4,
+        [MESSAGE_ACCUSED] = 2,        [MESSAGE_RECORD] = 2,     [MESSAGE_ACCUSE] = 2,
+        [MESSAGE_CONFLICT] = 1,       [MESSAGE_POLICY] = 3,     [MESSAGE_POLICY_HEAD] = 4,
+        [MESSAGE_POLICY_CONFIRM] = 2, [MESSAGE_STATUS_ASK] = 1, [MESSAGE_BALLOT] = 2};
     pack_write_array(w, items[m->kind] + (m->placed || m->padding > 0 ? 1u : 0u));
     pack_write_u64(w, (uint64_t)m->kind);
     switch (m->kind) {
@@ -63,6 +63,9 @@ void message_write(struct pack_writer *w, const struct message *m)
         pack_write_u64(w, (uint64_t)m->scope);
         pack_write_u64(w, m->ref.gen);
         pack_write_bin(w, m->ref.hash.byte, MANIFEST_HASH_BYTES);
+        break;
+    case MESSAGE_BALLOT:
+        pack_write_bin(w, m->ballot, sizeof(m->ballot));
         break;
     case MESSAGE_POLICY_CONFIRM:
         pack_write_bin(w, m->policy.p, m->policy.len);
@@ -149,6 +152,9 @@ static void read_items(struct pack_reader *r, struct message *m, uint32_t items)
         m->scope = (enum manifest_scope)pack_read_u64_max(r, MANIFEST_SCOPES - 1);
         m->ref.gen = pack_read_u64(r);
         pack_read_bin_exact(r, m->ref.hash.byte, MANIFEST_HASH_BYTES);
+        break;
+    case MESSAGE_BALLOT:
+        pack_read_bin_exact(r, m->ballot, sizeof(m->ballot));
         break;
     case MESSAGE_POLICY_CONFIRM:
         m->policy = pack_read_bin(r);

@@ -15,6 +15,7 @@
  *   POLICY   [11, manifest bin, [text bin, ...]]   a rumour: a generation with all its texts
  *   POLICY_HEAD    [12, scope, gen, hash bin32]    a rumour: one that is too long; ask me
  *   POLICY_CONFIRM [13, confirm bin]               a rumour: one is confirmed (pack_manifest.h)
+ *   BALLOT         [15, ballot bin81]              a rumour: what a voter says (ballot.h)
  *   STATUS_ASK     [14]                            tell me your record: I wait for your status
  *
  * A newer version appends items and kinds; unknown ones are skipped. Pure; any thread. Spans are
@@ -24,6 +25,7 @@
 #define GOSSIP_MESSAGE_H
 
 #include "core/model/manifest.h"
+#include "gossip/ballot.h"
 #include "gossip/coordinate.h"
 #include "gossip/offer.h"
 
@@ -50,6 +52,7 @@ enum message_kind {
     MESSAGE_POLICY_HEAD,
     MESSAGE_POLICY_CONFIRM,
     MESSAGE_STATUS_ASK,
+    MESSAGE_BALLOT,
     MESSAGE_KINDS
 };
 
@@ -64,6 +67,7 @@ struct message {
     uint32_t inc;                 /* REACHED */
     struct offer offer;           /* RECORD */
     struct accusation accusation; /* CONFIRM, ACCUSED, ACCUSE */
+    uint8_t ballot[BALLOT_BYTES]; /* BALLOT */
     struct span policy;           /* POLICY, POLICY_CONFIRM: as signed */
     enum manifest_scope scope;    /* POLICY_HEAD */
     struct manifest_ref ref;      /* POLICY_HEAD */

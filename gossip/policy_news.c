@@ -9,6 +9,7 @@
 #define PULL_SOON_MS   5u
 #define PULL_AGAIN_MS  1000u
 #define PULL_TRIES_MAX 6u
+#define ASKS_ANYWAY    3u
 #define PULLS_A_SEC    2u
 #define PULLS_BURST    10u
 #define ROOTS_A_REPLY  64u
@@ -40,9 +41,14 @@ bool policy_news_active(const struct gossip *g)
     return false;
 }
 
+bool policy_news_enough(uint32_t sends, uint32_t duplicates, uint32_t limit)
+{
+    return sends >= limit || (sends >= POLICY_NEWS_SENDS && duplicates >= TUNING_DUPLICATES);
+}
+
 static bool is_fresh(const struct policy_rumour *r)
 {
-    return r->active && r->sends < TUNING_FANOUT && r->duplicates == 0;
+    return r->active && r->sends < TUNING_FANOUT;
 }
 
 bool policy_news_fresh(const struct gossip *g)
@@ -103,7 +109,8 @@ void policy_news_fill(struct gossip *g, struct packet *p, bool fresh)
         if (!add(g, p, (enum policy_news_kind)k, i)) continue;
         p->rumours++;
         g->counters.rumours_sent++;
-        if (++r->sends >= limit) r->active = false;
+        r->sends++;
+        r->active = !policy_news_enough(r->sends, r->duplicates, limit);
     }
 }
 
@@ -113,7 +120,8 @@ static void heard(struct gossip *g, const struct manifest_hash *hash, bool confi
         struct policy_rumour *r = &g->policy.news.rumour[k];
         if (!r->active || (k == NEWS_CONFIRM) != confirm) continue;
         if (!manifest_hash_eq(&r->ref.hash, hash)) continue;
-        if (++r->duplicates >= TUNING_DUPLICATES) r->active = false;
+        if (r->duplicates < UINT8_MAX) r->duplicates++;
+        r->active = !policy_news_enough(r->sends, r->duplicates, UINT32_MAX);
     }
 }
 
@@ -208,6 +216,7 @@ static bool ask(struct gossip *g, struct stream *s)
     const struct policy *p = &g->policy;
     struct manifest_hash missing[MANIFEST_TEXTS_MAX];
     size_t count = 0;
+    g->policy.news.asked++;
     for (size_t i = 0; i < p->held_count && count == 0; i++)
         if (!p->held[i]->complete)
             count = policy_missing(p, p->held[i], missing, MANIFEST_TEXTS_MAX);
@@ -220,6 +229,7 @@ static bool ask(struct gossip *g, struct stream *s)
 
 void policy_news_opened(struct gossip *g, struct stream *s)
 {
+    g->policy.news.asked = 0;
     (void)ask(g, s);
 }
 
@@ -343,7 +353,8 @@ static void on_have(struct gossip *g, struct stream *s, const struct sync_messag
     bool news = take_all(g, s, m);
     policy_settle(g);
     bool lacks = policy_head_lacks(&g->policy);
-    if (news && (!m->last || lacks)) {
+    /* Rumours may have made us lack other things since we asked. */
+    if ((news || g->policy.news.asked < ASKS_ANYWAY) && (!m->last || lacks)) {
         (void)ask(g, s);
         return;
     }

@@ -21,6 +21,11 @@
 
 enum policy_news_kind { NEWS_ROOT, NEWS_HEAD, NEWS_SIBLING, NEWS_CONFIRM, NEWS_KINDS };
 
+/* What is pushed at once is heard from others before the first round: their copies alone must not
+ * end it, or some would never hear (of n nodes that each tell k others once, n / e^k are missed).
+ */
+#define POLICY_NEWS_SENDS 6u
+
 struct policy_rumour {
     bool active;
     uint8_t sends, duplicates;
@@ -34,6 +39,7 @@ struct policy_news {
     uint8_t from[8]; /* of whom first */
     uint64_t due_ms; /* of the pull */
     uint32_t tries;
+    uint32_t asked;  /* on that stream */
     uint32_t stream; /* that pulls; 0: none */
 };
 
@@ -45,6 +51,8 @@ struct stream;
 void policy_news_init(struct policy_news *n);
 /* Tells of `ref` from the beginning. */
 void policy_news_tell(struct gossip *g, enum policy_news_kind kind, const struct manifest_ref *ref);
+/* Whether a rumour of policy has been told often enough; `limit` sends at most. */
+bool policy_news_enough(uint32_t sends, uint32_t duplicates, uint32_t limit);
 /* Nothing is told of it any more. */
 void policy_news_drop(struct gossip *g, enum policy_news_kind kind);
 bool policy_news_active(const struct gossip *g);

@@ -51,6 +51,9 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
     case MESSAGE_POLICY_CONFIRM:
         policy_news_receive(g, m, from);
         break;
+    case MESSAGE_BALLOT:
+        ballot_receive(g, m->ballot, from);
+        break;
     case MESSAGE_STATUS_ASK:
         rollout_asked(g, from);
         break;

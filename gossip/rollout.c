@@ -10,8 +10,10 @@
 #include <stdio.h>
 
 #define SPREAD_FEW_MS  20u /* statuses nobody waits for: one so often, of the whole mesh */
-#define SPREAD_MANY_MS 50u
-#define ASKS_FAST      5u /* then once in so many doublings of ROLLOUT_ASK_MS: 6 s */
+#define SPREAD_MANY_MS 200u
+#define MORE_TO_SAY_MS 2000u
+#define ASKS_FAST      8u /* then ever more seldom, */
+#define ASKS_SLOWER    6u /* down to one in 6 s */
 #define ANSWERS_A_SEC  50u
 
 void rollout_init(struct rollout *r)
@@ -57,16 +59,16 @@ static enum status_state own_state(const struct rollout *r, const struct policy_
     return i->stopped ? STATUS_STOPPED : STATUS_REVERTED;
 }
 
-/* Others wait for what voters of other than the last wave say, and for bad news. */
+/* Ballots are what others wait for. The record, for people and for who joins later, can wait:
+ * mostly until there is more to say. Who has no vote has nothing but its record to object with. */
 static uint64_t own_delay(struct gossip *g, enum status_state state)
 {
-    const struct rollout *r = &g->policy.rollout;
     uint32_t live = state_live(g);
-    bool last = r->own_wave + 1 >= r->plan.wave_count;
-    bool awaited = r->voter && (state == STATUS_VALID || (state == STATUS_APPLIED && !last));
-    if (awaited || state == STATUS_REJECTED || state == STATUS_ROLLED_BACK) return 0;
-    return rng_below(&g->rng, (uint64_t)live *
-                                  (live <= ROLLOUT_VOTERS_MAX ? SPREAD_FEW_MS : SPREAD_MANY_MS));
+    uint64_t spread =
+        (uint64_t)live * (live <= ROLLOUT_VOTERS_MAX ? SPREAD_FEW_MS : SPREAD_MANY_MS);
+    if (ballot_rank(state) == ballot_rank(STATUS_REJECTED)) return 0;
+    uint64_t more = state == STATUS_VALID ? MORE_TO_SAY_MS : 0;
+    return more + rng_below(&g->rng, spread);
 }
 
 static void say(struct gossip *g, struct span reason)
@@ -84,6 +86,7 @@ static void say(struct gossip *g, struct span reason)
     s.root_gen = root.gen;
     memcpy(s.root_hash, root.hash.byte, STATUS_HASH_BYTES);
     rollout_vote_note(r, g->self.member->head->owner.byte, s.state);
+    ballot_cast(g, s.state);
     if (memcmp(&s, &g->self.status, sizeof(s)) == 0) return;
     g->policy.report_due = true;
     self_status(g, &s, own_delay(g, s.state));
@@ -193,6 +196,13 @@ static void add_evidence(struct gossip *g, const uint8_t id[8])
     latch(g);
 }
 
+void rollout_cast(struct gossip *g, const struct member *m, enum status_state state)
+{
+    rollout_vote_note(&g->policy.rollout, m->head->owner.byte, state);
+    if (ballot_rank(state) == ballot_rank(STATUS_REJECTED)) add_evidence(g, m->head->owner.byte);
+    look_soon(g);
+}
+
 static void remember_early(struct rollout *r, const uint8_t id[8], const struct status *s)
 {
     struct rollout_early *e = &r->early[r->early_at++ % ROLLOUT_EARLY_MAX];
@@ -244,7 +254,7 @@ static void aim(struct gossip *g, const struct policy_item *head)
     r->stage = head != NULL ? first_stage(head) : ROLLOUT_IDLE;
     r->complete = false;
     r->asks = 0;
-    r->ask_ms = g->now_ms + ROLLOUT_ASK_MS + rng_below(&g->rng, ROLLOUT_ASK_MS);
+    r->ask_ms = g->now_ms + ROLLOUT_ASK_MS + rng_below(&g->rng, ROLLOUT_ASK_MS / 2);
     r->voter_count = r->evidence_count = 0;
     r->waits[0] = '\0';
     r->validate_due = r->stage == ROLLOUT_VALIDATING;
@@ -397,8 +407,9 @@ static void ask_silent(struct gossip *g)
         packet_begin(g, &p, m);
         if (packet_add(&p, &ask)) (void)packet_send(g, &p, PACKET_RUMOUR);
     }
-    if (r->asks < ASKS_FAST) r->asks++;
-    r->ask_ms = g->now_ms + ((uint64_t)ROLLOUT_ASK_MS << r->asks);
+    uint32_t slower = r->asks > ASKS_FAST ? r->asks - ASKS_FAST : 0;
+    if (slower < ASKS_SLOWER) r->asks++;
+    r->ask_ms = g->now_ms + ((uint64_t)ROLLOUT_ASK_MS << slower);
 }
 
 void rollout_asked(struct gossip *g, struct member *from)
@@ -411,7 +422,7 @@ void rollout_asked(struct gossip *g, struct member *from)
     }
     packet_begin(g, &p, from);
     catalogue_offer(g->self.member, false, true, &msg.offer);
-    if (packet_add(&p, &msg)) (void)packet_send(g, &p, PACKET_RUMOUR);
+    if (ballot_add_own(g, &p) || packet_add(&p, &msg)) (void)packet_send(g, &p, PACKET_RUMOUR);
 }
 
 static void evaluate(struct gossip *g)

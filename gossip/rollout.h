@@ -22,6 +22,7 @@
 #define GOSSIP_ROLLOUT_H
 
 #include "core/model/manifest.h"
+#include "gossip/ballot.h"
 #include "gossip/bucket.h"
 #include "gossip/status.h"
 
@@ -29,7 +30,7 @@
 #define ROLLOUT_EVIDENCE_MAX 64u
 #define ROLLOUT_EARLY_MAX    16u
 #define ROLLOUT_LOOK_MS      10u  /* evaluations are at least so far apart */
-#define ROLLOUT_ASK_MS       200u /* a voter's status that has not come by then is asked for */
+#define ROLLOUT_ASK_MS       100u /* a voter's status that has not come by then is asked for */
 #define ROLLOUT_ASKS         4u   /* voters asked at a time */
 
 enum rollout_stage {
@@ -45,7 +46,11 @@ enum rollout_stage {
 struct rollout_voter {
     uint8_t id[8];
     uint8_t wave;
-    uint8_t state; /* enum status_state of the target */
+    uint8_t state; /* enum status_state of the target, by ballot or record */
+    uint8_t cast;  /* the same, by ballot.h alone; it is what is told */
+    bool telling;
+    uint8_t sends, duplicates;
+    uint8_t signature[SIGN_BYTES];
 };
 
 struct rollout_early {
@@ -68,6 +73,7 @@ struct rollout {
     uint64_t ask_ms;  /* whoever has not spoken is asked then */
     uint32_t asks;    /* how often so far */
     struct bucket answers;
+    uint32_t next_told; /* voter whose ballot goes first */
     uint32_t voter_count;
     struct rollout_voter voter_of[ROLLOUT_VOTERS_MAX];
     uint32_t evidence_count;
@@ -87,6 +93,8 @@ void rollout_init(struct rollout *r);
 void rollout_retarget(struct gossip *g);
 /* A member's body has changed. */
 void rollout_heard(struct gossip *g, const struct member *m, const struct status *s);
+/* A member has cast a ballot about the target. */
+void rollout_cast(struct gossip *g, const struct member *m, enum status_state state);
 /* `from` waits for our status, and is told; rationed. */
 void rollout_asked(struct gossip *g, struct member *from);
 /* A member came, went or changed its state. */

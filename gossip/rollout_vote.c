@@ -140,10 +140,18 @@ bool rollout_vote_is_about(const struct rollout *r, const struct status *s)
            memcmp(s->policy_hash, r->target.hash.byte, STATUS_HASH_BYTES) == 0;
 }
 
+/* A record may be older than a ballot. */
+static bool counts(const struct rollout_voter *v, enum status_state state)
+{
+    uint32_t rank = ballot_rank(state), before = ballot_rank((enum status_state)v->state);
+    return rank > before || (rank == 0 && state > STATUS_WAITING);
+}
+
 void rollout_vote_note(struct rollout *r, const uint8_t id[8], enum status_state state)
 {
     for (uint32_t i = 0; i < r->voter_count; i++)
-        if (memcmp(r->voter_of[i].id, id, sizeof(r->voter_of[i].id)) == 0)
+        if (memcmp(r->voter_of[i].id, id, sizeof(r->voter_of[i].id)) == 0 &&
+            counts(&r->voter_of[i], state))
             r->voter_of[i].state = (uint8_t)state;
 }
 

@@ -152,7 +152,9 @@ static bool publish_waiting(struct gossip *g)
     }
     bool due = self->status_due_ms != 0 && self->status_due_ms <= g->now_ms;
     if (!due || !bucket_take(&self->statuses, g->now_ms, 1, 0)) return true;
-    return publish(g, member_announced(self->member), BROADCAST_POLICY) == ERR_OK;
+    bool bad = self->status.state == STATUS_REJECTED || self->status.state == STATUS_ROLLED_BACK;
+    return publish(g, member_announced(self->member), bad ? BROADCAST_POLICY : BROADCAST_SERVICE) ==
+           ERR_OK;
 }
 
 void self_timer(struct gossip *g)

@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "gossip/gossip_policy.h"
+#include "tests/sim/measure.h"
 #include "tests/sim/oracle.h"
 
 #include <stdlib.h>
@@ -95,8 +96,9 @@ static void activate(struct drivers *d, uint32_t i, const struct manifest_ref *r
     d->activations++;
     if (!is_whole(w->node[i].gossip, ref))
         oracle_fail(w->oracle, "I15: node %u is to put in force what is not whole", i);
-    if (ref->gen > n->in_force.gen) {
-        if (!manifest_ref_eq(ref, &n->judged) && d->soak_us > 0 && w->now_us < d->first_us)
+    struct manifest_ref head = gossip_policy_head(w->node[i].gossip, MANIFEST_POLICY);
+    if (ref->gen > n->in_force.gen && manifest_ref_eq(ref, &head)) {
+        if (!manifest_ref_eq(ref, &n->judged))
             oracle_fail(w->oracle, "I13: node %u has not judged what it puts in force", i);
         judge_order(d, i, ref);
         n->tries = manifest_ref_eq(ref, &n->trying) ? n->tries + 1 : 1;
@@ -106,11 +108,50 @@ static void activate(struct drivers *d, uint32_t i, const struct manifest_ref *r
     after(d, i, dies ? CRASH : APPLIED, ref, PUT_IN_FORCE_US);
 }
 
+/* A sample, when that was the one that makes 99 % or all. */
+static void sample(struct drivers *d, uint32_t count, enum measure_what p99, enum measure_what all)
+{
+    double ms = (double)(d->world->now_us - d->watched_us) / 1000.0;
+    struct measure_series *series = d->world->measure->series;
+    if (count == d->expected - d->expected / 100) measure_add(&series[p99], ms);
+    if (count == d->expected) measure_add(&series[all], ms);
+}
+
+static void note_knows(struct drivers *d, uint32_t i)
+{
+    struct drivers_node *n = &d->node[i];
+    if (d->watched.gen == 0 || n->knows) return;
+    struct manifest_ref head = gossip_policy_head(d->world->node[i].gossip, MANIFEST_POLICY);
+    if (!manifest_ref_eq(&head, &d->watched)) return;
+    n->knows = true;
+    sample(d, ++d->know, MEASURE_HEAD_P99, MEASURE_HEAD_ALL);
+}
+
+static void note_has(struct drivers *d, uint32_t i)
+{
+    struct drivers_node *n = &d->node[i];
+    if (d->watched.gen == 0 || n->has || !manifest_ref_eq(&n->in_force, &d->watched)) return;
+    n->has = true;
+    sample(d, ++d->have, MEASURE_FORCE_P99, MEASURE_FORCE_ALL);
+}
+
+void drivers_watch(struct drivers *d, const struct manifest_ref *ref)
+{
+    d->watched = *ref;
+    d->watched_us = d->world->now_us;
+    d->expected = d->know = d->have = 0;
+    for (uint32_t i = 0; i < d->world->options.nodes; i++) {
+        d->node[i].knows = d->node[i].has = false;
+        d->expected += world_is_up(d->world, i);
+    }
+}
+
 void drivers_effect(struct drivers *d, uint32_t i, const struct gossip_effect *e)
 {
     struct drivers_node *n = &d->node[i];
     if (e->kind == GOSSIP_POLICY_VALIDATE) after(d, i, VERDICT, &e->ref, JUDGE_US);
     if (e->kind == GOSSIP_POLICY_ACTIVATE) activate(d, i, &e->ref);
+    if (e->kind == GOSSIP_POLICY_CHANGED) note_knows(d, i);
     if (e->kind != GOSSIP_POLICY_STORE) return;
     char *copy = malloc(e->data.len);
     CHECK(copy != NULL);
@@ -143,7 +184,7 @@ static void give_answer(struct drivers *d, uint32_t i, const struct manifest_ref
         e.data = SPAN_LIT("does not fit here");
     } else {
         n->in_force = *ref;
-        n->in_force_us = d->world->now_us;
+        note_has(d, i);
     }
     if (hits(n, ref, DRIVERS_CRASHES_SOON)) after(d, i, CRASH, ref, CRASH_SOON_US);
     world_step(d->world, i, &e);
@@ -154,6 +195,7 @@ static void crash(struct drivers *d, uint32_t i)
     static const struct manifest_ref none = {0};
     d->crashes++;
     world_crash(d->world, i, true);
+    measure_went(d->world->measure, d->world, i, false);
     after(d, i, RESTART, &none, RESTART_US);
 }
 
@@ -171,6 +213,7 @@ void drivers_event(struct drivers *d, struct world_event *e)
     if (a.what == RESTART) {
         if (!world_runs(w, i) && world_start(w, i) != ERR_OK)
             oracle_fail(w->oracle, "node %u does not start", i);
+        measure_came(w->measure, w, i);
         return;
     }
     if (!world_is_up(w, i) || w->node[i].epoch != a.epoch) return;

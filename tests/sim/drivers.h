@@ -31,8 +31,8 @@ struct drivers_node {
     struct manifest_ref trying;  /* its crash guard */
     uint32_t tries;
     struct manifest_ref in_force; /* as this life has it */
-    uint64_t in_force_us;
-    char *store; /* owned */
+    bool knows, has;              /* what is watched: as head, in force */
+    char *store;                  /* owned */
     size_t store_len;
 };
 
@@ -44,12 +44,15 @@ struct drivers {
     uint64_t first_us;
     uint64_t soak_us; /* the usual plan's; 0: wave order is not judged */
     uint32_t activations, crashes;
+    struct manifest_ref watched; /* how long until all have it; gen 0: nothing */
+    uint64_t watched_us;
+    uint32_t expected, know, have;
 };
 
 /* ERR_NOMEM. */
 enum err drivers_init(struct drivers *d, struct world *w) MUST_USE;
 void drivers_fini(struct drivers *d);
-/* VALIDATE, ACTIVATE or STORE at node i. */
+/* VALIDATE, ACTIVATE, CHANGED or STORE at node i. */
 void drivers_effect(struct drivers *d, uint32_t i, const struct gossip_effect *e);
 /* A WORLD_POLICY event is due, or will never be. */
 void drivers_event(struct drivers *d, struct world_event *e);
@@ -60,6 +63,8 @@ void drivers_start(struct drivers *d, uint32_t i);
 /* Gives node i an intent; what the machine says of it. */
 enum err drivers_intent(struct drivers *d, uint32_t i, const struct operators_signed *s,
                         struct span text);
+/* From now on, until the next, it is measured how long `ref` takes. */
+void drivers_watch(struct drivers *d, const struct manifest_ref *ref);
 /* How many that are up have `ref` in force; 0 gen: nothing. */
 uint32_t drivers_in_force(const struct drivers *d, const struct manifest_ref *ref);
 /* How many that are up have it as their head. */

@@ -47,7 +47,8 @@
     X(REORDER, "reorder", FAULT_LASTS | FAULT_NUMBER)         /* V % of all are held back */       \
     X(MTU, "mtu", FAULT_LASTS | FAULT_NUMBER)                 /* longer than V bytes is lost */    \
     X(ANNOUNCE, "announce", FAULT_NODES)                      /* a new record */                   \
-    X(ROTATE, "rotate", FAULT_NODES) /* an operator makes a new group key there */                 \
+    X(ROTATE, "rotate", FAULT_NODES)              /* an operator makes a new group key there */    \
+    X(APPLY, "apply", FAULT_NODES | FAULT_NUMBER) /* campaign.h, kind V */                         \
     X(ATTACK, "attack", FAULT_NODES | FAULT_LASTS | FAULT_NUMBER) /* byzantine.h, kind V */
 
 #define FAULT_NODES  1u

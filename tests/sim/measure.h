@@ -31,7 +31,11 @@ struct world;
     X(SETTLE, "settle_ms", "settled")                                                              \
     X(LEFT_P99, "left_p99_ms", "99 % know it left")                                                \
     X(NEWS_P99, "news_p99_ms", "99 % have the news")                                               \
-    X(NEWS_ALL, "news_all_ms", "all have the news")
+    X(NEWS_ALL, "news_all_ms", "all have the news")                                                \
+    X(HEAD_P99, "policy_head_p99_ms", "99 % know a policy")                                        \
+    X(HEAD_ALL, "policy_head_all_ms", "all know a policy")                                         \
+    X(FORCE_P99, "policy_force_p99_ms", "99 % have it in force")                                   \
+    X(FORCE_ALL, "policy_force_all_ms", "all have it in force")
 enum measure_what {
 #define MEASURE_ENUM(name, key, label) MEASURE_##name,
     MEASURE_LIST(MEASURE_ENUM)

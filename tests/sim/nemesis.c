@@ -1,6 +1,7 @@
 #include "tests/sim/nemesis.h"
 
 #include "core/base/check.h"
+#include "tests/sim/campaign.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/rotation.h"
 #include "tests/sim/world.h"
@@ -208,6 +209,10 @@ static enum err strike(struct nemesis *n, const struct fault *f, uint32_t i)
         return ERR_OK;
     case FAULT_ROTATE:
         if (w->rotation != NULL) rotation_make(w->rotation, i);
+        return ERR_OK;
+    case FAULT_APPLY:
+        if (n->campaign != NULL && f->number >= 0 && f->number < CAMPAIGN_KINDS)
+            campaign_apply(n->campaign, i, (enum campaign_kind)f->number);
         return ERR_OK;
     default:
         return ERR_OK;

@@ -14,6 +14,7 @@
 #include "tests/sim/network.h"
 #include "tests/sim/script.h"
 
+struct campaign;
 struct world;
 struct measure;
 
@@ -24,8 +25,9 @@ struct nemesis {
     struct world *world;           /* borrowed */
     struct measure *measure;       /* borrowed */
     struct byzantine byzantine;
-    uint64_t base_us; /* time 0 of the schedule */
-    size_t next;      /* of its faults */
+    struct campaign *campaign; /* borrowed; NULL: nobody applies anything */
+    uint64_t base_us;          /* time 0 of the schedule */
+    size_t next;               /* of its faults */
     size_t running_count;
     struct {
         size_t fault;

@@ -2,6 +2,7 @@
 
 #include "core/base/rng.h"
 #include "tests/sim/byzantine.h"
+#include "tests/sim/campaign.h"
 #include "tests/sim/world.h"
 
 #define MS             UINT64_C(1000)
@@ -24,6 +25,8 @@
 #define EGRESS_PERCENT 80.0
 #define SEES           3.0
 #define LOSS_OF_S7     0.30
+#define ROLLOUT_EVERY  (10 * SECOND)
+#define CUT_SHORT      (5 * SECOND) /* healed before the next generation */
 
 /* A plan in the making. Which nodes are down is what the plan itself did. */
 struct plan {
@@ -256,6 +259,23 @@ static void services(struct plan *p)
         one(p, FAULT_ANNOUNCE, at, some_node(p));
 }
 
+/* In big worlds only what is good: how long that takes is asked there. */
+static void rollout(struct plan *p)
+{
+    bool small = p->o->nodes < PLAN_PRELOAD_FROM;
+    uint32_t n = 0;
+    for (uint64_t at = SECOND; at + ROLLOUT_EVERY / 2 <= p->end_us; at += ROLLOUT_EVERY, n++) {
+        uint32_t i = some_node(p);
+        uint64_t kind = small && n % 2 == 1 ? below(p, CAMPAIGN_KINDS) : CAMPAIGN_GOOD;
+        if (small && n % 2 == 1 && below(p, 2) == 0) cut(p, at, SECOND + below(p, CUT_SHORT));
+        add(p, (struct fault){.kind = FAULT_APPLY,
+                              .at_us = at + below(p, SECOND),
+                              .first = i,
+                              .last = i,
+                              .number = (double)kind});
+    }
+}
+
 static void seeds_gone(struct plan *p)
 {
     uint32_t seeds = p->o->nodes > 2 * PLAN_SEEDS ? PLAN_SEEDS : 1;
@@ -386,7 +406,8 @@ void plan_make(const struct scenario_options *o, struct script *out)
         [SCENARIO_SERVICES] = services,   [SCENARIO_SEEDS] = seeds_gone,
         [SCENARIO_SWAP] = swap,           [SCENARIO_LEAVE] = leave,
         [SCENARIO_CLONE] = clone,         [SCENARIO_NETWORK] = network,
-        [SCENARIO_CHURN] = churn,         [SCENARIO_ROTATION] = rotation};
+        [SCENARIO_CHURN] = churn,         [SCENARIO_ROTATION] = rotation,
+        [SCENARIO_ROLLOUT] = rollout};
     struct plan p = {.to = out, .o = &out->options, .end_us = o->for_ms * MS};
     script_init(out, o);
     if (o->scenario == SCENARIO_LOSS && o->loss == 0) out->options.loss = LOSS_OF_S7;

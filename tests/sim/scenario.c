@@ -1,6 +1,7 @@
 #include "tests/sim/scenario.h"
 
 #include "core/base/check.h"
+#include "tests/sim/campaign.h"
 #include "tests/sim/nemesis.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/plan.h"
@@ -27,6 +28,7 @@ struct run {
     struct oracle oracle;
     struct nemesis nemesis;
     struct rotation rotation;
+    struct campaign campaign; /* of those that apply something */
     struct scenario_result *result;
     bool agreed;         /* since the last fault */
     uint64_t noticed_us; /* when I6 was last looked at */
@@ -81,7 +83,8 @@ bool scenario_parse(const char *word, enum scenario *out)
 
 static bool has_converged(const struct run *r)
 {
-    return r->world.algorithm->is_converged(&r->world);
+    const struct world *w = &r->world;
+    return w->algorithm->is_converged(w) && (w->drivers == NULL || drivers_agree(w->drivers));
 }
 
 static void say_disagreement(struct run *r)
@@ -233,9 +236,16 @@ static bool needs_stores(const struct script *s)
     for (size_t i = 0; i < s->count; i++) {
         enum fault_kind kind = s->fault[i].kind;
         if (kind == FAULT_RESTART || kind == FAULT_RESTART_OLD || kind == FAULT_RESTART_EMPTY ||
-            kind == FAULT_CLONE || kind == FAULT_SWAP)
+            kind == FAULT_CLONE || kind == FAULT_SWAP || kind == FAULT_APPLY)
             return true;
     }
+    return false;
+}
+
+static bool applies(const struct script *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->fault[i].kind == FAULT_APPLY) return s->options.algorithm->strict;
     return false;
 }
 
@@ -262,9 +272,12 @@ enum err scenario_run_script(const struct script *s, struct scenario_result *out
     if (err != ERR_OK) goto fail_world;
     if (wo.rings) err = rotation_init(&r.rotation, &r.world);
     if (err != ERR_OK) goto fail_rotation;
+    if (applies(s) && !wo.rings) err = campaign_init(&r.campaign, &r.world);
+    if (err != ERR_OK) goto fail_nemesis;
     bool ok = bootstrap(&r);
     err = ERR_NOMEM;
     if (!nemesis_init(&r.nemesis, s, &r.world, &out->measure)) goto fail_nemesis;
+    if (r.campaign.world != NULL) r.nemesis.campaign = &r.campaign;
     if (ok) (void)act(&r);
     measure_end(&out->measure);
     out->trace_hash = r.world.trace_hash;
@@ -278,6 +291,7 @@ fail_nemesis:
     rotation_fini(&r.rotation);
 fail_rotation:
     world_fini(&r.world);
+    campaign_fini(&r.campaign); /* its events were the world's */
 fail_world:
     oracle_fini(&r.oracle);
 fail_oracle:

@@ -189,6 +189,7 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
         break;
     case GOSSIP_POLICY_VALIDATE:
     case GOSSIP_POLICY_ACTIVATE:
+    case GOSSIP_POLICY_CHANGED:
     case GOSSIP_POLICY_STORE:
         if (w->drivers != NULL) drivers_effect(w->drivers, i, e);
         break;
@@ -201,7 +202,6 @@ static void apply(struct world *w, uint32_t i, const struct gossip_effect *e)
     case GOSSIP_RECORD_CHANGED:
     case GOSSIP_CONFLICT:
     case GOSSIP_STATUS_CHANGED:
-    case GOSSIP_POLICY_CHANGED:
     case GOSSIP_POLICY_REFUSED:
     case GOSSIP_PONG:
         break;
