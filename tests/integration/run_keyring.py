@@ -137,7 +137,7 @@ def missing(b):
     r = b.h1.parley("keyring", "rotate", "--json")
     new = json.loads(r.stdout)["data"]["key"] if r.returncode == 0 else ""
     b.keys.add(new)
-    row = wait_for(lambda: ring(b.h1).get(new, {}).get("missing") == ["h4"], 3, 0.02)
+    row = wait_for(lambda: "h4" in ring(b.h1).get(new, {}).get("missing", []), 3, 0.02)
     b.tap.ok(row, "the host that lacks the new key is named", said([b.h1]))
     again = b.h1.parley("keyring", "rotate")
     b.tap.ok(
