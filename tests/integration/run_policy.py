@@ -147,11 +147,12 @@ def first_apply(m):
     status, reason, after = m.get()
     m.ok((status, after) == (200, port), "the same connection is now served", (status, reason))
     m.ok(m.generations() == [1, 1, 1, 1], "every host has generation 1 in force")
-    rows = {x["node"]: (x["config"], x["config_gen"]) for x in h1.ask("members")}
-    m.ok(set(rows.values()) == {("ok", 1)}, "members: 1 ok everywhere", rows)
-    for n in (2, 3):
-        text = m.lab.host[n].parley("members").stdout
-        m.ok("1 ok" in text, f"h{n} shows the column", text)
+    rows = lambda h: {(x["config"], x["config_gen"]) for x in h.ask("members")}
+    for h in m.hosts():
+        said = wait_for(lambda: rows(h) == {("ok", 1)}, 10)
+        m.ok(said, f"{h.name} sees 1 ok on every member", rows(h))
+    text = h1.parley("members").stdout
+    m.ok("1 ok" in text, "and shows the column", text)
     r = h1.parley("config", "diff", path, "--exit-code")
     m.ok(r.returncode == 0, "diff against what is in force is empty", r.stdout)
     shown = h1.parley("config", "show", "--mesh", "-q").stdout
@@ -212,7 +213,8 @@ def layers(m):
         said,
     )
     m.ok(f"parley_config_generation {gen + 1}" in text, "metrics have the generation", text[-2000:])
-    m.ok("parley_config_nodes_stale 0" in text, "and that nobody is stale")
+    stale = lambda: h2.ask("status")["policy"]["nodes_stale"]
+    m.ok(wait_for(lambda: stale() == 0, 10), "soon nobody is stale", stale())
     r = m.operate(m.lab.host[4], "config", "rollback", str(gen))
     m.ok(
         r.returncode == 0 and m.get()[0] == 200, "rollback on a third host opens it again", r.stderr
@@ -267,8 +269,9 @@ def unfit(m):
     m.ok(m.get()[0] == 200, "and not in force where it would compile")
     said = [h.name for h in m.hosts() if f"active generation={before + 1} " in h.log()]
     m.ok(said == [], "it was never in force anywhere", said)
-    rows = {x["node"]: x["config"] for x in h1.ask("members")}
-    m.ok(rows["h4"] == "rejected", "members names who refused", rows)
+    rows = lambda: {x["node"]: x["config"] for x in h1.ask("members")}
+    said = wait_for(lambda: rows()["h4"] == "rejected", 10)
+    m.ok(said, "members names who refused", rows())
     m.apply(h1, OPEN.replace("\n", '\npath = ["/*"]\n', 1), "-m", "paths of api")
     h2 = m.lab.host[2]
     h2.config(API + 'protocol = "tcp"\n')
