@@ -9,7 +9,7 @@
 
 enum body_news { BODY_NONE, BODY_RECORD, BODY_STATUS, BODY_POLICY };
 
-bool catalogue_may_verify(struct gossip *g, struct member *from)
+static bool ration(struct gossip *g, struct member *from, uint32_t a_second)
 {
     if (from == NULL) return true;
     struct member_contact *c = member_contact(&g->members, from);
@@ -17,9 +17,29 @@ bool catalogue_may_verify(struct gossip *g, struct member *from)
         c->verify_window_ms = g->now_ms;
         c->verify_count = 0;
     }
-    if (c != NULL && c->verify_count++ < STATE_VERIFIES_A_SEC) return true;
+    if (c != NULL && c->verify_count++ < a_second) return true;
     g->counters.dropped_quota++;
     return false;
+}
+
+bool catalogue_may_verify(struct gossip *g, struct member *from)
+{
+    return ration(g, from, STATE_VERIFIES_A_SEC);
+}
+
+bool catalogue_may_take(struct gossip *g, struct member *from, enum catalogue_source source)
+{
+    switch (source) {
+    case CATALOGUE_GOSSIP:
+        return ration(g, from, STATE_VERIFIES_A_SEC);
+    case CATALOGUE_SYNC:
+        return ration(g, from, STATE_RECORDS_A_SEC);
+    case CATALOGUE_HELLO:    /* one a stream */
+    case CATALOGUE_JOINING:  /* of who we asked for all it has, at the pace of its stream */
+    case CATALOGUE_RESTORED: /* our own */
+        break;
+    }
+    return true;
 }
 
 void catalogue_offer(const struct member *m, bool admission, bool body, struct offer *out)
@@ -225,9 +245,11 @@ static enum catalogue_verdict take_stranger(struct gossip *g, const struct offer
         pull_lack(g, &o->head.owner, from);
         return CATALOGUE_LACKING;
     }
-    if (!catalogue_may_verify(g, source == CATALOGUE_GOSSIP ? from : NULL) ||
-        !open_admission(g, o, &a))
-        return CATALOGUE_REFUSED;
+    if (grave_bars(&g->graves, &o->head.owner, o->head.epoch)) {
+        g->counters.records_stale++;
+        return CATALOGUE_STALE;
+    }
+    if (!catalogue_may_take(g, from, source) || !open_admission(g, o, &a)) return CATALOGUE_REFUSED;
     if (!head_verify(g->crypto, a.public_key, &o->head)) {
         g->counters.dropped_signature++;
         return CATALOGUE_REFUSED;
@@ -276,8 +298,7 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
     bool left = m->state == MEMBER_LEFT && o->head.epoch == before.epoch;
     if (left && (o->head.flags & HEAD_LEFT) == 0) return CATALOGUE_STALE;
     if (m->state == MEMBER_BANNED) return CATALOGUE_REFUSED;
-    if (!catalogue_may_verify(g, source == CATALOGUE_GOSSIP ? from : NULL))
-        return CATALOGUE_REFUSED;
+    if (!catalogue_may_take(g, from, source)) return CATALOGUE_REFUSED;
     if (!head_verify(g->crypto, m->admission->public_key, &o->head)) {
         g->counters.dropped_signature++;
         return CATALOGUE_REFUSED;

@@ -46,5 +46,7 @@ bool catalogue_has_gap(const struct member *m);
 void catalogue_tell(struct gossip *g, struct member *m, struct member *to);
 /* Whether one more signature may be checked for what `from` sent. */
 bool catalogue_may_verify(struct gossip *g, struct member *from);
+/* The same for a record that `from` sent that way: streams bring many. */
+bool catalogue_may_take(struct gossip *g, struct member *from, enum catalogue_source source);
 
 #endif

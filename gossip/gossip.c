@@ -101,6 +101,7 @@ void gossip_free(struct gossip *g)
     probe_table_fini(&g->probes);
     digest_fini(&g->digest);
     change_fini(&g->changes);
+    grave_fini(&g->graves);
     heap_fini(&g->timers);
     member_table_fini(&g->members);
     g->magic = MAGIC_POISON;

@@ -8,6 +8,7 @@
 #define PERSIST_DEPTH_MAX 4u
 #define HEADING_BYTES_MAX 16u
 #define OFFER_EXTRA_BYTES (HEAD_BYTES + 32u)
+#define MEMBERS_BYTES_MAX (PERSIST_BYTES_MAX - GRAVES_MAX * GRAVE_BYTES - HEADING_BYTES_MAX)
 
 static size_t room_for(const struct member *m)
 {
@@ -23,7 +24,7 @@ static bool worth_keeping(const struct member *m)
 /* Whether it goes in, behind others that take `*room`; both passes must choose the same. */
 static bool fits(const struct member *m, size_t *room)
 {
-    if (!worth_keeping(m) || *room + room_for(m) > PERSIST_BYTES_MAX) return false;
+    if (!worth_keeping(m) || *room + room_for(m) > MEMBERS_BYTES_MAX) return false;
     *room += room_for(m);
     return true;
 }
@@ -60,20 +61,33 @@ static void write_kept(const struct gossip *g, struct pack_writer *w, bool live,
     }
 }
 
+static bool write_graves(struct gossip *g, struct pack_writer *w)
+{
+    size_t len = g->graves.count * GRAVE_BYTES;
+    uint8_t *bytes = arena_alloc(&g->fx->arena, len > 0 ? len : 1);
+    if (bytes == NULL) return false;
+    grave_encode(&g->graves, bytes);
+    pack_write_bin(w, bytes, len);
+    return true;
+}
+
 void persist_timer(struct gossip *g)
 {
     state_timer(g, &g->persist_timer, g->now_ms + g->tuning.persist_ms);
     if (!g->persist_due) return;
     size_t room = CRYPTO_OPS_HASH_BYTES + HEADING_BYTES_MAX;
     struct kept n = choose(g, &room);
+    grave_expire(&g->graves, g->wall_ms);
+    room += g->graves.count * GRAVE_BYTES + HEADING_BYTES_MAX;
     uint8_t *bytes = arena_alloc(&g->fx->arena, room);
     if (bytes == NULL) return;
     struct pack_writer w;
     pack_writer_init(&w, bytes + CRYPTO_OPS_HASH_BYTES, room - CRYPTO_OPS_HASH_BYTES);
-    pack_write_array(&w, 3);
+    pack_write_array(&w, 4);
     pack_write_u64(&w, PERSIST_VERSION);
     write_kept(g, &w, true, n.live);
     write_kept(g, &w, false, n.dead);
+    if (!write_graves(g, &w)) return;
     CHECK(pack_writer_ok(&w));
     struct gossip_effect *e = event_push(g->fx, GOSSIP_PERSIST);
     if (e == NULL) return;
@@ -123,5 +137,7 @@ bool persist_restore(struct gossip *g, struct span blob)
     uint32_t items = pack_read_array(&r, 2, &outer);
     if (pack_read_u64(&r) != PERSIST_VERSION) return false;
     if (!restore_all(g, &r, true)) return false;
-    return items < 3 || restore_all(g, &r, false) || state_live(g) > 1;
+    if (items >= 3 && !restore_all(g, &r, false)) return state_live(g) > 1;
+    if (items >= 4) grave_restore(&g->graves, pack_read_bin(&r));
+    return true;
 }

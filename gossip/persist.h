@@ -2,7 +2,8 @@
  * 3.5: failed peers too, serf #333). With it a node starts with its last catalogue, and finds the
  * mesh again with no seed alive.
  *
- *   hash16 of the rest || [1, [offer, ...], [offer, ...]] msgpack     who lived, who was dead
+ *   hash16 of the rest || [1, [offer, ...], [offer, ...], graves bin]   msgpack
+ *                             who lived    who was dead   who is long gone (grave.h)
  *
  * Gossip thread.
  */

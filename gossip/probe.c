@@ -114,7 +114,7 @@ static void release(struct gossip *g, struct probe *p)
     if (--t->used == 0) t->high = 0;
 }
 
-static struct member *target_of(const struct gossip *g, uint64_t round)
+static struct member *target_of(struct gossip *g, uint64_t round)
 {
     return schedule_target(&g->probes.schedule, &g->members, g->self.member, &g->mesh, round);
 }

@@ -331,7 +331,8 @@ static enum reconcile_result on_records(struct gossip *g, struct stream *s, stru
             s->session.news++;
             g->sync.backoff_ms = 0; /* it was worth it */
         }
-        if (o.accused && known) suspicion_hear(g, &o.accusation, NULL, SUSPICION_SYNC);
+        bool heard = o.accused && known && catalogue_may_take(g, s->peer, CATALOGUE_SYNC);
+        if (heard) suspicion_hear(g, &o.accusation, NULL, SUSPICION_SYNC);
     }
     if (m->last) s->session.want_waits = false;
     enum reconcile_result result = reconcile_send_wants(g, s);

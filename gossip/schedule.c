@@ -80,15 +80,24 @@ uint32_t schedule_phase_ms(const struct mesh_id *mesh, const struct node_id *tar
     return (uint32_t)(draw(mesh, target->byte, sizeof(target->byte)) % period_ms);
 }
 
-struct member *schedule_target(const struct schedule *s, const struct member_table *t,
+/* Every round asks for the same place, and a search misses the caches at each step. */
+static size_t own_place(struct schedule *s, const struct member_table *t, const struct member *self)
+{
+    if (s->own >= t->count || t->order[s->own] != self)
+        s->own = member_lower_bound(t, &self->head->owner);
+    return s->own;
+}
+
+struct member *schedule_target(struct schedule *s, const struct member_table *t,
                                const struct member *self, const struct mesh_id *mesh,
                                uint64_t round)
 {
     const struct node_id *id = &self->head->owner;
     size_t live = t->count - s->count;
     if (live < 2) return NULL;
-    size_t place = member_lower_bound(t, id) - gone_before(s, id);
+    size_t place = own_place(s, t, self) - gone_before(s, id);
     place = (place + schedule_stride(mesh, round, live)) % live;
+    if (s->count == 0) return t->order[place];
     /* The first in the table with `place` live ones before it, and itself the next. */
     size_t low = place, high = t->count - 1;
     while (low < high) {

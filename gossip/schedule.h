@@ -21,6 +21,7 @@
 struct schedule {
     struct member **gone; /* owned array: members that are not live, by id */
     size_t count, cap;
+    size_t own; /* where we stood in the table when we last looked */
 };
 
 void schedule_fini(struct schedule *s);
@@ -36,7 +37,7 @@ size_t schedule_stride(const struct mesh_id *mesh, uint64_t round, size_t live);
 uint32_t schedule_phase_ms(const struct mesh_id *mesh, const struct node_id *target,
                            uint32_t period_ms);
 /* Whom `self`, which is live, probes in that round; NULL: there is nobody else. */
-struct member *schedule_target(const struct schedule *s, const struct member_table *t,
+struct member *schedule_target(struct schedule *s, const struct member_table *t,
                                const struct member *self, const struct mesh_id *mesh,
                                uint64_t round);
 

@@ -14,6 +14,7 @@
 #include "gossip/distrust.h"
 #include "gossip/coordinate.h"
 #include "gossip/gossip.h"
+#include "gossip/grave.h"
 #include "gossip/keyring.h"
 #include "gossip/pairing.h"
 #include "gossip/policy.h"
@@ -25,6 +26,7 @@
 #define STATE_MAGIC          0x676f7373u
 #define STATE_EPOCH_AHEAD_MS (10 * 60 * 1000) /* a peer's clock may be ahead that far */
 #define STATE_VERIFIES_A_SEC 500u             /* signatures checked for one sender of datagrams */
+#define STATE_RECORDS_A_SEC  4096u            /* of one that sends records on streams */
 /* Besides those of members. */
 #define STATE_TIMERS           (PROBE_SLOTS + STREAM_SLOTS + ASK_SLOTS + 12u)
 #define STATE_BODIES_BYTES_MAX (256u * 1024 * 1024)
@@ -68,6 +70,7 @@ struct gossip {
     struct tuning_rtt rtt;         /* of all peers together: what a first contact may take */
     struct broadcast broadcast;
     struct change_queue changes;
+    struct graveyard graves;
     struct bucket pay; /* datagram bytes */
     uint64_t packet_counter;
     uint32_t tells; /* heads sent back in this step */

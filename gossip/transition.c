@@ -91,6 +91,8 @@ void transition_prefilled(struct gossip *g, uint32_t others)
 void transition_forget(struct gossip *g, struct member *m)
 {
     CHECK(!m->self && !member_is_live(m));
+    /* The life that ended with a good-bye is over; one that was only silent may return. */
+    grave_dig(&g->graves, &m->head->owner, m->head->epoch + (m->state == MEMBER_LEFT), g->wall_ms);
     count(g, m, UINT32_MAX);
     broadcast_drop(g, m, RUMOUR_RECORD);
     broadcast_drop(g, m, RUMOUR_ACCUSATION);

@@ -357,11 +357,30 @@ static void test_more_signatures_than_a_sender_may_have_checked_are_refused(void
     lab_fini(&lab);
 }
 
+static void test_streams_bring_more_records_but_not_any_number(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 2);
+    struct member *from = lab_member(&lab, 1);
+    for (uint32_t i = 0; i < STATE_RECORDS_A_SEC; i++)
+        assert_true(catalogue_may_take(lab.g, from, CATALOGUE_SYNC));
+    assert_false(catalogue_may_take(lab.g, from, CATALOGUE_SYNC));
+    uint64_t dropped = lab.g->counters.dropped_quota;
+    struct offer o = lab_offer(&lab, 5);
+    assert_int_equal(catalogue_take(lab.g, &o, from, CATALOGUE_SYNC), CATALOGUE_REFUSED);
+    assert_true(lab.g->counters.dropped_quota > dropped);
+    lab_run(&lab, 1100, ALL);
+    assert_int_equal(catalogue_take(lab.g, &o, from, CATALOGUE_SYNC), CATALOGUE_NEW);
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stranger_with_certificate_and_signature_becomes_a_member),
         cmocka_unit_test(test_a_stranger_without_certificate_is_asked_for),
+        cmocka_unit_test(test_streams_bring_more_records_but_not_any_number),
         cmocka_unit_test(test_a_forged_certificate_or_head_is_refused),
         cmocka_unit_test(test_a_certificate_of_someone_else_is_refused),
         cmocka_unit_test(test_left_never_returns_to_alive_in_same_epoch),

@@ -1,4 +1,5 @@
 #include "gossip/gossip.h"
+#include "gossip/catalogue.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/world.h"
@@ -227,6 +228,17 @@ static void test_the_dead_are_forgotten_after_a_day(void **state)
     }
     lab_run(&lab, 25u * 3600 * 1000, 0);
     assert_int_equal(lab.g->members.count, 1);
+    /* What they said when they left is not news; a life that was only silent goes on. */
+    lab.peer[2].head.flags = 0;
+    lab_sign(&lab, 2);
+    struct offer left = lab_offer(&lab, 2), silent = lab_offer(&lab, 1), old = silent;
+    old.head.epoch--;
+    lab.peer[1].head = old.head;
+    lab_sign(&lab, 1);
+    old = lab_offer(&lab, 1);
+    assert_int_equal(catalogue_take(lab.g, &left, NULL, CATALOGUE_RESTORED), CATALOGUE_STALE);
+    assert_int_equal(catalogue_take(lab.g, &old, NULL, CATALOGUE_RESTORED), CATALOGUE_STALE);
+    assert_int_equal(catalogue_take(lab.g, &silent, NULL, CATALOGUE_RESTORED), CATALOGUE_NEW);
     lab_fini(&lab);
 }
 

@@ -1,4 +1,5 @@
 #include "gossip/persist.h"
+#include "gossip/catalogue.h"
 #include "tests/unit/support_gossip.h"
 
 #include <string.h>
@@ -107,6 +108,22 @@ static void test_nothing_new_is_not_stored_again(void **state)
     lab_fini(&lab);
 }
 
+static void test_who_is_long_gone_stays_so_over_a_restart(void **state)
+{
+    (void)state;
+    struct lab old, fresh;
+    lab_init(&old, 3);
+    struct offer o = lab_offer(&old, 5);
+    grave_dig(&old.g->graves, &o.head.owner, o.head.epoch + 1, LAB_WALL_MS);
+    old.g->persist_due = true;
+    lab_run(&old, 65000, ALL);
+    lab_init(&fresh, 0);
+    assert_true(persist_restore(fresh.g, span_of(old.store, old.store_len)));
+    assert_int_equal(catalogue_take(fresh.g, &o, NULL, CATALOGUE_RESTORED), CATALOGUE_STALE);
+    lab_fini(&old);
+    lab_fini(&fresh);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -115,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_a_damaged_store_is_ignored_whole),
         cmocka_unit_test(test_peers_that_are_no_longer_admitted_leave_their_address),
         cmocka_unit_test(test_nothing_new_is_not_stored_again),
+        cmocka_unit_test(test_who_is_long_gone_stays_so_over_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ static void fill(struct member_table *t, uint32_t count)
 }
 
 /* How often each place of the table is probed in that round. */
-static void count_probes(const struct schedule *s, const struct member_table *t, uint64_t round,
+static void count_probes(struct schedule *s, const struct member_table *t, uint64_t round,
                          unsigned *probed)
 {
     memset(probed, 0, t->count * sizeof(probed[0]));
