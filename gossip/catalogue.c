@@ -315,6 +315,7 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
         member_take_name(&g->members, m) != ERR_OK)
         return CATALOGUE_REFUSED;
     if (member_set_head(&g->members, m, &o->head) != ERR_OK) return CATALOGUE_REFUSED;
+    m->restored = false;
     g->persist_due = true;
     if (admission) {
         m->admission_missing = true;
@@ -364,7 +365,6 @@ enum catalogue_verdict catalogue_take(struct gossip *g, const struct offer *o, s
         g->counters.records_stale++;
         return CATALOGUE_STALE;
     }
-    if (order >= 0 && m != NULL && source != CATALOGUE_RESTORED) m->restored = false;
     if (order == 0) {
         if (m->admission_missing || m->body_missing) fill_gaps(g, m, o);
         if (source == CATALOGUE_GOSSIP) broadcast_heard(g, m, RUMOUR_RECORD);

@@ -156,6 +156,7 @@ static void run_timer(struct gossip *g, struct timer *t)
         break;
     case TIMER_PERSIST:
         persist_timer(g);
+        self_place(g);
         break;
     case TIMER_ASK:
         ask_timer(g, CONTAINER_OF(t, struct ask, timer));
@@ -291,8 +292,13 @@ struct member *gossip_random_member(struct gossip *g, const struct member *excep
 uint32_t gossip_estimate_us(const struct gossip *g, const struct member *m)
 {
     struct coordinate peer;
-    if (m->contact == NULL || !m->contact->placed) return 0;
-    coordinate_decode(m->contact->place, &peer);
+    struct status status;
+    if (m->contact != NULL && m->contact->placed)
+        coordinate_decode(m->contact->place, &peer);
+    else if (status_decode(member_status(m), &status) == ERR_OK && status.placed)
+        coordinate_decode(status.place, &peer);
+    else
+        return 0;
     return coordinate_estimate_us(&g->space, &peer);
 }
 

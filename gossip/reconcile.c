@@ -243,6 +243,17 @@ static bool note_differences(struct gossip *g, struct stream *s, const struct sy
     return !m->last || tell_missing(g, session, NULL);
 }
 
+/* Whether we lack what this entry of the other side's list says. */
+static bool lacks(const struct gossip *g, struct member *ours, uint64_t print)
+{
+    enum sync_standing theirs = (enum sync_standing)(print & STANDING_MASK);
+    bool live = theirs == SYNC_LIVE || theirs == SYNC_ACCUSED_LIVE;
+    if (ours == NULL) return live;
+    if (((digest_print(&g->digest, ours->head) ^ print) & ~STANDING_MASK) != 0) return true;
+    ours->vouched = ours->vouched || live;
+    return standing(ours) == SYNC_LIVE && theirs != SYNC_LIVE && theirs != SYNC_LEFT;
+}
+
 /* Which of the other side's records we lack, by its list. */
 static enum reconcile_result compare(struct gossip *g, struct stream *s,
                                      const struct sync_message *m)
@@ -250,19 +261,11 @@ static enum reconcile_result compare(struct gossip *g, struct stream *s,
     if (!s->inbound && !note_differences(g, s, m)) return RECONCILE_BROKEN;
     for (size_t at = 0; at < m->bytes.len; at += SYNC_PRINT_BYTES) {
         const uint8_t *entry = (const uint8_t *)m->bytes.p + at;
-        uint64_t print = head_get_u64(entry + SYNC_ID_BYTES);
-        enum sync_standing theirs = (enum sync_standing)(print & STANDING_MASK);
-        const struct member *ours = member_find_short(&g->members, entry);
-        bool lack;
-        if (ours == NULL)
-            lack = theirs == SYNC_LIVE || theirs == SYNC_ACCUSED_LIVE;
-        else if ((digest_print(&g->digest, ours->head) & ~STANDING_MASK) !=
-                 (print & ~STANDING_MASK))
-            lack = true;
-        else
-            lack = standing(ours) == SYNC_LIVE && theirs != SYNC_LIVE && theirs != SYNC_LEFT;
-        if (lack && !want(&s->session, entry)) return RECONCILE_BROKEN;
+        struct member *ours = member_find_short(&g->members, entry);
+        if (!lacks(g, ours, head_get_u64(entry + SYNC_ID_BYTES))) continue;
+        if (!want(&s->session, entry)) return RECONCILE_BROKEN;
     }
+    if (m->last) sync_vouched(g, s->session.bitmap);
     s->session.list_received = m->last;
     return reconcile_send_wants(g, s);
 }

@@ -7,11 +7,12 @@
 
 #include <stdlib.h>
 
-#define PUBLISH_RATE  1u /* a second, gossip.md 3.6 */
-#define PUBLISH_BURST 5u
-#define STATUS_RATE   2u /* a rollout takes four */
-#define STATUS_BURST  8u
-#define ENVELOPE_ROOM 16u
+#define PUBLISH_RATE    1u     /* a second, gossip.md 3.6 */
+#define PLACE_SPREAD_MS 10000u /* nobody waits for it, and not all at once */
+#define PUBLISH_BURST   5u
+#define STATUS_RATE     2u /* a rollout takes four */
+#define STATUS_BURST    8u
+#define ENVELOPE_ROOM   16u
 
 /* Makes `next` our announcement, with the hashes of what belongs to it as it stands. */
 static enum err announce(struct gossip *g, struct head *next)
@@ -219,4 +220,14 @@ void self_leave(struct gossip *g)
     g->self.leaving = true;
     broadcast_record(g, m, BROADCAST_MEMBERSHIP, false, false);
     broadcast_burst(g, TUNING_LEAVE_FANOUT);
+}
+
+void self_place(struct gossip *g)
+{
+    struct status s = g->self.status;
+    if (!coordinate_moved(&g->space.own, &g->self.placed)) return;
+    g->self.placed = g->space.own;
+    s.placed = true;
+    coordinate_encode(&g->space.own, s.place);
+    self_status(g, &s, rng_below(&g->rng, PLACE_SPREAD_MS));
 }

@@ -32,6 +32,8 @@ enum err self_admission(struct gossip *g, struct span cert) MUST_USE;
  * incarnation, and if `several` say so, think less of our health; in any case `from` (may be NULL)
  * is told what we are. */
 void self_refute(struct gossip *g, uint64_t epoch, uint32_t inc, struct member *from, bool several);
+/* Where we are, said to all when that has changed much; at most once a minute, as it is called. */
+void self_place(struct gossip *g);
 void self_leave(struct gossip *g);
 
 #endif

@@ -39,8 +39,9 @@ struct self_record {
     struct bucket statuses;
     char *body; /* owned: waits for its rate; NULL: none */
     size_t body_len;
-    struct status status;   /* as it is to be said */
-    uint64_t status_due_ms; /* to be spread then; 0: it has been */
+    struct status status;     /* as it is to be said */
+    struct coordinate placed; /* as it was said */
+    uint64_t status_due_ms;   /* to be spread then; 0: it has been */
     struct timer timer;
     bool leaving;
     uint64_t lossy_ms;  /* first told that we are lossy; 0: never */

@@ -11,7 +11,7 @@
 
 static void write_status(struct pack_writer *w, const struct status *s)
 {
-    pack_write_array(w, STATUS_ITEMS);
+    pack_write_array(w, STATUS_ITEMS + (s->placed ? 1u : 0u));
     pack_write_array(w, POLICY_ITEMS);
     pack_write_u64(w, s->policy_gen);
     pack_write_bin(w, s->policy_hash, STATUS_HASH_BYTES);
@@ -25,6 +25,7 @@ static void write_status(struct pack_writer *w, const struct status *s)
     pack_write_array(w, s->key_count);
     for (uint32_t i = 0; i < s->key_count; i++)
         pack_write_bin(w, s->key[i], sizeof(s->key[i]));
+    if (s->placed) pack_write_bin(w, s->place, sizeof(s->place));
 }
 
 enum err status_seal(struct span driver, const struct status *s, void *dst, size_t cap, size_t *len)
@@ -32,7 +33,8 @@ enum err status_seal(struct span driver, const struct status *s, void *dst, size
     uint8_t status[STATUS_BYTES_MAX];
     struct pack_writer inner, w;
     pack_writer_init(&inner, status, sizeof(status));
-    if (s->policy_gen != 0 || s->root_gen != 0 || s->key_count != 0) write_status(&inner, s);
+    bool says = s->policy_gen != 0 || s->root_gen != 0 || s->key_count != 0 || s->placed;
+    if (says) write_status(&inner, s);
     pack_writer_init(&w, dst, cap);
     pack_write_array(&w, ENVELOPE_ITEMS);
     pack_write_bin(&w, driver.p, driver.len);
@@ -84,6 +86,14 @@ static void read_keys(struct pack_reader *r, struct status *out)
     pack_read_array_end(r, outer);
 }
 
+/* Of another length it is of a later version. */
+static void read_place(struct pack_reader *r, struct status *out)
+{
+    struct span bytes = pack_read_bin(r);
+    out->placed = pack_reader_err(r) == ERR_OK && bytes.len == sizeof(out->place);
+    if (out->placed) memcpy(out->place, bytes.p, sizeof(out->place));
+}
+
 enum err status_decode(struct span status, struct status *out)
 {
     struct pack_reader r;
@@ -92,13 +102,14 @@ enum err status_decode(struct span status, struct status *out)
     if (status.len == 0) return ERR_OK;
     enum err err = pack_reader_init(&r, status, DEPTH_MAX, VALUES_MAX);
     if (err != ERR_OK) return err;
-    (void)pack_read_array(&r, STATUS_ITEMS, &outer);
+    uint32_t items = pack_read_array(&r, STATUS_ITEMS, &outer);
     read_policy(&r, out);
     (void)pack_read_array(&r, ROOT_ITEMS, &root);
     out->root_gen = pack_read_u64(&r);
     pack_read_bin_exact(&r, out->root_hash, STATUS_HASH_BYTES);
     pack_read_array_end(&r, root);
     read_keys(&r, out);
+    if (items > STATUS_ITEMS) read_place(&r, out);
     pack_read_array_end(&r, outer);
     err = pack_reader_err(&r);
     if (err != ERR_OK) *out = (struct status){0};

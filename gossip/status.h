@@ -3,7 +3,7 @@
  *
  *   a record's body = [ driver's part bin, status bin ]                                msgpack
  *   status          = [ [gen, hash8, state, reason, active_gen, active_hash8],
- *                     [root_gen, root_hash8], [key_id bin4, ...] ]
+ *                     [root_gen, root_hash8], [key_id bin4, ...], place bin11 ]
  *                   or empty: it has nothing to say
  *
  * Items behind the known ones are ignored at every level. The owner signs the whole body. Pure; any
@@ -15,6 +15,7 @@
 #include "core/base/err.h"
 #include "core/base/limits.h"
 #include "core/base/span.h"
+#include "gossip/coordinate.h"
 
 #define STATUS_REASON_BYTES_MAX 120u
 #define STATUS_HASH_BYTES       8u
@@ -51,6 +52,8 @@ struct status {
     uint8_t root_hash[STATUS_HASH_BYTES];
     uint32_t key_count;
     uint8_t key[STATUS_KEYS_MAX][4]; /* ids of the gossip keys it has */
+    bool placed;
+    uint8_t place[COORDINATE_BYTES]; /* about where it is; coordinate.h */
 };
 
 /* Writes the envelope; `dst` needs driver.len + STATUS_BYTES_MAX + 16 bytes. ERR_TOO_LARGE. */

@@ -343,6 +343,11 @@ static void over(struct gossip *g, struct member *m)
         transition_to(g, m, MEMBER_UNREACHABLE);
         return;
     }
+    /* Nobody else can agree about a member that only our own store speaks of: others forgot it. */
+    if (m->restored && !m->vouched && g->sync.compared && we_voted(g, m)) {
+        transition_to(g, m, MEMBER_DEAD);
+        return;
+    }
     m->unreachable_from_me = we_voted(g, m);
     transition_to(g, m, MEMBER_ALIVE);
 }

@@ -69,9 +69,20 @@ static size_t find_agreed(const struct sync *y, const struct member *m)
     return i;
 }
 
+void sync_vouched(struct gossip *g, const uint8_t *differing)
+{
+    g->sync.compared = true;
+    for (size_t i = 0; i < g->members.count; i++) {
+        struct member *m = g->members.order[i];
+        if (differing == NULL || !digest_marked(differing, m->head->owner.byte[0]))
+            m->vouched = m->vouched || member_is_live(m);
+    }
+}
+
 void sync_agree(struct gossip *g, const struct member *m)
 {
     struct sync *y = &g->sync;
+    if (!y->synced) sync_vouched(g, NULL);
     uint32_t others = state_live(g) - 1;
     if (y->synced || find_agreed(y, m) < y->agreed) return;
     memcpy(y->agreed_id[y->agreed++], m->head->owner.byte, SYNC_ID_BYTES);

@@ -54,6 +54,7 @@ struct sync {
     uint64_t next_ms; /* the next session with a random member; 0: none is due */
     uint32_t pace_ms; /* between them */
     bool synced;      /* for good */
+    bool compared;    /* with one other at least, since the start */
     uint32_t agreed;  /* of these */
     uint8_t agreed_id[SYNC_AGREE][SYNC_ID_BYTES];
     uint32_t mismatches; /* contacts in a row whose root differed */
@@ -80,6 +81,8 @@ void sync_agree(struct gossip *g, const struct member *m);
 /* `from` knows something that only a stream can tell: a session with it, as soon as the backoff
  * allows. */
 void sync_suspect(struct gossip *g, const struct member *from);
+/* Another holds what we hold in the buckets that are not marked in `differing` (NULL: in all). */
+void sync_vouched(struct gossip *g, const uint8_t *differing);
 /* Much is new: a session with a random member soon. */
 void sync_soon(struct gossip *g);
 /* Whether we have agreed with enough others since the start. */

@@ -35,6 +35,29 @@ static void test_both_parts_come_back_as_they_were(void **state)
     assert_memory_equal(&out, &s, sizeof(s));
 }
 
+static void test_a_place_comes_back_and_one_of_a_later_form_is_left_out(void **state)
+{
+    (void)state;
+    uint8_t body[512];
+    size_t len;
+    struct status s = sample(), out;
+    struct span driver, status;
+    s.placed = true;
+    memset(s.place, 7, sizeof(s.place));
+    assert_int_equal(status_seal(SPAN_LIT("web"), &s, body, sizeof(body), &len), ERR_OK);
+    assert_int_equal(status_open(span_of(body, len), &driver, &status), ERR_OK);
+    assert_int_equal(status_decode(status, &out), ERR_OK);
+    assert_memory_equal(&out, &s, sizeof(s));
+    /* The place is the last item: bin8, its length, its bytes. */
+    char *longer = (char *)body + len;
+    longer[0] = 0;
+    body[status.p - (char *)body + (ptrdiff_t)status.len - COORDINATE_BYTES - 1] =
+        COORDINATE_BYTES + 1;
+    assert_int_equal(status_decode(span_of(status.p, status.len + 1), &out), ERR_OK);
+    assert_false(out.placed);
+    assert_int_equal(out.policy_gen, s.policy_gen);
+}
+
 static void test_nothing_to_say_takes_no_room(void **state)
 {
     (void)state;
@@ -116,6 +139,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_parts_come_back_as_they_were),
+        cmocka_unit_test(test_a_place_comes_back_and_one_of_a_later_form_is_left_out),
         cmocka_unit_test(test_nothing_to_say_takes_no_room),
         cmocka_unit_test(test_the_longest_status_fits_its_bound),
         cmocka_unit_test(test_every_prefix_is_refused),

@@ -359,6 +359,39 @@ static void test_the_first_node_of_a_mesh_is_synced_but_not_one_that_waits_for_a
     lab_fini(&lab);
 }
 
+/* The integration test of a mesh that starts cold: a member that one store alone still had could
+ * never be voted dead, and kept that node out of sync for good. */
+static void test_who_only_our_store_speaks_of_is_dead_when_it_is_silent(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 4);
+    lab_run(&lab, 40000, ALL & ~2u);
+    assert_int_not_equal(lab_state(&lab, 1), MEMBER_DEAD); /* nobody agrees */
+    lab_member(&lab, 1)->restored = true;
+    lab_member(&lab, 1)->vouched = false;
+    lab_run(&lab, 40000, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_DEAD);
+    lab_fini(&lab);
+}
+
+static void test_who_others_have_too_is_not_only_of_our_store(void **state)
+{
+    (void)state;
+    struct lab lab;
+    struct sync_message m = {.kind = SYNC_VECTOR};
+    uint8_t vector[DIGEST_VECTOR_BYTES];
+    lab_init(&lab, 4);
+    ask_anew(&lab);
+    lab_member(&lab, 2)->vouched = false;
+    open_bound(&lab, 1);
+    digest_vector(&lab.g->digest, vector);
+    m.bytes = span_of(vector, sizeof(vector));
+    lab_stream_data(&lab, INBOUND, &m);
+    assert_true(lab_member(&lab, 2)->vouched);
+    lab_fini(&lab);
+}
+
 static void test_the_accused_are_told_in_answer_to_their_hello(void **state)
 {
     (void)state;
@@ -403,6 +436,8 @@ int main(void)
         cmocka_unit_test(test_one_other_is_enough_where_there_is_but_one),
         cmocka_unit_test(test_who_differs_again_does_not_count_as_agreeing),
         cmocka_unit_test(test_the_first_node_of_a_mesh_is_synced_but_not_one_that_waits_for_a_seed),
+        cmocka_unit_test(test_who_only_our_store_speaks_of_is_dead_when_it_is_silent),
+        cmocka_unit_test(test_who_others_have_too_is_not_only_of_our_store),
         cmocka_unit_test(test_the_accused_are_told_in_answer_to_their_hello),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
