@@ -97,11 +97,13 @@ static bool open_admission(struct gossip *g, const struct offer *o, struct sign_
     return true;
 }
 
-/* A host that lost its identity has joined anew, while our store still had the old one: the issuer
- * gives a name away a second time only when nobody lives under it. */
+/* A host that lost its identity has joined anew, while some stores still had the old one: the
+ * issuer gives a name away a second time only when nobody lives under it. Not so of one that we
+ * have heard ourselves. */
 static bool outdated(const struct member *holder, int64_t claimant_not_after_s)
 {
-    if (!holder->restored || holder->admission == NULL) return false;
+    bool heard = holder->contact != NULL && holder->contact->heard_ms != 0;
+    if (holder->self || heard || holder->admission == NULL) return false;
     return claimant_not_after_s >= holder->admission->not_after_s;
 }
 
@@ -115,6 +117,7 @@ static bool claim_name(struct gossip *g, const struct name *name, int64_t not_af
         change_name_taken(g, holder, claimant);
         return false;
     }
+    if (member_is_live(holder)) transition_to(g, holder, MEMBER_DEAD);
     member_drop_name(&g->members, holder);
     return true;
 }
@@ -315,7 +318,6 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
         member_take_name(&g->members, m) != ERR_OK)
         return CATALOGUE_REFUSED;
     if (member_set_head(&g->members, m, &o->head) != ERR_OK) return CATALOGUE_REFUSED;
-    m->restored = false;
     g->persist_due = true;
     if (admission) {
         m->admission_missing = true;

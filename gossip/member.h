@@ -81,7 +81,7 @@ struct member {
     uint8_t state;                  /* enum member_state */
     uint8_t reported_state;
     bool self : 1;
-    bool restored : 1;            /* from our store, and neither heard nor renewed since */
+    bool restored : 1;            /* from our store, and not heard since */
     bool vouched : 1;             /* another node has it too */
     bool unreachable_from_me : 1; /* we fail to reach it and others do not */
     bool lossy : 1;               /* unreachable for that: suspicion.h */

@@ -195,6 +195,7 @@ bool stream_bind(struct gossip *g, struct stream *s, const struct offer *hello)
     }
     struct member_contact *c = member_contact(&g->members, m);
     if (c != NULL) c->heard_ms = g->now_ms;
+    m->restored = false;
     s->peer = m;
     s->bound = true;
     return true;

@@ -343,11 +343,13 @@ static void over(struct gossip *g, struct member *m)
         transition_to(g, m, MEMBER_UNREACHABLE);
         return;
     }
-    /* Nobody else can agree about a member that only our own store speaks of: others forgot it. */
+    /* Nobody else can agree about a member that only our own store speaks of: others forgot it. Who
+     * vouched for it may have given it up since, and is asked anew. */
     if (m->restored && !m->vouched && g->sync.compared && we_voted(g, m)) {
         transition_to(g, m, MEMBER_DEAD);
         return;
     }
+    m->vouched = false;
     m->unreachable_from_me = we_voted(g, m);
     transition_to(g, m, MEMBER_ALIVE);
 }

@@ -142,12 +142,17 @@ static void persist(struct mesh *m, struct span blob)
 static void conflict(struct mesh *m, const struct gossip_effect *fx)
 {
     struct gossip_member who;
-    char text[ADDR_TEXT_MAX] = "?";
-    if (gossip_member_get(m->gossip, &fx->node, &who) == ERR_OK) (void)addr_format(&who.addr, text);
-    log_limited(&m->d->log, LOG_LEVEL_ERROR, MESH_MAGIC + 2, "conflict",
-                "another host (%s) uses this node's name or identity: give one of them a name and "
-                "identity of its own (parley join)",
-                text);
+    char text[ADDR_TEXT_MAX];
+    bool other = gossip_member_get(m->gossip, &fx->node, &who) == ERR_OK && !who.self;
+    if (other)
+        log_limited(&m->d->log, LOG_LEVEL_ERROR, MESH_MAGIC + 2, "conflict",
+                    "two hosts use the name or identity of %s, one is %s: give one of them a name "
+                    "and identity of its own (parley join)",
+                    who.name.text, addr_format(&who.addr, text));
+    else
+        log_limited(&m->d->log, LOG_LEVEL_ERROR, MESH_MAGIC + 2, "conflict",
+                    "another host uses this node's name or identity: give one of them a name and "
+                    "identity of its own (parley join)");
 }
 
 /* Datagrams of one step leave in batches; what the kernel will not take now is lost, as UDP may. */

@@ -316,7 +316,7 @@ def test_cloned(lab, tap):
     start(clone)
 
     def alarm():
-        return [h for h in others + [h2, clone] if "another host" in h.log()]
+        return [h for h in others + [h2, clone] if "name or identity" in h.log()]
 
     began = time.monotonic()
     heard = wait_for(alarm, 12)
@@ -396,6 +396,23 @@ def test_cold(lab, tap):
     )
 
 
+def test_cold_and_stale(lab, tap):
+    hosts = list(lab.host.values())
+    for h in hosts:
+        h.kill()
+    for h in hosts:
+        start(h)
+
+    def good():
+        return all_alive(hosts) and all((h.ask("status") or {}).get("synced") for h in hosts)
+
+    tap.ok(
+        wait_for(good, 40),
+        "stores that still have a lost identity keep nobody out of sync",
+        report(hosts),
+    )
+
+
 def main():
     if os.geteuid() != 0:
         skip_all("needs root for network namespaces")
@@ -421,12 +438,13 @@ TESTS = [
     test_one_way,
     test_stopped,
     test_partition,
+    test_cold,
     test_moved,
     test_swapped,
     test_rolled_back,
     test_cloned,
     test_lost,
-    test_cold,
+    test_cold_and_stale,
 ]
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ uint32_t cases_count(void)
 static void many(uint32_t i, struct scenario_options *out)
 {
     static const double loss[] = {0, 0, 0.01, 0.05, 0.20};
-    *out = (struct scenario_options){.scenario = (enum scenario)(i % SCENARIOS),
+    *out = (struct scenario_options){.scenario = (enum scenario)(i % SCENARIO_WIDE),
                                      .nodes = 2 + i * 7 % 49,
                                      .seed = 1000 + i,
-                                     .loss = loss[i / SCENARIOS % ARRAY_LEN(loss)],
+                                     .loss = loss[i / SCENARIO_WIDE % ARRAY_LEN(loss)],
                                      .for_ms = FOR_MS};
     if (out->scenario == SCENARIO_IDLE) out->for_ms = FOR_MS / 2;
 }

@@ -1,5 +1,7 @@
 #include "tests/sim/network.h"
 
+#include "tests/sim/wide.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -84,6 +86,7 @@ static double normal(struct rng *r)
 uint64_t network_latency_us(struct network *n, uint32_t from, uint32_t to)
 {
     uint64_t extra = (uint64_t)n->node[from].extra_us + n->node[to].extra_us;
+    if (n->profile.wide) extra += (uint64_t)wide_one_way_us(from, to);
     return extra + (uint64_t)(n->profile.base_us +
                               n->profile.jitter_us * exp(n->profile.sigma * normal(&n->rng)));
 }

@@ -39,6 +39,7 @@ struct network_profile {
     double duplicate;                 /* probability */
     double reorder;                   /* probability of being held back */
     uint32_t mtu;                     /* longest payload that is carried */
+    bool wide;                        /* besides, what wide.h says */
 };
 
 struct network {

@@ -151,7 +151,8 @@ static void check_verdict(struct oracle *o, const struct world *w, uint32_t i,
     bool at_once = e->new_state == MEMBER_DEAD && e->old_state < MEMBER_UNREACHABLE;
     if (e->old_state >= MEMBER_UNREACHABLE || (e->new_state != MEMBER_UNREACHABLE && !at_once))
         return;
-    if (m->restored && !m->vouched && at_once) return; /* only its store speaks of it: nobody else can vote */
+    if (m->restored && !m->vouched && at_once)
+        return; /* only its store speaks of it: nobody else can vote */
     uint32_t needed = tuning_accusers_needed(g->alive + 1);
     uint32_t have = voters(o, w, member_votes(m), at_once);
     if (have < needed)

@@ -407,7 +407,7 @@ void plan_make(const struct scenario_options *o, struct script *out)
         [SCENARIO_SWAP] = swap,           [SCENARIO_LEAVE] = leave,
         [SCENARIO_CLONE] = clone,         [SCENARIO_NETWORK] = network,
         [SCENARIO_CHURN] = churn,         [SCENARIO_ROTATION] = rotation,
-        [SCENARIO_ROLLOUT] = rollout};
+        [SCENARIO_ROLLOUT] = rollout,     [SCENARIO_WIDE] = idle};
     struct plan p = {.to = out, .o = &out->options, .end_us = o->for_ms * MS};
     script_init(out, o);
     if (o->scenario == SCENARIO_LOSS && o->loss == 0) out->options.loss = LOSS_OF_S7;

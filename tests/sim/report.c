@@ -57,6 +57,8 @@ void report_add(struct report *r, const struct scenario_result *one)
     t->rumours_queued += one->rumours_queued;
     t->bytes_sent += one->bytes_sent;
     t->node_seconds += one->node_seconds;
+    if (one->estimates_off > t->estimates_off || r->runs == 0)
+        t->estimates_off = one->estimates_off; /* the worst */
     r->runs++;
 }
 
@@ -179,6 +181,7 @@ void report_table(struct report *r, struct strbuf *out)
     if (t->measure.conflicts > 0)
         strbuf_fmt(out, "%-22s %llu\n", "conflicts", (unsigned long long)t->measure.conflicts);
     row_number(out, "sends per rumour", share(t->rumours_sent, t->rumours_queued), 2);
+    if (t->estimates_off >= 0) row_number(out, "rtt estimates off %", 100 * t->estimates_off, 1);
     row_number(out, "bytes/s a node", share(t->bytes_sent, t->node_seconds), 1);
 }
 

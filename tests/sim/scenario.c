@@ -7,6 +7,7 @@
 #include "tests/sim/plan.h"
 #include "tests/sim/rotation.h"
 #include "tests/sim/world.h"
+#include "tests/sim/wide.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -274,6 +275,7 @@ enum err scenario_run_script(const struct script *s, struct scenario_result *out
     if (err != ERR_OK) goto fail_rotation;
     if (applies(s) && !wo.rings) err = campaign_init(&r.campaign, &r.world);
     if (err != ERR_OK) goto fail_nemesis;
+    r.world.network.profile.wide = o->scenario == SCENARIO_WIDE;
     bool ok = bootstrap(&r);
     err = ERR_NOMEM;
     if (!nemesis_init(&r.nemesis, s, &r.world, &out->measure)) goto fail_nemesis;
@@ -283,6 +285,7 @@ enum err scenario_run_script(const struct script *s, struct scenario_result *out
     out->trace_hash = r.world.trace_hash;
     out->virtual_ms = r.world.now_us / 1000;
     out->events = r.world.events_done;
+    out->estimates_off = o->scenario == SCENARIO_WIDE ? wide_error(&r.world) : WIDE_UNMEASURED;
     out->failed = r.oracle.failed;
     memcpy(out->message, r.oracle.message, sizeof(out->message));
     err = ERR_OK;
@@ -312,6 +315,9 @@ const char *scenario_judge(const struct scenario_options *o, const struct scenar
 {
     const struct measure *m = &r->measure;
     if (r->failed) return r->message;
+    if (o->scenario == SCENARIO_WIDE && o->algorithm->strict && o->for_ms >= WIDE_SETTLES_MS &&
+        (r->estimates_off < 0 || r->estimates_off > WIDE_OFF_HALF))
+        return "coordinates tell round-trip times badly";
     bool wild = o->scenario == SCENARIO_CHURN || o->scenario == SCENARIO_CLONE;
     if (!wild && m->false_dead > 0) return "a member that lived was declared dead";
     if (o->scenario == SCENARIO_BOOTSTRAP && r->bootstrap_ms > READY_MAX_MS)

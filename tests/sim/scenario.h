@@ -36,7 +36,8 @@
     X(LEAVE, "leave", "", "every 5 s one node says good-bye and stops")                            \
     X(CLONE, "clone", "", "a host runs a copy of another node beside it")                          \
     X(NETWORK, "network", "", "slow lines, delays, small MTU, duplicates, slow machines")          \
-    X(CHURN, "churn", "", "restarts, pauses, leaves, cuts and lost disks, at random")
+    X(CHURN, "churn", "", "restarts, pauses, leaves, cuts and lost disks, at random")              \
+    X(WIDE, "wide", "", "nodes are up to 150 ms apart: how well coordinates tell")
 enum scenario {
 #define SCENARIO_ENUM(name, word, number, what) SCENARIO_##name,
     SCENARIO_LIST(SCENARIO_ENUM)
@@ -74,6 +75,7 @@ struct scenario_result {
     double rumours_sent, rumours_queued; /* while measuring, all nodes */
     double bytes_sent;                   /* IP and UDP, TCP payload and TLS records included */
     double node_seconds;
+    double estimates_off; /* WIDE: wide_error; else negative */
     bool failed;
     char message[256];
 };
