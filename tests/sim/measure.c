@@ -128,30 +128,43 @@ static void count_observer(struct measure *m, const struct world *w, uint32_t i,
     }
 }
 
-void measure_went(struct measure *m, const struct world *w, uint32_t i, bool left)
+static void begin_incident(struct measure *m, const struct world *w, uint32_t i,
+                           enum measure_incident what)
 {
     struct measure_target *t = &m->target[i];
     size_t bytes = (m->nodes + 7u) / 8u;
-    if (!left) count_observer(m, w, i, false);
-    t->news_us = 0;
-    if (t->incident == MEASURE_LEFT) return; /* it goes down as it had said */
     end_incident(m, t);
     if (t->gone == NULL) t->gone = malloc(bytes);
     CHECK(t->gone != NULL);
     memset(t->gone, 0, bytes);
-    t->incident = left ? MEASURE_LEFT : MEASURE_DOWN;
+    t->incident = what;
     t->had_unreachable = t->had_dead = t->had_all = t->had_p99 = false;
     t->at_us = t->first_us = w->now_us;
     t->seen = 0;
-    t->expected = count_up(w) - (left && world_is_up(w, i));
+    t->expected = count_up(w) - world_is_up(w, i);
     m->incidents++;
     m->open++;
 }
 
+void measure_went(struct measure *m, const struct world *w, uint32_t i, bool left)
+{
+    struct measure_target *t = &m->target[i];
+    if (!left) count_observer(m, w, i, false);
+    t->news_us = 0;
+    /* One that had said good-bye goes down as it had said. */
+    if (t->incident != MEASURE_LEFT) begin_incident(m, w, i, left ? MEASURE_LEFT : MEASURE_DOWN);
+}
+
+void measure_unfit(struct measure *m, const struct world *w, uint32_t i)
+{
+    if (world_is_up(w, i)) begin_incident(m, w, i, MEASURE_UNFIT);
+}
+
 void measure_came(struct measure *m, const struct world *w, uint32_t i)
 {
+    bool was_up = m->target[i].incident == MEASURE_UNFIT;
     end_incident(m, &m->target[i]);
-    count_observer(m, w, i, true);
+    if (!was_up) count_observer(m, w, i, true);
 }
 
 void measure_cut(struct measure *m, const struct world *w)
@@ -306,7 +319,7 @@ void measure_effect(struct measure *m, const struct world *w, uint32_t i,
         return;
     }
     if (e->old_state == e->new_state || !world_is_up(w, i)) return;
-    if (m->target[target].incident != MEASURE_NONE)
+    if (m->target[target].incident != MEASURE_NONE && i != target)
         see_target(m, w, i, &m->target[target], e);
     else if (m->cut && network_is_split(&w->network, i, target))
         see_cut(m, w, e);

@@ -48,7 +48,7 @@ struct measure_series {
     size_t count, cap;
 };
 
-enum measure_incident { MEASURE_NONE, MEASURE_DOWN, MEASURE_LEFT };
+enum measure_incident { MEASURE_NONE, MEASURE_DOWN, MEASURE_LEFT, MEASURE_UNFIT };
 
 /* One node as a target. */
 struct measure_target {
@@ -82,7 +82,10 @@ bool measure_init(struct measure *m, uint32_t nodes);
 void measure_fini(struct measure *m);
 /* Node i has just gone down, or said good-bye. */
 void measure_went(struct measure *m, const struct world *w, uint32_t i, bool left);
-/* Node i has just started. */
+/* Node i runs, but its network is so bad that the others should do without it; until
+ * measure_came. */
+void measure_unfit(struct measure *m, const struct world *w, uint32_t i);
+/* Node i has just started, or is fit again. */
 void measure_came(struct measure *m, const struct world *w, uint32_t i);
 /* The network has just been cut, by its groups; or is whole again. */
 void measure_cut(struct measure *m, const struct world *w);

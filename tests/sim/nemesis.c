@@ -12,6 +12,8 @@
 #define MS_IN_A_S  1000.0
 #define US_IN_A_S  1000000.0
 #define HUNDRED    100.0
+#define UNFIT_LOSS 50.0
+#define UNFIT_US   UINT64_C(20000000)
 #define DRIFT_MAX  ((double)HOSTCLOCK_DRIFT_MAX)
 
 bool nemesis_init(struct nemesis *n, const struct script *s, struct world *w, struct measure *m)
@@ -219,6 +221,14 @@ static enum err strike(struct nemesis *n, const struct fault *f, uint32_t i)
     }
 }
 
+/* Whether the others should do without a node that is like that. */
+static bool is_unfit(const struct fault *f)
+{
+    bool lossy = (f->kind == FAULT_LOSS_OUT || f->kind == FAULT_LOSS_IN) && f->number >= UNFIT_LOSS;
+    bool cut_off = f->kind == FAULT_FLIP || f->kind == FAULT_DEAF || f->kind == FAULT_MUTE;
+    return f->for_us >= UNFIT_US && (lossy || cut_off);
+}
+
 /* One that lasts: on, or off again. */
 static enum err impair(struct nemesis *n, const struct fault *f, uint32_t i, bool on)
 {
@@ -251,6 +261,8 @@ static enum err impair(struct nemesis *n, const struct fault *f, uint32_t i, boo
         return ERR_OK;
     default:
         w->network.unsteady += on ? 1u : UINT32_MAX;
+        if (is_unfit(f) && on) measure_unfit(n->measure, w, i);
+        if (is_unfit(f) && !on && world_is_up(w, i)) measure_came(n->measure, w, i);
         set_link(&w->network.node[i], f, w->now_us, on);
         return ERR_OK;
     }
