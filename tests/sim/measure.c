@@ -114,9 +114,13 @@ static void check_seen(struct measure *m, const struct world *w, struct measure_
 /* One observer fewer, or one more that knows nothing yet. */
 static void count_observer(struct measure *m, const struct world *w, uint32_t i, bool came)
 {
-    for (uint32_t k = 0; k < m->nodes && m->open > 0; k++) {
+    for (uint32_t k = 0; k < m->nodes; k++) {
         struct measure_target *t = &m->target[k];
-        if (t->incident == MEASURE_NONE || k == i) continue;
+        if (t->gone == NULL || k == i) continue;
+        if (t->incident == MEASURE_NONE) {
+            set_bit(t->gone, i, false);
+            continue;
+        }
         if (came) {
             t->expected++;
         } else {
@@ -128,20 +132,30 @@ static void count_observer(struct measure *m, const struct world *w, uint32_t i,
     }
 }
 
+static uint8_t *bits_of(struct measure *m, struct measure_target *t)
+{
+    if (t->gone == NULL) t->gone = calloc((m->nodes + 7u) / 8u, 1);
+    CHECK(t->gone != NULL);
+    return t->gone;
+}
+
+/* Who holds it to be gone already, from a life that ended before, has nothing to notice. */
 static void begin_incident(struct measure *m, const struct world *w, uint32_t i,
                            enum measure_incident what)
 {
     struct measure_target *t = &m->target[i];
-    size_t bytes = (m->nodes + 7u) / 8u;
+    uint8_t *gone = bits_of(m, t);
     end_incident(m, t);
-    if (t->gone == NULL) t->gone = malloc(bytes);
-    CHECK(t->gone != NULL);
-    memset(t->gone, 0, bytes);
     t->incident = what;
-    t->had_unreachable = t->had_dead = t->had_all = t->had_p99 = false;
+    t->had_unreachable = t->had_dead = t->had_p99 = false;
     t->at_us = t->first_us = w->now_us;
     t->seen = 0;
     t->expected = count_up(w) - world_is_up(w, i);
+    for (uint32_t k = 0; k < m->nodes; k++) {
+        if (what == MEASURE_LEFT) set_bit(gone, k, false);
+        t->seen += k != i && world_is_up(w, k) && bit(gone, k);
+    }
+    t->had_all = t->seen == t->expected && t->expected > 0;
     m->incidents++;
     m->open++;
 }
@@ -264,19 +278,20 @@ static void see_cut(struct measure *m, const struct world *w, const struct gossi
 static void see_target(struct measure *m, const struct world *w, uint32_t i,
                        struct measure_target *t, const struct gossip_effect *e)
 {
-    bool left = t->incident == MEASURE_LEFT;
+    bool left = t->incident == MEASURE_LEFT, none = t->incident == MEASURE_NONE;
     bool gone = left ? e->new_state == MEMBER_LEFT : e->new_state >= MEMBER_UNREACHABLE;
-    if (!left && gone && !t->had_unreachable) {
+    if (!none && !left && gone && !t->had_unreachable) {
         sample(m, MEASURE_FIRST_UNREACHABLE, ms_since(w, t->at_us));
         t->had_unreachable = true;
         t->first_us = w->now_us;
     }
-    if (!left && e->new_state == MEMBER_DEAD && !t->had_dead) {
+    if (!none && !left && e->new_state == MEMBER_DEAD && !t->had_dead) {
         sample(m, MEASURE_FIRST_DEAD, ms_since(w, t->at_us));
         t->had_dead = true;
     }
-    if (bit(t->gone, i) == gone) return;
+    if (bit(bits_of(m, t), i) == gone) return;
     set_bit(t->gone, i, gone);
+    if (none) return;
     t->seen += gone ? 1u : UINT32_MAX;
     check_seen(m, w, t);
 }
@@ -319,9 +334,9 @@ void measure_effect(struct measure *m, const struct world *w, uint32_t i,
         return;
     }
     if (e->old_state == e->new_state || !world_is_up(w, i)) return;
-    if (m->target[target].incident != MEASURE_NONE && i != target)
-        see_target(m, w, i, &m->target[target], e);
-    else if (m->cut && network_is_split(&w->network, i, target))
+    if (i != target) see_target(m, w, i, &m->target[target], e);
+    if (m->target[target].incident == MEASURE_NONE && m->cut &&
+        network_is_split(&w->network, i, target))
         see_cut(m, w, e);
     judge(m, w, i, target, e);
 }

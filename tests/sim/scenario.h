@@ -30,6 +30,7 @@
     X(CLOCKS, "clocks", "S13", "wall clocks are up to 5 min off, are set, and drift")              \
     X(ROTATION, "rotation", "S14", "the group key is rotated, twice, while nodes restart")         \
     X(BYZANTINE, "byzantine", "S15", "one member uses its keys against the others")                \
+    X(ROLLOUT, "rollout", "S16", "generations of policy, of which some are bad, and cuts")         \
     X(SERVICES, "services", "S17", "so many records change every second (5)")                      \
     X(SEEDS, "seeds-gone", "S19", "the seeds die for good, then all others restart")               \
     X(SWAP, "swap", "S20", "two nodes exchange addresses")                                         \
