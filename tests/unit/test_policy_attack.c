@@ -1,0 +1,338 @@
+/* A member with valid keys of its own, and nobody else's, against mesh policy. */
+#include "gossip/gossip_policy.h"
+#include "tests/sim/operators.h"
+#include "tests/unit/support_gossip.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define BAD 3u /* the peer */
+
+struct siege {
+    struct lab lab;
+    struct operators operators;
+    struct operators_signed root, first;
+};
+
+static enum err intend(struct siege *s, const struct operators_signed *m, struct span text)
+{
+    struct gossip_event e = {.kind = GOSSIP_INTENT,
+                             .data = span_of(m->bytes, m->len),
+                             .text = &text,
+                             .text_count = text.p != NULL};
+    return lab_step(&s->lab, &e);
+}
+
+static struct operators_order order(const struct siege *s, uint32_t by, const char *text)
+{
+    return (struct operators_order){.gen = s->first.ref.gen + 1,
+                                    .root_gen = 1,
+                                    .parent = s->first.ref.hash,
+                                    .wall_ms = LAB_WALL_MS,
+                                    .by = by,
+                                    .text = span_str(text)};
+}
+
+static void setup(struct siege *s)
+{
+    struct operators_order root = {.gen = 1, .by = OPERATORS_ISSUER, .count = OPERATORS - 1};
+    memset(s, 0, sizeof(*s));
+    lab_init(&s->lab, 4);
+    assert_int_equal(operators_init(&s->operators, &s->lab.issuer), ERR_OK);
+    operators_root(&s->operators, &root, &s->root);
+    assert_int_equal(intend(s, &s->root, span_of(NULL, 0)), ERR_OK);
+    struct operators_order one = order(s, 0, "# one");
+    operators_policy(&s->operators, &one, &s->first);
+    assert_int_equal(intend(s, &s->first, one.text), ERR_OK);
+    lab_forget(&s->lab);
+}
+
+static void teardown(struct siege *s)
+{
+    operators_fini(&s->operators);
+    lab_fini(&s->lab);
+}
+
+static void say(struct siege *s, uint32_t peer, const struct operators_signed *m, const char *text)
+{
+    struct message msg = {.kind = MESSAGE_POLICY, .policy = span_of(m->bytes, m->len)};
+    if (text != NULL) msg.text[msg.text_count++] = span_str(text);
+    lab_say(&s->lab, peer, &msg);
+}
+
+static struct manifest_ref head(const struct siege *s)
+{
+    return gossip_policy_head(s->lab.g, MANIFEST_POLICY);
+}
+
+static void expect(struct siege *s, enum policy_refusal why, uint64_t times)
+{
+    struct manifest_ref now = head(s);
+    assert_true(manifest_ref_eq(&now, &s->first.ref));
+    assert_int_equal(gossip_policy_refusals(s->lab.g, why), times);
+}
+
+static void test_who_is_no_operator_signs_nothing(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    setup(&s);
+    struct operators_order o = order(&s, OPERATORS - 1, "# mine"); /* not in this root */
+    operators_policy(&s.operators, &o, &m);
+    say(&s, BAD, &m, "# mine");
+    expect(&s, POLICY_UNKNOWN_SIGNER, 1);
+    const struct gossip_effect *e = lab_effect(&s.lab, GOSSIP_POLICY_REFUSED);
+    assert_non_null(e);
+    assert_memory_equal(e->node.byte, s.lab.peer[BAD].persona.id.byte, NODE_ID_BYTES);
+    teardown(&s);
+}
+
+static void test_every_changed_byte_is_refused(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m, bad;
+    setup(&s);
+    struct operators_order o = order(&s, 0, "# two");
+    operators_policy(&s.operators, &o, &m);
+    for (size_t i = 0; i < m.len; i++) {
+        bad = m;
+        bad.bytes[i] ^= 0x01;
+        say(&s, BAD, &bad, "# two");
+        struct manifest_ref now = head(&s);
+        assert_true(manifest_ref_eq(&now, &s.first.ref));
+        if (i % 100 == 99) lab_run(&s.lab, 1000, ~0u); /* its ration of signatures */
+    }
+    say(&s, 1, &m, "# two");
+    struct manifest_ref now = head(&s);
+    assert_true(manifest_ref_eq(&now, &m.ref));
+    teardown(&s);
+}
+
+static void test_an_old_head_said_again_changes_nothing(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    setup(&s);
+    struct operators_order o = order(&s, 0, "# two");
+    operators_policy(&s.operators, &o, &m);
+    say(&s, 1, &m, "# two");
+    for (uint32_t i = 0; i < 100; i++) {
+        say(&s, BAD, &s.first, "# one");
+        say(&s, BAD, &s.root, NULL);
+    }
+    struct manifest_ref now = head(&s);
+    assert_true(manifest_ref_eq(&now, &m.ref));
+    assert_int_equal(gossip_policy_refusals(s.lab.g, POLICY_KNOWN), 300); /* and the text */
+    teardown(&s);
+}
+
+static void test_the_future_waits_until_it_is_plausible(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    setup(&s);
+    struct operators_order o = order(&s, 0, "# soon");
+    o.wall_ms += 90000;
+    operators_policy(&s.operators, &o, &m);
+    say(&s, 1, &m, "# soon");
+    expect(&s, POLICY_FROM_THE_FUTURE, 1);
+    lab_run(&s.lab, 40000, ~0u);
+    struct message text = {.kind = MESSAGE_POLICY, .policy = span_of(m.bytes, m.len)};
+    text.text[text.text_count++] = SPAN_LIT("# soon");
+    lab_say(&s.lab, 1, &text);
+    struct manifest_ref now = head(&s);
+    assert_true(manifest_ref_eq(&now, &m.ref));
+    teardown(&s);
+}
+
+/* A generation out of nowhere is kept, but is no head until what led to it is known. */
+static void test_a_huge_generation_does_not_become_the_head(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    setup(&s);
+    struct operators_order o = order(&s, 1, "# far");
+    o.gen = UINT64_MAX;
+    memset(o.parent.byte, 7, sizeof(o.parent.byte));
+    operators_policy(&s.operators, &o, &m);
+    say(&s, BAD, &m, "# far");
+    expect(&s, POLICY_WRONG_GENERATION, 0);
+    o.parent = s.first.ref.hash; /* and on a parent that is known, it is refused */
+    operators_policy(&s.operators, &o, &m);
+    say(&s, BAD, &m, "# far");
+    expect(&s, POLICY_WRONG_GENERATION, 1);
+    teardown(&s);
+}
+
+static void test_texts_that_nobody_names_are_not_kept(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    setup(&s);
+    struct operators_order o = order(&s, 0, "# right");
+    operators_policy(&s.operators, &o, &m);
+    size_t before = s.lab.g->policy.texts.count;
+    for (uint32_t i = 0; i < 50; i++)
+        say(&s, BAD, &m, "# wrong");
+    expect(&s, POLICY_TEXT_MISMATCH, 50);
+    assert_int_equal(s.lab.g->policy.texts.count, before);
+    say(&s, 1, &m, "# right");
+    struct manifest_ref now = head(&s);
+    assert_true(manifest_ref_eq(&now, &m.ref));
+    teardown(&s);
+}
+
+/* Signed under a root that is not there: one place for each sender, for a while. */
+static void test_what_cannot_be_judged_takes_one_place(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    char text[32];
+    setup(&s);
+    for (uint32_t i = 0; i < 200; i++) {
+        (void)snprintf(text, sizeof(text), "# flood %u", i);
+        struct operators_order o = order(&s, 0, text);
+        o.root_gen = 1000 + i;
+        operators_policy(&s.operators, &o, &m);
+        say(&s, BAD, &m, NULL);
+    }
+    size_t pending = 0;
+    for (size_t i = 0; i < POLICY_PENDING_MAX; i++)
+        pending += s.lab.g->policy.pending[i].bytes != NULL;
+    assert_int_equal(pending, 1);
+    expect(&s, POLICY_UNKNOWN_ROOT, 200);
+    assert_true(lab_effects(&s.lab, GOSSIP_STREAM_OPEN) <= 1);
+    lab_run(&s.lab, POLICY_PENDING_LIFE_MS + 2000, ~0u);
+    assert_null(s.lab.g->policy.pending[0].bytes);
+    teardown(&s);
+}
+
+static void test_siblings_are_bounded(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    char text[32];
+    setup(&s);
+    for (uint32_t i = 0; i < 4 * POLICY_HELD_MAX; i++) {
+        (void)snprintf(text, sizeof(text), "# sibling %u", i);
+        struct operators_order o = order(&s, i % 5, text);
+        operators_policy(&s.operators, &o, &m);
+        say(&s, 1 + i % 4, &m, text);
+        lab_run(&s.lab, 10, ~0u);
+    }
+    assert_true(s.lab.g->policy.held_count <= POLICY_HELD_MAX);
+    assert_true(s.lab.g->policy.texts.count <= POLICY_HELD_MAX);
+    assert_int_equal(head(&s).gen, 2);
+    teardown(&s);
+}
+
+static void test_a_ballot_speaks_for_its_signer_alone(void **state)
+{
+    (void)state;
+    struct siege s;
+    setup(&s);
+    struct rollout *r = &s.lab.g->policy.rollout;
+    assert_int_equal(r->voter_count, 5);
+    uint8_t before[5], after[5];
+    for (uint32_t i = 0; i < 5; i++)
+        before[i] = r->voter_of[i].state;
+    for (uint32_t victim = 1; victim <= 4; victim++) {
+        struct message m = {.kind = MESSAGE_BALLOT};
+        memcpy(m.ballot, s.lab.peer[victim].persona.id.byte, 8);
+        memcpy(m.ballot + 8, s.first.ref.hash.byte, STATUS_HASH_BYTES);
+        m.ballot[16] = STATUS_REJECTED;
+        memset(m.ballot + 17, 0x5a, SIGN_BYTES);
+        lab_say(&s.lab, BAD, &m);
+    }
+    for (uint32_t i = 0; i < 5; i++)
+        after[i] = r->voter_of[i].state;
+    assert_memory_equal(after, before, sizeof(after));
+    assert_int_equal(r->evidence_count, 0);
+    assert_int_equal(gossip_counters(s.lab.g)->dropped_signature, 4);
+    teardown(&s);
+}
+
+/* Of itself it may say what it likes: that stops a rollout, but no later one is stopped by it. */
+static void test_one_refusal_stops_one_generation(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    setup(&s);
+    struct lab_peer *p = &s.lab.peer[BAD];
+    p->status.policy_gen = 1;
+    memcpy(p->status.policy_hash, s.first.ref.hash.byte, STATUS_HASH_BYTES);
+    p->status.state = STATUS_REJECTED;
+    p->head.version++;
+    lab_sign(&s.lab, BAD);
+    struct offer o = lab_offer(&s.lab, BAD);
+    lab_say_record(&s.lab, BAD, &o);
+    struct status status;
+    gossip_policy_status(s.lab.g, &status);
+    assert_int_equal(status.state, STATUS_STOPPED);
+    struct operators_order next = order(&s, 0, "# again");
+    operators_policy(&s.operators, &next, &m);
+    assert_int_equal(intend(&s, &m, next.text), ERR_OK);
+    gossip_policy_status(s.lab.g, &status);
+    assert_int_equal(status.state, STATUS_WAITING);
+    teardown(&s);
+}
+
+/* gossip.md 3.3, memberlist #299: churn of members must not starve what operators say. */
+static void test_policy_is_told_while_membership_churns(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    setup(&s);
+    for (uint32_t round = 0; round < 20; round++) {
+        for (uint32_t i = 1; i <= 4; i++) {
+            s.lab.peer[i].head.epoch++;
+            lab_sign(&s.lab, i);
+            struct offer o = lab_offer(&s.lab, i);
+            lab_say_record(&s.lab, i, &o);
+        }
+        if (round == 10) {
+            struct operators_order next = order(&s, 0, "# news");
+            operators_policy(&s.operators, &next, &m);
+            assert_int_equal(intend(&s, &m, next.text), ERR_OK);
+            lab_forget(&s.lab);
+        }
+        lab_run(&s.lab, 50, ~0u);
+        if (round == 11) assert_true(lab_count(&s.lab, LAB_ANYONE, MESSAGE_POLICY) >= 3);
+    }
+    assert_true(lab_count(&s.lab, LAB_ANYONE, MESSAGE_POLICY) <=
+                2 * tuning_retransmits(state_live(s.lab.g)));
+    assert_true(lab_count(&s.lab, LAB_ANYONE, MESSAGE_RECORD) > 0);
+    teardown(&s);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_who_is_no_operator_signs_nothing),
+        cmocka_unit_test(test_every_changed_byte_is_refused),
+        cmocka_unit_test(test_an_old_head_said_again_changes_nothing),
+        cmocka_unit_test(test_the_future_waits_until_it_is_plausible),
+        cmocka_unit_test(test_a_huge_generation_does_not_become_the_head),
+        cmocka_unit_test(test_texts_that_nobody_names_are_not_kept),
+        cmocka_unit_test(test_what_cannot_be_judged_takes_one_place),
+        cmocka_unit_test(test_siblings_are_bounded),
+        cmocka_unit_test(test_a_ballot_speaks_for_its_signer_alone),
+        cmocka_unit_test(test_one_refusal_stops_one_generation),
+        cmocka_unit_test(test_policy_is_told_while_membership_churns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
