@@ -57,6 +57,28 @@ static void tell(struct gossip *g, struct rollout_voter *v, uint8_t state, const
     broadcast_hurry(g);
 }
 
+/* The first wave waits for every ballot, and by rumour alone the last of fifty comes late. It may
+ * not have heard of the generation yet either. */
+static void tell_first_wave(struct gossip *g)
+{
+    const struct rollout *r = &g->policy.rollout;
+    unsigned told = 0;
+    for (uint32_t i = 0; i < r->voter_count && told < TUNING_FANOUT; i++) {
+        struct member *m = member_find_short(&g->members, r->voter_of[i].id);
+        struct packet p;
+        if (r->voter_of[i].wave != 0 || m == NULL || m->self) continue;
+        told++;
+        packet_begin(g, &p, m);
+        policy_news_fill(g, &p, false);
+        if (!ballot_add_own(g, &p)) {
+            if (p.rumours > 0) (void)packet_send(g, &p, PACKET_RUMOUR);
+            packet_begin(g, &p, m);
+            if (!ballot_add_own(g, &p)) return;
+        }
+        (void)packet_send(g, &p, PACKET_RUMOUR);
+    }
+}
+
 void ballot_cast(struct gossip *g, enum status_state state)
 {
     struct rollout *r = &g->policy.rollout;
@@ -68,6 +90,7 @@ void ballot_cast(struct gossip *g, enum status_state state)
     text_of(r, self, (uint8_t)state, text);
     g->crypto->sign(g->key, DOMAIN, span_of(text, sizeof(text)), signature);
     tell(g, v, (uint8_t)state, signature);
+    if (state == STATUS_VALID) tell_first_wave(g);
 }
 
 static bool is_genuine(struct gossip *g, const struct member *m, uint8_t state,
