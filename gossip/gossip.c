@@ -327,6 +327,8 @@ static void describe(const struct gossip *g, const struct member *m, struct goss
         .rtt_us = member_rtt(m)->srtt_us,
         .loss_permille = loss_permille(m),
         .self = m->self,
+        .not_from_here = m->unreachable_from_me,
+        .lossy = m->lossy,
         .stream_only = m->contact != NULL && m->contact->by_stream >= STREAM_ONLY_PROBES,
     };
     if (m->admission == NULL) return;

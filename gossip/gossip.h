@@ -69,7 +69,9 @@ struct gossip_member {
     uint32_t roles;
     int64_t not_after_s; /* admission certificate */
     bool self;
-    bool stream_only; /* its last probes were answered by stream alone: datagrams are blocked */
+    bool not_from_here; /* our probes fail, others reach it: a hint at our own network */
+    bool lossy;         /* unreachable because most of its packets are lost */
+    bool stream_only;   /* its last probes were answered by stream alone: datagrams are blocked */
 };
 
 /* Iterates members, self included, in id order: start with *pos = 0; false at the end. */

@@ -496,6 +496,12 @@ void probe_on_confirm(struct gossip *g, struct member *from, const struct accusa
         suspicion_hear(g, a, from, SUSPICION_GOSSIP);
         return;
     }
+    if (m->state == MEMBER_DEAD) {
+        /* Who asks has missed it: it needs our vote, or those that killed it. */
+        struct message known = {.kind = MESSAGE_ACCUSE};
+        if (suspicion_charge(g, m, &known.accusation)) send_small(g, from, &known);
+        return;
+    }
     if (!member_is_live(m) || running(g, m, PROBE_CONFIRM)) return;
     if (distrust_muted(&g->distrust, &from->head->owner, g->now_ms)) return;
     bool lossy = a->vote[0].kind == ACCUSATION_LOSSY;

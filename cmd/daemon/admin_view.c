@@ -225,6 +225,8 @@ static void member_row(struct admin_call *call, const struct gossip_member *m,
     if (m->since_ms > since_ms) since_ms = m->since_ms;
     key_u64(j, "since_s", (loop_now_ms(call->daemon->loop) - since_ms) / 1000);
     key_bool(j, "self", m->self);
+    key_bool(j, "not_from_here", m->not_from_here);
+    key_bool(j, "lossy", m->lossy);
     key_u64(j, "rtt_us", m->rtt_us);
     key_u64(j, "estimate_us", m->estimate_us);
     key_u64(j, "loss_permille", m->loss_permille);

@@ -124,8 +124,9 @@ static void member_changed(struct mesh *m, const struct gossip_effect *fx)
     }
     bool bad = fx->new_state == MEMBER_UNREACHABLE || fx->new_state == MEMBER_DEAD;
     log_event(&m->d->log, bad ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "member",
-              "node=%s addr=%s was=%s now=%s", who.name.text, addr_format(&who.addr, text),
-              gossip_state_word(fx->old_state), gossip_state_word(fx->new_state));
+              "node=%s addr=%s was=%s now=%s%s", who.name.text, addr_format(&who.addr, text),
+              gossip_state_word(fx->old_state), gossip_state_word(fx->new_state),
+              who.lossy ? " why=lossy" : "");
 }
 
 static void persist(struct mesh *m, struct span blob)

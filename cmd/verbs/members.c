@@ -36,6 +36,13 @@ static void config_cell(struct table *t, const struct json_value *m)
         table_cellf(t, "%llu %.*s", (unsigned long long)gen, SPAN_ARG(word));
 }
 
+/* Why its state is what it is, where that is known. */
+static const char *why(const struct json_value *m)
+{
+    if (json_read_bool(m, "lossy", false)) return " (lossy)";
+    return json_read_bool(m, "not_from_here", false) ? " (not from here)" : "";
+}
+
 static void row(struct table *t, const struct json_value *m, bool wide)
 {
     char text[64];
@@ -46,10 +53,10 @@ static void row(struct table *t, const struct json_value *m, bool wide)
     table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "address", SPAN_LIT("-"))));
     /* A draining member is an alive one: how long it has been that says nothing of the drain. */
     if (since == 0 || span_eq_str(status, "alive") || span_eq_str(status, "draining"))
-        table_cellf(t, "%.*s", SPAN_ARG(status));
+        table_cellf(t, "%.*s%s", SPAN_ARG(status), why(m));
     else
-        table_cellf(t, "%.*s %s", SPAN_ARG(status),
-                    table_duration(since * 1000000, text, sizeof text));
+        table_cellf(t, "%.*s %s%s", SPAN_ARG(status),
+                    table_duration(since * 1000000, text, sizeof text), why(m));
     uint64_t estimate = json_read_u64(m, "estimate_us", 0);
     if (!self && rtt == 0 && estimate > 0)
         table_cellf(t, "~%s", table_duration(estimate, text, sizeof text));

@@ -20,6 +20,10 @@ static const struct more more[] = {
      "a hostile member and the real crypto"},
     {{.scenario = SCENARIO_BOOTSTRAP, .nodes = 200, .seed = 1, .loss = 0.01, .for_ms = 5000},
      "two hundred join one seed at once"},
+    {{.scenario = SCENARIO_EGRESS, .nodes = 100, .seed = 1, .for_ms = 40000},
+     "one of a hundred loses most of what it sends"},
+    {{.scenario = SCENARIO_KILL, .nodes = 100, .seed = 1, .loss = 0.05, .for_ms = 45000},
+     "processes of a hundred are killed"},
     {{.scenario = SCENARIO_CRASH, .nodes = 1000, .seed = 1, .for_ms = 60000},
      "two of a thousand missed every vote"},
 };

@@ -208,11 +208,27 @@ void measure_end(struct measure *m)
     measure_uncut(m);
 }
 
+/* Whether anyone holds it to be there. Who never knew it, or never saw it come back from an earlier
+ * fall, tells nothing, and has nothing to find out. */
+static bool is_believed_in(const struct world *w, uint32_t target)
+{
+    for (uint32_t i = 0; i < w->options.nodes; i++) {
+        struct gossip_member m;
+        const struct gossip *g = w->node[i].gossip;
+        if (i == target || !world_is_up(w, i)) continue;
+        if (g == NULL) return true;
+        enum err err = gossip_member_get(g, &w->node[target].persona.id, &m);
+        if (err == ERR_OK && m.state < MEMBER_UNREACHABLE) return true;
+    }
+    return false;
+}
+
 uint32_t measure_overdue(const struct measure *m, const struct world *w, uint64_t bound_us)
 {
     for (uint32_t i = 0; i < m->nodes && m->open > 0; i++) {
         const struct measure_target *t = &m->target[i];
-        if (t->incident == MEASURE_DOWN && !t->had_all && w->now_us > t->at_us + bound_us) return i;
+        if (t->incident != MEASURE_DOWN || t->had_all || w->now_us <= t->at_us + bound_us) continue;
+        if (is_believed_in(w, i)) return i;
     }
     return m->nodes;
 }

@@ -77,7 +77,8 @@ static void idle(struct plan *p)
     (void)p;
 }
 
-static void crash(struct plan *p)
+/* Now and then one node stops, until a third has. */
+static void stops(struct plan *p, enum fault_kind how)
 {
     uint32_t n = p->o->nodes, left = n / 3;
     if (n - left < 2) left = n - 2;
@@ -89,8 +90,18 @@ static void crash(struct plan *p)
             i = some_node(p);
         while (gone[i]);
         gone[i] = true;
-        one(p, FAULT_CRASH, at + below(p, SECOND), i);
+        one(p, how, at + below(p, SECOND), i);
     }
+}
+
+static void crash(struct plan *p)
+{
+    stops(p, FAULT_CRASH);
+}
+
+static void killing(struct plan *p)
+{
+    stops(p, FAULT_KILL);
 }
 
 static void mass(struct plan *p)
@@ -407,7 +418,8 @@ void plan_make(const struct scenario_options *o, struct script *out)
         [SCENARIO_SWAP] = swap,           [SCENARIO_LEAVE] = leave,
         [SCENARIO_CLONE] = clone,         [SCENARIO_NETWORK] = network,
         [SCENARIO_CHURN] = churn,         [SCENARIO_ROTATION] = rotation,
-        [SCENARIO_ROLLOUT] = rollout,     [SCENARIO_WIDE] = idle};
+        [SCENARIO_ROLLOUT] = rollout,     [SCENARIO_WIDE] = idle,
+        [SCENARIO_KILL] = killing};
     struct plan p = {.to = out, .o = &out->options, .end_us = o->for_ms * MS};
     script_init(out, o);
     if (o->scenario == SCENARIO_LOSS && o->loss == 0) out->options.loss = LOSS_OF_S7;

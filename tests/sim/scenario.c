@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PROVEN_MAX_MS     3000.0
+#define SHUN_NODES_MIN    100u
+#define SHUN_MAX_MS       30000u
 #define SECOND_US         UINT64_C(1000000)
 #define LOOK_US           (SECOND_US / 10)
 #define BOOTSTRAP_MAX_US  (120 * SECOND_US)
@@ -311,6 +314,27 @@ enum err scenario_run(const struct scenario_options *o, struct scenario_result *
     return err;
 }
 
+static double longest(const struct measure_series *s)
+{
+    double ms = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->ms[i] > ms) ms = s->ms[i];
+    return ms;
+}
+
+/* gossip.md 4.3, where nothing else disturbs: what our own algorithm must do. */
+static const char *judge_parley(const struct scenario_options *o, const struct measure *m)
+{
+    if (o->loss > 0 || o->algorithm != algorithm_parley()) return NULL;
+    if (o->scenario == SCENARIO_KILL && longest(&m->series[MEASURE_FIRST_DEAD]) > PROVEN_MAX_MS)
+        return "a refused port did not prove a death in time";
+    bool long_enough = o->nodes >= SHUN_NODES_MIN && o->for_ms >= SHUN_MAX_MS;
+    if (o->scenario == SCENARIO_EGRESS && long_enough &&
+        m->faulty_unreachable < (uint64_t)o->nodes / 2)
+        return "S10: who loses most packets was not left out";
+    return NULL;
+}
+
 const char *scenario_judge(const struct scenario_options *o, const struct scenario_result *r)
 {
     const struct measure *m = &r->measure;
@@ -327,5 +351,5 @@ const char *scenario_judge(const struct scenario_options *o, const struct scenar
                       o->scenario == SCENARIO_DETACHED || o->scenario == SCENARIO_BYZANTINE;
     if (one_is_bad && o->loss == 0 && m->false_unreachable > 0)
         return "I17: a healthy member was declared unreachable";
-    return NULL;
+    return judge_parley(o, m);
 }

@@ -38,7 +38,8 @@
     X(CLONE, "clone", "", "a host runs a copy of another node beside it")                          \
     X(NETWORK, "network", "", "slow lines, delays, small MTU, duplicates, slow machines")          \
     X(CHURN, "churn", "", "restarts, pauses, leaves, cuts and lost disks, at random")              \
-    X(WIDE, "wide", "", "nodes are up to 150 ms apart: how well coordinates tell")
+    X(WIDE, "wide", "", "nodes are up to 150 ms apart: how well coordinates tell")                 \
+    X(KILL, "kill", "", "every 15 s a process is killed, and its host refuses connections")
 enum scenario {
 #define SCENARIO_ENUM(name, word, number, what) SCENARIO_##name,
     SCENARIO_LIST(SCENARIO_ENUM)

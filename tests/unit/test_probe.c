@@ -332,6 +332,29 @@ static void test_asked_about_a_refused_stream_we_try_it_too(void **state)
     lab_fini(&lab);
 }
 
+/* Else who was away when the others found it dead waits for votes that nobody gives. */
+static void test_asked_about_a_dead_one_we_say_what_killed_it(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 4; i <= 6; i++) {
+        struct message m = {.kind = MESSAGE_ACCUSE,
+                            .accusation = lab_accuse_as(&lab, 3, i, ACCUSATION_REFUSED)};
+        lab_say(&lab, i, &m);
+    }
+    assert_int_equal(lab_state(&lab, 3), MEMBER_DEAD);
+    lab_run(&lab, 60000, ALL & ~8u);
+    struct message ask = {.kind = MESSAGE_CONFIRM, .accusation = lab_accuse(&lab, 3, 2)};
+    lab_forget(&lab);
+    lab_say(&lab, 2, &ask);
+    const struct message *m = lab_last(&lab, 2, MESSAGE_ACCUSE);
+    assert_non_null(m);
+    assert_true(m->accusation.count > 0);
+    assert_int_equal(lab_state(&lab, 3), MEMBER_DEAD);
+    lab_fini(&lab);
+}
+
 /* Answers every `nth` ping of peer 3 for two seconds, each with its own seq. */
 static void answer_some(struct lab *lab, uint32_t nth)
 {
@@ -391,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_an_answer_of_traffic_is_as_good_as_an_ack),
         cmocka_unit_test(test_asked_to_confirm_an_answer_of_traffic_says_reached),
         cmocka_unit_test(test_asked_about_a_refused_stream_we_try_it_too),
+        cmocka_unit_test(test_asked_about_a_dead_one_we_say_what_killed_it),
         cmocka_unit_test(test_asked_about_a_lossy_one_we_measure_and_vote),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -287,6 +287,9 @@ static void test_the_lossy_are_shunned_whatever_they_say_and_then_welcome(void *
         say_accusation(&lab, i, &a);
     }
     assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    struct gossip_member seen;
+    assert_int_equal(gossip_member_get(lab.g, &lab.peer[1].persona.id, &seen), ERR_OK);
+    assert_true(seen.lossy);
     refute(&lab, 1);
     assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
     lab_run(&lab, SUSPICION_SHUN_MS - 1000, ALL);
@@ -415,6 +418,9 @@ static void test_our_lone_suspicion_is_withdrawn_when_another_reaches_it(void **
     lab_say(&lab, 3, &reached);
     assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
     assert_true(lab_member(&lab, 1)->unreachable_from_me);
+    struct gossip_member seen;
+    assert_int_equal(gossip_member_get(lab.g, &mine.target, &seen), ERR_OK);
+    assert_true(seen.not_from_here);
     lab_fini(&lab);
 }
 
