@@ -141,7 +141,8 @@ static bool may_say(const struct gossip *g, const struct member *m, const struct
 bool suspicion_vote(struct gossip *g, struct member *m, enum accusation_kind kind,
                     struct accusation *mine)
 {
-    if (!member_is_live(m) || m->self || !may_say(g, m, &g->self.member->head->owner, kind))
+    if (!member_is_live(m) || m->self ||
+        !may_say(g, m, &g->self.member->head->owner, (uint8_t)kind))
         return false;
     struct accusation *a = votes(g, m);
     if (a == NULL) return false;
@@ -386,7 +387,8 @@ void suspicion_timer(struct gossip *g, struct member *m)
         break;
     case MEMBER_DEAD:
         digest_accuse(&g->digest, m, g->now_ms);
-        /* fall through */
+        reap(g, m);
+        break;
     case MEMBER_LEFT:
     case MEMBER_BANNED:
         reap(g, m);
