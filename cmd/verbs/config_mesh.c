@@ -121,8 +121,10 @@ static enum verb_exit history(const struct verb_ctx *ctx, const struct json_valu
         if (hash.len > MANIFEST_SHORT_MAX - 1) hash.len = MANIFEST_SHORT_MAX - 1;
         table_cellf(&t, "%llu", (unsigned long long)json_read_u64(v, "gen", 0));
         table_cellf(&t, "%.*s", SPAN_ARG(hash));
-        table_cellf(&t, "%s ago",
-                    table_duration(now > at ? (now - at) * 1000000 : 0, ago, sizeof ago));
+        if (now > at)
+            table_cellf(&t, "%s ago", table_duration((now - at) * 1000000, ago, sizeof ago));
+        else
+            table_cell(&t, "now");
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(v, "author", SPAN_LIT("-"))));
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(v, "state", SPAN_LIT("-"))));
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(v, "message", SPAN_LIT(""))));
