@@ -396,12 +396,13 @@ static void end_soak(struct gossip *g)
 static void ask_silent(struct gossip *g)
 {
     struct rollout *r = &g->policy.rollout;
-    uint32_t pos =
-        r->asks == 0 || r->voter_count == 0 ? 0 : (uint32_t)rng_below(&g->rng, r->voter_count);
+    uint32_t pos = 0;
     struct member *m;
     bool waits = r->stage == ROLLOUT_VALID || (r->stage == ROLLOUT_APPLIED && !r->complete);
     if (!waits || g->now_ms < r->ask_ms) return;
-    for (uint32_t n = 0; n < ROLLOUT_ASKS && (m = rollout_vote_silent(g, &pos)) != NULL; n++) {
+    uint32_t first = (uint32_t)rng_below(&g->rng, r->voter_count + 1u);
+    for (uint32_t n = 0; n < ROLLOUT_ASKS && (m = rollout_vote_silent(g, first, &pos)) != NULL;
+         n++) {
         struct message ask = {.kind = MESSAGE_STATUS_ASK};
         struct packet p;
         packet_begin(g, &p, m);

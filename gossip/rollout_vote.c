@@ -243,11 +243,11 @@ bool rollout_vote_gates(struct gossip *g)
     return true;
 }
 
-struct member *rollout_vote_silent(struct gossip *g, uint32_t *pos)
+struct member *rollout_vote_silent(struct gossip *g, uint32_t first, uint32_t *pos)
 {
     const struct rollout *r = &g->policy.rollout;
     while (*pos < r->voter_count) {
-        const struct rollout_voter *v = &r->voter_of[(*pos)++];
+        const struct rollout_voter *v = &r->voter_of[(first + (*pos)++) % r->voter_count];
         struct member *m = member_find_short(&g->members, v->id);
         bool before = r->stage == ROLLOUT_VALID && v->wave < r->own_wave;
         bool applied = before || r->stage == ROLLOUT_APPLIED;

@@ -13,9 +13,9 @@ void rollout_vote_choose(struct gossip *g);
 void rollout_vote_note(struct rollout *r, const uint8_t id[8], enum status_state state);
 /* Whether our wave may begin; if not, r->waits says for what. */
 bool rollout_vote_gates(struct gossip *g);
-/* The next voter that is there and of whom we wait to hear; start with *pos = 0; NULL at the end.
- */
-struct member *rollout_vote_silent(struct gossip *g, uint32_t *pos);
+/* The next voter that is there and of whom we wait to hear, in turn from the `first`; start with
+ * *pos = 0; NULL at the end. */
+struct member *rollout_vote_silent(struct gossip *g, uint32_t first, uint32_t *pos);
 /* Whether all voters, but for those that may fail, have applied it. */
 bool rollout_vote_complete(struct gossip *g);
 /* Whether the status is about the target. */
