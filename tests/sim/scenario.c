@@ -246,7 +246,8 @@ static bool needs_stores(const struct script *s)
     for (size_t i = 0; i < s->count; i++) {
         enum fault_kind kind = s->fault[i].kind;
         if (kind == FAULT_RESTART || kind == FAULT_RESTART_OLD || kind == FAULT_RESTART_EMPTY ||
-            kind == FAULT_CLONE || kind == FAULT_SWAP || kind == FAULT_APPLY)
+            kind == FAULT_CLONE || kind == FAULT_SWAP ||
+            (kind == FAULT_APPLY && s->options.nodes < PLAN_PRELOAD_FROM))
             return true;
     }
     return false;
