@@ -101,7 +101,8 @@ bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
 
 bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay)
 {
-    broadcast_fill(g, p);
+    /* Who is probably not there is told no news: it would count as sent. */
+    if (p->to->state < MEMBER_UNREACHABLE) broadcast_fill(g, p);
     return packet_send_plain(g, p, pay, &p->to->head->addr);
 }
 

@@ -33,8 +33,8 @@ enum packet_pay {
 void packet_begin(struct gossip *g, struct packet *p, struct member *to);
 /* False: no room, and the packet is as before. */
 bool packet_add(struct packet *p, const struct message *m);
-/* Fills up with rumours, seals and sends to the member's address. False: over the byte budget or
- * too many effects; it is then lost, as any datagram may be. */
+/* Fills up with rumours unless the member is unreachable, seals and sends to its address. False:
+ * over the byte budget or too many effects; it is then lost, as any datagram may be. */
 bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay);
 /* As packet_send without filling up, to an address of the caller's. */
 bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,

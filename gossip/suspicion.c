@@ -365,13 +365,19 @@ static void reap(struct gossip *g, struct member *m)
 }
 
 /* Before the hold is over the accused is told once more, straight: it may have refuted long ago,
- * and we are one of the few whom that rumour missed. */
+ * and we are one of the few whom that rumour missed. Every node does so: where nothing is lost, one
+ * call of each is enough. */
 static bool last_call(struct gossip *g, struct member *m)
 {
+    uint32_t wait = SUSPICION_LAST_CALL_MS;
     if (m->last_calls == SUSPICION_LAST_CALLS) return false;
     m->last_calls++;
     suspicion_poke(g, m);
-    member_arm(&g->members, m, g->now_ms + SUSPICION_LAST_CALL_MS);
+    if (tuning_pings(g->lost) == TUNING_PINGS_MIN) {
+        wait *= 1u + SUSPICION_LAST_CALLS - m->last_calls;
+        m->last_calls = SUSPICION_LAST_CALLS;
+    }
+    member_arm(&g->members, m, g->now_ms + wait);
     return true;
 }
 

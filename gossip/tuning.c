@@ -78,7 +78,7 @@ uint32_t tuning_rto_estimated_ms(const struct tuning *t, uint32_t estimate_us)
 
 uint32_t tuning_pings(double lost)
 {
-    uint32_t pings = 2;
+    uint32_t pings = TUNING_PINGS_MIN;
     double all_lost = lost * lost;
     for (; all_lost > FALSE_SILENCE && pings < TUNING_PINGS_MAX; pings++)
         all_lost *= lost;

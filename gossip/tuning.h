@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define TUNING_ACCUSERS_MAX    3u /* K: accusers that make a verdict */
+#define TUNING_PINGS_MIN       2u
 #define TUNING_PINGS_MAX       16u
 #define TUNING_FANOUT          3u  /* targets of one gossip round */
 #define TUNING_HELPERS         3u  /* indirect probes */
@@ -57,7 +58,7 @@ uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
 /* The same of a peer never measured, to which coordinates say it takes so long. */
 uint32_t tuning_rto_estimated_ms(const struct tuning *t, uint32_t estimate_us);
 /* How many pings silence must outlast to mean something, when `lost` of 1 are unanswered: so many
- * that all of them are lost once in 10 000 times, but 2 to TUNING_PINGS_MAX. */
+ * that all of them are lost once in 10 000 times, but TUNING_PINGS_MIN to TUNING_PINGS_MAX. */
 uint32_t tuning_pings(double lost);
 /* From the first ping to the verdict: room for `pings`, an RTO apart, an RTO after them and 50 ms;
  * at most a period. `health` is the local health multiplier, 0 when well. */
