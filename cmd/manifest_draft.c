@@ -109,10 +109,7 @@ void manifest_draft_next(const struct manifest_draft *d, enum manifest_scope sco
         *out = d->head[MANIFEST_ROOT];
         out->pinned = d->ref[MANIFEST_POLICY];
     } else {
-        out->plan = (struct manifest_plan){.wave_count = 2,
-                                           .wave = {0, MANIFEST_WHOLE},
-                                           .soak_ms = MANIFEST_SOAK_MS_DEFAULT,
-                                           .min_ok = MANIFEST_WHOLE};
+        out->plan = manifest_plan_default();
     }
     out->gen = d->ref[scope].gen + 1;
     out->parent = d->ref[scope].hash;

@@ -14,7 +14,6 @@
 #define ASK_SLOTS         32u
 #define ASK_DATAGRAM_MS   1000u
 #define ASK_STREAM_MS     3000u
-#define ASK_BYTES_MIN     128u
 #define ASK_PADDING_EXTRA 3u /* of a bin */
 
 struct gossip;

@@ -110,7 +110,7 @@ void ballot_receive(struct gossip *g, const uint8_t wire[BALLOT_BYTES], struct m
     uint32_t rank = state < STATUS_STATES ? ballot_rank((enum status_state)state) : 0;
     if (r->target.gen == 0 || memcmp(wire + HASH_AT, r->target.hash.byte, STATUS_HASH_BYTES) != 0)
         return; /* of another generation: not yet, or no longer, our concern */
-    if (m == NULL || m->self || rank == 0) return;
+    if (m == NULL || m->self || m->state >= MEMBER_LEFT || rank == 0) return;
     struct rollout_voter *v = voter(r, wire);
     if (v != NULL && rank <= ballot_rank((enum status_state)v->cast)) {
         if (state != v->cast) return;

@@ -70,7 +70,7 @@ struct gossip_event {
 enum member_state {
     MEMBER_ALIVE,
     MEMBER_SUSPECT,
-    MEMBER_UNREACHABLE, /* end of the suspicion timer: the balancer stops choosing it; reversible */
+    MEMBER_UNREACHABLE, /* K members say so: the balancer stops choosing it; reversible */
     MEMBER_DEAD,
     MEMBER_LEFT,
     MEMBER_BANNED,

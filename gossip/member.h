@@ -1,6 +1,6 @@
 /* Members: one struct for each node that we know a signed record of, and the table of them.
  *
- *   member 72 B -> head, admission, body   immutable, shared (archive.h)
+ *   member 80 B -> head, admission, body   immutable, shared (archive.h)
  *               -> contact                 once a datagram came from it, or a probe went to it
  *               -> care                    while something is the matter with it, or to be told
  *

@@ -365,9 +365,12 @@ static enum policy_refusal check_texts(const struct policy *p, const struct mani
     for (size_t i = 0; i < e->text_count; i++)
         bytes += e->text[i].len;
     if (bytes + p->texts.bytes > POLICY_TEXT_BYTES_MAX) return POLICY_FULL;
-    for (uint32_t t = 0; t < m->text_count; t++)
-        if (!needed[t] && policy_text_find(&p->texts, &m->text[t].hash) == NULL)
-            return POLICY_TEXT_MISSING;
+    for (uint32_t t = 0; t < m->text_count; t++) {
+        const struct policy_text *have = policy_text_find(&p->texts, &m->text[t].hash);
+        if (needed[t]) continue;
+        if (have == NULL) return POLICY_TEXT_MISSING;
+        if (have->len != m->text[t].bytes) return POLICY_TEXT_MISMATCH;
+    }
     return POLICY_ACCEPTED;
 }
 

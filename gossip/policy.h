@@ -111,7 +111,7 @@ struct policy_item *policy_parent(const struct policy *p, const struct policy_it
 /* The newest root; gen 0: none. */
 struct manifest_ref policy_root_ref(const struct policy *p);
 struct manifest_ref policy_head_ref(const struct policy *p);
-/* The first text it names that is not here; NULL: none. Fills at most `max` of them. */
+/* The texts it names that are not here: fills at most `max` of them; how many. */
 size_t policy_missing(const struct policy *p, const struct policy_item *i,
                       struct manifest_hash *out, size_t max);
 /* Restoring: what we stored ourselves, already judged then. False: damaged or full. */

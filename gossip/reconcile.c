@@ -228,7 +228,8 @@ static bool tell_missing(struct gossip *g, struct stream_session *session, const
     return true;
 }
 
-/* What of ours the other side must hear of, by its list, which is in id order. */
+/* What of ours the other side must hear of, by its list, which is in id order: each stretch of our
+ * table is looked at once. False: it is not in order, or no memory. */
 static bool note_differences(struct gossip *g, struct stream *s, const struct sync_message *m)
 {
     struct stream_session *session = &s->session;
@@ -236,6 +237,7 @@ static bool note_differences(struct gossip *g, struct stream *s, const struct sy
         const uint8_t *entry = (const uint8_t *)m->bytes.p + at;
         uint64_t print = head_get_u64(entry + SYNC_ID_BYTES);
         const struct member *ours = member_find_short(&g->members, entry);
+        if (memcmp(entry, session->list_next.byte, SYNC_ID_BYTES) < 0) return false;
         if (!tell_missing(g, session, entry)) return false;
         if (ours != NULL && print_of(g, ours) != print && !tell(session, entry, print))
             return false;

@@ -223,6 +223,7 @@ void rollout_heard(struct gossip *g, const struct member *m, const struct status
     struct rollout *r = &g->policy.rollout;
     const uint8_t *id = m->head->owner.byte;
     bool bad = s->state == STATUS_REJECTED || s->state == STATUS_ROLLED_BACK;
+    if (m->state >= MEMBER_LEFT) return; /* who has left has no say, nor has a thief of its keys */
     if (!rollout_vote_is_about(r, s)) {
         if (bad) remember_early(r, id, s);
         return;
@@ -365,19 +366,21 @@ static void resume_trial(const struct gossip *g, struct policy_item *i)
 static void end_trials(struct gossip *g)
 {
     struct policy *p = &g->policy;
-    bool ended = false;
+    bool ended = false, head_ended = false;
     for (size_t i = 0; i < p->held_count; i++) {
         struct policy_item *item = p->held[i];
         if (!on_trial(item)) continue;
         if (item->trial_ms == 0) resume_trial(g, item);
         if (item->trial_ms > g->now_ms) continue;
         item->reverted = ended = true;
-        if (item == target(g)) p->rollout.stage = ROLLOUT_ENDED;
+        if (item != target(g)) continue;
+        p->rollout.stage = ROLLOUT_ENDED;
+        head_ended = true;
     }
     if (!ended) return;
     policy_store_soon(g);
     steer(g);
-    say(g, SPAN_LIT("nobody confirmed it in time"));
+    if (head_ended) say(g, SPAN_LIT("nobody confirmed it in time"));
 }
 
 static void end_soak(struct gossip *g)

@@ -14,7 +14,7 @@
 #define PEERS_MAX    64u
 #define AT_A_TIME    8u
 #define TRIES        3u   /* of a datagram: one may be lost */
-#define SKEW_WARN_MS 2000 /* gossip.md 3.8: from here on nothing may be signed */
+#define SKEW_WARN_MS 2000 /* a person should mend it; policy bears 60 s */
 
 /* Longest first: the largest that passes. */
 static const uint32_t sizes[] = {1400, 1200, 1000, 576};

@@ -91,14 +91,17 @@ static void set_reason(struct answer *a, const struct diag *diag)
     strbuf_str(&sb, err_text(a->err));
 }
 
+/* What was answered makes room first. Full is our own mistake: it means that steps ask for more
+ * than mesh.c takes. */
 static void answer(struct policy_run *p, enum gossip_event_kind kind,
                    const struct manifest_ref *ref, enum err err, const struct diag *diag)
 {
-    if (p->answers == ANSWERS_MAX) { /* gossip asks again at its next deadline */
-        log_limited(&p->d->log, LOG_LEVEL_ERROR, POLICY_RUN_MAGIC, "policy",
-                    "more to judge at once than there is room for");
-        return;
+    if (p->answers == ANSWERS_MAX) {
+        p->answers -= p->answered;
+        memmove(p->answer, p->answer + p->answered, p->answers * sizeof p->answer[0]);
+        p->answered = 0;
     }
+    CHECK(p->answers < ANSWERS_MAX);
     struct answer *a = &p->answer[p->answers++];
     *a = (struct answer){.kind = kind, .ref = *ref, .err = err};
     set_reason(a, diag);
@@ -419,7 +422,7 @@ void policy_run_restore(struct policy_run *p)
     if (active.gen == 0) return;
     activate(p, &active);
     if (!crashed(p, &active))
-        p->answers = 0; /* gossip knows: it stood in what it stored */
+        p->answered = p->answers = 0; /* gossip knows: it stood in what it stored */
     else
         mesh_answer(p->d->mesh); /* gossip says what to run on instead */
 }

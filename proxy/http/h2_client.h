@@ -34,7 +34,7 @@ struct h2_client {
     struct list waiting;       /* exchanges, by on_link */
     size_t waiting_count;
     bool draining, failed, gone;
-    uint64_t begun_us, idle_since_ms, heard_ms, pinged_ms, received_total;
+    uint64_t begun_us, idle_since_ms, heard_ms, pinged_ms;
     struct loop_timer timer;
     struct loop_flush free;
 };

@@ -7,7 +7,8 @@
  *   I5   UNREACHABLE takes K distinct valid votes, DEAD at once as many refused streams
  *   I9   no message over its size, no queue or table over its bound; datagrams: wiretap.h
  *   and that a machine's counts agree with its table
- *   I10 to I12: wiretap.h. I6 to I8, I14, I17: scenario.c, at quiescence. I16: main.c.
+ *   I10 to I12: wiretap.h. I6 to I8, I14, I17: scenario.c, at quiescence. I13, I15: drivers.h.
+ *   I16: selftest.c.
  *
  * Checked when a node reports a change of a member, in small worlds for all members after each
  * step. The first breach is kept as text and stops the world.

@@ -40,13 +40,13 @@ struct run {
 };
 
 struct words {
-    const char *word, *number, *about;
+    const char *word, *number;
 };
 
 static const struct words *words_of(enum scenario s)
 {
     static const struct words all[SCENARIOS] = {
-#define SCENARIO_WORDS(name, word, number, about) {word, number, about},
+#define SCENARIO_WORDS(name, word, number, about) {word, number},
         SCENARIO_LIST(SCENARIO_WORDS)
 #undef SCENARIO_WORDS
     };
@@ -61,11 +61,6 @@ const char *scenario_word(enum scenario s)
 const char *scenario_number(enum scenario s)
 {
     return words_of(s)->number;
-}
-
-const char *scenario_about(enum scenario s)
-{
-    return words_of(s)->about;
 }
 
 bool scenario_concerns(enum scenario s, const struct algorithm *a)

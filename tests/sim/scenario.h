@@ -94,7 +94,6 @@ const char *scenario_judge(const struct scenario_options *o, const struct scenar
 const char *scenario_word(enum scenario s);
 /* "S2"; "" for those without. */
 const char *scenario_number(enum scenario s);
-const char *scenario_about(enum scenario s);
 /* Whether what happens there concerns the algorithm: memberlist as modelled has no records, no
  * owners of keys and no name apart from its address. */
 bool scenario_concerns(enum scenario s, const struct algorithm *a);

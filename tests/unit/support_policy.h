@@ -14,7 +14,6 @@
 #include "tests/sim/operators.h"
 #include "tests/sim/oracle.h"
 
-#define CROWD_TEXTS 8u
 
 struct crowd {
     struct world world;

@@ -262,6 +262,28 @@ static void test_an_address_to_join_is_dialled_and_dialled_again(void **state)
     lab_fini(&lab);
 }
 
+static void test_a_list_out_of_order_ends_the_stream(void **state)
+{
+    (void)state;
+    struct lab lab;
+    uint8_t prints[2 * SYNC_PRINT_BYTES] = {0};
+    lab_init(&lab, 0);
+    struct gossip_event e = {.kind = GOSSIP_JOIN, .addr = &lab.peer[3].head.addr, .addr_count = 1};
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    uint32_t id = lab_effect(&lab, GOSSIP_STREAM_OPEN)->stream;
+    lab_stream_opened(&lab, id, false, 3);
+    struct sync_message hello = {.kind = SYNC_HELLO, .offer = lab_offer(&lab, 3)};
+    lab_stream_data(&lab, id, &hello);
+    struct sync_message list = {.kind = SYNC_LIST, .bytes = span_of(prints, sizeof(prints))};
+    prints[0] = 1;
+    prints[SYNC_PRINT_BYTES] = 2;
+    lab_stream_data(&lab, id, &list);
+    assert_int_equal(lab_effects(&lab, GOSSIP_STREAM_CLOSE), 0);
+    lab_stream_data(&lab, id, &list); /* it begins again, below where it was */
+    assert_int_equal(lab_effects(&lab, GOSSIP_STREAM_CLOSE), 1);
+    lab_fini(&lab);
+}
+
 static void test_our_own_address_is_not_dialled(void **state)
 {
     (void)state;
@@ -430,6 +452,7 @@ int main(void)
         cmocka_unit_test(
             test_a_silent_stream_is_closed_after_ten_seconds_and_their_number_is_capped),
         cmocka_unit_test(test_an_address_to_join_is_dialled_and_dialled_again),
+        cmocka_unit_test(test_a_list_out_of_order_ends_the_stream),
         cmocka_unit_test(test_our_own_address_is_not_dialled),
         cmocka_unit_test(test_two_contacts_that_disagree_start_a_session),
         cmocka_unit_test(test_a_node_is_synced_when_two_others_have_its_digest),
