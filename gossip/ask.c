@@ -15,13 +15,17 @@ void ask_init(struct ask_table *t)
 static void answer(struct gossip *g, struct ask *a, struct gossip_effect *found)
 {
     struct gossip_effect *e = event_push(g->fx, GOSSIP_PONG);
-    if (e != NULL) {
-        *e = *found;
-        e->kind = GOSSIP_PONG;
-        e->token = a->token;
-        e->node = a->target->head->owner;
-        e->connect_us = a->connect_us;
+    if (e == NULL) { /* the driver waits for one word a ping: said at once after this step */
+        a->stream = 0;
+        a->target = NULL;
+        state_timer(g, &a->timer, g->now_ms);
+        return;
     }
+    *e = *found;
+    e->kind = GOSSIP_PONG;
+    e->token = a->token;
+    e->node = a->node;
+    e->connect_us = a->connect_us;
     timer_clear(&g->timers, &a->timer);
     a->used = false;
     a->target = NULL;
@@ -86,6 +90,7 @@ enum err ask_start(struct gossip *g, const struct gossip_event *e)
     if (a == NULL) return ERR_FULL;
     a->token = e->token;
     a->target = m;
+    a->node = m->head->owner;
     state_timer(g, &a->timer, g->now_ms + (e->by_stream ? ASK_STREAM_MS : ASK_DATAGRAM_MS));
     bool sent;
     if (e->by_stream) {

@@ -24,8 +24,9 @@ struct ask {
     bool used;
     uint32_t token;
     uint32_t seq;
-    uint32_t stream; /* 0: by datagram */
-    struct member *target;
+    uint32_t stream;       /* 0: by datagram */
+    struct member *target; /* NULL: asked no more, the answer waits for room */
+    struct node_id node;
     uint64_t sent_us;
     uint32_t connect_us; /* stream: until it was open */
     struct timer timer;

@@ -62,6 +62,27 @@ static void test_a_silent_member_is_reported_and_not_accused(void **state)
     lab_fini(&lab);
 }
 
+static void test_an_answer_that_finds_no_room_is_given_later(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 3);
+    assert_int_equal(ask(&lab, 1, false, 0), ERR_OK);
+    lab_forget(&lab);
+    lab.g->fx = &lab.fx;
+    while (event_push(&lab.fx, GOSSIP_RECORD_CHANGED) != NULL)
+        ;
+    ask_forget(lab.g, lab_member(&lab, 1));
+    assert_int_equal(lab.g->asks.used, 1);
+    struct gossip_event tick = {.kind = GOSSIP_TICK};
+    assert_int_equal(lab_step(&lab, &tick), ERR_OK);
+    const struct gossip_effect *e = pong(&lab);
+    assert_int_not_equal(e->err, ERR_OK);
+    assert_memory_equal(&e->node, &lab.peer[1].persona.id, sizeof(e->node));
+    assert_int_equal(lab.g->asks.used, 0);
+    lab_fini(&lab);
+}
+
 static void test_a_datagram_is_as_long_as_it_was_asked_to_be(void **state)
 {
     (void)state;
@@ -133,6 +154,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_answer_of_a_member_comes_back_with_its_time),
         cmocka_unit_test(test_a_silent_member_is_reported_and_not_accused),
+        cmocka_unit_test(test_an_answer_that_finds_no_room_is_given_later),
         cmocka_unit_test(test_a_datagram_is_as_long_as_it_was_asked_to_be),
         cmocka_unit_test(test_by_stream_the_clock_of_the_other_comes_along),
         cmocka_unit_test(test_a_refused_stream_says_so),
