@@ -48,6 +48,7 @@ struct policy_item {
     bool rejected;        /* does not work here, or failed when it was put in force */
     bool stopped;         /* too many said so of themselves */
     bool reverted;        /* not confirmed in time */
+    bool settled;         /* its rollout is complete: others' failures do not stop it any more */
     int64_t activated_ms; /* wall; 0: never */
     uint64_t trial_ms;    /* reverted then, unless confirmed; 0: not yet known */
     bool confirmed;

@@ -16,6 +16,7 @@
 #define FLAG_REJECTED 2u
 #define FLAG_STOPPED  4u
 #define FLAG_REVERTED 8u
+#define FLAG_SETTLED  16u
 
 static size_t room_for(const struct policy *p)
 {
@@ -32,7 +33,8 @@ static size_t room_for(const struct policy *p)
 static void write_item(struct pack_writer *w, const struct policy_item *i)
 {
     uint64_t flags = (i->applied ? FLAG_APPLIED : 0) | (i->rejected ? FLAG_REJECTED : 0) |
-                     (i->stopped ? FLAG_STOPPED : 0) | (i->reverted ? FLAG_REVERTED : 0);
+                     (i->stopped ? FLAG_STOPPED : 0) | (i->reverted ? FLAG_REVERTED : 0) |
+                     (i->settled ? FLAG_SETTLED : 0);
     pack_write_array(w, ITEM_ITEMS);
     pack_write_bin(w, i->bytes, i->len);
     pack_write_u64(w, flags);
@@ -88,6 +90,7 @@ static void read_item(struct gossip *g, struct pack_reader *r)
     i->rejected = (flags & FLAG_REJECTED) != 0;
     i->stopped = (flags & FLAG_STOPPED) != 0;
     i->reverted = (flags & FLAG_REVERTED) != 0;
+    i->settled = (flags & FLAG_SETTLED) != 0;
     i->activated_ms = activated;
     i->told = true;
     i->confirmed = confirm.len == sizeof(i->confirm);

@@ -253,7 +253,8 @@ static void aim(struct gossip *g, const struct policy_item *head)
     struct manifest m;
     r->target = head != NULL ? head->ref : (struct manifest_ref){0};
     r->stage = head != NULL ? first_stage(head) : ROLLOUT_IDLE;
-    r->complete = false;
+    r->complete = head != NULL && head->settled;
+    r->settle_ms = 0;
     r->asks = 0;
     r->ask_ms = g->now_ms + ROLLOUT_ASK_MS + rng_below(&g->rng, ROLLOUT_ASK_MS / 2);
     r->voter_count = r->evidence_count = 0;
@@ -273,7 +274,10 @@ void rollout_retarget(struct gossip *g)
     const struct manifest_ref ref = policy_head_ref(&g->policy);
     if (!manifest_ref_eq(&ref, &r->target)) aim(g, head);
     /* Confirmed in time, heard of too late: it was good, and is put in force again. */
-    if (head != NULL && r->stage == ROLLOUT_ENDED && is_good(head)) r->stage = ROLLOUT_APPLIED;
+    if (head != NULL && r->stage == ROLLOUT_ENDED && is_good(head)) {
+        r->stage = ROLLOUT_APPLIED;
+        look_soon(g);
+    }
     steer(g);
     say(g, span_of(NULL, 0));
 }
@@ -395,6 +399,22 @@ static void end_soak(struct gossip *g)
     look_soon(g);
 }
 
+/* Others may fail, or come late, for as long as they like: what was good here by then, for as long
+ * as the waves behind us need, stays. */
+static void end_settling(struct gossip *g)
+{
+    struct rollout *r = &g->policy.rollout;
+    struct policy_item *i = target(g);
+    if (r->stage != ROLLOUT_APPLIED || r->complete || i == NULL) return;
+    if (r->settle_ms == 0) {
+        uint32_t behind = r->plan.wave_count > 0 ? r->plan.wave_count - 1u - r->own_wave : 0;
+        r->settle_ms = g->now_ms + ROLLOUT_SETTLE_MS + (uint64_t)behind * r->plan.soak_ms;
+    }
+    if (g->now_ms < r->settle_ms && !rollout_vote_complete(g)) return;
+    r->complete = i->settled = true;
+    policy_store_soon(g);
+}
+
 /* A rumour may miss one of many; then a rollout must not wait for anti-entropy. */
 static void ask_silent(struct gossip *g)
 {
@@ -438,7 +458,6 @@ static void evaluate(struct gossip *g)
         r->stage = ROLLOUT_ACTIVATING;
         steer(g);
     }
-    if (r->stage == ROLLOUT_APPLIED && !r->complete) r->complete = rollout_vote_complete(g);
     if (r->stage == ROLLOUT_ENDED) steer(g); /* whom we follow may have spoken */
 }
 
@@ -448,6 +467,7 @@ void rollout_look(struct gossip *g)
     end_soak(g);
     end_trials(g);
     if (r->look_due && r->look_ms <= g->now_ms) evaluate(g);
+    end_settling(g);
     ask_silent(g);
 }
 
@@ -459,6 +479,7 @@ uint64_t rollout_due_ms(const struct gossip *g)
     if (r->stage == ROLLOUT_SOAKING && r->soak_ms < due) due = r->soak_ms;
     bool waits = r->stage == ROLLOUT_VALID || (r->stage == ROLLOUT_APPLIED && !r->complete);
     if (waits && r->ask_ms < due) due = r->ask_ms;
+    if (waits && r->settle_ms != 0 && r->settle_ms < due) due = r->settle_ms;
     for (size_t i = 0; i < p->held_count; i++)
         if (on_trial(p->held[i]) && p->held[i]->trial_ms < due) due = p->held[i]->trial_ms;
     return due;

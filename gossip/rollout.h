@@ -15,8 +15,10 @@
  * there; half of the known members in sight. A voter of an earlier wave that vanishes holds the
  * rollout up until it returns and speaks, or a new generation comes: it may have died of this one.
  *
- * Evidence only grows, and counts until the rollout is complete here. Gossip thread; embedded in
- * struct policy.
+ * Evidence only grows, and counts until the rollout is complete here: all voters have applied it,
+ * or this node has, and SETTLE_MS and the soaks of later waves are over since. That is stored with
+ * the generation: what a member says afterwards changes nothing, also where a node starts again.
+ * Gossip thread; embedded in struct policy.
  */
 #ifndef GOSSIP_ROLLOUT_H
 #define GOSSIP_ROLLOUT_H
@@ -29,9 +31,10 @@
 #define ROLLOUT_VOTERS_MAX   64u
 #define ROLLOUT_EVIDENCE_MAX 64u
 #define ROLLOUT_EARLY_MAX    16u
-#define ROLLOUT_LOOK_MS      10u  /* evaluations are at least so far apart */
-#define ROLLOUT_ASK_MS       100u /* a voter's status that has not come by then is asked for */
-#define ROLLOUT_ASKS         4u   /* voters asked at a time */
+#define ROLLOUT_LOOK_MS      10u    /* evaluations are at least so far apart */
+#define ROLLOUT_ASK_MS       100u   /* a voter's status that has not come by then is asked for */
+#define ROLLOUT_ASKS         4u     /* voters asked at a time */
+#define ROLLOUT_SETTLE_MS    60000u /* applied so long, it is complete whoever is silent */
 
 enum rollout_stage {
     ROLLOUT_IDLE,
@@ -66,12 +69,13 @@ struct rollout {
     struct manifest_plan plan;
     uint32_t own_wave;
     bool voter;    /* we are one */
-    bool complete; /* all voters have applied it */
+    bool complete; /* evidence counts no more; as the item's `settled` */
     bool look_due, validate_due, activate_due;
-    uint64_t look_ms; /* last, or next when due */
-    uint64_t soak_ms; /* until then */
-    uint64_t ask_ms;  /* whoever has not spoken is asked then */
-    uint32_t asks;    /* how often so far */
+    uint64_t look_ms;   /* last, or next when due */
+    uint64_t soak_ms;   /* until then */
+    uint64_t settle_ms; /* complete then at the latest; 0: not applied yet */
+    uint64_t ask_ms;    /* whoever has not spoken is asked then */
+    uint32_t asks;      /* how often so far */
     struct bucket answers;
     uint32_t next_told; /* voter whose ballot goes first */
     uint32_t voter_count;

@@ -350,6 +350,93 @@ static void test_who_joins_later_gets_what_the_others_have(void **state)
     crowd_fini(&c);
 }
 
+/* It was in force there, and now the node says it does not work. */
+static void turn_against_it(struct crowd *c, uint32_t i)
+{
+    struct gossip *g = crowd_gossip(c, i);
+    struct policy_item *item = policy_find(&g->policy, &c->policy.ref.hash);
+    assert_non_null(item);
+    item->rejected = true;
+    g->policy.rollout.stage = ROLLOUT_ENDED;
+    rollout_retarget(g);
+}
+
+static void test_who_restarts_holds_to_what_was_complete(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 5, false);
+    crowd_apply_next(&c, 0);
+    crowd_run(&c, 2000);
+    turn_against_it(&c, 4);
+    crowd_run(&c, 5000);
+    assert_int_equal(crowd_status(&c, 4).state, STATUS_ROLLED_BACK);
+    assert_int_equal(drivers_in_force(&c.drivers, &c.policy.ref), 4);
+    world_crash(&c.world, 1, true);
+    crowd_run(&c, 1000);
+    assert_int_equal(world_start(&c.world, 1), ERR_OK);
+    crowd_run(&c, 10000);
+    assert_int_equal(crowd_status(&c, 1).state, STATUS_APPLIED);
+    assert_int_equal(drivers_in_force(&c.drivers, &c.policy.ref), 4);
+    crowd_fini(&c);
+}
+
+static uint32_t count_in(struct crowd *c, enum rollout_stage stage, uint32_t *last)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->world.options.nodes; i++) {
+        if (crowd_gossip(c, i)->policy.rollout.stage != stage) continue;
+        *last = i;
+        n++;
+    }
+    return n;
+}
+
+/* One whose soak does not end, where all the others have applied it. */
+static uint32_t apply_but_for_one(struct crowd *c)
+{
+    uint32_t one = 0, other = 0;
+    crowd_apply_next(c, 0);
+    for (uint32_t i = 0; i < 2000; i++) {
+        uint32_t soaking = count_in(c, ROLLOUT_SOAKING, &one);
+        if (soaking > 0 && soaking + count_in(c, ROLLOUT_APPLIED, &other) == 5) break;
+        crowd_run(c, 1);
+    }
+    struct rollout *r = &crowd_gossip(c, one)->policy.rollout;
+    assert_int_equal(r->stage, ROLLOUT_SOAKING);
+    r->soak_ms += 600000;
+    crowd_run(c, 2000);
+    assert_int_equal(count_in(c, ROLLOUT_APPLIED, &other), 4);
+    return one;
+}
+
+static void test_one_that_never_says_applied_keeps_no_rollout_open(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 5, false);
+    uint32_t one = apply_but_for_one(&c);
+    crowd_run(&c, ROLLOUT_SETTLE_MS + 2000);
+    turn_against_it(&c, one);
+    crowd_run(&c, 5000);
+    assert_int_equal(crowd_status(&c, one).state, STATUS_ROLLED_BACK);
+    assert_int_equal(drivers_in_force(&c.drivers, &c.policy.ref), 4);
+    crowd_fini(&c);
+}
+
+static void test_until_then_what_it_says_counts(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 5, false);
+    uint32_t one = apply_but_for_one(&c);
+    crowd_run(&c, ROLLOUT_SETTLE_MS - 10000);
+    turn_against_it(&c, one);
+    crowd_run(&c, 5000);
+    assert_true(crowd_all_have(&c, &nothing));
+    crowd_fini(&c);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -372,6 +459,9 @@ int main(void)
         cmocka_unit_test(test_half_of_the_members_must_be_in_sight),
         cmocka_unit_test(test_immediate_needs_no_canary),
         cmocka_unit_test(test_who_joins_later_gets_what_the_others_have),
+        cmocka_unit_test(test_who_restarts_holds_to_what_was_complete),
+        cmocka_unit_test(test_one_that_never_says_applied_keeps_no_rollout_open),
+        cmocka_unit_test(test_until_then_what_it_says_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
