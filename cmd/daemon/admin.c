@@ -95,18 +95,13 @@ static void add_document(struct client *cl, struct json *j)
     strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &tm);
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)gossip_view_hash(g));
     gossip_agreement(g, &agreeing, &alive);
-    json_key(j, "node");
-    json_cstr(j, d->config->node.name.text);
-    json_key(j, "generated_at");
-    json_cstr(j, now);
+    json_member_cstr(j, "node", d->config->node.name.text);
+    json_member_cstr(j, "generated_at", now);
     json_key(j, "view");
     json_object(j);
-    json_key(j, "hash");
-    json_cstr(j, hash);
-    json_key(j, "agreeing");
-    json_u64(j, agreeing);
-    json_key(j, "alive");
-    json_u64(j, alive);
+    json_member_cstr(j, "hash", hash);
+    json_member_u64(j, "agreeing", agreeing);
+    json_member_u64(j, "alive", alive);
     json_object_end(j);
     json_key(j, "data");
     json_raw(j, strbuf_view(&cl->data));
@@ -127,8 +122,7 @@ static void make_body(struct client *cl, struct strbuf *out)
     }
     json_init(&j, out);
     json_object(&j);
-    json_key(&j, "schema");
-    json_cstr(&j, cl->call.status < 400 ? cl->call.schema : "parley.error.v1");
+    json_member_cstr(&j, "schema", cl->call.status < 400 ? cl->call.schema : "parley.error.v1");
     if (cl->call.status < 400) {
         add_document(cl, &j);
     } else {

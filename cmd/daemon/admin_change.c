@@ -51,10 +51,8 @@ static void reload_first(struct admin_call *call)
     enum err err = reload_run(d, &diag, &sum);
     if (err == ERR_OK) {
         json_object(&call->json);
-        json_key(&call->json, "changed");
-        json_bool(&call->json, sum.changed);
-        json_key(&call->json, "generation");
-        json_u64(&call->json, sum.generation);
+        json_member_bool(&call->json, "changed", sum.changed);
+        json_member_u64(&call->json, "generation", sum.generation);
         lines_as_array(&call->json, "applied", strbuf_view(&sum.applied));
         lines_as_array(&call->json, "restart_needed", strbuf_view(&sum.restart));
         json_object_end(&call->json);
@@ -93,14 +91,10 @@ static void drain_document(struct admin_call *call)
     struct json *j = &call->json;
     drain_status(call->daemon->drain, &s);
     json_object(j);
-    json_key(j, "state");
-    json_cstr(j, drain_word(s.state));
-    json_key(j, "in_flight");
-    json_u64(j, s.in_flight);
-    json_key(j, "timed_out");
-    json_bool(j, s.timed_out);
-    json_key(j, "took_ms");
-    json_u64(j, s.drained_ms > s.since_ms ? s.drained_ms - s.since_ms : 0);
+    json_member_cstr(j, "state", drain_word(s.state));
+    json_member_u64(j, "in_flight", s.in_flight);
+    json_member_bool(j, "timed_out", s.timed_out);
+    json_member_u64(j, "took_ms", s.drained_ms > s.since_ms ? s.drained_ms - s.since_ms : 0);
     json_object_end(j);
 }
 
@@ -245,13 +239,10 @@ enum admin_progress admin_change_token(struct admin_call *call)
     enum err err = enroll_token_create(call->daemon->enroll, &spec, text, &entry);
     if (err == ERR_OK) {
         json_object(&call->json);
-        json_key(&call->json, "token");
-        json_cstr(&call->json, text);
-        json_key(&call->json, "id");
-        json_cstr(&call->json, token_id_format(entry.id, id));
+        json_member_cstr(&call->json, "token", text);
+        json_member_cstr(&call->json, "id", token_id_format(entry.id, id));
         admin_route_time(&call->json, "expires", entry.expires_s);
-        json_key(&call->json, "uses");
-        json_u64(&call->json, entry.uses_left);
+        json_member_u64(&call->json, "uses", entry.uses_left);
         json_object_end(&call->json);
     } else if (err == ERR_UNSUPPORTED) {
         not_a_signer(call);

@@ -34,17 +34,12 @@ say(struct admin_call *call, struct check check, enum finding level, const char 
     va_end(ap);
     struct json *j = &call->json;
     json_object(j);
-    json_key(j, "id");
-    json_cstr(j, check.id);
-    json_key(j, "group");
-    json_cstr(j, check.group);
-    json_key(j, "level");
-    json_cstr(j, words[level]);
-    json_key(j, "text");
-    json_cstr(j, text);
+    json_member_cstr(j, "id", check.id);
+    json_member_cstr(j, "group", check.group);
+    json_member_cstr(j, "level", words[level]);
+    json_member_cstr(j, "text", text);
     if (level != FINDING_OK && check.hint[0]) {
-        json_key(j, "hint");
-        json_cstr(j, check.hint);
+        json_member_cstr(j, "hint", check.hint);
     }
     json_object_end(j);
 }

@@ -8,32 +8,11 @@
 #define KEY_ID_TEXT   9u
 #define MISSING_NAMED 16u
 #define ENTRIES_MAX   (MANIFEST_KEYS_MAX + SEAL_KEYS_MAX)
-#define HASH_TEXT     (2 * MANIFEST_HASH_BYTES + 1)
-
-static void key_text(struct json *j, const char *key, const char *text)
-{
-    json_key(j, key);
-    json_cstr(j, text);
-}
-
-static void key_number(struct json *j, const char *key, uint64_t v)
-{
-    json_key(j, key);
-    json_u64(j, v);
-}
 
 static const char *id_text(uint32_t id, char out[KEY_ID_TEXT])
 {
     (void)snprintf(out, KEY_ID_TEXT, "%08x", id);
     return out;
-}
-
-static void hash_member(struct json *j, const struct manifest_hash *hash)
-{
-    char text[HASH_TEXT];
-    for (size_t i = 0; i < MANIFEST_HASH_BYTES; i++)
-        (void)snprintf(text + 2 * i, 3, "%02x", hash->byte[i]);
-    key_text(j, "hash", text);
 }
 
 /* The live members that have not announced the key; enough of them to go and look. */
@@ -55,10 +34,10 @@ static void entry(struct json *j, const struct gossip *g, const struct gossip_ke
 {
     char id[KEY_ID_TEXT];
     json_object(j);
-    key_text(j, "id", id_text(e->id, id));
-    key_text(j, "phase", gossip_keyring_word(e->phase));
-    key_number(j, "holders", e->holders);
-    key_number(j, "alive", e->alive);
+    json_member_cstr(j, "id", id_text(e->id, id));
+    json_member_cstr(j, "phase", gossip_keyring_word(e->phase));
+    json_member_u64(j, "holders", e->holders);
+    json_member_u64(j, "alive", e->alive);
     admin_route_time(j, "until", e->until_s);
     missing(j, g, e->id);
     json_object_end(j);
@@ -95,7 +74,7 @@ static void next_step(struct admin_call *call, const struct gossip_keyring_entry
             continue;
         break;
     }
-    key_text(j, "next", text != NULL ? text : "");
+    json_member_cstr(j, "next", text != NULL ? text : "");
 }
 
 static size_t collect(const struct gossip *g, struct gossip_keyring_entry e[ENTRIES_MAX])
@@ -113,7 +92,7 @@ enum admin_progress admin_keyring_view(struct admin_call *call)
     struct gossip_keyring_entry e[ENTRIES_MAX];
     size_t n = collect(g, e);
     json_object(j);
-    key_number(j, "root_generation", gossip_keyring_root(g));
+    json_member_u64(j, "root_generation", gossip_keyring_root(g));
     json_key(j, "keys");
     json_array(j);
     for (size_t i = 0; i < n; i++)
@@ -152,8 +131,8 @@ static bool may_rotate(struct admin_call *call, const struct gossip_keyring_entr
 static void drafted(struct json *j, const struct manifest_hash *hash, const char *stage)
 {
     json_object(j);
-    hash_member(j, hash);
-    key_text(j, "stage", stage);
+    json_member_hex(j, "hash", hash->byte, MANIFEST_HASH_BYTES);
+    json_member_cstr(j, "stage", stage);
     json_object_end(j);
 }
 

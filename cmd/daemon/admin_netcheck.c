@@ -117,12 +117,9 @@ find(struct admin_call *call, const char *id, const char *hint, const char *fmt,
     strbuf_vfmt(&sb, fmt, ap);
     va_end(ap);
     json_object(j);
-    json_key(j, "id");
-    json_cstr(j, id);
-    json_key(j, "text");
-    json_cstr(j, text);
-    json_key(j, "hint");
-    json_cstr(j, hint);
+    json_member_cstr(j, "id", id);
+    json_member_cstr(j, "text", text);
+    json_member_cstr(j, "hint", hint);
     json_object_end(j);
 }
 
@@ -173,27 +170,19 @@ static void row(struct admin_call *call, const struct peer *p)
     struct json *j = &call->json;
     char text[ADDR_TEXT_MAX];
     json_object(j);
-    json_key(j, "node");
-    json_cstr(j, p->member.name.text);
-    json_key(j, "address");
-    json_cstr(j, addr_format(&p->member.addr, text));
-    json_key(j, "status");
-    json_cstr(j, gossip_state_word(p->member.state));
-    json_key(j, "udp");
-    json_bool(j, p->udp);
-    json_key(j, "tcp");
-    json_bool(j, p->tcp);
-    json_key(j, "udp_error");
-    json_cstr(j, p->udp ? "" : err_text(p->udp_err));
-    json_key(j, "tcp_error");
-    json_cstr(j, p->tcp ? "" : err_text(p->tcp_err));
+    json_member_cstr(j, "node", p->member.name.text);
+    json_member_cstr(j, "address", addr_format(&p->member.addr, text));
+    json_member_cstr(j, "status", gossip_state_word(p->member.state));
+    json_member_bool(j, "udp", p->udp);
+    json_member_bool(j, "tcp", p->tcp);
+    json_member_cstr(j, "udp_error", p->udp ? "" : err_text(p->udp_err));
+    json_member_cstr(j, "tcp_error", p->tcp ? "" : err_text(p->tcp_err));
     number_if(j, "udp_rtt_us", p->udp, p->udp_us);
     number_if(j, "tcp_rtt_us", p->tcp, p->tcp_us);
     number_if(j, "connect_us", p->tcp, p->connect_us);
     number_if(j, "datagram_bytes_max", p->udp, p->datagram_max);
     number_if(j, "skew_ms", p->has_skew, p->skew_ms);
-    json_key(j, "version");
-    json_cstr(j, p->version);
+    json_member_cstr(j, "version", p->version);
     findings(call, p);
     json_object_end(j);
 }

@@ -82,25 +82,19 @@ static void take(struct admin_call *call, struct ping *p, struct way *w)
     p->skew_ms = a.skew_ms;
 }
 
-static void number(struct json *j, const char *key, uint64_t value)
-{
-    json_key(j, key);
-    json_u64(j, value);
-}
-
 static void report_way(struct json *j, const char *key, const struct way *w, bool by_stream)
 {
     json_key(j, key);
     json_object(j);
-    number(j, "sent", w->sent);
-    number(j, "received", w->received);
-    number(j, "loss_permille", w->sent > 0 ? (w->sent - w->received) * 1000u / w->sent : 0);
-    number(j, "min_us", w->min_us);
-    number(j, "avg_us", w->received > 0 ? w->sum_us / w->received : 0);
-    number(j, "max_us", w->max_us);
-    if (by_stream) number(j, "connect_us", w->connect_us);
-    json_key(j, "error");
-    json_cstr(j, w->received < w->sent ? err_text(w->err) : "");
+    json_member_u64(j, "sent", w->sent);
+    json_member_u64(j, "received", w->received);
+    json_member_u64(j, "loss_permille",
+                    w->sent > 0 ? (w->sent - w->received) * 1000u / w->sent : 0);
+    json_member_u64(j, "min_us", w->min_us);
+    json_member_u64(j, "avg_us", w->received > 0 ? w->sum_us / w->received : 0);
+    json_member_u64(j, "max_us", w->max_us);
+    if (by_stream) json_member_u64(j, "connect_us", w->connect_us);
+    json_member_cstr(j, "error", w->received < w->sent ? err_text(w->err) : "");
     json_object_end(j);
 }
 
@@ -109,13 +103,10 @@ static void report(struct admin_call *call, const struct ping *p)
     struct json *j = &call->json;
     char text[ADDR_TEXT_MAX];
     json_object(j);
-    json_key(j, "node");
-    json_cstr(j, p->member.name.text);
-    json_key(j, "address");
-    json_cstr(j, addr_format(&p->member.addr, text));
-    json_key(j, "status");
-    json_cstr(j, gossip_state_word(p->member.state));
-    number(j, "estimate_us", p->member.estimate_us);
+    json_member_cstr(j, "node", p->member.name.text);
+    json_member_cstr(j, "address", addr_format(&p->member.addr, text));
+    json_member_cstr(j, "status", gossip_state_word(p->member.state));
+    json_member_u64(j, "estimate_us", p->member.estimate_us);
     report_way(j, "udp", &p->udp, false);
     report_way(j, "tcp", &p->tcp, true);
     json_key(j, "skew_ms");

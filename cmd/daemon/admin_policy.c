@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #define BASE64_MAX    sodium_base64_ENCODED_LEN(MANIFEST_BYTES_MAX, sodium_base64_VARIANT_ORIGINAL)
-#define HASH_HEX_MAX  (2u * MANIFEST_HASH_BYTES + 1u)
 #define HISTORY_MAX   1024u
 #define SUBMIT_FAILED 412u /* taken as a plain failure by the client */
 
@@ -19,28 +18,10 @@ static const struct gossip *machine(const struct admin_call *call)
     return mesh_gossip(call->daemon->mesh);
 }
 
-static void key_str(struct json *j, const char *key, const char *value)
-{
-    json_key(j, key);
-    json_cstr(j, value);
-}
-
-static void key_u64(struct json *j, const char *key, uint64_t value)
-{
-    json_key(j, key);
-    json_u64(j, value);
-}
-
-static void key_hash(struct json *j, const struct manifest_hash *h)
-{
-    char hex[HASH_HEX_MAX];
-    key_str(j, "hash", sodium_bin2hex(hex, sizeof hex, h->byte, sizeof h->byte));
-}
-
 static void ref_members(struct json *j, const struct manifest_ref *ref)
 {
-    key_u64(j, "gen", ref->gen);
-    key_hash(j, &ref->hash);
+    json_member_u64(j, "gen", ref->gen);
+    json_member_hex(j, "hash", ref->hash.byte, MANIFEST_HASH_BYTES);
 }
 
 /* "KEY": { gen, hash, manifest }, null where there is none. */
@@ -59,9 +40,9 @@ static void key_generation(struct admin_call *call, const char *key, enum manife
     ref_members(j, ref);
     if (gossip_policy_get(machine(call), scope, ref, &e) == ERR_OK &&
         e.bytes.len <= MANIFEST_BYTES_MAX)
-        key_str(j, "manifest",
-                sodium_bin2base64(text, sizeof text, (const uint8_t *)e.bytes.p, e.bytes.len,
-                                  sodium_base64_VARIANT_ORIGINAL));
+        json_member_cstr(j, "manifest",
+                         sodium_bin2base64(text, sizeof text, (const uint8_t *)e.bytes.p,
+                                           e.bytes.len, sodium_base64_VARIANT_ORIGINAL));
     json_object_end(j);
 }
 
@@ -95,8 +76,8 @@ static void texts(struct admin_call *call, const struct manifest *m)
     for (uint32_t i = 0; i < m->text_count; i++) {
         struct span text = gossip_policy_text(machine(call), &m->text[i].hash);
         json_object(j);
-        key_str(j, "name", m->text[i].name.text);
-        key_hash(j, &m->text[i].hash);
+        json_member_cstr(j, "name", m->text[i].name.text);
+        json_member_hex(j, "hash", m->text[i].hash.byte, MANIFEST_HASH_BYTES);
         json_key(j, "text");
         if (text.p != NULL)
             json_str(j, text);
@@ -174,9 +155,9 @@ static void history_row(struct admin_call *call, const struct gossip_policy_entr
     json_object(j);
     ref_members(j, &e->ref);
     admin_route_time(j, "signed_at", (int64_t)((m.hlc >> 16) / 1000));
-    key_str(j, "author", m.author.text);
-    key_str(j, "state", state_of(call, e, &m));
-    key_str(j, "message", m.message);
+    json_member_cstr(j, "author", m.author.text);
+    json_member_cstr(j, "state", state_of(call, e, &m));
+    json_member_cstr(j, "message", m.message);
     json_key(j, "confirm_by");
     if (e->confirm_by_ms > 0 && e->confirm.len == 0)
         json_u64(j, e->confirm_by_ms / 1000);
@@ -218,13 +199,12 @@ static void progress_row(struct json *j, const struct gossip_member *m, const st
 {
     bool about = is_about(s, ref);
     json_object(j);
-    key_str(j, "node", m->name.text);
-    key_str(j, "status", gossip_state_word(m->state));
-    key_u64(j, "gen", s->policy_gen);
-    key_str(j, "state", about ? status_word(s->state) : "stale");
-    key_str(j, "reason", about ? s->reason : "");
-    json_key(j, "self");
-    json_bool(j, m->self);
+    json_member_cstr(j, "node", m->name.text);
+    json_member_cstr(j, "status", gossip_state_word(m->state));
+    json_member_u64(j, "gen", s->policy_gen);
+    json_member_cstr(j, "state", about ? status_word(s->state) : "stale");
+    json_member_cstr(j, "reason", about ? s->reason : "");
+    json_member_bool(j, "self", m->self);
     json_object_end(j);
 }
 
@@ -254,10 +234,10 @@ enum admin_progress admin_policy_progress(struct admin_call *call)
     gossip_policy_status(g, &own);
     json_object(j);
     ref_members(j, &ref);
-    key_str(j, "state", is_about(&own, &ref) ? status_word(own.state) : "stale");
-    key_str(j, "waits_for", gossip_policy_waits_for(g));
-    key_str(j, "head_author",
-            decode(call, MANIFEST_POLICY, &head, &newest) ? newest.author.text : "");
+    json_member_cstr(j, "state", is_about(&own, &ref) ? status_word(own.state) : "stale");
+    json_member_cstr(j, "waits_for", gossip_policy_waits_for(g));
+    json_member_cstr(j, "head_author",
+                     decode(call, MANIFEST_POLICY, &head, &newest) ? newest.author.text : "");
     key_generation(call, "head", MANIFEST_POLICY, &head);
     key_generation(call, "active", MANIFEST_POLICY, &active);
     json_key(j, "nodes");
@@ -287,9 +267,9 @@ enum admin_progress admin_policy_operators(struct admin_call *call)
     if (decode(call, MANIFEST_ROOT, &root, &m)) {
         for (uint32_t i = 0; i < m.operator_count; i++) {
             json_object(j);
-            key_str(j, "name", m.op[i].name.text);
-            key_str(j, "role", m.op[i].role == MANIFEST_ROLE_ADMIN ? "admin" : "policy");
-            key_str(j, "public_key", operator_key_format(m.op[i].public_key, text));
+            json_member_cstr(j, "name", m.op[i].name.text);
+            json_member_cstr(j, "role", m.op[i].role == MANIFEST_ROLE_ADMIN ? "admin" : "policy");
+            json_member_cstr(j, "public_key", operator_key_format(m.op[i].public_key, text));
             json_object_end(j);
         }
     }

@@ -80,8 +80,7 @@ void admin_route_time(struct json *j, const char *key, int64_t wall_s)
     bool known = wall_s > 0 && gmtime_r(&wall, &tm) != NULL &&
                  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0;
     snprintf(seconds, sizeof seconds, "%s_s", key);
-    json_key(j, key);
-    json_cstr(j, known ? text : NULL);
+    json_member_cstr(j, key, known ? text : NULL);
     json_key(j, seconds);
     json_i64(j, wall_s);
 }

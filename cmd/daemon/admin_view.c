@@ -22,28 +22,10 @@ static const char *const health_words[] = {
     [HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
 static const char *const protocol_words[] = {[PROTOCOL_HTTP] = "http", [PROTOCOL_TCP] = "tcp"};
 
-static void key_str(struct json *j, const char *key, const char *value)
-{
-    json_key(j, key);
-    json_cstr(j, value);
-}
-
-static void key_u64(struct json *j, const char *key, uint64_t value)
-{
-    json_key(j, key);
-    json_u64(j, value);
-}
-
-static void key_bool(struct json *j, const char *key, bool value)
-{
-    json_key(j, key);
-    json_bool(j, value);
-}
-
 static void key_addr(struct json *j, const char *key, const struct addr *a)
 {
     char text[ADDR_TEXT_MAX];
-    key_str(j, key, addr_format(a, text));
+    json_member_cstr(j, key, addr_format(a, text));
 }
 
 enum admin_progress admin_view_ready(struct admin_call *call)
@@ -55,8 +37,8 @@ enum admin_progress admin_view_ready(struct admin_call *call)
         return ADMIN_DONE;
     }
     json_object(&call->json);
-    key_bool(&call->json, "ready", true);
-    key_bool(&call->json, "synced", gossip_synced(mesh_gossip(d->mesh)));
+    json_member_bool(&call->json, "ready", true);
+    json_member_bool(&call->json, "synced", gossip_synced(mesh_gossip(d->mesh)));
     json_object_end(&call->json);
     return ADMIN_DONE;
 }
@@ -65,12 +47,12 @@ static void status_config(struct json *j, const struct daemon *d)
 {
     json_key(j, "config");
     json_object(j);
-    key_bool(j, "ok", !d->config_last_good && d->reloads_refused == 0);
-    key_bool(j, "last_good", d->config_last_good);
-    key_u64(j, "reloads_refused", d->reloads_refused);
-    if (d->reloads_refused > 0) key_str(j, "refusal", d->reload_refusal);
+    json_member_bool(j, "ok", !d->config_last_good && d->reloads_refused == 0);
+    json_member_bool(j, "last_good", d->config_last_good);
+    json_member_u64(j, "reloads_refused", d->reloads_refused);
+    if (d->reloads_refused > 0) json_member_cstr(j, "refusal", d->reload_refusal);
     admin_route_time(j, "loaded_at", (int64_t)d->reload_wall_s);
-    key_u64(j, "generation", compile_generation(d->compile));
+    json_member_u64(j, "generation", compile_generation(d->compile));
     json_object_end(j);
 }
 
@@ -82,12 +64,13 @@ static void status_policy(struct json *j, const struct daemon *d)
     gossip_policy_status(g, &own);
     json_key(j, "policy");
     json_object(j);
-    key_u64(j, "generation", policy_run_active(d->policy).gen);
-    key_u64(j, "head", head.gen);
-    key_str(j, "state", head.gen > 0 ? status_word(own.state) : "none");
-    key_str(j, "reason", own.reason);
-    key_u64(j, "rules", policy_run_rules(d->policy) ? policy_run_rules(d->policy)->rule_count : 0);
-    key_u64(j, "nodes_stale", policy_run_stale(d->policy));
+    json_member_u64(j, "generation", policy_run_active(d->policy).gen);
+    json_member_u64(j, "head", head.gen);
+    json_member_cstr(j, "state", head.gen > 0 ? status_word(own.state) : "none");
+    json_member_cstr(j, "reason", own.reason);
+    json_member_u64(j, "rules",
+                    policy_run_rules(d->policy) ? policy_run_rules(d->policy)->rule_count : 0);
+    json_member_u64(j, "nodes_stale", policy_run_stale(d->policy));
     json_object_end(j);
 }
 
@@ -101,7 +84,7 @@ static void status_members(struct json *j, const struct daemon *d)
     json_key(j, "members");
     json_object(j);
     for (unsigned s = 0; s < MEMBER_STATES; s++)
-        key_u64(j, gossip_state_word((enum member_state)s), count[s]);
+        json_member_u64(j, gossip_state_word((enum member_state)s), count[s]);
     json_object_end(j);
 }
 
@@ -115,11 +98,11 @@ static void status_services(struct json *j, const struct daemon *d)
         struct health_run_status hs = {0};
         (void)!health_run_status(d->health, &c->service[i].name, &hs);
         json_object(j);
-        key_str(j, "name", c->service[i].name.text);
-        key_str(j, "protocol", protocol_words[c->service[i].protocol]);
-        key_str(j, "local", addr_target_format(&c->service[i].local, local));
-        key_str(j, "health", health_words[hs.health]);
-        key_str(j, "error", hs.last_error);
+        json_member_cstr(j, "name", c->service[i].name.text);
+        json_member_cstr(j, "protocol", protocol_words[c->service[i].protocol]);
+        json_member_cstr(j, "local", addr_target_format(&c->service[i].local, local));
+        json_member_cstr(j, "health", health_words[hs.health]);
+        json_member_cstr(j, "error", hs.last_error);
         json_object_end(j);
     }
     json_array_end(j);
@@ -147,13 +130,13 @@ static void status_upstreams(struct json *j, const struct daemon *d)
         uint64_t count[ENDPOINT_STATUSES];
         count_endpoints(d, &u->name, count);
         json_object(j);
-        key_str(j, "name", u->name.text);
+        json_member_cstr(j, "name", u->name.text);
         key_addr(j, "listen", &u->listen);
-        key_str(j, "as", u->as.name.text);
-        key_str(j, "protocol", protocol_words[u->protocol]);
-        key_bool(j, "identity", identities_get(d->identities, &u->as) != NULL);
+        json_member_cstr(j, "as", u->as.name.text);
+        json_member_cstr(j, "protocol", protocol_words[u->protocol]);
+        json_member_bool(j, "identity", identities_get(d->identities, &u->as) != NULL);
         for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
-            key_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
+            json_member_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
         json_object_end(j);
     }
     json_array_end(j);
@@ -169,17 +152,17 @@ enum admin_progress admin_view_status(struct admin_call *call)
     for (unsigned i = 0; i < d->worker_count; i++)
         sessions += worker_sessions(d->worker[i].worker);
     json_object(j);
-    key_str(j, "mesh", d->config->node.mesh.text);
-    key_str(j, "node", d->config->node.name.text);
+    json_member_cstr(j, "mesh", d->config->node.mesh.text);
+    json_member_cstr(j, "node", d->config->node.name.text);
     key_addr(j, "addr", &d->config->node.addr);
-    key_str(j, "version", PARLEY_VERSION);
-    key_str(j, "state", d->ready ? drain_word(dr.state) : "starting");
-    key_u64(j, "uptime_s", (loop_now_ms(d->loop) - d->started_ms) / 1000);
-    key_bool(j, "synced", gossip_synced(mesh_gossip(d->mesh)));
-    key_u64(j, "workers", d->worker_count);
-    key_u64(j, "in_flight", dr.in_flight);
-    key_u64(j, "sessions", sessions);
-    key_bool(j, "signer", enroll_signer(d->enroll) != NULL);
+    json_member_cstr(j, "version", PARLEY_VERSION);
+    json_member_cstr(j, "state", d->ready ? drain_word(dr.state) : "starting");
+    json_member_u64(j, "uptime_s", (loop_now_ms(d->loop) - d->started_ms) / 1000);
+    json_member_bool(j, "synced", gossip_synced(mesh_gossip(d->mesh)));
+    json_member_u64(j, "workers", d->worker_count);
+    json_member_u64(j, "in_flight", dr.in_flight);
+    json_member_u64(j, "sessions", sessions);
+    json_member_bool(j, "signer", enroll_signer(d->enroll) != NULL);
     const struct identity *node = identities_node(d->identities);
     admin_route_time(j, "cert_not_after", identity_not_after_s(node));
     admin_route_time(j, "cert_renew_due", issue_renew_due_s(enroll_renewals(d->enroll), node));
@@ -208,8 +191,8 @@ static bool is_member_word(struct span word)
 static void member_policy(struct admin_call *call, const struct gossip_member *m)
 {
     uint64_t gen;
-    key_str(&call->json, "config", policy_run_member_word(call->daemon->policy, m, &gen));
-    key_u64(&call->json, "config_gen", gen);
+    json_member_cstr(&call->json, "config", policy_run_member_word(call->daemon->policy, m, &gen));
+    json_member_u64(&call->json, "config_gen", gen);
 }
 
 static void member_row(struct admin_call *call, const struct gossip_member *m,
@@ -217,24 +200,24 @@ static void member_row(struct admin_call *call, const struct gossip_member *m,
 {
     struct json *j = &call->json;
     json_object(j);
-    key_str(j, "node", m->name.text);
+    json_member_cstr(j, "node", m->name.text);
     key_addr(j, "address", &m->addr);
-    key_str(j, "status", member_word(m, r));
+    json_member_cstr(j, "status", member_word(m, r));
     /* Of ourselves, and of who was known from disk, gossip keeps no time: since the start, then. */
     uint64_t since_ms = call->daemon->started_ms;
     if (m->since_ms > since_ms) since_ms = m->since_ms;
-    key_u64(j, "since_s", (loop_now_ms(call->daemon->loop) - since_ms) / 1000);
-    key_bool(j, "self", m->self);
-    key_bool(j, "not_from_here", m->not_from_here);
-    key_bool(j, "lossy", m->lossy);
-    key_u64(j, "rtt_us", m->rtt_us);
-    key_u64(j, "estimate_us", m->estimate_us);
-    key_u64(j, "loss_permille", m->loss_permille);
-    key_bool(j, "signer", m->roles & ADMISSION_ROLE_SIGNER);
-    key_u64(j, "epoch", m->epoch);
-    key_u64(j, "incarnation", m->incarnation);
-    key_str(j, "version", r ? r->version : "");
-    key_str(j, "zone", r ? r->zone.text : "");
+    json_member_u64(j, "since_s", (loop_now_ms(call->daemon->loop) - since_ms) / 1000);
+    json_member_bool(j, "self", m->self);
+    json_member_bool(j, "not_from_here", m->not_from_here);
+    json_member_bool(j, "lossy", m->lossy);
+    json_member_u64(j, "rtt_us", m->rtt_us);
+    json_member_u64(j, "estimate_us", m->estimate_us);
+    json_member_u64(j, "loss_permille", m->loss_permille);
+    json_member_bool(j, "signer", m->roles & ADMISSION_ROLE_SIGNER);
+    json_member_u64(j, "epoch", m->epoch);
+    json_member_u64(j, "incarnation", m->incarnation);
+    json_member_cstr(j, "version", r ? r->version : "");
+    json_member_cstr(j, "zone", r ? r->zone.text : "");
     member_policy(call, m);
     admin_route_time(j, "cert_not_after", r ? r->cert_not_after_s : 0);
     json_key(j, "services");
@@ -324,11 +307,11 @@ static void service_row(struct admin_call *call, const struct build_endpoint *e,
         here |= e[i].self;
     }
     json_object(j);
-    key_str(j, "service", e->service.text);
-    key_str(j, "protocol", protocol_words[e->protocol]);
+    json_member_cstr(j, "service", e->service.text);
+    json_member_cstr(j, "protocol", protocol_words[e->protocol]);
     for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
-        key_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
-    key_bool(j, "here", here);
+        json_member_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
+    json_member_bool(j, "here", here);
     if (u) key_addr(j, "listen", &u->listen);
     json_object_end(j);
 }
@@ -367,12 +350,12 @@ enum admin_progress admin_view_endpoints(struct admin_call *call)
         if (!span_eq_str(call->argument, e[i].service.text)) continue;
         rows++;
         json_object(j);
-        key_str(j, "service", e[i].service.text);
-        key_str(j, "node", e[i].node.text);
+        json_member_cstr(j, "service", e[i].service.text);
+        json_member_cstr(j, "node", e[i].node.text);
         key_addr(j, "address", &e[i].addr);
-        key_str(j, "status", endpoints_status_word(e[i].status));
-        key_u64(j, "weight", e[i].weight);
-        key_bool(j, "self", e[i].self);
+        json_member_cstr(j, "status", endpoints_status_word(e[i].status));
+        json_member_u64(j, "weight", e[i].weight);
+        json_member_bool(j, "self", e[i].self);
         json_object_end(j);
     }
     json_array_end(j);
@@ -393,11 +376,14 @@ enum admin_progress admin_view_certs(struct admin_call *call)
         int64_t due = issue_renew_due_s(enroll_renewals(d->enroll), id[i]);
         int64_t end = identity_not_after_s(id[i]);
         json_object(j);
-        key_str(j, "identity", identity_uri(id[i]));
+        json_member_cstr(j, "identity", identity_uri(id[i]));
         admin_route_time(j, "not_before", identity_not_before_s(id[i]));
         admin_route_time(j, "not_after", end);
         admin_route_time(j, "renew_due", due);
-        key_str(j, "state", end <= now_s ? "expired" : due <= now_s ? "renewal due" : "ok");
+        json_member_cstr(j, "state",
+                         end <= now_s   ? "expired"
+                         : due <= now_s ? "renewal due"
+                                        : "ok");
         json_object_end(j);
     }
     json_array_end(j);
@@ -413,11 +399,11 @@ enum admin_progress admin_view_tokens(struct admin_call *call)
     for (size_t i = 0; (t = enroll_token_at(e, i)) != NULL; i++) {
         char id[TOKEN_ID_TEXT_MAX];
         json_object(j);
-        key_str(j, "id", token_id_format(t->id, id));
+        json_member_cstr(j, "id", token_id_format(t->id, id));
         admin_route_time(j, "expires", t->expires_s);
-        key_u64(j, "uses_left", t->uses_left);
-        key_str(j, "node", t->glob);
-        key_str(j, "role", t->roles & ADMISSION_ROLE_SIGNER ? "signer" : "host");
+        json_member_u64(j, "uses_left", t->uses_left);
+        json_member_cstr(j, "node", t->glob);
+        json_member_cstr(j, "role", t->roles & ADMISSION_ROLE_SIGNER ? "signer" : "host");
         json_key(j, "services");
         json_array(j);
         for (uint32_t s = 0; s < t->service_count; s++)

@@ -6,7 +6,6 @@
 #include "cmd/verbs/policy_files.h"
 #include "cmd/verbs/policy_wait.h"
 
-#include <sodium.h>
 #include <unistd.h>
 
 #define OUT_BYTES_MAX (16u * 1024 * 1024)
@@ -30,12 +29,9 @@ static void nodes_json(struct json *j, const struct policy_wait *w)
         const struct policy_wait_node *n = &w->node[i];
         if (!n->live) continue;
         json_object(j);
-        json_key(j, "node");
-        json_cstr(j, n->name);
-        json_key(j, "state");
-        json_cstr(j, n->state);
-        json_key(j, "reason");
-        json_cstr(j, n->reason[0] ? n->reason : NULL);
+        json_member_cstr(j, "node", n->name);
+        json_member_cstr(j, "state", n->state);
+        json_member_cstr(j, "reason", n->reason[0] ? n->reason : NULL);
         json_key(j, "ms");
         if (n->applied)
             json_u64(j, n->ms);
@@ -50,26 +46,19 @@ static void nodes_json(struct json *j, const struct policy_wait *w)
 static void document(const struct manifest *m, const struct manifest_ref *ref,
                      const struct policy_wait *w)
 {
-    char hash[2 * MANIFEST_HASH_BYTES + 1];
     struct strbuf sb;
     struct json j;
     strbuf_init(&sb, OUT_BYTES_MAX);
     json_init(&j, &sb);
     json_object(&j);
-    json_key(&j, "schema");
-    json_cstr(&j, "parley.config-apply.v1");
+    json_member_cstr(&j, "schema", "parley.config-apply.v1");
     json_key(&j, "data");
     json_object(&j);
-    json_key(&j, "gen");
-    json_u64(&j, ref->gen);
-    json_key(&j, "hash");
-    json_cstr(&j, sodium_bin2hex(hash, sizeof hash, ref->hash.byte, sizeof ref->hash.byte));
-    json_key(&j, "author");
-    json_cstr(&j, m->author.text);
-    json_key(&j, "confirm_within_ms");
-    json_u64(&j, m->confirm_within_ms);
-    json_key(&j, "result");
-    json_cstr(&j, w != NULL ? end_word(w->end) : "submitted");
+    json_member_u64(&j, "gen", ref->gen);
+    json_member_hex(&j, "hash", ref->hash.byte, sizeof ref->hash.byte);
+    json_member_cstr(&j, "author", m->author.text);
+    json_member_u64(&j, "confirm_within_ms", m->confirm_within_ms);
+    json_member_cstr(&j, "result", w != NULL ? end_word(w->end) : "submitted");
     if (w != NULL) nodes_json(&j, w);
     json_object_end(&j);
     json_object_end(&j);

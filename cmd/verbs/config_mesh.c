@@ -18,10 +18,8 @@ static void diff_json(const struct policy_diff *diff, const struct manifest_ref 
     strbuf_init(&sb, OUT_BYTES_MAX);
     json_init(&j, &sb);
     json_object(&j);
-    json_key(&j, "schema");
-    json_cstr(&j, "parley.config-diff.v1");
-    json_key(&j, "against");
-    json_u64(&j, active->gen);
+    json_member_cstr(&j, "schema", "parley.config-diff.v1");
+    json_member_u64(&j, "against", active->gen);
     json_key(&j, "data");
     policy_diff_json(diff, &j);
     json_object_end(&j);

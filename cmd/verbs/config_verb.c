@@ -50,23 +50,17 @@ static void print_json(const char *schema, const struct diag *diag, struct strbu
     struct json j;
     json_init(&j, out);
     json_object(&j);
-    json_key(&j, "schema");
-    json_cstr(&j, schema);
+    json_member_cstr(&j, "schema", schema);
     json_key(&j, "data");
     json_array(&j);
     for (unsigned i = 0; i < diag->count; i++) {
         const struct diag_entry *e = &diag->entry[i];
         json_object(&j);
-        json_key(&j, "level");
-        json_cstr(&j, e->level == DIAG_ERROR ? "error" : "warning");
-        json_key(&j, "file");
-        json_cstr(&j, e->file);
-        json_key(&j, "line");
-        json_u64(&j, e->line);
-        json_key(&j, "column");
-        json_u64(&j, e->column);
-        json_key(&j, "message");
-        json_cstr(&j, e->message);
+        json_member_cstr(&j, "level", e->level == DIAG_ERROR ? "error" : "warning");
+        json_member_cstr(&j, "file", e->file);
+        json_member_u64(&j, "line", e->line);
+        json_member_u64(&j, "column", e->column);
+        json_member_cstr(&j, "message", e->message);
         json_object_end(&j);
     }
     json_array_end(&j);
@@ -109,22 +103,17 @@ static void show_json(const struct config *c, bool effective, struct strbuf *out
     struct json j;
     json_init(&j, out);
     json_object(&j);
-    json_key(&j, "schema");
-    json_cstr(&j, "parley.config.v1");
+    json_member_cstr(&j, "schema", "parley.config.v1");
     json_key(&j, "data");
     json_array(&j);
     for (size_t i = 0; i < c->value_count; i++) {
         const struct config_value *v = &c->value[i];
         if (!v->file && !effective) continue;
         json_object(&j);
-        json_key(&j, "key");
-        json_cstr(&j, v->key);
-        json_key(&j, "value");
-        json_cstr(&j, v->value);
-        json_key(&j, "file");
-        json_cstr(&j, v->file);
-        json_key(&j, "line");
-        json_u64(&j, v->line);
+        json_member_cstr(&j, "key", v->key);
+        json_member_cstr(&j, "value", v->value);
+        json_member_cstr(&j, "file", v->file);
+        json_member_u64(&j, "line", v->line);
         json_object_end(&j);
     }
     json_array_end(&j);

@@ -150,12 +150,6 @@ void demo_report_lost(const struct demo_node *n, const struct demo_child *lost)
 
 /* --- at the end --- */
 
-static void key_u64(struct json *j, const char *key, uint64_t v)
-{
-    json_key(j, key);
-    json_u64(j, v);
-}
-
 static void key_f64(struct json *j, const char *key, double v)
 {
     json_key(j, key);
@@ -170,13 +164,13 @@ static void kill_json(const struct demo *d, struct json *j)
         return;
     }
     json_object(j);
-    key_u64(j, "at_ms", d->kill.at_ms);
+    json_member_u64(j, "at_ms", d->kill.at_ms);
     json_key(j, "ejected_after_ms");
     if (d->kill.ejected)
         json_u64(j, d->kill.ejected_ms);
     else
         json_null(j);
-    key_u64(j, "failed", failed_since_kill(d));
+    json_member_u64(j, "failed", failed_since_kill(d));
     json_object_end(j);
 }
 
@@ -189,18 +183,17 @@ static void end_json(const struct demo *d)
     strbuf_init_fixed(&text, storage, sizeof storage);
     json_init(&j, &text);
     json_object(&j);
-    json_key(&j, "schema");
-    json_cstr(&j, "parley.demo.v1");
+    json_member_cstr(&j, "schema", "parley.demo.v1");
     json_key(&j, "data");
     json_object(&j);
-    key_u64(&j, "requests", d->all->requests);
-    key_u64(&j, "failed", d->all->failed);
+    json_member_u64(&j, "requests", d->all->requests);
+    json_member_u64(&j, "failed", d->all->failed);
     json_key(&j, "mesh_errors");
     testapp_tally_reasons(d->all, &j);
     key_f64(&j, "p50_ms", testapp_tally_ms(d->all, 0.5));
     key_f64(&j, "p99_ms", testapp_tally_ms(d->all, 0.99));
     key_f64(&j, "mtls_share", share < 0 ? 0 : share);
-    key_u64(&j, "rss_kib_max", rss_kib_max(d));
+    json_member_u64(&j, "rss_kib_max", rss_kib_max(d));
     key_f64(&j, "ready_ms_max", ready_ms_max(d));
     kill_json(d, &j);
     json_object_end(&j);

@@ -11,12 +11,9 @@ static void flag_json(struct json *j, const struct verb_flag *f)
     json_array(j);
     for (; f && f->name; f++) {
         json_object(j);
-        json_key(j, "name");
-        json_cstr(j, f->name);
-        json_key(j, "value");
-        json_cstr(j, f->meta);
-        json_key(j, "help");
-        json_cstr(j, f->help);
+        json_member_cstr(j, "name", f->name);
+        json_member_cstr(j, "value", f->meta);
+        json_member_cstr(j, "help", f->help);
         json_object_end(j);
     }
     json_array_end(j);
@@ -29,20 +26,15 @@ static enum verb_exit print_tree(void)
     strbuf_init(&text, 1u << 20);
     json_init(&j, &text);
     json_object(&j);
-    json_key(&j, "schema");
-    json_cstr(&j, "parley.help.v1");
+    json_member_cstr(&j, "schema", "parley.help.v1");
     json_key(&j, "data");
     json_array(&j);
     for (const struct verb *v = verb_table(); v->name; v++) {
         json_object(&j);
-        json_key(&j, "verb");
-        json_cstr(&j, v->name);
-        json_key(&j, "noun");
-        json_cstr(&j, v->noun);
-        json_key(&j, "args");
-        json_cstr(&j, v->args);
-        json_key(&j, "summary");
-        json_cstr(&j, v->summary);
+        json_member_cstr(&j, "verb", v->name);
+        json_member_cstr(&j, "noun", v->noun);
+        json_member_cstr(&j, "args", v->args);
+        json_member_cstr(&j, "summary", v->summary);
         flag_json(&j, v->flag);
         json_object_end(&j);
     }

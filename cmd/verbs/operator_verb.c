@@ -60,14 +60,11 @@ static void key_document(const char *path, const char *text)
     strbuf_init_fixed(&sb, storage, sizeof storage);
     json_init(&j, &sb);
     json_object(&j);
-    json_key(&j, "schema");
-    json_cstr(&j, "parley.operator-key.v1");
+    json_member_cstr(&j, "schema", "parley.operator-key.v1");
     json_key(&j, "data");
     json_object(&j);
-    json_key(&j, "public_key");
-    json_cstr(&j, text);
-    json_key(&j, "file");
-    json_cstr(&j, path);
+    json_member_cstr(&j, "public_key", text);
+    json_member_cstr(&j, "file", path);
     json_object_end(&j);
     json_object_end(&j);
     puts(strbuf_ok(&sb) ? storage : "{}");

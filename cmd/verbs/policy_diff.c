@@ -195,20 +195,13 @@ void policy_diff_json(const struct policy_diff *d, struct json *j)
     for (size_t i = 0; i < d->count; i++) {
         const struct policy_diff_row *r = &d->row[i];
         json_object(j);
-        json_key(j, "change");
-        json_cstr(j, word[r->kind]);
-        json_key(j, "rule");
-        json_cstr(j, r->rule);
-        json_key(j, "field");
-        json_cstr(j, r->field);
-        json_key(j, "from");
-        json_cstr(j, r->from);
-        json_key(j, "to");
-        json_cstr(j, r->to);
-        json_key(j, "file");
-        json_cstr(j, r->file);
-        json_key(j, "line");
-        json_u64(j, r->line);
+        json_member_cstr(j, "change", word[r->kind]);
+        json_member_cstr(j, "rule", r->rule);
+        json_member_cstr(j, "field", r->field);
+        json_member_cstr(j, "from", r->from);
+        json_member_cstr(j, "to", r->to);
+        json_member_cstr(j, "file", r->file);
+        json_member_u64(j, "line", r->line);
         json_object_end(j);
     }
     json_array_end(j);

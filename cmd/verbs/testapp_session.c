@@ -109,8 +109,7 @@ static void json_body(const struct session *s, struct strbuf *out)
     struct json j;
     json_init(&j, out);
     json_object(&j);
-    json_key(&j, "served_by");
-    json_cstr(&j, s->list->name);
+    json_member_cstr(&j, "served_by", s->list->name);
     json_key(&j, "peer");
     if (peer)
         json_str(&j, peer->value);
@@ -120,11 +119,9 @@ static void json_body(const struct session *s, struct strbuf *out)
     json_str(&j, s->reader.head.method);
     json_key(&j, "path");
     json_str(&j, s->reader.head.target);
-    json_key(&j, "body_bytes");
-    json_u64(&j, s->body_bytes);
+    json_member_u64(&j, "body_bytes", s->body_bytes);
     if (s->call_failed) {
-        json_key(&j, "call_failed");
-        json_cstr(&j, s->reason[0] ? s->reason : s->call_how);
+        json_member_cstr(&j, "call_failed", s->reason[0] ? s->reason : s->call_how);
     }
     json_object_end(&j);
     strbuf_char(out, '\n');

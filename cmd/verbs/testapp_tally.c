@@ -45,12 +45,6 @@ void testapp_tally_reasons(const struct testapp_tally *t, struct json *j)
     json_object_end(j);
 }
 
-static void key_u64(struct json *j, const char *key, uint64_t v)
-{
-    json_key(j, key);
-    json_u64(j, v);
-}
-
 static void key_ms(struct json *j, const char *key, double ms)
 {
     json_key(j, key);
@@ -59,22 +53,22 @@ static void key_ms(struct json *j, const char *key, double ms)
 
 void testapp_tally_json(const struct testapp_tally *t, struct json *j)
 {
-    key_u64(j, "requests", t->requests);
-    key_u64(j, "ok", t->requests - t->failed);
-    key_u64(j, "failed", t->failed);
+    json_member_u64(j, "requests", t->requests);
+    json_member_u64(j, "ok", t->requests - t->failed);
+    json_member_u64(j, "failed", t->failed);
     json_key(j, "status");
     json_object(j);
     for (unsigned s = 0; s < TESTAPP_TALLY_STATUS_MAX; s++) {
         char text[16];
         if (t->status[s] == 0) continue;
         snprintf(text, sizeof text, "%u", s);
-        key_u64(j, text, t->status[s]);
+        json_member_u64(j, text, t->status[s]);
     }
     json_object_end(j);
     json_key(j, "errors");
     json_object(j);
     for (unsigned e = TESTAPP_CLIENT_ANSWERED + 1; e < TESTAPP_CLIENT_ENDS; e++)
-        key_u64(j, testapp_client_word((enum testapp_client_end)e), t->end[e]);
+        json_member_u64(j, testapp_client_word((enum testapp_client_end)e), t->end[e]);
     json_object_end(j);
     json_key(j, "mesh_errors");
     testapp_tally_reasons(t, j);

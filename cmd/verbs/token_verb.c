@@ -17,10 +17,8 @@ static void request_body(const struct verb_ctx *ctx, struct strbuf *body)
     struct json j;
     json_init(&j, body);
     json_object(&j);
-    json_key(&j, "ttl_s");
-    json_u64(&j, verb_number(ctx, "ttl", 3600000) / 1000);
-    json_key(&j, "uses");
-    json_u64(&j, verb_number(ctx, "uses", 1));
+    json_member_u64(&j, "ttl_s", verb_number(ctx, "ttl", 3600000) / 1000);
+    json_member_u64(&j, "uses", verb_number(ctx, "uses", 1));
     static const char *const texts[][2] = {
         {"node", "node"}, {"role", "role"}, {"allow-services", "services"}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {

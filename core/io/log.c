@@ -80,12 +80,9 @@ static void add_json(struct strbuf *out, const char *ts, const char *level, cons
     struct json j;
     json_init(&j, out);
     json_object(&j);
-    json_key(&j, "ts");
-    json_cstr(&j, ts);
-    json_key(&j, "level");
-    json_cstr(&j, level);
-    json_key(&j, "event");
-    json_cstr(&j, event);
+    json_member_cstr(&j, "ts", ts);
+    json_member_cstr(&j, "level", level);
+    json_member_cstr(&j, "event", event);
     json_key(&j, "msg");
     json_str(&j, message);
     json_object_end(&j);

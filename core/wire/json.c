@@ -178,3 +178,30 @@ void json_raw(struct json *j, struct span text)
     before_value(j);
     strbuf_span(j->out, text);
 }
+
+void json_member_cstr(struct json *j, const char *key, const char *value)
+{
+    json_key(j, key);
+    json_cstr(j, value);
+}
+
+void json_member_u64(struct json *j, const char *key, uint64_t value)
+{
+    json_key(j, key);
+    json_u64(j, value);
+}
+
+void json_member_bool(struct json *j, const char *key, bool value)
+{
+    json_key(j, key);
+    json_bool(j, value);
+}
+
+void json_member_hex(struct json *j, const char *key, const void *bytes, size_t len)
+{
+    json_key(j, key);
+    before_value(j);
+    strbuf_char(j->out, '"');
+    strbuf_hex(j->out, bytes, len);
+    strbuf_char(j->out, '"');
+}

@@ -38,4 +38,11 @@ void json_null(struct json *j);
 /* `text` is one JSON value already. */
 void json_raw(struct json *j, struct span text);
 
+/* A key and its value. */
+void json_member_cstr(struct json *j, const char *key, const char *value);
+void json_member_u64(struct json *j, const char *key, uint64_t value);
+void json_member_bool(struct json *j, const char *key, bool value);
+/* `len` bytes as a string of lower-case hex digits. */
+void json_member_hex(struct json *j, const char *key, const void *bytes, size_t len);
+
 #endif

@@ -44,6 +44,23 @@ static void test_values_are_parted_by_commas_at_every_level(void **state)
     });
 }
 
+static void test_a_member_is_a_key_and_a_value(void **state)
+{
+    (void)state;
+    WITH_JSON({
+        json_object(&j);
+        json_member_cstr(&j, "a", "x");
+        json_member_cstr(&j, "b", NULL);
+        json_member_u64(&j, "c", 7);
+        json_member_bool(&j, "d", true);
+        json_member_hex(&j, "e", "\x00\xfe", 2);
+        json_member_hex(&j, "f", "", 0);
+        json_object_end(&j);
+        assert_string_equal(
+            sb.p, "{\"a\":\"x\",\"b\":null,\"c\":7,\"d\":true,\"e\":\"00fe\",\"f\":\"\"}");
+    });
+}
+
 static void test_a_level_entered_again_starts_without_comma(void **state)
 {
     (void)state;
@@ -123,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values_are_parted_by_commas_at_every_level),
+        cmocka_unit_test(test_a_member_is_a_key_and_a_value),
         cmocka_unit_test(test_a_level_entered_again_starts_without_comma),
         cmocka_unit_test(test_strings_are_escaped),
         cmocka_unit_test(test_bytes_that_are_not_utf8_are_replaced_one_by_one),
