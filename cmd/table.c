@@ -1,9 +1,13 @@
 #include "cmd/table.h"
 
+#include "core/base/strbuf.h"
+#include "core/wire/json_read.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 
 #define TABLE_CELLS_MAX 400000u
+#define LIST_BYTES_MAX  256u
 
 void table_init(struct table *t, const char *const *header, size_t columns)
 {
@@ -60,6 +64,18 @@ static size_t width_of(const char *s)
     for (; *s; s++)
         n += ((unsigned char)*s & 0xc0) != 0x80;
     return n;
+}
+
+void table_cell_list(struct table *t, const struct json_value *list)
+{
+    char text[LIST_BYTES_MAX];
+    struct strbuf sb;
+    strbuf_init_fixed(&sb, text, sizeof text);
+    for (const struct json_value *s = list ? list->child : NULL; s; s = s->next) {
+        if (sb.len > 0) strbuf_char(&sb, ' ');
+        strbuf_span(&sb, s->text);
+    }
+    table_cell(t, text);
 }
 
 void table_print(const struct table *t, FILE *out)

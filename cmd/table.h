@@ -12,6 +12,8 @@
 
 #define TABLE_COLUMNS_MAX 16u
 
+struct json_value;
+
 struct table {
     struct arena arena; /* owned */
     const char **cell;  /* owned array, row after row */
@@ -25,6 +27,8 @@ void table_fini(struct table *t);
 /* Adds the next cell, left to right; NULL prints as "-". */
 void table_cell(struct table *t, const char *text);
 void table_cellf(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The strings of a JSON array, blanks between them, as far as 255 bytes go; NULL has none. */
+void table_cell_list(struct table *t, const struct json_value *list);
 void table_print(const struct table *t, FILE *out);
 /* "1.2ms", "3.4s", "5m", "2h", "3d" into `out`. */
 const char *table_duration(uint64_t microseconds, char *out, size_t cap);

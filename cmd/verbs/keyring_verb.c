@@ -8,18 +8,6 @@
 
 /* --- status --- */
 
-static void missing_cell(struct table *t, const struct json_value *list)
-{
-    char text[256];
-    struct strbuf sb;
-    strbuf_init_fixed(&sb, text, sizeof text);
-    for (const struct json_value *s = list ? list->child : NULL; s; s = s->next) {
-        if (sb.len > 0) strbuf_char(&sb, ' ');
-        strbuf_span(&sb, s->text);
-    }
-    table_cell(t, text);
-}
-
 static void until_cell(struct table *t, uint64_t until)
 {
     char text[64];
@@ -43,7 +31,7 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(v, "phase", SPAN_LIT("-"))));
         table_cellf(&t, "%llu/%llu", (unsigned long long)json_read_u64(v, "holders", 0),
                     (unsigned long long)json_read_u64(v, "alive", 0));
-        missing_cell(&t, json_read_get(v, "missing"));
+        table_cell_list(&t, json_read_get(v, "missing"));
         until_cell(&t, json_read_u64(v, "until_s", 0));
     }
     table_print(&t, stdout);

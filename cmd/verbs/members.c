@@ -13,18 +13,6 @@ static void print_view(const struct json_value *doc)
            (unsigned long long)json_read_u64(view, "alive", 0));
 }
 
-static void services_cell(struct table *t, const struct json_value *list)
-{
-    char text[256];
-    struct strbuf sb;
-    strbuf_init_fixed(&sb, text, sizeof text);
-    for (const struct json_value *s = list ? list->child : NULL; s; s = s->next) {
-        if (sb.len > 0) strbuf_char(&sb, ' ');
-        strbuf_span(&sb, s->text);
-    }
-    table_cell(t, text);
-}
-
 /* "4 ok", "3 stale": what it has judged of the mesh policy last. */
 static void config_cell(struct table *t, const struct json_value *m)
 {
@@ -69,7 +57,7 @@ static void row(struct table *t, const struct json_value *m, bool wide)
         table_cellf(t, "%.*s", SPAN_ARG(json_read_str(m, "zone", SPAN_LIT("-"))));
         table_cell(t, json_read_bool(m, "signer", false) ? "signer" : "-");
     }
-    services_cell(t, json_read_get(m, "services"));
+    table_cell_list(t, json_read_get(m, "services"));
 }
 
 static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value *doc)
