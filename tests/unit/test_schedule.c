@@ -1,5 +1,7 @@
 #include "gossip/schedule.h"
 
+#include "tests/unit/support_members.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <stdarg.h>
@@ -13,22 +15,6 @@
 
 static const struct mesh_id mesh = {{5, 1, 9}};
 static const struct hash_key key = {"schedule"};
-
-static void fill(struct member_table *t, uint32_t count)
-{
-    struct archive *archive;
-    assert_int_equal(archive_new(&key, &archive), ERR_OK);
-    member_table_init(t, archive, NULL);
-    archive_unref(archive); /* the table holds it */
-    for (uint32_t i = 0; i < count; i++) {
-        struct head h = {0};
-        uint64_t bits = hash_mix(i + 1);
-        struct member *m;
-        memcpy(h.owner.byte, &bits, sizeof(bits));
-        memcpy(h.sig, &bits, sizeof(bits));
-        assert_int_equal(member_add(t, &h, &m), ERR_OK);
-    }
-}
 
 /* How often each place of the table is probed in that round. */
 static void count_probes(struct schedule *s, const struct member_table *t, uint64_t round,
@@ -51,7 +37,7 @@ static void test_each_is_probed_exactly_once_a_round(void **state)
     struct schedule s = {0};
     unsigned probed[MANY];
     for (uint32_t n = 2; n <= MANY; n += 17) {
-        fill(&t, n);
+        support_members_fill(&t, &key, n);
         for (uint64_t round = 1767225600; round < 1767225600 + ROUNDS; round++) {
             count_probes(&s, &t, round, probed);
             for (size_t i = 0; i < n; i++)
@@ -67,7 +53,7 @@ static void test_those_that_are_gone_are_left_out_and_the_rest_still_probed_once
     struct member_table t;
     struct schedule s = {0};
     unsigned probed[MANY];
-    fill(&t, MANY);
+    support_members_fill(&t, &key, MANY);
     for (size_t i = 0; i < MANY; i++) {
         if (i % 3 != 0 && i < MANY - 4) continue; /* the last ones too */
         t.order[i]->state = MEMBER_DEAD;
@@ -93,7 +79,7 @@ static void test_all_others_come_up_in_the_end(void **state)
     struct member_table t;
     struct schedule s = {0};
     unsigned probed[20] = {0};
-    fill(&t, 20);
+    support_members_fill(&t, &key, 20);
     for (uint64_t round = 0; round < 400; round++)
         probed[member_lower_bound(
             &t, &schedule_target(&s, &t, t.order[3], &mesh, round)->head->owner)]++;
@@ -117,7 +103,7 @@ static void test_phases_spread_over_the_period(void **state)
     (void)state;
     struct member_table t;
     unsigned in_tenth[10] = {0};
-    fill(&t, MANY);
+    support_members_fill(&t, &key, MANY);
     for (size_t i = 0; i < MANY; i++) {
         uint32_t ms = schedule_phase_ms(&mesh, &t.order[i]->head->owner, 1000);
         assert_in_range(ms, 0, 999);
@@ -133,7 +119,7 @@ static void test_alone_there_is_nobody_to_probe(void **state)
     (void)state;
     struct member_table t;
     struct schedule s = {0};
-    fill(&t, 2);
+    support_members_fill(&t, &key, 2);
     t.order[1]->state = MEMBER_LEFT;
     schedule_leave(&s, t.order[1]);
     assert_null(schedule_target(&s, &t, t.order[0], &mesh, 7));

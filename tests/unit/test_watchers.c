@@ -1,5 +1,7 @@
 #include "gossip/watchers.h"
 
+#include "tests/unit/support_members.h"
+
 #include <string.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,22 +12,6 @@
 #define MANY 200u
 
 static const struct hash_key key = {"watchers"};
-
-static void fill(struct member_table *t, uint32_t count)
-{
-    struct archive *archive;
-    assert_int_equal(archive_new(&key, &archive), ERR_OK);
-    member_table_init(t, archive, NULL);
-    archive_unref(archive); /* the table holds it */
-    for (uint32_t i = 0; i < count; i++) {
-        struct head h = {0};
-        uint64_t bits = hash_mix(i + 1);
-        struct member *m;
-        memcpy(h.owner.byte, &bits, sizeof(bits));
-        memcpy(h.sig, &bits, sizeof(bits));
-        assert_int_equal(member_add(t, &h, &m), ERR_OK);
-    }
-}
 
 static bool among(struct member *const *who, size_t count, const struct member *m)
 {
@@ -39,8 +25,8 @@ static void test_two_nodes_with_one_view_choose_the_same_eight(void **state)
     (void)state;
     struct member_table a, b;
     struct member *first[WATCHERS], *second[WATCHERS];
-    fill(&a, MANY);
-    fill(&b, MANY);
+    support_members_fill(&a, &key, MANY);
+    support_members_fill(&b, &key, MANY);
     for (size_t i = 0; i < MANY; i += 19) {
         assert_int_equal(watchers_of(&a, a.order[i], first), WATCHERS);
         assert_int_equal(watchers_of(&b, b.order[i], second), WATCHERS);
@@ -56,7 +42,7 @@ static void test_neither_the_target_nor_we_nor_a_suspect_watches(void **state)
     (void)state;
     struct member_table t;
     struct member *before[WATCHERS], *after[WATCHERS];
-    fill(&t, MANY);
+    support_members_fill(&t, &key, MANY);
     struct member *target = t.order[7];
     assert_int_equal(watchers_of(&t, target, before), WATCHERS);
     assert_false(among(before, WATCHERS, target));
@@ -75,7 +61,7 @@ static void test_the_work_is_shared(void **state)
     struct member_table t;
     struct member *who[WATCHERS];
     unsigned load[MANY] = {0};
-    fill(&t, MANY);
+    support_members_fill(&t, &key, MANY);
     for (size_t i = 0; i < MANY; i++) {
         size_t count = watchers_of(&t, t.order[i], who);
         for (size_t k = 0; k < count; k++)
@@ -91,7 +77,7 @@ static void test_of_a_few_all_watch(void **state)
     (void)state;
     struct member_table t;
     struct member *who[WATCHERS];
-    fill(&t, 4);
+    support_members_fill(&t, &key, 4);
     t.order[0]->self = true;
     assert_int_equal(watchers_of(&t, t.order[1], who), 2);
     member_table_fini(&t);
@@ -105,7 +91,7 @@ static void test_those_picked_are_watchers_each_once_and_not_always_the_same(voi
     struct member *all[WATCHERS], *who[WATCHERS];
     unsigned picked[WATCHERS] = {0};
     rng_seed(&rng, 3);
-    fill(&t, MANY);
+    support_members_fill(&t, &key, MANY);
     (void)watchers_of(&t, t.order[5], all);
     for (int i = 0; i < 64; i++) {
         assert_int_equal(watchers_pick(&t, t.order[5], &rng, 5, who), 5);
@@ -127,7 +113,7 @@ static void test_the_true_watchers_are_plausible_and_few_others(void **state)
     struct member_table t;
     struct member *who[WATCHERS];
     unsigned plausible = 0;
-    fill(&t, MANY);
+    support_members_fill(&t, &key, MANY);
     for (size_t i = 0; i < MANY; i++) {
         const struct node_id *target = &t.order[i]->head->owner;
         size_t count = watchers_of(&t, t.order[i], who);
