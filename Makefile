@@ -54,6 +54,7 @@ FUZZ        := $(sort $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c
 FUZZ_SUP    := $(sort $(wildcard tests/fuzz/support_*.c))
 TIDY_SRC    := $(sort $(wildcard tests/tidy/*.c))
 BENCH       := $(sort $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)))
+BENCH_SUP   := tests/bench/rounds.c
 
 # style.md 26: every warning, an error in each flavour.
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
@@ -142,7 +143,7 @@ $(B)/fuzz/bin/%: $(B)/fuzz/tests/fuzz/%.o $(FUZZ_SUP:%.c=$(B)/fuzz/%.o) $(B)/fuz
 	@mkdir -p $(@D)
 	@echo "LINK  $@"
 	$(Q)$(CLANG) $(FLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS)
-$(B)/rel/bench/%: $(B)/rel/tests/bench/%.o $(B)/rel/libsim.a $(B)/rel/libparley.a
+$(B)/rel/bench/%: $(B)/rel/tests/bench/%.o $(BENCH_SUP:%.c=$(B)/rel/%.o) $(B)/rel/libsim.a $(B)/rel/libparley.a
 	@mkdir -p $(@D)
 	@echo "LINK  $@"
 	$(Q)$(CC) $(FLAGS_rel) -Wl,--gc-sections -o $@ $^ $(LIBS)

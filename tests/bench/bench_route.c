@@ -8,13 +8,11 @@
 #include "proxy/observe/metrics.h"
 #include "proxy/snapshot/build.h"
 #include "proxy/traffic/lb.h"
+#include "tests/bench/rounds.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#define ROUNDS    5u
 #define CALLS     200000u
 #define RULES     100u
 #define ENDPOINTS 2000u
@@ -41,26 +39,6 @@ struct bench {
     char line[ACCESS_LOG_LINE_BYTES_MAX];
     uint64_t sink; /* keeps results alive */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void report(const char *what, struct bench *b, void (*call)(struct bench *b), unsigned calls)
-{
-    uint64_t best = UINT64_MAX;
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        uint64_t begin = now_ns();
-        for (unsigned i = 0; i < calls; i++)
-            call(b);
-        uint64_t took = now_ns() - begin;
-        if (took < best) best = took;
-    }
-    printf("%-44s %10" PRIu64 " ns\n", what, best / calls);
-}
 
 static struct name name_of(const char *text)
 {
@@ -203,7 +181,7 @@ static void bench_lb(struct bench *b, size_t endpoints, enum config_balance bala
     CHECK(view_new(b->snapshot, &b->table, &b->view) == ERR_OK);
     snprintf(what, sizeof(what), "lb_pick %s, %zu endpoints",
              balance == BALANCE_ROUND_ROBIN ? "round-robin" : "least-loaded", endpoints);
-    report(what, b, call_lb, endpoints > 100 ? CALLS / 100 : CALLS);
+    rounds_report(what, b, call_lb, endpoints > 100 ? CALLS / 100 : CALLS);
     snapshot_unref(view_unpin(b->view, &b->table));
     endpoint_state_table_fini(&b->table);
 }
@@ -220,18 +198,18 @@ int main(void)
         CHECK(headers_add(&b->headers, SPAN_LIT("accept-language"), SPAN_LIT("en")) == ERR_OK);
     CHECK(metrics_shard_new(&b->metrics) == ERR_OK);
 
-    report("uri_canonical, 38 bytes", b, call_uri, CALLS);
+    rounds_report("uri_canonical, 38 bytes", b, call_uri, CALLS);
     CHECK(build_snapshot(&b->in, NULL, &b->snapshot) == ERR_OK);
-    report("chain_request inbound, 100 rules, 8 headers", b, call_chain, CALLS);
+    rounds_report("chain_request inbound, 100 rules, 8 headers", b, call_chain, CALLS);
     snapshot_unref(b->snapshot);
     bench_lb(b, 3, BALANCE_LEAST_LOADED);
     bench_lb(b, 50, BALANCE_LEAST_LOADED);
     bench_lb(b, ENDPOINTS, BALANCE_LEAST_LOADED);
     bench_lb(b, 50, BALANCE_ROUND_ROBIN);
-    report("metrics of one request, 3 calls", b, call_metrics, CALLS);
-    report("access_log_line", b, call_log, CALLS);
+    rounds_report("metrics of one request, 3 calls", b, call_metrics, CALLS);
+    rounds_report("access_log_line", b, call_log, CALLS);
     b->in.endpoint_count = ENDPOINTS;
-    report("build_snapshot, 2 000 endpoints", b, call_build, 20);
+    rounds_report("build_snapshot, 2 000 endpoints", b, call_build, 20);
 
     metrics_shard_free(b->metrics);
     arena_fini(&b->arena);

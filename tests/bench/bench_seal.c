@@ -4,12 +4,10 @@
 #include "core/base/check.h"
 #include "core/crypto/seal.h"
 #include "core/crypto/sign.h"
+#include "tests/bench/rounds.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
-#define ROUNDS     5u
 #define TEXT_BYTES 300u
 
 struct bench {
@@ -22,26 +20,6 @@ struct bench {
     uint8_t packet[TEXT_BYTES + SEAL_OVERHEAD_BYTES], plain[TEXT_BYTES];
     uint64_t counter;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static void report(const char *what, struct bench *b, void (*call)(struct bench *b), unsigned calls)
-{
-    uint64_t best = UINT64_MAX;
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        uint64_t begin = now_ns();
-        for (unsigned i = 0; i < calls; i++)
-            call(b);
-        uint64_t took = now_ns() - begin;
-        if (took < best) best = took;
-    }
-    printf("%-44s %10" PRIu64 " ns\n", what, best / calls);
-}
 
 static struct seal_scope scope_of(const struct bench *b)
 {
@@ -93,10 +71,10 @@ int main(void)
     CHECK(seal_ring_new(&b.ring) == ERR_OK && seal_ring_add(b.ring, key) == ERR_OK);
     b.id_a = sign_node_id(sign_key_public(b.a));
     b.id_b = sign_node_id(sign_key_public(b.b));
-    report("first contact with a peer (X25519)", &b, agree, 2000);
-    report("seal a datagram of 300 bytes", &b, seal, 100000);
-    report("open it", &b, open_good, 100000);
-    report("refuse a forged one", &b, open_forged, 100000);
+    rounds_report("first contact with a peer (X25519)", &b, agree, 2000);
+    rounds_report("seal a datagram of 300 bytes", &b, seal, 100000);
+    rounds_report("open it", &b, open_good, 100000);
+    rounds_report("refuse a forged one", &b, open_forged, 100000);
     seal_ring_free(b.ring);
     sign_key_free(b.a);
     sign_key_free(b.b);
