@@ -34,8 +34,7 @@ struct coordinate {
 /* Our own. */
 struct coordinate_space {
     struct coordinate own;
-    float
-        adjustment_ms; /* what predictions of late were short by, halved: the other has the rest */
+    float adjustment_ms; /* half of what predictions were short by: the other adds the rest */
     float off[COORDINATE_WINDOW];
     float sigma_ms; /* how far predictions of late were off */
     uint32_t samples;

@@ -5,11 +5,10 @@
  *
  * A stream (ALPN parley-sync/1, mutual TLS) carries whole messages, which the driver frames:
  *
- *   0         4              4+n
- *   +---------+-- - - - - --+
- *   | length4 | message of n |   length big-endian, 1 to GOSSIP_STREAM_MESSAGE_BYTES_MAX; else
- * close
- *   +---------+-- - - - - --+
+ *   0         4               4+n
+ *   +---------+-- - - - - - --+
+ *   | length4 | message of n  |   length big-endian, 1 to GOSSIP_STREAM_MESSAGE_BYTES_MAX;
+ *   +---------+-- - - - - - --+   else close
  */
 #ifndef GOSSIP_EVENT_H
 #define GOSSIP_EVENT_H

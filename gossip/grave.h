@@ -2,9 +2,10 @@
  * comes back while someone may still hold a certificate of theirs (gossip.md 3.5: 24 hours as a
  * dead member, then 30 days here).
  *
- *   0        16                  24
- *   | id16   | day 16 bits, epoch 48 bits |       in order of ids; the same in the store,
- * big-endian
+ *   0        16                           24
+ *   +--------+----------------------------+
+ *   |  id16  | day 16 bits, epoch 48 bits |   big-endian; in order of ids; the same in the store
+ *   +--------+----------------------------+
  *
  * Gossip thread; embedded in the machine. Bounded: the oldest makes room.
  */

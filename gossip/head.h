@@ -1,11 +1,10 @@
 /* Heads: what a node signs about itself, short enough to travel with every rumour (gossip.md 3.1,
  * 3.6). A head names, by hash, the admission certificate and the record body that belong to it.
  *
- *  0    1         17       25     29       37      41       42     44     60        76       92
- *  +----+---------+--------+------+--------+-------+--------+------+------+---------+--------+----+
- *  |ver1| owner16 | epoch8 | inc4 | version8 | flags4 | fam1 | port2 | ip16 | adm16 | body16
- * |sig64|
- *  +----+---------+--------+------+--------+-------+--------+------+------+---------+--------+----+
+ *  0    1       17      25    29       37      41   42     44   60     76      92
+ *  +----+-------+-------+-----+--------+-------+----+------+----+------+-------+------+
+ *  |ver1|owner16| epoch8| inc4|version8| flags4|fam1| port2|ip16| adm16| body16| sig64|
+ *  +----+-------+-------+-----+--------+-------+----+------+----+------+-------+------+
  *  big-endian; sig = Ed25519 over "parley-head-1\0" || the first 92 bytes
  *
  * Pure. Any thread. The fixed layout means that the bytes on the wire are the bytes signed.

@@ -2,12 +2,13 @@
  *
  * Gossip thread; embedded in the machine. What is kept:
  *
- *   root      gen 1 .. n, the whole chain; where two differ first, the one by the more senior
- * signer stays, and what was built on the other goes held      generations of policy, newest first
- * by (gen, hlc, hash): POLICY_HISTORY of the chain that ends in the head, and the latest that lost
- * against one of them (siblings) texts     what they name, by hash pending   what cannot be judged
- * yet: signed under a root that we lack, or ahead of our clock; one for each sender, at most
- * POLICY_PENDING_MAX, for a while
+ *   root      gen 1 .. n, the whole chain; where two differ first, that of the more senior signer
+ *             stays, and what was built on the other goes
+ *   held      generations of policy, newest first by (gen, hlc, hash): POLICY_HISTORY of the chain
+ *             that ends in the head, and the latest that lost against one of them (siblings)
+ *   texts     what they name, by hash
+ *   pending   what cannot be judged yet: signed under a root that we lack, or ahead of our clock;
+ *             one for each sender, at most POLICY_PENDING_MAX, for a while
  *
  * The head is the newest that is valid (who signed it may, under the newest root; or the root pins
  * it, or something that came of it), connected (its parents are held down to what was already

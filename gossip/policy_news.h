@@ -7,8 +7,8 @@
  *
  *   asker                                         who told
  *   POLICY_ASK {root, head, texts lacking} ---->
- *                                          <----  POLICY_HAVE {manifests, confirmations, texts,
- * more}
+ *                                          <----  POLICY_HAVE {manifests, confirmations,
+ *                                                              texts, more}
  *   ... until nothing lacks, or nothing new comes; the asker closes
  */
 #ifndef GOSSIP_POLICY_NEWS_H

@@ -10,7 +10,8 @@
  *   CONFIRM  someone else asks whether we reach it; a failure accuses, success says REACHED;
  *            the stream is tried too, when theirs was refused
  *   QUALITY  a row of pings, each with a seq of its own, to one that answered late or when asked
- * about one that is said to be lossy (quality.h) RELAY    a helper's ping; ACK or NACK goes back
+ *            about one that is said to be lossy (quality.h)
+ *   RELAY    a helper's ping; ACK or NACK goes back
  *   CLONE    is the member still at its old address, while a newer epoch of it comes from another?
  *
  * Gossip thread; embedded in the machine. At most PROBE_SLOTS at a time: over it, requests of

@@ -6,8 +6,8 @@
  *                    no               |                       no                |           |
  *                    v                v                       v                 v           v
  *                REJECTED <-----   STOPPED <--- evidence of more than max_rejected nodes ---+
- *                (own verdict)     (others')     ROLLED_BACK (own failure)       REVERTED (not
- * confirmed)
+ *                (own verdict)     (others')     ROLLED_BACK (own failure)       REVERTED
+ *                                                                                (not confirmed)
  *
  * Voters are all members that are live when the head comes, of large meshes those with the lowest
  * hash of (manifest, node) in each wave, VOTERS_MAX in all. Gates: all voters VALID but for

@@ -14,7 +14,6 @@
 #include "tests/sim/operators.h"
 #include "tests/sim/oracle.h"
 
-
 struct crowd {
     struct world world;
     struct oracle oracle;
