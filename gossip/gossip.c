@@ -327,7 +327,7 @@ static void describe(const struct gossip *g, const struct member *m, struct goss
         .rtt_us = member_rtt(m)->srtt_us,
         .loss_permille = loss_permille(m),
         .self = m->self,
-        .not_from_here = m->unreachable_from_me,
+        .not_from_here = m->not_from_here,
         .lossy = m->lossy,
         .stream_only = m->contact != NULL && m->contact->by_stream >= STREAM_ONLY_PROBES,
     };

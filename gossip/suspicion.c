@@ -327,13 +327,13 @@ void suspicion_reached(struct gossip *g, const struct member *from, const struct
     /* Only watchers are asked, so whoever else says so was not. */
     bool asked = watchers_plausible(&said->target, &from->head->owner, state_live(g));
     if (!asked || !lone_vote(g, m)) return;
-    m->unreachable_from_me = true;
+    m->not_from_here = true;
     transition_to(g, m, MEMBER_ALIVE);
 }
 
 void suspicion_answered(struct gossip *g, struct member *m)
 {
-    m->unreachable_from_me = false;
+    m->not_from_here = false;
     if (lone_vote(g, m)) transition_to(g, m, MEMBER_ALIVE);
 }
 
@@ -351,7 +351,7 @@ static void over(struct gossip *g, struct member *m)
         return;
     }
     m->vouched = false;
-    m->unreachable_from_me = we_voted(g, m);
+    m->not_from_here = we_voted(g, m);
     transition_to(g, m, MEMBER_ALIVE);
 }
 

@@ -259,7 +259,7 @@ static void test_two_accusers_of_many_are_too_few_when_the_time_is_over(void **s
     assert_int_equal(lab_state(&lab, 1), MEMBER_SUSPECT);
     lab_run(&lab, 10000, ALL);
     assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
-    assert_false(lab_member(&lab, 1)->unreachable_from_me);
+    assert_false(lab_member(&lab, 1)->not_from_here);
     lab_fini(&lab);
 }
 
@@ -417,7 +417,7 @@ static void test_our_lone_suspicion_is_withdrawn_when_another_reaches_it(void **
         .kind = MESSAGE_REACHED, .target = mine.target, .epoch = mine.epoch, .inc = mine.inc};
     lab_say(&lab, 3, &reached);
     assert_int_equal(lab_state(&lab, 1), MEMBER_ALIVE);
-    assert_true(lab_member(&lab, 1)->unreachable_from_me);
+    assert_true(lab_member(&lab, 1)->not_from_here);
     struct gossip_member seen;
     assert_int_equal(gossip_member_get(lab.g, &mine.target, &seen), ERR_OK);
     assert_true(seen.not_from_here);
