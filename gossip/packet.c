@@ -10,7 +10,8 @@ uint64_t packet_epoch(const struct head *h)
     return h->epoch & EPOCH_MASK;
 }
 
-uint64_t packet_epoch_of(const struct member *m)
+/* The newest life of a member that we know of, by its record or an authentic packet. */
+static uint64_t epoch_of(const struct member *m)
 {
     uint64_t announced = packet_epoch(m->head);
     uint64_t seen = m->contact != NULL ? m->contact->window.epoch : 0;
@@ -20,7 +21,7 @@ uint64_t packet_epoch_of(const struct member *m)
 void packet_begin(struct gossip *g, struct packet *p, struct member *to)
 {
     p->to = to;
-    p->to_epoch = packet_epoch_of(to);
+    p->to_epoch = epoch_of(to);
     p->messages = p->rumours = 0;
     pack_writer_init(&p->writer, p->bytes + PACKET_HEADING_BYTES,
                      g->datagram_bytes - SEAL_OVERHEAD_BYTES - PACKET_HEADING_BYTES);

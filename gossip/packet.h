@@ -41,8 +41,6 @@ bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
                        const struct addr *to);
 /* The life that a head announces, as packets name it: 48 bits. */
 uint64_t packet_epoch(const struct head *h);
-/* The newest life of a member that we know of, by its record or an authentic packet, 48 bits. */
-uint64_t packet_epoch_of(const struct member *m);
 /* Opens a datagram into `plain` (PACKET_BYTES_MAX): the sender, or NULL, dropped and counted. */
 struct member *packet_open(struct gossip *g, struct span datagram, const struct addr *from,
                            uint8_t *plain, size_t *len);
