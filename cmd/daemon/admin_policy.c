@@ -9,9 +9,10 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define BASE64_MAX    sodium_base64_ENCODED_LEN(MANIFEST_BYTES_MAX, sodium_base64_VARIANT_ORIGINAL)
-#define HISTORY_MAX   1024u
-#define SUBMIT_FAILED 412u /* taken as a plain failure by the client */
+#define BASE64_MAX sodium_base64_ENCODED_LEN(MANIFEST_BYTES_MAX, sodium_base64_VARIANT_ORIGINAL)
+
+#define HISTORY_MAX              1024u
+#define HTTP_PRECONDITION_FAILED 412u /* taken as a plain failure by the client */
 
 static const struct gossip *machine(const struct admin_call *call)
 {
@@ -117,8 +118,8 @@ enum admin_progress admin_policy_generation(struct admin_call *call)
         return ADMIN_DONE;
     }
     if (!e.complete) {
-        admin_route_fail(call, SUBMIT_FAILED, "not all texts of generation %llu are held here",
-                         (unsigned long long)gen);
+        admin_route_fail(call, HTTP_PRECONDITION_FAILED,
+                         "not all texts of generation %llu are held here", (unsigned long long)gen);
         return ADMIN_DONE;
     }
     json_object(&call->json);
@@ -303,18 +304,21 @@ static void say_refused(struct admin_call *call, enum err err, enum policy_refus
     case POLICY_NOT_HEAD:
     case POLICY_WRONG_GENERATION:
     case POLICY_FORK_LOST:
-        admin_route_fail(call, SUBMIT_FAILED,
+        admin_route_fail(call, HTTP_PRECONDITION_FAILED,
                          "something newer was applied in between; look at it and try again: parley "
                          "config history");
         return;
     case POLICY_FROM_THE_FUTURE:
-        admin_route_fail(call, SUBMIT_FAILED, "it is dated in the future: set this host's clock");
+        admin_route_fail(call, HTTP_PRECONDITION_FAILED,
+                         "it is dated in the future: set this host's clock");
         return;
     case POLICY_TOO_LATE:
-        admin_route_fail(call, SUBMIT_FAILED, "the time to confirm it is over, it was taken back");
+        admin_route_fail(call, HTTP_PRECONDITION_FAILED,
+                         "the time to confirm it is over, it was taken back");
         return;
     default:
-        admin_route_fail(call, err == ERR_NOMEM ? 500 : SUBMIT_FAILED, "the mesh refuses it: %s",
+        admin_route_fail(call, err == ERR_NOMEM ? 500 : HTTP_PRECONDITION_FAILED,
+                         "the mesh refuses it: %s",
                          why != POLICY_ACCEPTED ? gossip_policy_refusal_word(why) : err_text(err));
         return;
     }
