@@ -55,7 +55,8 @@ static const struct verb_flag config_show_flags[] = {
 };
 #define KEY_FLAG                                                                                   \
     {                                                                                              \
-        "key", 0, FLAG_TEXT, "FILE", "the operator's key; default: $PARLEY_OPERATOR_KEY"           \
+        "key", 0, FLAG_TEXT, "FILE",                                                               \
+            "default: $PARLEY_OPERATOR_KEY, else operator.key in /etc/parley or ~/.config/parley"  \
     }
 #define MESSAGE_FLAG                                                                               \
     {                                                                                              \
