@@ -14,12 +14,11 @@ const char *manifest_draft_short(const struct manifest_hash *h, char dst[MANIFES
     return sodium_bin2hex(dst, MANIFEST_SHORT_MAX, h->byte, (MANIFEST_SHORT_MAX - 1) / 2);
 }
 
-static bool read_hash(struct span hex, struct manifest_hash *out)
+static bool read_hex(struct span hex, uint8_t *out, size_t bytes)
 {
     size_t len = 0;
-    return hex.len == 2 * sizeof out->byte &&
-           sodium_hex2bin(out->byte, sizeof out->byte, hex.p, hex.len, NULL, &len, NULL) == 0 &&
-           len == sizeof out->byte;
+    return hex.len == 2 * bytes &&
+           sodium_hex2bin(out, bytes, hex.p, hex.len, NULL, &len, NULL) == 0 && len == bytes;
 }
 
 enum err manifest_draft_read(const struct json_value *v, const char *key, struct manifest_ref *ref,
@@ -30,7 +29,8 @@ enum err manifest_draft_read(const struct json_value *v, const char *key, struct
     size_t len = 0;
     *ref = (struct manifest_ref){.gen = json_read_u64(o, "gen", 0)};
     if (ref->gen == 0) return ERR_OK;
-    if (!read_hash(json_read_str(o, "hash", SPAN_LIT("")), &ref->hash)) return ERR_INVALID;
+    struct span hash = json_read_str(o, "hash", SPAN_LIT(""));
+    if (!read_hex(hash, ref->hash.byte, sizeof ref->hash.byte)) return ERR_INVALID;
     if (m == NULL) return ERR_OK;
     struct span text = json_read_str(o, "manifest", SPAN_LIT(""));
     if (sodium_base642bin(wire, sizeof wire, text.p, text.len, NULL, &len, NULL,
@@ -46,8 +46,11 @@ enum verb_exit manifest_draft_open(const struct verb_ctx *ctx, struct manifest_d
     enum verb_exit code = client_call(ctx, "GET", "/v1/policy", (struct span){0}, &a);
     if (code == EXIT_DONE) {
         const struct json_value *data = json_read_get(a.doc, "data");
-        enum err err =
-            manifest_draft_read(data, "root", &d->ref[MANIFEST_ROOT], &d->head[MANIFEST_ROOT]);
+        struct span mesh = json_read_str(data, "mesh_id", SPAN_LIT(""));
+        enum err err = read_hex(mesh, d->mesh.byte, sizeof d->mesh.byte) ? ERR_OK : ERR_INVALID;
+        if (err == ERR_OK)
+            err =
+                manifest_draft_read(data, "root", &d->ref[MANIFEST_ROOT], &d->head[MANIFEST_ROOT]);
         if (err == ERR_OK)
             err = manifest_draft_read(data, "head", &d->ref[MANIFEST_POLICY],
                                       &d->head[MANIFEST_POLICY]);
@@ -159,7 +162,7 @@ enum verb_exit manifest_draft_send(const struct verb_ctx *ctx, const struct mani
     struct strbuf body;
     struct json j;
     size_t len = 0;
-    enum err err = sign_manifest_make(m, keys, wire, &len);
+    enum err err = sign_manifest_make(&d->mesh, m, keys, wire, &len);
     if (err != ERR_OK)
         return verb_fail(EXIT_FAILED, "this generation cannot be signed: %s", err_text(err));
     strbuf_init(&body, BODY_BYTES_MAX);
@@ -186,7 +189,7 @@ enum verb_exit manifest_draft_confirm(const struct verb_ctx *ctx, const struct m
     char storage[512];
     struct strbuf body;
     struct json j;
-    sign_manifest_confirm(d->key, &c, wire);
+    sign_manifest_confirm(&d->mesh, d->key, &c, wire);
     strbuf_init_fixed(&body, storage, sizeof storage);
     json_init(&j, &body);
     json_object(&j);

@@ -10,6 +10,7 @@
 #include "core/crypto/sign_manifest.h"
 
 struct manifest_draft {
+    struct mesh_id mesh;                   /* what is signed is for it alone */
     struct sign_key *key;                  /* owned; NULL until manifest_draft_key */
     const struct manifest_operator *self;  /* of `head[ROOT]`: whose key it is */
     struct manifest head[MANIFEST_SCOPES]; /* valid where ref[].gen > 0 */
@@ -17,7 +18,7 @@ struct manifest_draft {
     struct manifest_ref active; /* gen 0: no policy is in force */
 };
 
-/* Asks the agent for both heads. EXIT_DONE, or the failure has been said. End it with
+/* Asks the agent for its mesh and both heads. EXIT_DONE, or the failure has been said. End it with
  * manifest_draft_fini in any case. */
 enum verb_exit manifest_draft_open(const struct verb_ctx *ctx, struct manifest_draft *d);
 /* Loads the command's operator key and checks that the mesh knows it, with at least `role`: said

@@ -36,11 +36,12 @@ enum policy_refusal authority_allows(const struct authority *a, enum manifest_sc
     return r;
 }
 
-static bool verify(const struct authority *a, uint32_t rank, const char *domain, struct span text,
+static bool verify(const struct authority *a, uint32_t rank, const char *domain, struct span part,
                    const uint8_t *signature)
 {
+    uint8_t text[SIGN_MANIFEST_TEXT_MAX];
     const uint8_t *pk = rank == 0 ? a->issuer_pk : a->root->op[rank - 1].public_key;
-    return a->crypto->verify(pk, domain, text, signature);
+    return a->crypto->verify(pk, domain, sign_manifest_text(a->mesh, part, text), signature);
 }
 
 enum policy_refusal authority_check(const struct authority *a, struct span wire,

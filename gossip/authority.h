@@ -14,6 +14,7 @@
 
 struct authority {
     const struct gossip_crypto *crypto; /* borrowed */
+    const struct mesh_id *mesh;         /* borrowed: what is signed for others is not for us */
     const uint8_t *issuer_pk;           /* borrowed, SIGN_PUBLIC_BYTES */
     const struct manifest *root;        /* borrowed; NULL: there is none yet */
 };

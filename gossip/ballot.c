@@ -5,8 +5,8 @@
 #include "gossip/rollout_vote.h"
 #include "gossip/state.h"
 
-#define DOMAIN     "parley-ballot-1"
-#define TEXT_BYTES (NODE_ID_BYTES + 8u + MANIFEST_HASH_BYTES + 1u)
+#define DOMAIN     "parley-ballot-2"
+#define TEXT_BYTES (MESH_ID_BYTES + NODE_ID_BYTES + 8u + MANIFEST_HASH_BYTES + 1u)
 #define HASH_AT    8u
 #define STATE_AT   (HASH_AT + STATUS_HASH_BYTES)
 #define SIG_AT     (STATE_AT + 1u)
@@ -31,12 +31,15 @@ uint32_t ballot_rank(enum status_state state)
     return 0;
 }
 
-static void text_of(const struct rollout *r, const struct member *m, uint8_t state,
+static void text_of(const struct gossip *g, const struct member *m, uint8_t state,
                     uint8_t out[TEXT_BYTES])
 {
-    memcpy(out, m->head->owner.byte, NODE_ID_BYTES);
-    head_put_u64(out + NODE_ID_BYTES, r->target.gen);
-    memcpy(out + NODE_ID_BYTES + 8, r->target.hash.byte, MANIFEST_HASH_BYTES);
+    const struct manifest_ref *target = &g->policy.rollout.target;
+    uint8_t *at = out + MESH_ID_BYTES;
+    memcpy(out, g->mesh.byte, MESH_ID_BYTES);
+    memcpy(at, m->head->owner.byte, NODE_ID_BYTES);
+    head_put_u64(at + NODE_ID_BYTES, target->gen);
+    memcpy(at + NODE_ID_BYTES + 8, target->hash.byte, MANIFEST_HASH_BYTES);
     out[TEXT_BYTES - 1] = state;
 }
 
@@ -87,7 +90,7 @@ void ballot_cast(struct gossip *g, enum status_state state)
     uint8_t text[TEXT_BYTES], signature[SIGN_BYTES];
     if (v == NULL || g->fx == NULL) return; /* NULL: restoring; the first step says it */
     if (ballot_rank(state) <= ballot_rank((enum status_state)v->cast)) return;
-    text_of(r, self, (uint8_t)state, text);
+    text_of(g, self, (uint8_t)state, text);
     g->crypto->sign(g->key, DOMAIN, span_of(text, sizeof(text)), signature);
     tell(g, v, (uint8_t)state, signature);
     if (state == STATUS_VALID) tell_first_wave(g);
@@ -97,7 +100,7 @@ static bool is_genuine(struct gossip *g, const struct member *m, uint8_t state,
                        const uint8_t *signature)
 {
     uint8_t text[TEXT_BYTES];
-    text_of(&g->policy.rollout, m, state, text);
+    text_of(g, m, state, text);
     return m->admission != NULL && g->crypto->verify(m->admission->public_key, DOMAIN,
                                                      span_of(text, sizeof(text)), signature);
 }

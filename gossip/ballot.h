@@ -3,8 +3,8 @@
  *
  *   0      8       16       17      81
  *   +------+-------+--------+-------+
- *   | who8 | hash8 | state1 | sig64 |   sig = Ed25519 over "parley-ballot-1\0" ||
- *   +------+-------+--------+-------+         who16 || gen8 || hash32 || state1
+ *   | who8 | hash8 | state1 | sig64 |   sig = Ed25519 over "parley-ballot-2\0" ||
+ *   +------+-------+--------+-------+         mesh16 || who16 || gen8 || hash32 || state1
  *
  * A voter says VALID, then APPLIED, or that it will not: a later word replaces an earlier one and
  * never the other way round, so that replays change nothing. Gossip thread; kept in struct rollout.

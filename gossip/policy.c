@@ -168,7 +168,8 @@ static enum policy_refusal judge(struct gossip *g, struct span wire, const struc
                                  const struct manifest_hash *hash, struct member *from)
 {
     struct policy *p = &g->policy;
-    struct authority a = {.crypto = g->crypto, .issuer_pk = g->issuer_pk, .root = p->authority};
+    struct authority a = {
+        .crypto = g->crypto, .mesh = &g->mesh, .issuer_pk = g->issuer_pk, .root = p->authority};
     if (p->authority == NULL || m->root_gen > p->root_count) return POLICY_UNKNOWN_ROOT;
     if (!policy_head_is_pinned(p, hash)) {
         if (!catalogue_may_verify(g, from)) return POLICY_FULL;
@@ -276,7 +277,8 @@ static enum policy_refusal check_confirm(struct gossip *g, struct span wire,
                                          const struct policy_item *i)
 {
     const struct policy *p = &g->policy;
-    struct authority a = {.crypto = g->crypto, .issuer_pk = g->issuer_pk, .root = p->authority};
+    struct authority a = {
+        .crypto = g->crypto, .mesh = &g->mesh, .issuer_pk = g->issuer_pk, .root = p->authority};
     enum policy_refusal r = authority_check_confirm(&a, wire, c);
     if (r != POLICY_UNKNOWN_SIGNER || !policy_head_is_pinned(p, &i->ref.hash)) return r;
     struct manifest *old = malloc(sizeof(*old));

@@ -24,7 +24,8 @@ bool policy_head_is_pinned(const struct policy *p, const struct manifest_hash *h
 static bool still_valid(const struct gossip *g, const struct policy_item *i)
 {
     const struct policy *p = &g->policy;
-    struct authority a = {.crypto = g->crypto, .issuer_pk = g->issuer_pk, .root = p->authority};
+    struct authority a = {
+        .crypto = g->crypto, .mesh = &g->mesh, .issuer_pk = g->issuer_pk, .root = p->authority};
     return authority_allows(&a, MANIFEST_POLICY, i->signer, i->signer_count) == POLICY_ACCEPTED ||
            policy_head_is_pinned(p, &i->ref.hash);
 }

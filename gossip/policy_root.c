@@ -97,7 +97,8 @@ static enum policy_refusal judge(struct gossip *g, struct span wire, const struc
                                  const struct manifest_hash *hash, struct manifest *parent)
 {
     struct policy *p = &g->policy;
-    struct authority a = {.crypto = g->crypto, .issuer_pk = g->issuer_pk, .root = parent};
+    struct authority a = {
+        .crypto = g->crypto, .mesh = &g->mesh, .issuer_pk = g->issuer_pk, .root = parent};
     enum policy_refusal r = authority_check(&a, wire, m);
     if (r != POLICY_ACCEPTED) return r;
     if (m->gen <= p->root_count) {

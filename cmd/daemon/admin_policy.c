@@ -2,6 +2,7 @@
 
 #include "cmd/daemon/mesh.h"
 #include "cmd/daemon/policy_run.h"
+#include "cmd/daemon/store_state.h"
 #include "cmd/operator_key.h"
 #include "core/base/check.h"
 #include "core/wire/pack_manifest.h"
@@ -62,6 +63,7 @@ enum admin_progress admin_policy_view(struct admin_call *call)
     struct manifest_ref head = gossip_policy_head(machine(call), MANIFEST_POLICY);
     struct manifest_ref active = policy_run_active(call->daemon->policy);
     json_object(j);
+    json_member_hex(j, "mesh_id", mesh_info(call->daemon->mesh)->id.byte, MESH_ID_BYTES);
     key_generation(call, "root", MANIFEST_ROOT, &root);
     key_generation(call, "head", MANIFEST_POLICY, &head);
     key_generation(call, "active", MANIFEST_POLICY, &active);

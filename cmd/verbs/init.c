@@ -84,7 +84,7 @@ static enum err make_certificates(struct fresh *f, const struct setup *w, int64_
 
 /* The first generation of who may sign: one operator, and the issuer vouches for them. Everything
  * later is signed by operators, and no host holds their keys. */
-static enum err make_operator(struct fresh *f)
+static enum err make_operator(struct fresh *f, const struct mesh_id *mesh)
 {
     const struct sign_key *const signer[] = {f->issuer};
     struct manifest m = {.scope = MANIFEST_ROOT,
@@ -99,7 +99,7 @@ static enum err make_operator(struct fresh *f)
     m.signer[0] = sign_manifest_key_id(sign_key_public(f->issuer));
     m.op[0] = (struct manifest_operator){.name = f->operator_name, .role = MANIFEST_ROLE_ADMIN};
     memcpy(m.op[0].public_key, sign_key_public(f->operator_key), sizeof m.op[0].public_key);
-    return sign_manifest_make(&m, signer, f->root, &f->root_len);
+    return sign_manifest_make(mesh, &m, signer, f->root, &f->root_len);
 }
 
 static enum err make(struct fresh *f, struct setup *w)
@@ -112,7 +112,7 @@ static enum err make(struct fresh *f, struct setup *w)
     if (err == ERR_OK) err = sign_key_new(NULL, &f->sign_key);
     if (err == ERR_OK) err = make_ring(f);
     if (err == ERR_OK) err = make_certificates(f, w, clock_wall_s());
-    if (err == ERR_OK) err = make_operator(f);
+    if (err == ERR_OK) err = make_operator(f, &w->mesh.id);
     if (err != ERR_OK) return err;
     memcpy(w->mesh.issuer_pk, sign_key_public(f->issuer), sizeof w->mesh.issuer_pk);
     w->ca_der = span_of(f->ca.data, f->ca.len);

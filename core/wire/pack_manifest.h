@@ -10,7 +10,7 @@
  *              +----+---------+----------+- - - - - - -+
  *   A fixed heading and a signed body: nobody but the signers can spell the same another way.
  *
- *   body, msgpack, what each signature covers:
+ *   body, msgpack, what each signature covers, behind the id of the mesh:
  *     [ scope, gen, parent bin32, hlc, root_gen, author, [signer bin16 *n], message,
  *       confirm_within_ms, plan, content ]
  *     plan:     [ flags, [wave...], soak_ms, max_rejected, min_ok ]   flags: 1 immediate, 2 force
@@ -22,7 +22,7 @@
  *              +----+-------+-----+--------+-----+----------+-------+
  *              |ver1| scope1| gen8| hash32 | hlc8| signer16 | sig64 |      big-endian
  *              +----+-------+-----+--------+-----+----------+-------+
- *   The signature covers the first 66 bytes.
+ *   The signature covers the id of the mesh and the first 66 bytes.
  */
 #ifndef CORE_WIRE_PACK_MANIFEST_H
 #define CORE_WIRE_PACK_MANIFEST_H

@@ -37,9 +37,11 @@ struct manifest_key_id operators_id(const struct operators *o, uint32_t who)
     return sign_manifest_key_id(public_key(o, who));
 }
 
-static void sign(const struct operators *o, uint32_t who, const char *domain, struct span text,
+static void sign(const struct operators *o, uint32_t who, const char *domain, struct span part,
                  uint8_t out[SIGN_BYTES])
 {
+    uint8_t storage[SIGN_MANIFEST_TEXT_MAX];
+    const struct span text = sign_manifest_text(&o->issuer->mesh, part, storage);
     struct fake_key fake;
     memcpy(fake.public_key, public_key(o, who), sizeof(fake.public_key));
     const struct sign_key *key = fake_crypto_sign_key(&fake);

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+static const struct mesh_id mesh = {{4, 2}}, other_mesh = {{4, 3}};
+
 struct fixture {
     struct sign_key *key[2];
     struct manifest policy, root, out;
@@ -67,7 +69,7 @@ static int teardown(void **state)
 static enum err make(struct fixture *f, const struct manifest *m)
 {
     const struct sign_key *keys[2] = {f->key[0], f->key[1]};
-    return sign_manifest_make(m, keys, f->wire, &f->len);
+    return sign_manifest_make(&mesh, m, keys, f->wire, &f->len);
 }
 
 static struct span wire(const struct fixture *f)
@@ -110,18 +112,27 @@ static void test_golden_bytes(void **state)
     assert_string_equal(hex, golden);
 }
 
-static void test_signature_covers_every_byte_of_the_body(void **state)
+static bool holds(const uint8_t *pk, const char *domain, const struct mesh_id *of, struct span part,
+                  const uint8_t *signature)
+{
+    uint8_t storage[SIGN_MANIFEST_TEXT_MAX];
+    return sign_verify(pk, domain, sign_manifest_text(of, part, storage), signature);
+}
+
+static void test_signature_covers_the_mesh_and_every_byte_of_the_body(void **state)
 {
     struct fixture *f = *state;
     struct pack_manifest_parts parts;
     const uint8_t *pk = sign_key_public(f->key[0]);
     assert_int_equal(make(f, &f->policy), ERR_OK);
     assert_int_equal(pack_manifest_split(wire(f), &parts), ERR_OK);
-    assert_true(sign_verify(pk, SIGN_MANIFEST_DOMAIN, parts.body, parts.signature));
+    assert_true(holds(pk, SIGN_MANIFEST_DOMAIN, &mesh, parts.body, parts.signature));
+    assert_false(holds(pk, SIGN_MANIFEST_DOMAIN, &other_mesh, parts.body, parts.signature));
+    assert_false(sign_verify(pk, SIGN_MANIFEST_DOMAIN, parts.body, parts.signature));
     size_t heading = f->len - parts.body.len;
     for (size_t i = heading; i < f->len; i++) {
         f->wire[i] ^= 1;
-        assert_false(sign_verify(pk, SIGN_MANIFEST_DOMAIN, parts.body, parts.signature));
+        assert_false(holds(pk, SIGN_MANIFEST_DOMAIN, &mesh, parts.body, parts.signature));
         f->wire[i] ^= 1;
     }
 }
@@ -234,13 +245,14 @@ static void test_confirmation_comes_back_as_it_was(void **state)
         .scope = MANIFEST_POLICY, .ref = {.gen = 7, .hash = {{8}}}, .hlc = 1234567};
     struct manifest_confirm out = {0};
     uint8_t bytes[PACK_MANIFEST_CONFIRM_BYTES + 1] = {0};
-    sign_manifest_confirm(f->key[0], &c, bytes);
+    sign_manifest_confirm(&mesh, f->key[0], &c, bytes);
     struct span text = span_of(bytes, PACK_MANIFEST_CONFIRM_BYTES);
     assert_int_equal(pack_manifest_confirm_decode(text, &out), ERR_OK);
     assert_memory_equal(&out, &c, sizeof(c));
-    assert_true(sign_verify(sign_key_public(f->key[0]), SIGN_MANIFEST_CONFIRM_DOMAIN,
-                            span_of(bytes, PACK_MANIFEST_CONFIRM_TEXT),
-                            bytes + PACK_MANIFEST_CONFIRM_TEXT));
+    const uint8_t *pk = sign_key_public(f->key[0]), *signature = bytes + PACK_MANIFEST_CONFIRM_TEXT;
+    struct span part = span_of(bytes, PACK_MANIFEST_CONFIRM_TEXT);
+    assert_true(holds(pk, SIGN_MANIFEST_CONFIRM_DOMAIN, &mesh, part, signature));
+    assert_false(holds(pk, SIGN_MANIFEST_CONFIRM_DOMAIN, &other_mesh, part, signature));
     assert_int_equal(pack_manifest_confirm_decode(span_of(bytes, sizeof(bytes)), &out),
                      ERR_INVALID);
     bytes[0] = 2;
@@ -258,7 +270,7 @@ int main(void)
         FACT(test_policy_comes_back_as_it_was),
         FACT(test_root_comes_back_as_it_was),
         FACT(test_golden_bytes),
-        FACT(test_signature_covers_every_byte_of_the_body),
+        FACT(test_signature_covers_the_mesh_and_every_byte_of_the_body),
         FACT(test_every_prefix_is_refused),
         FACT(test_signers_and_signatures_must_be_as_many),
         FACT(test_immediate_needs_two_different_signers),

@@ -92,6 +92,41 @@ static void test_who_is_no_operator_signs_nothing(void **state)
     teardown(&s);
 }
 
+/* An operator of two meshes signs with one key; what is said in one is replayed in the other. */
+static void test_what_is_signed_for_another_mesh_is_refused(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct operators_signed m;
+    setup(&s);
+    struct persona_issuer elsewhere = s.lab.issuer;
+    elsewhere.mesh.byte[0] ^= 1;
+    struct operators operators = s.operators;
+    operators.issuer = &elsewhere;
+    struct operators_order o = order(&s, 0, "# elsewhere");
+    operators_policy(&operators, &o, &m);
+    say(&s, BAD, &m, "# elsewhere");
+    expect(&s, POLICY_WRONG_SIGNATURE, 1);
+    struct operators_order root = {
+        .gen = 2, .root_gen = 1, .parent = s.root.ref.hash, .by = 0, .count = 1};
+    operators_root(&operators, &root, &m);
+    say(&s, BAD, &m, NULL);
+    expect(&s, POLICY_WRONG_SIGNATURE, 2);
+    struct manifest_ref newest = gossip_policy_head(s.lab.g, MANIFEST_ROOT);
+    assert_true(manifest_ref_eq(&newest, &s.root.ref));
+    uint8_t confirm[PACK_MANIFEST_CONFIRM_BYTES];
+    operators_confirm(&operators, 0, &s.first.ref, LAB_WALL_MS, confirm);
+    struct message msg = {.kind = MESSAGE_POLICY_CONFIRM,
+                          .policy = span_of(confirm, sizeof(confirm))};
+    lab_say(&s.lab, BAD, &msg);
+    expect(&s, POLICY_WRONG_SIGNATURE, 3);
+    operators_confirm(&s.operators, 0, &s.first.ref, LAB_WALL_MS, confirm);
+    lab_say(&s.lab, BAD, &msg);
+    expect(&s, POLICY_WRONG_SIGNATURE, 3);
+    assert_true(policy_find(&s.lab.g->policy, &s.first.ref.hash)->confirmed);
+    teardown(&s);
+}
+
 static void test_every_changed_byte_is_refused(void **state)
 {
     (void)state;
@@ -323,6 +358,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_is_no_operator_signs_nothing),
+        cmocka_unit_test(test_what_is_signed_for_another_mesh_is_refused),
         cmocka_unit_test(test_every_changed_byte_is_refused),
         cmocka_unit_test(test_an_old_head_said_again_changes_nothing),
         cmocka_unit_test(test_the_future_waits_until_it_is_plausible),
