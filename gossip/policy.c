@@ -257,7 +257,8 @@ static enum policy_refusal take(struct gossip *g, struct span wire, struct membe
     bool root = m.scope == MANIFEST_ROOT;
     enum policy_refusal r =
         root ? policy_root_take(g, wire, &m, &hash, from) : take_policy(g, wire, &m, &hash, from);
-    if (may_wait && (r == POLICY_UNKNOWN_ROOT || (root && r == POLICY_UNKNOWN_PARENT)))
+    if (may_wait && (r == POLICY_UNKNOWN_ROOT ||
+                     (root && (r == POLICY_UNKNOWN_PARENT || r == POLICY_FORK_LOST))))
         policy_news_lack(g, from);
     if (may_wait && !root && (r == POLICY_UNKNOWN_ROOT || r == POLICY_FROM_THE_FUTURE))
         keep_pending(g, wire, from, r == POLICY_FROM_THE_FUTURE);
@@ -484,7 +485,7 @@ bool policy_restore_root(struct gossip *g, struct span wire)
     struct manifest m;
     if (pack_manifest_decode(wire, &m) != ERR_OK || m.scope != MANIFEST_ROOT) return false;
     struct manifest_hash hash = sign_manifest_hash(wire);
-    return policy_root_append(&g->policy, wire, &m, &hash);
+    return policy_root_append(g, wire, &m, &hash);
 }
 
 struct policy_item *policy_restore_item(struct gossip *g, struct span wire)

@@ -2,8 +2,8 @@
  *
  * Gossip thread; embedded in the machine. What is kept:
  *
- *   root      gen 1 .. n, the whole chain; where two differ first, that of the more senior signer
- *             stays, and what was built on the other goes
+ *   root      gen 1 .. n, the whole chain; of two the one by the more senior signers stays
+ *             (policy_root.h), and what was built on the other goes
  *   held      generations of policy, newest first by (gen, hlc, hash): POLICY_HISTORY of the chain
  *             that ends in the head, and the latest that lost against one of them (siblings)
  *   texts     what they name, by hash
@@ -23,6 +23,7 @@
 #include "gossip/policy_news.h"
 #include "gossip/policy_text.h"
 #include "gossip/rollout.h"
+#include "gossip/seniority.h"
 #include "gossip/timer.h"
 
 #define POLICY_ROOTS_MAX        1024u
@@ -44,6 +45,8 @@ struct policy_item {
     uint8_t *bytes; /* owned: as signed */
     size_t len;
     bool valid, connected, complete, main, told;
+    uint32_t rank;              /* ROOT: number of its most senior signer */
+    struct seniority seniority; /* ROOT: of its operators */
     /* What became of it here; rollout.h. */
     bool applied;         /* was in force and survived its soak */
     bool rejected;        /* does not work here, or failed when it was put in force */
@@ -64,11 +67,19 @@ struct policy_pending {
     bool future; /* waits for our clock, else for a root */
 };
 
+/* A branch of roots that has not won against ours (policy_root.h). */
+struct policy_fork {
+    uint8_t from[8];
+    struct policy_item *root; /* owned array; contiguous, the first built on one of ours */
+    size_t count, cap;
+};
+
 struct policy {
     bool changed; /* something of what follows; heads are to be chosen again */
     bool report_due, store_due;
     struct policy_item *root; /* owned array; root[i].ref.gen == i + 1 */
     size_t root_count, root_cap;
+    struct policy_fork fork;
     struct manifest *authority;                /* owned: the newest root, decoded; NULL: none */
     struct policy_item *held[POLICY_HELD_MAX]; /* owned each */
     size_t held_count;

@@ -214,6 +214,7 @@ void policy_news_look(struct gossip *g)
 static bool ask(struct gossip *g, struct stream *s)
 {
     const struct policy *p = &g->policy;
+    const struct manifest_ref *told = &p->news.told;
     struct manifest_hash missing[MANIFEST_TEXTS_MAX];
     size_t count = 0;
     g->policy.news.asked++;
@@ -221,7 +222,7 @@ static bool ask(struct gossip *g, struct stream *s)
         if (!p->held[i]->complete)
             count = policy_missing(p, p->held[i], missing, MANIFEST_TEXTS_MAX);
     struct sync_message m = {.kind = SYNC_POLICY_ASK,
-                             .root = policy_root_ref(p),
+                             .root = told->gen > 0 ? *told : policy_root_ref(p),
                              .head = policy_head_ref(p),
                              .bytes = span_of(missing, count * sizeof(missing[0]))};
     return stream_send(g, s, &m);
@@ -230,6 +231,8 @@ static bool ask(struct gossip *g, struct stream *s)
 void policy_news_opened(struct gossip *g, struct stream *s)
 {
     g->policy.news.asked = 0;
+    g->policy.news.told = (struct manifest_ref){0};
+    policy_root_gather(g, s->peer);
     (void)ask(g, s);
 }
 
@@ -332,6 +335,21 @@ static void on_ask(struct gossip *g, struct stream *s, const struct sync_message
     (void)stream_send_raw(g, s, pack_writer_view(&w));
 }
 
+/* True: its roots go on, be they new or not; a chain of many comes in several messages. */
+static bool goes_on(struct gossip *g, const struct sync_message *m)
+{
+    struct manifest_ref *told = &g->policy.news.told;
+    const struct manifest_ref before = *told;
+    struct manifest root;
+    for (uint32_t i = 0; i < m->item_count; i++) {
+        if (pack_manifest_decode(m->item[i], &root) != ERR_OK || root.scope != MANIFEST_ROOT)
+            continue;
+        struct manifest_ref ref = {.gen = root.gen, .hash = sign_manifest_hash(m->item[i])};
+        if (ref.gen > told->gen && policy_root_knows(&g->policy, &ref)) *told = ref;
+    }
+    return told->gen > before.gen;
+}
+
 /* True: something of it was new. */
 static bool take_all(struct gossip *g, struct stream *s, const struct sync_message *m)
 {
@@ -351,6 +369,7 @@ static void on_have(struct gossip *g, struct stream *s, const struct sync_messag
 {
     if (s->purpose != STREAM_POLICY) return; /* nobody asked */
     bool news = take_all(g, s, m);
+    news = goes_on(g, m) || news;
     policy_settle(g);
     bool lacks = policy_head_lacks(&g->policy);
     /* Rumours may have made us lack other things since we asked. */

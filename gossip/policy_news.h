@@ -39,8 +39,9 @@ struct policy_news {
     uint8_t from[8]; /* of whom first */
     uint64_t due_ms; /* of the pull */
     uint32_t tries;
-    uint32_t asked;  /* on that stream */
-    uint32_t stream; /* that pulls; 0: none */
+    uint32_t asked;           /* on that stream */
+    uint32_t stream;          /* that pulls; 0: none */
+    struct manifest_ref told; /* the newest of its roots that it told us; gen 0: none */
 };
 
 struct gossip;

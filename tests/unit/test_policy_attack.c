@@ -1,5 +1,6 @@
 /* A member with valid keys of its own, and nobody else's, against mesh policy. */
 #include "gossip/gossip_policy.h"
+#include "gossip/policy_news.h"
 #include "tests/sim/operators.h"
 #include "tests/unit/support_gossip.h"
 
@@ -125,6 +126,162 @@ static void test_what_is_signed_for_another_mesh_is_refused(void **state)
     expect(&s, POLICY_WRONG_SIGNATURE, 3);
     assert_true(policy_find(&s.lab.g->policy, &s.first.ref.hash)->confirmed);
     teardown(&s);
+}
+
+/* A branch of roots, each on top of the one before. */
+struct branch {
+    struct operators_signed root[3];
+    uint32_t count;
+};
+
+static void grow(const struct siege *s, struct branch *b, uint32_t by, uint32_t left_out)
+{
+    const struct operators_signed *after = b->count > 0 ? &b->root[b->count - 1] : &s->root;
+    struct operators_order o = {.gen = after->ref.gen + 1,
+                                .root_gen = after->ref.gen,
+                                .parent = after->ref.hash,
+                                .wall_ms = (int64_t)b->count + by,
+                                .by = by,
+                                .count = OPERATORS - 1,
+                                .left_out = left_out};
+    assert_true(b->count < 3);
+    operators_root(&s->operators, &o, &b->root[b->count++]);
+}
+
+/* The machine asks that peer for all it has, and gets the branch. */
+static void pull(struct siege *s, uint32_t peer, const struct branch *b)
+{
+    uint8_t bytes[4 * MANIFEST_BYTES_MAX];
+    struct sync_message m = {.kind = SYNC_POLICY_HAVE, .last = true};
+    struct pack_writer w;
+    lab_run(&s->lab, 10000, ~0u);
+    lab_forget(&s->lab);
+    policy_news_lack(s->lab.g, lab_member(&s->lab, peer));
+    lab_run(&s->lab, 1500, ~0u);
+    const struct gossip_effect *e = lab_effect(&s->lab, GOSSIP_STREAM_OPEN);
+    assert_non_null(e);
+    uint32_t stream = e->stream;
+    for (uint32_t i = 0; i < b->count; i++)
+        m.item[m.item_count++] = span_of(b->root[i].bytes, b->root[i].len);
+    pack_writer_init(&w, bytes, sizeof(bytes));
+    sync_message_write(&w, &m);
+    assert_true(pack_writer_ok(&w));
+    lab_stream_opened(&s->lab, stream, false, peer);
+    struct sync_message hello = {.kind = SYNC_HELLO, .offer = lab_offer(&s->lab, peer)};
+    lab_stream_data(&s->lab, stream, &hello);
+    lab_stream_bytes(&s->lab, stream, pack_writer_view(&w));
+    struct gossip_event closed = {.kind = GOSSIP_STREAM_CLOSED, .stream = stream};
+    assert_int_equal(lab_step(&s->lab, &closed), ERR_OK);
+}
+
+static void expect_tip(struct siege *s, const struct branch *b)
+{
+    struct manifest_ref newest = gossip_policy_head(s->lab.g, MANIFEST_ROOT);
+    assert_true(manifest_ref_eq(&newest, &b->root[b->count - 1].ref));
+}
+
+/* `stays` is what is left of the two, whichever is met first; and neither comes back. */
+static void expect_of(const struct branch *stays, const struct branch *goes)
+{
+    for (unsigned first = 0; first < 2; first++) {
+        struct siege s;
+        setup(&s);
+        pull(&s, 1, first == 0 ? stays : goes);
+        expect_tip(&s, first == 0 ? stays : goes);
+        pull(&s, 2, first == 0 ? goes : stays);
+        expect_tip(&s, stays);
+        pull(&s, BAD, goes);
+        for (uint32_t i = 0; i < goes->count; i++)
+            say(&s, BAD, &goes->root[i], NULL);
+        expect_tip(&s, stays);
+        teardown(&s);
+    }
+}
+
+/* Operator 2 signed an old root, and was removed two generations later. It signs another one in
+ * place of that, many times until the hash is low. */
+static void test_who_was_removed_does_not_replace_an_old_root_of_theirs(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct branch ours = {.count = 0}, fork = {.count = 0};
+    setup(&s);
+    grow(&s, &ours, 2, 2);
+    grow(&s, &ours, 2, 0);
+    grow(&s, &ours, 0, 3);
+    for (uint32_t i = 0; i < 64; i++) {
+        struct operators_order o = {.gen = 2,
+                                    .root_gen = 1,
+                                    .parent = s.root.ref.hash,
+                                    .wall_ms = 1000 + i,
+                                    .by = 2,
+                                    .count = OPERATORS - 1};
+        operators_root(&s.operators, &o, &fork.root[0]);
+        if (manifest_hash_cmp(&fork.root[0].ref.hash, &ours.root[0].ref.hash) < 0) break;
+    }
+    assert_true(manifest_hash_cmp(&fork.root[0].ref.hash, &ours.root[0].ref.hash) < 0);
+    fork.count = 1;
+    for (uint32_t i = 0; i < ours.count; i++)
+        assert_int_equal(intend(&s, &ours.root[i], span_of(NULL, 0)), ERR_OK);
+    say(&s, BAD, &fork.root[0], NULL);
+    expect_tip(&s, &ours);
+    teardown(&s);
+    expect_of(&ours, &fork);
+}
+
+/* Nor by putting themselves first in a list of their own, and signing more. */
+static void test_nobody_becomes_senior_by_removing_who_was(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct branch ours = {.count = 0}, fork = {.count = 0};
+    setup(&s);
+    grow(&s, &ours, 2, 0);
+    grow(&s, &ours, 0, 3);
+    grow(&s, &fork, 2, 1);
+    grow(&s, &fork, 2, 1);
+    grow(&s, &fork, 2, 1);
+    teardown(&s);
+    expect_of(&ours, &fork);
+}
+
+static void test_a_senior_fork_takes_the_place_of_a_juniors_roots(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct branch junior = {.count = 0}, senior = {.count = 0};
+    setup(&s);
+    grow(&s, &junior, 2, 1);
+    grow(&s, &junior, 4, 1);
+    grow(&s, &senior, 0, 3);
+    for (uint32_t i = 0; i < junior.count; i++)
+        assert_int_equal(intend(&s, &junior.root[i], span_of(NULL, 0)), ERR_OK);
+    assert_int_equal(intend(&s, &senior.root[0], span_of(NULL, 0)), ERR_OK);
+    expect_tip(&s, &senior);
+    teardown(&s);
+    expect_of(&senior, &junior);
+}
+
+/* Still an operator, and as senior as any: history is not rewritten by it. */
+static void test_of_one_signers_branches_the_longer_stays(void **state)
+{
+    (void)state;
+    struct siege s;
+    struct branch ours = {.count = 0}, fork = {.count = 0}, equal = {.count = 0};
+    setup(&s);
+    grow(&s, &ours, 0, 5);
+    grow(&s, &ours, 0, 0);
+    grow(&s, &fork, 0, 4);
+    for (uint32_t i = 0; i < ours.count; i++)
+        assert_int_equal(intend(&s, &ours.root[i], span_of(NULL, 0)), ERR_OK);
+    assert_int_equal(intend(&s, &fork.root[0], span_of(NULL, 0)), ERR_MISMATCH);
+    assert_int_equal(gossip_policy_intent_refusal(s.lab.g), POLICY_NOT_HEAD);
+    grow(&s, &equal, 0, 3);
+    grow(&s, &equal, 0, 0);
+    teardown(&s);
+    expect_of(&ours, &fork);
+    bool lower = manifest_hash_cmp(&equal.root[0].ref.hash, &ours.root[0].ref.hash) < 0;
+    expect_of(lower ? &equal : &ours, lower ? &ours : &equal);
 }
 
 static void test_every_changed_byte_is_refused(void **state)
@@ -359,6 +516,10 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_is_no_operator_signs_nothing),
         cmocka_unit_test(test_what_is_signed_for_another_mesh_is_refused),
+        cmocka_unit_test(test_who_was_removed_does_not_replace_an_old_root_of_theirs),
+        cmocka_unit_test(test_nobody_becomes_senior_by_removing_who_was),
+        cmocka_unit_test(test_a_senior_fork_takes_the_place_of_a_juniors_roots),
+        cmocka_unit_test(test_of_one_signers_branches_the_longer_stays),
         cmocka_unit_test(test_every_changed_byte_is_refused),
         cmocka_unit_test(test_an_old_head_said_again_changes_nothing),
         cmocka_unit_test(test_the_future_waits_until_it_is_plausible),
