@@ -256,12 +256,31 @@ static size_t on_data(struct conn *conn, void *owner, struct span data)
     return data.len;
 }
 
+/* Open streams that this node began. */
+static unsigned open_from(const struct mesh_stream *ms, const struct name *peer)
+{
+    unsigned n = 0;
+    LIST_EACH(pos, tmp, &ms->stream)
+    {
+        const struct stream *s = LIST_ENTRY(pos, struct stream, node);
+        if (!s->inbound || !s->open) continue;
+        n += name_eq(&conn_peer(s->conn)->id.name, peer);
+    }
+    return n;
+}
+
 static void on_open(struct conn *conn, void *owner)
 {
     struct stream *s = owner;
     const struct x509_leaf *peer = conn_peer(conn);
     if (peer == NULL || peer->id.kind != IDENTITY_NODE) {
         stream_end(s, ERR_MISMATCH); /* a service's leaf has no business in the control plane */
+        return;
+    }
+    if (s->inbound && open_from(s->ms, &peer->id.name) == MESH_STREAM_PEER_MAX) {
+        log_limited(&s->ms->d->log, LOG_LEVEL_WARN, MESH_STREAM_MAGIC, "sync",
+                    "refused a stream of %s: it has %u", peer->id.name.text, MESH_STREAM_PEER_MAX);
+        stream_end(s, ERR_FULL);
         return;
     }
     s->open = true;

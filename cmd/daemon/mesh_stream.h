@@ -8,9 +8,9 @@
  *   +-----+   +---------------+-----------------+
  *
  * Control thread. Inbound connections come from the workers' mailboxes (descriptor and the hello's
- * bytes). At most MESH_STREAM_INBOUND_MAX at once, and MESH_STREAM_HANDSHAKES_MAX from one address
- * that have not opened; each must open, and then move, within MESH_STREAM_LIMIT_MS (security.md
- * M14).
+ * bytes). At most MESH_STREAM_INBOUND_MAX at once, MESH_STREAM_HANDSHAKES_MAX from one address that
+ * have not opened, and MESH_STREAM_PEER_MAX of one node that have; each must open, and then move,
+ * within MESH_STREAM_LIMIT_MS (security.md M14).
  */
 #ifndef CMD_DAEMON_MESH_STREAM_H
 #define CMD_DAEMON_MESH_STREAM_H
@@ -22,6 +22,7 @@
 #define MESH_STREAM_FRAME_MAX      (1024u * 1024)
 #define MESH_STREAM_INBOUND_MAX    32u
 #define MESH_STREAM_HANDSHAKES_MAX 8u
+#define MESH_STREAM_PEER_MAX       4u
 #define MESH_STREAM_OUTBOUND_MAX   32u
 #define MESH_STREAM_LIMIT_MS       10000u
 

@@ -377,6 +377,15 @@ static void test_a_services_leaf_has_no_business_here(void **state)
     assert_int_equal(w->server.messages, 0);
 }
 
+static void raw_bye(struct conn *c, void *owner)
+{
+    raw_open(c, owner);
+    conn_shutdown(c);
+}
+
+static const struct conn_events bye_events = {
+    .on_open = raw_bye, .on_data = raw_data, .on_eof = raw_eof, .on_error = raw_error};
+
 struct asked {
     struct mesh_stream_call call;
     struct world *world;
@@ -533,6 +542,28 @@ static void test_one_address_cannot_fill_every_place_with_handshakes(void **stat
         assert_int_equal(close(fd[i]), 0);
 }
 
+/* M14: who has proven who it is has its share of the places, and no more. */
+static void test_one_node_cannot_fill_every_place_with_streams(void **state)
+{
+    struct world *w = *state;
+    struct name h2 = name_of("h2");
+    for (uint32_t i = 0; i < MESH_STREAM_PEER_MAX; i++) {
+        mesh_stream_open(w->client.ms, STREAM + i, &w->addr, &h2);
+        run_events(w, 2);
+    }
+    assert_int_equal(w->server.opened, MESH_STREAM_PEER_MAX);
+    mesh_stream_open(w->client.ms, STREAM + MESH_STREAM_PEER_MAX, &w->addr, &h2);
+    run_events(w, 2); /* it opens there and ends again: who is served knows nothing of it */
+    assert_int_equal(w->client.closed, 1);
+    assert_int_equal(w->server.opened, MESH_STREAM_PEER_MAX);
+    assert_int_equal(w->server.closed, 0);
+    give_identity(&w->client, "h3", IDENTITY_NODE);
+    struct spiffe_id h3 = {w->mesh, name_of("h3"), IDENTITY_NODE};
+    raw_run(w, &bye_events, identities_get(w->client.d.identities, &h3));
+    assert_int_equal(w->server.opened, MESH_STREAM_PEER_MAX + 1);
+    assert_string_equal(w->server.peer, "h3");
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -553,6 +584,7 @@ int main(void)
         CASE(test_cancelled_call_is_not_told),
         CASE(test_inbound_streams_are_capped),
         CASE(test_one_address_cannot_fill_every_place_with_handshakes),
+        CASE(test_one_node_cannot_fill_every_place_with_streams),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
