@@ -6,6 +6,8 @@
 #include "gossip/policy_root.h"
 #include "gossip/state.h"
 
+#include <stdlib.h>
+
 #define PULL_SOON_MS   5u
 #define PULL_AGAIN_MS  1000u
 #define PULL_TRIES_MAX 6u
@@ -16,10 +18,23 @@
 #define REPLY_HEADING  64u
 #define REPLY_BYTES    (GOSSIP_STREAM_MESSAGE_BYTES_MAX - REPLY_HEADING)
 #define BIN_HEADING    5u
+#define ANSWERS_RATE   (2u * 1024 * 1024) /* bytes a second */
+#define ANSWERS_BURST  GOSSIP_STREAM_MESSAGE_BYTES_MAX
+#define ANSWER_LEAST   4096u /* what one costs, however short: it must be put together, too */
+
+/* Of another, as it waits for its answer. */
+struct policy_ask {
+    uint64_t number;
+    struct manifest_ref root, head;
+    size_t len;
+    char hashes[];
+};
 
 void policy_news_init(struct policy_news *n)
 {
     bucket_init(&n->pulls, PULLS_A_SEC, PULLS_BURST, 0);
+    bucket_init(&n->answers, ANSWERS_RATE, ANSWERS_BURST, 0);
+    n->answer_ms = UINT64_MAX;
 }
 
 void policy_news_tell(struct gossip *g, enum policy_news_kind kind, const struct manifest_ref *ref)
@@ -182,7 +197,8 @@ void policy_news_lack(struct gossip *g, const struct member *from)
 uint64_t policy_news_due_ms(const struct gossip *g)
 {
     const struct policy_news *n = &g->policy.news;
-    return n->lacking && n->stream == 0 ? n->due_ms : UINT64_MAX;
+    uint64_t pull = n->lacking && n->stream == 0 ? n->due_ms : UINT64_MAX;
+    return pull < n->answer_ms ? pull : n->answer_ms;
 }
 
 static struct member *source(struct gossip *g)
@@ -193,7 +209,7 @@ static struct member *source(struct gossip *g)
     return m;
 }
 
-void policy_news_look(struct gossip *g)
+static void look_for_pull(struct gossip *g)
 {
     struct policy_news *n = &g->policy.news;
     if (!n->lacking || n->stream != 0 || n->due_ms > g->now_ms) return;
@@ -312,27 +328,85 @@ static void put_texts(const struct policy *p, struct span hashes, struct sync_me
     }
 }
 
-static void on_ask(struct gossip *g, struct stream *s, const struct sync_message *m)
+static void put_answer(const struct policy *p, const struct policy_ask *ask,
+                       struct sync_message *have, size_t *room)
 {
-    struct sync_message have = {.kind = SYNC_POLICY_HAVE, .last = true};
-    size_t room = REPLY_BYTES;
-    put_roots(&g->policy, &m->root, &have, &room);
-    if (have.last) {
-        put_policies(&g->policy, &m->head, &have, &room);
-        put_texts(&g->policy, m->bytes, &have, &room);
+    *have = (struct sync_message){.kind = SYNC_POLICY_HAVE, .last = true};
+    *room = REPLY_BYTES;
+    put_roots(p, &ask->root, have, room);
+    if (!have->last) return;
+    put_policies(p, &ask->head, have, room);
+    put_texts(p, span_of(ask->hashes, ask->len), have, room);
+}
+
+static struct stream *longest_waiting(struct gossip *g)
+{
+    struct stream *first = NULL;
+    for (size_t i = 0; i < STREAM_SLOTS; i++) {
+        struct stream *s = &g->streams.slot[i];
+        if (!s->used || s->session.ask == NULL) continue;
+        if (first == NULL || s->session.ask->number < first->session.ask->number) first = s;
     }
+    return first;
+}
+
+/* False: there is no room yet. In turn, or small answers would keep a large one waiting. */
+static bool answer(struct gossip *g, struct stream *s)
+{
+    struct policy_news *n = &g->policy.news;
+    struct sync_message have;
+    struct pack_writer w;
+    size_t room;
+    put_answer(&g->policy, s->session.ask, &have, &room);
     size_t cap = REPLY_BYTES - room + REPLY_HEADING;
+    size_t cost = cap > ANSWER_LEAST ? cap : ANSWER_LEAST;
+    if (!bucket_take(&n->answers, g->now_ms, cost, 0)) {
+        n->answer_ms = bucket_ready_ms(&n->answers, g->now_ms, cost);
+        policy_arm(g, n->answer_ms);
+        return false;
+    }
+    free(s->session.ask);
+    s->session.ask = NULL;
     uint8_t *bytes = arena_alloc(&g->fx->arena, cap);
     if (bytes == NULL) {
         stream_close(g, s);
-        return;
+        return true;
     }
-    struct pack_writer w;
     pack_writer_init(&w, bytes, cap);
     sync_message_write(&w, &have);
     CHECK(pack_writer_ok(&w));
-    (void)bucket_take(&g->sync.bytes, g->now_ms, w.len, 0);
     (void)stream_send_raw(g, s, pack_writer_view(&w));
+    return true;
+}
+
+static void answer_look(struct gossip *g)
+{
+    struct stream *s;
+    g->policy.news.answer_ms = UINT64_MAX;
+    while ((s = longest_waiting(g)) != NULL && answer(g, s))
+        continue;
+}
+
+void policy_news_look(struct gossip *g)
+{
+    if (g->policy.news.answer_ms <= g->now_ms) answer_look(g);
+    look_for_pull(g);
+}
+
+static void on_ask(struct gossip *g, struct stream *s, const struct sync_message *m)
+{
+    struct policy_ask *ask = NULL;
+    if (s->session.ask == NULL) ask = malloc(sizeof(*ask) + m->bytes.len);
+    if (ask == NULL) {
+        g->counters.dropped_quota++;
+        stream_close(g, s);
+        return;
+    }
+    *ask = (struct policy_ask){
+        .number = g->policy.news.asks++, .root = m->root, .head = m->head, .len = m->bytes.len};
+    if (m->bytes.len > 0) memcpy(ask->hashes, m->bytes.p, m->bytes.len);
+    s->session.ask = ask;
+    answer_look(g);
 }
 
 /* True: its roots go on, be they new or not; a chain of many comes in several messages. */

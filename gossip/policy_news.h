@@ -10,6 +10,10 @@
  *                                          <----  POLICY_HAVE {manifests, confirmations,
  *                                                              texts, more}
  *   ... until nothing lacks, or nothing new comes; the asker closes
+ *
+ * Answers are rationed in bytes, of all askers together. One that finds no room waits on its
+ * stream, behind those that came before; a stream has one ask at a time, and who asks again before
+ * the answer is cut off. What waits too long ends with its stream, and the asker tries again.
  */
 #ifndef GOSSIP_POLICY_NEWS_H
 #define GOSSIP_POLICY_NEWS_H
@@ -35,9 +39,12 @@ struct policy_rumour {
 struct policy_news {
     struct policy_rumour rumour[NEWS_KINDS];
     struct bucket pulls;
-    bool lacking;    /* something is to be pulled */
-    uint8_t from[8]; /* of whom first */
-    uint64_t due_ms; /* of the pull */
+    struct bucket answers; /* bytes */
+    uint64_t answer_ms;    /* the next is to be tried then; UINT64_MAX: none waits */
+    uint64_t asks;         /* of others, so far: the order in which they came */
+    bool lacking;          /* something is to be pulled */
+    uint8_t from[8];       /* of whom first */
+    uint64_t due_ms;       /* of the pull */
     uint32_t tries;
     uint32_t asked;           /* on that stream */
     uint32_t stream;          /* that pulls; 0: none */
@@ -66,7 +73,7 @@ void policy_news_receive(struct gossip *g, const struct message *m, struct membe
 
 /* Someone (`from`; NULL: anyone) has what we lack. */
 void policy_news_lack(struct gossip *g, const struct member *from);
-/* Starts the pull that is due. */
+/* Starts the pull that is due, and answers whom there is room for. */
 void policy_news_look(struct gossip *g);
 uint64_t policy_news_due_ms(const struct gossip *g);
 /* Streams: ours has opened; it or any other ended; messages. */

@@ -17,6 +17,7 @@ static void free_session(struct stream_session *session)
     free(session->want);
     free(session->serve);
     free(session->tell);
+    free(session->ask);
     *session = (struct stream_session){0};
 }
 

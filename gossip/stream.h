@@ -17,6 +17,7 @@
 #define STREAM_INBOUND_BIT 0x80000000u
 
 struct gossip;
+struct policy_ask;
 
 enum stream_purpose {
     STREAM_INBOUND,
@@ -45,7 +46,8 @@ struct stream_session {
     uint8_t *serve;  /* owned: short ids the other side asked for */
     size_t serve_count, serve_at;
     bool done_sent, done_received;
-    uint32_t news; /* records that were new to us */
+    uint32_t news;          /* records that were new to us */
+    struct policy_ask *ask; /* owned: waits for its answer (policy_news.h); NULL: none */
 };
 
 struct stream {

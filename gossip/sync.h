@@ -30,7 +30,7 @@
 #define SYNC_JOINS_MAX      16u /* inbound sessions */
 #define SYNC_SESSIONS_MAX   4u  /* of them with peers that only compare */
 #define SYNC_OUTBOUND_MAX   4u
-#define SYNC_RATE_BYTES     (4u * 1024 * 1024) /* a second, all streams */
+#define SYNC_RATE_BYTES     (4u * 1024 * 1024) /* a second, all streams, but for policy */
 #define SYNC_BURST_BYTES    (1u * 1024 * 1024)
 #define SYNC_LOOK_MS        1000u
 #define SYNC_BACKOFF_MIN_MS 1000u
