@@ -186,8 +186,11 @@ void policy_news_receive(struct gossip *g, const struct message *m, struct membe
 void policy_news_lack(struct gossip *g, const struct member *from)
 {
     struct policy_news *n = &g->policy.news;
-    if (from != NULL) memcpy(n->from, from->head->owner.byte, sizeof(n->from));
-    if (n->lacking) return;
+    uint64_t soon = g->now_ms + PULL_SOON_MS;
+    bool other = from != NULL && memcmp(n->from, from->head->owner.byte, sizeof(n->from)) != 0;
+    /* Hints are not signed: one that leads nowhere must not put off the next one's. */
+    if (n->lacking && (!other || n->due_ms <= soon)) return;
+    if (other) memcpy(n->from, from->head->owner.byte, sizeof(n->from));
     n->lacking = true;
     n->tries = 0;
     n->due_ms = g->now_ms + rng_below(&g->rng, PULL_SOON_MS);

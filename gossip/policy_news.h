@@ -71,7 +71,8 @@ void policy_news_fill(struct gossip *g, struct packet *p, bool fresh);
 /* A datagram brought POLICY, POLICY_HEAD or POLICY_CONFIRM. */
 void policy_news_receive(struct gossip *g, const struct message *m, struct member *from);
 
-/* Someone (`from`; NULL: anyone) has what we lack. */
+/* Someone (`from`; NULL: anyone) has what we lack. Another than the last is asked soon, however
+ * often that one was asked in vain; bounded by the ration of pulls. */
 void policy_news_lack(struct gossip *g, const struct member *from);
 /* Starts the pull that is due, and answers whom there is room for. */
 void policy_news_look(struct gossip *g);

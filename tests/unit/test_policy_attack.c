@@ -593,6 +593,38 @@ static void test_one_that_asks_for_little_and_often_delays_nobody_for_long(void 
     teardown(&s);
 }
 
+static void hint(struct siege *s, uint32_t peer, uint64_t gen)
+{
+    struct message m = {
+        .kind = MESSAGE_POLICY_HEAD, .scope = MANIFEST_POLICY, .ref = {.gen = gen, .hash = {{9}}}};
+    lab_say(&s->lab, peer, &m);
+}
+
+/* Nobody has what it speaks of, so that each pull is in vain. */
+static void test_hints_at_nothing_do_not_put_off_the_hints_of_others(void **state)
+{
+    (void)state;
+    struct siege s;
+    setup(&s);
+    for (uint64_t i = 0; i < 20; i++) {
+        hint(&s, BAD, 1000 + i);
+        lab_run(&s.lab, 1000, ~0u);
+        const struct gossip_effect *open = lab_effect(&s.lab, GOSSIP_STREAM_OPEN);
+        if (open == NULL) continue;
+        struct gossip_event closed = {
+            .kind = GOSSIP_STREAM_CLOSED, .stream = open->stream, .err = ERR_REFUSED};
+        lab_forget(&s.lab);
+        assert_int_equal(lab_step(&s.lab, &closed), ERR_OK);
+    }
+    lab_forget(&s.lab);
+    hint(&s, 1, 2);
+    lab_run(&s.lab, 600, ~0u); /* one of its bucket's tokens */
+    const struct gossip_effect *open = lab_effect(&s.lab, GOSSIP_STREAM_OPEN);
+    assert_non_null(open);
+    assert_string_equal(open->peer_name.text, "n1");
+    teardown(&s);
+}
+
 static void test_policy_is_told_while_membership_churns(void **state)
 {
     (void)state;
@@ -642,6 +674,7 @@ int main(void)
         cmocka_unit_test(test_answers_are_rationed_and_what_waits_is_answered_later),
         cmocka_unit_test(test_who_asks_again_before_its_answer_is_cut_off),
         cmocka_unit_test(test_one_that_asks_for_little_and_often_delays_nobody_for_long),
+        cmocka_unit_test(test_hints_at_nothing_do_not_put_off_the_hints_of_others),
         cmocka_unit_test(test_policy_is_told_while_membership_churns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
