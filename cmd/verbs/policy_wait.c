@@ -10,6 +10,7 @@
 
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define NAMED_MAX       8u /* members named in a message */
+#define REASON_WAIT_MS  2000u
 #define HASH_HEX_BYTES  (2u * MANIFEST_HASH_BYTES + 1u)
 
 void policy_wait_fini(struct policy_wait *w)
@@ -108,6 +109,16 @@ static bool refused(const struct policy_wait_node *n)
     return strcmp(n->state, "rejected") == 0 || strcmp(n->state, "rolled_back") == 0;
 }
 
+/* That it stopped is known by a ballot, why only by the record of the one who refused: it may come
+ * a moment later. */
+static bool reason_is_due(const struct policy_wait *w, uint64_t stopped_ms)
+{
+    if (w->end != POLICY_WAIT_STOPPED || stopped_ms >= REASON_WAIT_MS) return false;
+    for (size_t i = 0; i < w->count; i++)
+        if (refused(&w->node[i]) && w->node[i].reason[0] != '\0') return false;
+    return strcmp(w->own, "reverted") != 0;
+}
+
 static enum verb_exit say_stopped(const struct policy_wait *w, const struct manifest_ref *ref)
 {
     unsigned said = 0;
@@ -176,7 +187,7 @@ enum verb_exit policy_wait_run(const struct verb_ctx *ctx, const struct manifest
 {
     static const struct timespec pause = {.tv_nsec = POLICY_WAIT_POLL_MS * 1000000L};
     char path[160], hash[HASH_HEX_BYTES];
-    uint64_t start_ms = clock_mono_ms();
+    uint64_t start_ms = clock_mono_ms(), stop_ms = 0; /* it ran until then */
     *w = (struct policy_wait){.own = "", .waits_for = "", .head_author = ""};
     arena_init(&w->arena, 16384, ARENA_BYTES_MAX);
     (void)snprintf(path, sizeof path, "/v1/policy/progress?gen=%llu&hash=%s",
@@ -187,6 +198,8 @@ enum verb_exit policy_wait_run(const struct verb_ctx *ctx, const struct manifest
         enum verb_exit code = poll_once(ctx, path, ms, print, w);
         if (code != EXIT_DONE) return code;
         over = judge(w, ref);
+        if (!over || w->end != POLICY_WAIT_STOPPED) stop_ms = ms;
+        if (over && reason_is_due(w, ms - stop_ms)) over = false;
         if (!over && ms >= ctx->timeout_ms) {
             w->end = POLICY_WAIT_LATE;
             over = true;
