@@ -81,10 +81,10 @@ struct member {
     uint8_t state;                  /* enum member_state */
     uint8_t reported_state;
     bool self : 1;
-    bool restored : 1;            /* from our store, and not heard since */
-    bool vouched : 1;             /* another node has it too */
+    bool restored : 1;      /* from our store, and not heard since */
+    bool vouched : 1;       /* another node has it too */
     bool not_from_here : 1; /* we fail to reach it and others do not */
-    bool lossy : 1;               /* unreachable for that: suspicion.h */
+    bool lossy : 1;         /* unreachable for that: suspicion.h */
     bool admission_missing : 1, body_missing : 1;
     uint8_t last_calls : 2; /* of UNREACHABLE; suspicion.c */
     bool digest_waits : 1;  /* its last change has not settled */
