@@ -1,10 +1,5 @@
 /* A member with valid keys of its own, and nobody else's, against mesh policy. */
-#include "core/crypto/sign_manifest.h"
-#include "gossip/gossip_policy.h"
-#include "gossip/policy_news.h"
-#include "gossip/sync.h"
-#include "tests/sim/operators.h"
-#include "tests/unit/support_gossip.h"
+#include "tests/unit/support_siege.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,84 +11,21 @@
 
 #define BAD 3u /* the peer */
 
-struct siege {
-    struct lab lab;
-    struct operators operators;
-    struct operators_signed root, first;
-};
-
-static enum err intend(struct siege *s, const struct operators_signed *m, struct span text)
-{
-    struct gossip_event e = {.kind = GOSSIP_INTENT,
-                             .data = span_of(m->bytes, m->len),
-                             .text = &text,
-                             .text_count = text.p != NULL};
-    return lab_step(&s->lab, &e);
-}
-
-static struct operators_order order(const struct siege *s, uint32_t by, const char *text)
-{
-    return (struct operators_order){.gen = s->first.ref.gen + 1,
-                                    .root_gen = 1,
-                                    .parent = s->first.ref.hash,
-                                    .wall_ms = LAB_WALL_MS,
-                                    .by = by,
-                                    .text = span_str(text)};
-}
-
-static void setup(struct siege *s)
-{
-    struct operators_order root = {.gen = 1, .by = OPERATORS_ISSUER, .count = OPERATORS - 1};
-    memset(s, 0, sizeof(*s));
-    lab_init(&s->lab, 4);
-    assert_int_equal(operators_init(&s->operators, &s->lab.issuer), ERR_OK);
-    operators_root(&s->operators, &root, &s->root);
-    assert_int_equal(intend(s, &s->root, span_of(NULL, 0)), ERR_OK);
-    struct operators_order one = order(s, 0, "# one");
-    operators_policy(&s->operators, &one, &s->first);
-    assert_int_equal(intend(s, &s->first, one.text), ERR_OK);
-    lab_forget(&s->lab);
-}
-
-static void teardown(struct siege *s)
-{
-    operators_fini(&s->operators);
-    lab_fini(&s->lab);
-}
-
-static void say(struct siege *s, uint32_t peer, const struct operators_signed *m, const char *text)
-{
-    struct message msg = {.kind = MESSAGE_POLICY, .policy = span_of(m->bytes, m->len)};
-    if (text != NULL) msg.text[msg.text_count++] = span_str(text);
-    lab_say(&s->lab, peer, &msg);
-}
-
-static struct manifest_ref head(const struct siege *s)
-{
-    return gossip_policy_head(s->lab.g, MANIFEST_POLICY);
-}
-
-static void expect(struct siege *s, enum policy_refusal why, uint64_t times)
-{
-    struct manifest_ref now = head(s);
-    assert_true(manifest_ref_eq(&now, &s->first.ref));
-    assert_int_equal(gossip_policy_refusals(s->lab.g, why), times);
-}
-
 static void test_who_is_no_operator_signs_nothing(void **state)
 {
     (void)state;
     struct siege s;
     struct operators_signed m;
-    setup(&s);
-    struct operators_order o = order(&s, OPERATORS - 1, "# mine"); /* not in this root */
+    support_siege_init(&s);
+    struct operators_order o =
+        support_siege_order(&s, OPERATORS - 1, "# mine"); /* not in this root */
     operators_policy(&s.operators, &o, &m);
-    say(&s, BAD, &m, "# mine");
-    expect(&s, POLICY_UNKNOWN_SIGNER, 1);
+    support_siege_say(&s, BAD, &m, "# mine");
+    support_siege_expect(&s, POLICY_UNKNOWN_SIGNER, 1);
     const struct gossip_effect *e = lab_effect(&s.lab, GOSSIP_POLICY_REFUSED);
     assert_non_null(e);
     assert_memory_equal(e->node.byte, s.lab.peer[BAD].persona.id.byte, NODE_ID_BYTES);
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 /* An operator of two meshes signs with one key; what is said in one is replayed in the other. */
@@ -102,20 +34,20 @@ static void test_what_is_signed_for_another_mesh_is_refused(void **state)
     (void)state;
     struct siege s;
     struct operators_signed m;
-    setup(&s);
+    support_siege_init(&s);
     struct persona_issuer elsewhere = s.lab.issuer;
     elsewhere.mesh.byte[0] ^= 1;
     struct operators operators = s.operators;
     operators.issuer = &elsewhere;
-    struct operators_order o = order(&s, 0, "# elsewhere");
+    struct operators_order o = support_siege_order(&s, 0, "# elsewhere");
     operators_policy(&operators, &o, &m);
-    say(&s, BAD, &m, "# elsewhere");
-    expect(&s, POLICY_WRONG_SIGNATURE, 1);
+    support_siege_say(&s, BAD, &m, "# elsewhere");
+    support_siege_expect(&s, POLICY_WRONG_SIGNATURE, 1);
     struct operators_order root = {
         .gen = 2, .root_gen = 1, .parent = s.root.ref.hash, .by = 0, .count = 1};
     operators_root(&operators, &root, &m);
-    say(&s, BAD, &m, NULL);
-    expect(&s, POLICY_WRONG_SIGNATURE, 2);
+    support_siege_say(&s, BAD, &m, NULL);
+    support_siege_expect(&s, POLICY_WRONG_SIGNATURE, 2);
     struct manifest_ref newest = gossip_policy_head(s.lab.g, MANIFEST_ROOT);
     assert_true(manifest_ref_eq(&newest, &s.root.ref));
     uint8_t confirm[PACK_MANIFEST_CONFIRM_BYTES];
@@ -123,12 +55,12 @@ static void test_what_is_signed_for_another_mesh_is_refused(void **state)
     struct message msg = {.kind = MESSAGE_POLICY_CONFIRM,
                           .policy = span_of(confirm, sizeof(confirm))};
     lab_say(&s.lab, BAD, &msg);
-    expect(&s, POLICY_WRONG_SIGNATURE, 3);
+    support_siege_expect(&s, POLICY_WRONG_SIGNATURE, 3);
     operators_confirm(&s.operators, 0, &s.first.ref, LAB_WALL_MS, confirm);
     lab_say(&s.lab, BAD, &msg);
-    expect(&s, POLICY_WRONG_SIGNATURE, 3);
+    support_siege_expect(&s, POLICY_WRONG_SIGNATURE, 3);
     assert_true(policy_find(&s.lab.g->policy, &s.first.ref.hash)->confirmed);
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 /* A branch of roots, each on top of the one before. */
@@ -188,16 +120,16 @@ static void expect_of(const struct branch *stays, const struct branch *goes)
 {
     for (unsigned first = 0; first < 2; first++) {
         struct siege s;
-        setup(&s);
+        support_siege_init(&s);
         pull(&s, 1, first == 0 ? stays : goes);
         expect_tip(&s, first == 0 ? stays : goes);
         pull(&s, 2, first == 0 ? goes : stays);
         expect_tip(&s, stays);
         pull(&s, BAD, goes);
         for (uint32_t i = 0; i < goes->count; i++)
-            say(&s, BAD, &goes->root[i], NULL);
+            support_siege_say(&s, BAD, &goes->root[i], NULL);
         expect_tip(&s, stays);
-        teardown(&s);
+        support_siege_fini(&s);
     }
 }
 
@@ -208,7 +140,7 @@ static void test_who_was_removed_does_not_replace_an_old_root_of_theirs(void **s
     (void)state;
     struct siege s;
     struct branch ours = {.count = 0}, fork = {.count = 0};
-    setup(&s);
+    support_siege_init(&s);
     grow(&s, &ours, 2, 2);
     grow(&s, &ours, 2, 0);
     grow(&s, &ours, 0, 3);
@@ -225,10 +157,10 @@ static void test_who_was_removed_does_not_replace_an_old_root_of_theirs(void **s
     assert_true(manifest_hash_cmp(&fork.root[0].ref.hash, &ours.root[0].ref.hash) < 0);
     fork.count = 1;
     for (uint32_t i = 0; i < ours.count; i++)
-        assert_int_equal(intend(&s, &ours.root[i], span_of(NULL, 0)), ERR_OK);
-    say(&s, BAD, &fork.root[0], NULL);
+        assert_int_equal(support_siege_intend(&s, &ours.root[i], span_of(NULL, 0)), ERR_OK);
+    support_siege_say(&s, BAD, &fork.root[0], NULL);
     expect_tip(&s, &ours);
-    teardown(&s);
+    support_siege_fini(&s);
     expect_of(&ours, &fork);
 }
 
@@ -238,13 +170,13 @@ static void test_nobody_becomes_senior_by_removing_who_was(void **state)
     (void)state;
     struct siege s;
     struct branch ours = {.count = 0}, fork = {.count = 0};
-    setup(&s);
+    support_siege_init(&s);
     grow(&s, &ours, 2, 0);
     grow(&s, &ours, 0, 3);
     grow(&s, &fork, 2, 1);
     grow(&s, &fork, 2, 1);
     grow(&s, &fork, 2, 1);
-    teardown(&s);
+    support_siege_fini(&s);
     expect_of(&ours, &fork);
 }
 
@@ -253,15 +185,15 @@ static void test_a_senior_fork_takes_the_place_of_a_juniors_roots(void **state)
     (void)state;
     struct siege s;
     struct branch junior = {.count = 0}, senior = {.count = 0};
-    setup(&s);
+    support_siege_init(&s);
     grow(&s, &junior, 2, 1);
     grow(&s, &junior, 4, 1);
     grow(&s, &senior, 0, 3);
     for (uint32_t i = 0; i < junior.count; i++)
-        assert_int_equal(intend(&s, &junior.root[i], span_of(NULL, 0)), ERR_OK);
-    assert_int_equal(intend(&s, &senior.root[0], span_of(NULL, 0)), ERR_OK);
+        assert_int_equal(support_siege_intend(&s, &junior.root[i], span_of(NULL, 0)), ERR_OK);
+    assert_int_equal(support_siege_intend(&s, &senior.root[0], span_of(NULL, 0)), ERR_OK);
     expect_tip(&s, &senior);
-    teardown(&s);
+    support_siege_fini(&s);
     expect_of(&senior, &junior);
 }
 
@@ -271,17 +203,17 @@ static void test_of_one_signers_branches_the_longer_stays(void **state)
     (void)state;
     struct siege s;
     struct branch ours = {.count = 0}, fork = {.count = 0}, equal = {.count = 0};
-    setup(&s);
+    support_siege_init(&s);
     grow(&s, &ours, 0, 5);
     grow(&s, &ours, 0, 0);
     grow(&s, &fork, 0, 4);
     for (uint32_t i = 0; i < ours.count; i++)
-        assert_int_equal(intend(&s, &ours.root[i], span_of(NULL, 0)), ERR_OK);
-    assert_int_equal(intend(&s, &fork.root[0], span_of(NULL, 0)), ERR_MISMATCH);
+        assert_int_equal(support_siege_intend(&s, &ours.root[i], span_of(NULL, 0)), ERR_OK);
+    assert_int_equal(support_siege_intend(&s, &fork.root[0], span_of(NULL, 0)), ERR_MISMATCH);
     assert_int_equal(gossip_policy_intent_refusal(s.lab.g), POLICY_NOT_HEAD);
     grow(&s, &equal, 0, 3);
     grow(&s, &equal, 0, 0);
-    teardown(&s);
+    support_siege_fini(&s);
     expect_of(&ours, &fork);
     bool lower = manifest_hash_cmp(&equal.root[0].ref.hash, &ours.root[0].ref.hash) < 0;
     expect_of(lower ? &equal : &ours, lower ? &ours : &equal);
@@ -292,21 +224,21 @@ static void test_every_changed_byte_is_refused(void **state)
     (void)state;
     struct siege s;
     struct operators_signed m, bad;
-    setup(&s);
-    struct operators_order o = order(&s, 0, "# two");
+    support_siege_init(&s);
+    struct operators_order o = support_siege_order(&s, 0, "# two");
     operators_policy(&s.operators, &o, &m);
     for (size_t i = 0; i < m.len; i++) {
         bad = m;
         bad.bytes[i] ^= 0x01;
-        say(&s, BAD, &bad, "# two");
-        struct manifest_ref now = head(&s);
+        support_siege_say(&s, BAD, &bad, "# two");
+        struct manifest_ref now = support_siege_head(&s);
         assert_true(manifest_ref_eq(&now, &s.first.ref));
         if (i % 100 == 99) lab_run(&s.lab, 1000, ~0u); /* its ration of signatures */
     }
-    say(&s, 1, &m, "# two");
-    struct manifest_ref now = head(&s);
+    support_siege_say(&s, 1, &m, "# two");
+    struct manifest_ref now = support_siege_head(&s);
     assert_true(manifest_ref_eq(&now, &m.ref));
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 static void test_an_old_head_said_again_changes_nothing(void **state)
@@ -314,18 +246,18 @@ static void test_an_old_head_said_again_changes_nothing(void **state)
     (void)state;
     struct siege s;
     struct operators_signed m;
-    setup(&s);
-    struct operators_order o = order(&s, 0, "# two");
+    support_siege_init(&s);
+    struct operators_order o = support_siege_order(&s, 0, "# two");
     operators_policy(&s.operators, &o, &m);
-    say(&s, 1, &m, "# two");
+    support_siege_say(&s, 1, &m, "# two");
     for (uint32_t i = 0; i < 100; i++) {
-        say(&s, BAD, &s.first, "# one");
-        say(&s, BAD, &s.root, NULL);
+        support_siege_say(&s, BAD, &s.first, "# one");
+        support_siege_say(&s, BAD, &s.root, NULL);
     }
-    struct manifest_ref now = head(&s);
+    struct manifest_ref now = support_siege_head(&s);
     assert_true(manifest_ref_eq(&now, &m.ref));
     assert_int_equal(gossip_policy_refusals(s.lab.g, POLICY_KNOWN), 300); /* and the text */
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 static void test_the_future_waits_until_it_is_plausible(void **state)
@@ -333,19 +265,19 @@ static void test_the_future_waits_until_it_is_plausible(void **state)
     (void)state;
     struct siege s;
     struct operators_signed m;
-    setup(&s);
-    struct operators_order o = order(&s, 0, "# soon");
+    support_siege_init(&s);
+    struct operators_order o = support_siege_order(&s, 0, "# soon");
     o.wall_ms += 90000;
     operators_policy(&s.operators, &o, &m);
-    say(&s, 1, &m, "# soon");
-    expect(&s, POLICY_FROM_THE_FUTURE, 1);
+    support_siege_say(&s, 1, &m, "# soon");
+    support_siege_expect(&s, POLICY_FROM_THE_FUTURE, 1);
     lab_run(&s.lab, 40000, ~0u);
     struct message text = {.kind = MESSAGE_POLICY, .policy = span_of(m.bytes, m.len)};
     text.text[text.text_count++] = SPAN_LIT("# soon");
     lab_say(&s.lab, 1, &text);
-    struct manifest_ref now = head(&s);
+    struct manifest_ref now = support_siege_head(&s);
     assert_true(manifest_ref_eq(&now, &m.ref));
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 /* A generation out of nowhere is kept, but is no head until what led to it is known. */
@@ -354,18 +286,18 @@ static void test_a_huge_generation_does_not_become_the_head(void **state)
     (void)state;
     struct siege s;
     struct operators_signed m;
-    setup(&s);
-    struct operators_order o = order(&s, 1, "# far");
+    support_siege_init(&s);
+    struct operators_order o = support_siege_order(&s, 1, "# far");
     o.gen = UINT64_MAX;
     memset(o.parent.byte, 7, sizeof(o.parent.byte));
     operators_policy(&s.operators, &o, &m);
-    say(&s, BAD, &m, "# far");
-    expect(&s, POLICY_WRONG_GENERATION, 0);
+    support_siege_say(&s, BAD, &m, "# far");
+    support_siege_expect(&s, POLICY_WRONG_GENERATION, 0);
     o.parent = s.first.ref.hash; /* and on a parent that is known, it is refused */
     operators_policy(&s.operators, &o, &m);
-    say(&s, BAD, &m, "# far");
-    expect(&s, POLICY_WRONG_GENERATION, 1);
-    teardown(&s);
+    support_siege_say(&s, BAD, &m, "# far");
+    support_siege_expect(&s, POLICY_WRONG_GENERATION, 1);
+    support_siege_fini(&s);
 }
 
 static void test_texts_that_nobody_names_are_not_kept(void **state)
@@ -373,18 +305,18 @@ static void test_texts_that_nobody_names_are_not_kept(void **state)
     (void)state;
     struct siege s;
     struct operators_signed m;
-    setup(&s);
-    struct operators_order o = order(&s, 0, "# right");
+    support_siege_init(&s);
+    struct operators_order o = support_siege_order(&s, 0, "# right");
     operators_policy(&s.operators, &o, &m);
     size_t before = s.lab.g->policy.texts.count;
     for (uint32_t i = 0; i < 50; i++)
-        say(&s, BAD, &m, "# wrong");
-    expect(&s, POLICY_TEXT_MISMATCH, 50);
+        support_siege_say(&s, BAD, &m, "# wrong");
+    support_siege_expect(&s, POLICY_TEXT_MISMATCH, 50);
     assert_int_equal(s.lab.g->policy.texts.count, before);
-    say(&s, 1, &m, "# right");
-    struct manifest_ref now = head(&s);
+    support_siege_say(&s, 1, &m, "# right");
+    struct manifest_ref now = support_siege_head(&s);
     assert_true(manifest_ref_eq(&now, &m.ref));
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 /* Signed under a root that is not there: one place for each sender, for a while. */
@@ -394,23 +326,23 @@ static void test_what_cannot_be_judged_takes_one_place(void **state)
     struct siege s;
     struct operators_signed m;
     char text[32];
-    setup(&s);
+    support_siege_init(&s);
     for (uint32_t i = 0; i < 200; i++) {
         (void)snprintf(text, sizeof(text), "# flood %u", i);
-        struct operators_order o = order(&s, 0, text);
+        struct operators_order o = support_siege_order(&s, 0, text);
         o.root_gen = 1000 + i;
         operators_policy(&s.operators, &o, &m);
-        say(&s, BAD, &m, NULL);
+        support_siege_say(&s, BAD, &m, NULL);
     }
     size_t pending = 0;
     for (size_t i = 0; i < POLICY_PENDING_MAX; i++)
         pending += s.lab.g->policy.pending[i].bytes != NULL;
     assert_int_equal(pending, 1);
-    expect(&s, POLICY_UNKNOWN_ROOT, 200);
+    support_siege_expect(&s, POLICY_UNKNOWN_ROOT, 200);
     assert_true(lab_effects(&s.lab, GOSSIP_STREAM_OPEN) <= 1);
     lab_run(&s.lab, POLICY_PENDING_LIFE_MS + 2000, ~0u);
     assert_null(s.lab.g->policy.pending[0].bytes);
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 static void test_siblings_are_bounded(void **state)
@@ -419,25 +351,25 @@ static void test_siblings_are_bounded(void **state)
     struct siege s;
     struct operators_signed m;
     char text[32];
-    setup(&s);
+    support_siege_init(&s);
     for (uint32_t i = 0; i < 4 * POLICY_HELD_MAX; i++) {
         (void)snprintf(text, sizeof(text), "# sibling %u", i);
-        struct operators_order o = order(&s, i % 5, text);
+        struct operators_order o = support_siege_order(&s, i % 5, text);
         operators_policy(&s.operators, &o, &m);
-        say(&s, 1 + i % 4, &m, text);
+        support_siege_say(&s, 1 + i % 4, &m, text);
         lab_run(&s.lab, 10, ~0u);
     }
     assert_true(s.lab.g->policy.held_count <= POLICY_HELD_MAX);
     assert_true(s.lab.g->policy.texts.count <= POLICY_HELD_MAX);
-    assert_int_equal(head(&s).gen, 2);
-    teardown(&s);
+    assert_int_equal(support_siege_head(&s).gen, 2);
+    support_siege_fini(&s);
 }
 
 static void test_a_ballot_speaks_for_its_signer_alone(void **state)
 {
     (void)state;
     struct siege s;
-    setup(&s);
+    support_siege_init(&s);
     struct rollout *r = &s.lab.g->policy.rollout;
     assert_int_equal(r->voter_count, 5);
     uint8_t before[5], after[5];
@@ -456,7 +388,7 @@ static void test_a_ballot_speaks_for_its_signer_alone(void **state)
     assert_memory_equal(after, before, sizeof(after));
     assert_int_equal(r->evidence_count, 0);
     assert_int_equal(gossip_counters(s.lab.g)->dropped_signature, 4);
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 /* Of itself it may say what it likes: that stops a rollout, but no later one is stopped by it. */
@@ -465,7 +397,7 @@ static void test_one_refusal_stops_one_generation(void **state)
     (void)state;
     struct siege s;
     struct operators_signed m;
-    setup(&s);
+    support_siege_init(&s);
     struct lab_peer *p = &s.lab.peer[BAD];
     p->status.policy_gen = 1;
     memcpy(p->status.policy_hash, s.first.ref.hash.byte, STATUS_HASH_BYTES);
@@ -477,160 +409,21 @@ static void test_one_refusal_stops_one_generation(void **state)
     struct status status;
     gossip_policy_status(s.lab.g, &status);
     assert_int_equal(status.state, STATUS_STOPPED);
-    struct operators_order next = order(&s, 0, "# again");
+    struct operators_order next = support_siege_order(&s, 0, "# again");
     operators_policy(&s.operators, &next, &m);
-    assert_int_equal(intend(&s, &m, next.text), ERR_OK);
+    assert_int_equal(support_siege_intend(&s, &m, next.text), ERR_OK);
     gossip_policy_status(s.lab.g, &status);
     assert_int_equal(status.state, STATUS_WAITING);
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 /* gossip.md 3.3, memberlist #299: churn of members must not starve what operators say. */
-#define LONG_TEXT 400000u
-#define STREAM(n) (STREAM_INBOUND_BIT | (n))
-
-/* The machine has a generation with a text so long that two answers with it are a burst. */
-static struct manifest_hash give_long_text(struct siege *s)
-{
-    struct operators_signed m;
-    char *text = malloc(LONG_TEXT);
-    assert_non_null(text);
-    memset(text, '#', LONG_TEXT);
-    struct operators_order o = order(s, 0, "");
-    o.text = span_of(text, LONG_TEXT);
-    operators_policy(&s->operators, &o, &m);
-    assert_int_equal(intend(s, &m, o.text), ERR_OK);
-    struct manifest_hash hash = sign_manifest_hash(o.text);
-    free(text);
-    lab_forget(&s->lab);
-    return hash;
-}
-
-static void bind(struct siege *s, uint32_t stream, uint32_t peer)
-{
-    struct sync_message m = {.kind = SYNC_HELLO, .offer = lab_offer(&s->lab, peer)};
-    lab_stream_opened(&s->lab, stream, true, peer);
-    lab_stream_data(&s->lab, stream, &m);
-}
-
-/* Asks for the text with that hash; NULL: for manifests alone. */
-static void ask(struct siege *s, uint32_t stream, const struct manifest_hash *text)
-{
-    struct sync_message m = {.kind = SYNC_POLICY_ASK, .root = s->root.ref, .head = s->first.ref};
-    if (text != NULL) m.bytes = span_of(text->byte, sizeof(text->byte));
-    lab_stream_data(&s->lab, stream, &m);
-}
-
-static size_t answers(const struct siege *s, uint32_t stream)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < s->lab.effect_count; i++)
-        n += s->lab.effect[i].kind == GOSSIP_STREAM_SEND && s->lab.effect[i].stream == stream;
-    return n;
-}
-
-static void test_answers_are_rationed_and_what_waits_is_answered_later(void **state)
-{
-    (void)state;
-    struct siege s;
-    setup(&s);
-    struct manifest_hash text = give_long_text(&s);
-    bind(&s, STREAM(1), BAD);
-    bind(&s, STREAM(2), 1);
-    lab_forget(&s.lab);
-    ask(&s, STREAM(1), &text);
-    ask(&s, STREAM(1), &text);
-    size_t before = answers(&s, STREAM(1));
-    ask(&s, STREAM(1), &text);
-    ask(&s, STREAM(2), &text);
-    assert_int_equal(answers(&s, STREAM(1)), before);
-    assert_int_equal(answers(&s, STREAM(2)), 0);
-    struct bucket *sync = &s.lab.g->sync.bytes;
-    assert_true(bucket_take(sync, s.lab.now_ms, SYNC_BURST_BYTES, 0)); /* untouched by it */
-    lab_run(&s.lab, 1000, ~0u);
-    assert_int_equal(answers(&s, STREAM(1)), before + 1);
-    assert_true(answers(&s, STREAM(2)) > 0);
-    assert_true(s.lab.stream_len > LONG_TEXT);
-    teardown(&s);
-}
-
-static void test_who_asks_again_before_its_answer_is_cut_off(void **state)
-{
-    (void)state;
-    struct siege s;
-    setup(&s);
-    struct manifest_hash text = give_long_text(&s);
-    bind(&s, STREAM(1), BAD);
-    for (uint32_t i = 0; i < 4; i++)
-        ask(&s, STREAM(1), &text);
-    assert_int_equal(lab_effects(&s.lab, GOSSIP_STREAM_CLOSE), 1);
-    assert_int_equal(s.lab.g->counters.dropped_quota, 1);
-    teardown(&s);
-}
-
-/* Small answers are soon paid for; a large one must not wait for them without end. */
-static void test_one_that_asks_for_little_and_often_delays_nobody_for_long(void **state)
-{
-    (void)state;
-    struct siege s;
-    setup(&s);
-    struct manifest_hash text = give_long_text(&s);
-    bind(&s, STREAM(1), BAD);
-    bind(&s, STREAM(2), 1);
-    ask(&s, STREAM(1), &text);
-    ask(&s, STREAM(1), &text);
-    ask(&s, STREAM(1), NULL);
-    lab_forget(&s.lab);
-    for (uint32_t i = 0; i < 1000; i++) {
-        size_t had = answers(&s, STREAM(1));
-        if (i == 5) ask(&s, STREAM(2), &text);
-        lab_run(&s.lab, 1, ~0u);
-        if (i == 0 || answers(&s, STREAM(1)) > had) ask(&s, STREAM(1), NULL);
-        if (answers(&s, STREAM(2)) > 0) break;
-        lab_forget(&s.lab);
-    }
-    assert_true(answers(&s, STREAM(2)) > 0);
-    teardown(&s);
-}
-
-static void hint(struct siege *s, uint32_t peer, uint64_t gen)
-{
-    struct message m = {
-        .kind = MESSAGE_POLICY_HEAD, .scope = MANIFEST_POLICY, .ref = {.gen = gen, .hash = {{9}}}};
-    lab_say(&s->lab, peer, &m);
-}
-
-/* Nobody has what it speaks of, so that each pull is in vain. */
-static void test_hints_at_nothing_do_not_put_off_the_hints_of_others(void **state)
-{
-    (void)state;
-    struct siege s;
-    setup(&s);
-    for (uint64_t i = 0; i < 20; i++) {
-        hint(&s, BAD, 1000 + i);
-        lab_run(&s.lab, 1000, ~0u);
-        const struct gossip_effect *open = lab_effect(&s.lab, GOSSIP_STREAM_OPEN);
-        if (open == NULL) continue;
-        struct gossip_event closed = {
-            .kind = GOSSIP_STREAM_CLOSED, .stream = open->stream, .err = ERR_REFUSED};
-        lab_forget(&s.lab);
-        assert_int_equal(lab_step(&s.lab, &closed), ERR_OK);
-    }
-    lab_forget(&s.lab);
-    hint(&s, 1, 2);
-    lab_run(&s.lab, 600, ~0u); /* one of its bucket's tokens */
-    const struct gossip_effect *open = lab_effect(&s.lab, GOSSIP_STREAM_OPEN);
-    assert_non_null(open);
-    assert_string_equal(open->peer_name.text, "n1");
-    teardown(&s);
-}
-
 static void test_policy_is_told_while_membership_churns(void **state)
 {
     (void)state;
     struct siege s;
     struct operators_signed m;
-    setup(&s);
+    support_siege_init(&s);
     for (uint32_t round = 0; round < 20; round++) {
         for (uint32_t i = 1; i <= 4; i++) {
             s.lab.peer[i].head.epoch++;
@@ -639,9 +432,9 @@ static void test_policy_is_told_while_membership_churns(void **state)
             lab_say_record(&s.lab, i, &o);
         }
         if (round == 10) {
-            struct operators_order next = order(&s, 0, "# news");
+            struct operators_order next = support_siege_order(&s, 0, "# news");
             operators_policy(&s.operators, &next, &m);
-            assert_int_equal(intend(&s, &m, next.text), ERR_OK);
+            assert_int_equal(support_siege_intend(&s, &m, next.text), ERR_OK);
             lab_forget(&s.lab);
         }
         lab_run(&s.lab, 50, ~0u);
@@ -650,7 +443,7 @@ static void test_policy_is_told_while_membership_churns(void **state)
     assert_true(lab_count(&s.lab, LAB_ANYONE, MESSAGE_POLICY) <=
                 2 * tuning_retransmits(state_live(s.lab.g)));
     assert_true(lab_count(&s.lab, LAB_ANYONE, MESSAGE_RECORD) > 0);
-    teardown(&s);
+    support_siege_fini(&s);
 }
 
 int main(void)
@@ -671,10 +464,6 @@ int main(void)
         cmocka_unit_test(test_siblings_are_bounded),
         cmocka_unit_test(test_a_ballot_speaks_for_its_signer_alone),
         cmocka_unit_test(test_one_refusal_stops_one_generation),
-        cmocka_unit_test(test_answers_are_rationed_and_what_waits_is_answered_later),
-        cmocka_unit_test(test_who_asks_again_before_its_answer_is_cut_off),
-        cmocka_unit_test(test_one_that_asks_for_little_and_often_delays_nobody_for_long),
-        cmocka_unit_test(test_hints_at_nothing_do_not_put_off_the_hints_of_others),
         cmocka_unit_test(test_policy_is_told_while_membership_churns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
