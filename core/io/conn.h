@@ -12,7 +12,7 @@
  *
  * Reading: conn_pause stops reads (back-pressure: the kernel's window closes), conn_resume goes on.
  * While paused the peer's end is not noticed, and its reset within a second, when what it had sent
- * before is lost.
+ * before is lost. Its reset behind its end (plain) is noticed within a second too.
  * Writing: conn_write takes all or nothing, bounded by `out_max`. conn_queued says how much waits.
  * on_drain comes when it falls to conn_low_water or less after conn_write had brought it over or
  * had answered ERR_FULL. Producing: an owner with its own framer (nghttp2) sets on_flush and calls

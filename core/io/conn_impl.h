@@ -50,7 +50,7 @@ struct conn {
     struct iobuf out; /* plaintext that waits */
     struct loop_io io;
     struct loop_flush flush;
-    struct loop_timer timer; /* open deadline; while paused; end of lingering */
+    struct loop_timer timer; /* open deadline; while nothing is read; end of lingering */
     struct loop_orphan orphan;
     struct addr local, remote;
     uint64_t sent_total;
@@ -77,7 +77,7 @@ void conn_turn_again(struct conn *c);
 /* Output waits for this turn's flush; nothing to do when that is under way or the kernel is full.
  */
 void conn_turn_mark_output(struct conn *c);
-/* While paused, looks now and then whether the peer has reset it. */
+/* While nothing is read, looks now and then whether the peer has reset it. */
 void conn_turn_watch(struct conn *c);
 /* No callback any more, everything goes in LOOP_FLUSH_FREE. */
 void conn_turn_end(struct conn *c);

@@ -44,10 +44,16 @@ void conn_turn_mark_output(struct conn *c)
     loop_flush_mark(c->loop, &c->flush, c->phase);
 }
 
+/* Nothing is read: paused, or a plain peer's side has ended while ours goes on. */
+static bool is_deaf(const struct conn *c)
+{
+    return c->state == CONN_OPEN && (c->paused || (c->eof_seen && c->tls == NULL));
+}
+
 /* The timer is left running when reading goes on, so that pausing costs nothing twice. */
 void conn_turn_watch(struct conn *c)
 {
-    if (c->state != CONN_OPEN || !c->paused || c->timer.node.pos != 0) return;
+    if (!is_deaf(c) || c->timer.node.pos != 0) return;
     loop_timer_set(c->loop, &c->timer, loop_now_ms(c->loop) + PAUSED_LOOK_MS);
 }
 
@@ -111,6 +117,7 @@ void conn_turn_ended(struct conn *c)
 {
     c->eof_seen = true;
     conn_turn_interest(c);
+    conn_turn_watch(c);
     c->events->on_eof(c, c->owner);
 }
 
@@ -380,6 +387,6 @@ void conn_turn_on_deadline(struct loop_timer *t)
         conn_turn_end(c);
     else if (c->state != CONN_OPEN)
         conn_turn_fail(c, ERR_TIMEOUT);
-    else if (c->paused)
+    else if (is_deaf(c))
         look_for_reset(c);
 }

@@ -10,6 +10,9 @@
 
 #define HEAD_TIMEOUT_MS 10000u /* O01 */
 #define IDLE_TIMEOUT_MS 60000u /* keep-alive without a request */
+/* A client that has ended its side may wait for its answer or be gone: both look alike, until
+ * something is sent. */
+#define PROBE_AFTER_MS 500u
 /* Pipelined requests begun in one turn: what they take comes back at its end. */
 #define HEADS_A_TURN_MAX 16u
 
@@ -26,6 +29,7 @@ struct h1_server {
     bool keep_alive;      /* the client and we go on after this exchange */
     bool chunked;         /* the response's body */
     bool pipeline_paused; /* reading waits for the exchange to end */
+    bool half_closed;     /* the client has ended its side behind a whole request */
     struct loop_timer timer;
 };
 
@@ -209,7 +213,7 @@ static bool say_close(struct h1_server *s, const struct exchange *ex)
 {
     /* A35: what is left of the request is never read as another. */
     if (s->state != SERVER_WAIT) s->keep_alive = false;
-    if (s->plain.session.ctx->view->snapshot->draining) s->keep_alive = false;
+    if (s->plain.session.ctx->view->snapshot->draining || s->half_closed) s->keep_alive = false;
     bool length_known = ex->resp.body_length != BODY_LENGTH_UNKNOWN;
     if (s->version == H1_1_0 && !length_known) s->keep_alive = false;
     return !s->keep_alive;
@@ -335,7 +339,7 @@ static void down_release(struct exchange *ex)
     struct h1_server *s = ex->down;
     s->plain.ex = NULL;
     if (s->plain.session.gone) return;
-    if (!s->keep_alive || s->state != SERVER_WAIT) {
+    if (!s->keep_alive || s->half_closed || s->state != SERVER_WAIT) {
         h1_server_close(s, false);
         return;
     }
@@ -359,6 +363,23 @@ static const struct downstream_ops down_ops = {
 
 /* --- the connection --- */
 
+/* RFC 9112 9.6: a client may end its side as soon as its request is whole. */
+static void half_close(struct h1_server *s)
+{
+    struct loop *loop = s->plain.session.ctx->loop;
+    s->half_closed = true;
+    loop_timer_set(loop, &s->timer, loop_now_ms(loop) + PROBE_AFTER_MS);
+}
+
+/* An interim answer that means nothing: who is there must understand it (RFC 9110 15.2), the
+ * kernel of who is not answers with a reset. */
+static void probe(struct h1_server *s)
+{
+    const struct exchange *ex = s->plain.ex;
+    if (ex->responded || s->version == H1_1_0) return;
+    (void)!conn_write(s->plain.conn, SPAN_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
 static void on_eof(struct conn *c, void *owner)
 {
     struct h1_server *s = owner;
@@ -367,6 +388,8 @@ static void on_eof(struct conn *c, void *owner)
         h1_server_close(s, false);
     else if (s->state == SERVER_TUNNEL)
         exchange_request_end(s->plain.ex, NULL);
+    else if (s->state == SERVER_WAIT && !s->plain.ex->req.upgrade)
+        half_close(s);
     else
         exchange_client_gone(s->plain.ex, REASON_CLIENT_GONE);
 }
@@ -393,6 +416,10 @@ static void on_expire(struct loop_timer *t)
     bool reading = s->scan.bytes > 0;
     uint64_t deadline = s->since_ms + (reading ? HEAD_TIMEOUT_MS : IDLE_TIMEOUT_MS);
     uint64_t now = loop_now_ms(loop);
+    if (s->half_closed && s->plain.ex != NULL) {
+        probe(s);
+        return;
+    }
     if (s->plain.ex != NULL || now < deadline) {
         /* The exchange keeps its own time; look again later. */
         loop_timer_set(loop, &s->timer, s->plain.ex != NULL ? now + IDLE_TIMEOUT_MS : deadline);

@@ -220,7 +220,7 @@ void support_node_publish(struct support_node *n)
 const char *support_node_line(struct support_node *n, char *buf, size_t cap)
 {
     size_t len = 0;
-    for (unsigned i = 0; i < 2000 && len == 0; i++) {
+    for (unsigned i = 0; i < 5000 && len == 0; i++) {
         len = byte_ring_get(&n->access, buf, cap - 1);
         if (len == 0) nap();
     }

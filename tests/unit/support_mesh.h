@@ -64,7 +64,7 @@ void support_node_endpoint(struct support_node *n, const char *service,
                            const struct support_node *at, enum service_protocol protocol);
 /* Builds and publishes; returns when the worker serves it. */
 void support_node_publish(struct support_node *n);
-/* The next access-log line, waiting at most 2 s; "" when none comes. */
+/* The next access-log line, waiting at most 5 s; "" when none comes. */
 const char *support_node_line(struct support_node *n, char *buf, size_t cap);
 /* Forgets the lines so far. */
 void support_node_forget_lines(struct support_node *n);

@@ -134,7 +134,7 @@ static const struct {
 };
 
 /* False: the connection is over. */
-static bool answer(int fd, const struct request_text *r)
+static bool answer(int fd, const struct request_text *r, struct support_rig *rig)
 {
     const char *path = strchr(r->head, ' ') + 1;
     size_t path_len = strcspn(path, "? ");
@@ -149,6 +149,8 @@ static bool answer(int fd, const struct request_text *r)
         char byte;
         return recv(fd, &byte, 1, 0) > 0 && false;
     }
+    if (strncmp(path, "/held", 5) == 0 && rig != NULL)
+        support_rig_await(rig, atomic_load(&rig->requests) + 1);
     if (strncmp(path, "/big", 4) == 0) {
         char head[100];
         size_t bytes = strtoul(path + path_len + 1, NULL, 10);
@@ -196,7 +198,7 @@ void support_rig_http(int fd, void *arg)
             support_send(fd, "HTTP/1.1 100 Continue\r\n\r\n");
         read_body(fd, r);
         if (rig != NULL) atomic_fetch_add(&rig->requests, 1);
-        go_on = answer(fd, r);
+        go_on = answer(fd, r, rig);
     }
     free(r);
 }

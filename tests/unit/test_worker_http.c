@@ -264,6 +264,61 @@ static void test_client_that_leaves_cancels_the_application(void **state)
     support_node_quiet(&r->api);
 }
 
+static void test_half_closed_client_gets_its_answer(void **state)
+{
+    struct support_rig *r = *state;
+    bool ended;
+    unsigned before = atomic_load(&r->requests);
+    int fd = support_dial(r->api_addr);
+    support_send(fd, "GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    support_rig_await(r, before + 1);
+    /* Its end has been noticed, and it is asked whether it is still there. */
+    support_read(fd, r->buf, sizeof r->buf, "\r\n\r\n", NULL);
+    assert_string_equal(r->buf, "HTTP/1.1 100 Continue\r\n\r\n");
+    int other = support_dial(r->api_addr);
+    support_send(other, "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n");
+    support_read(fd, r->buf, sizeof r->buf, NULL, &ended);
+    assert_non_null(strstr(r->buf, "HTTP/1.1 200 OK\r\n"));
+    assert_non_null(strstr(r->buf, "connection: close\r\n"));
+    assert_non_null(strstr(r->buf, "GET /held HTTP/1.1\r\n"));
+    assert_true(ended);
+    close(other);
+    close(fd);
+}
+
+static void test_half_closed_client_gets_all_of_a_pipeline(void **state)
+{
+    struct support_rig *r = *state;
+    bool ended;
+    int fd = support_dial(r->api_addr);
+    support_send(fd, "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+                     "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n"
+                     "GET /big?100000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    shutdown(fd, SHUT_WR);
+    support_read(fd, r->buf, sizeof r->buf, NULL, &ended);
+    assert_true(ended);
+    assert_non_null(strstr(r->buf, "0000000003"));
+    assert_int_equal(count_of(r->buf, "HTTP/1.1 200 OK\r\n"), 3);
+    assert_int_equal(strlen(strstr(r->buf, "xxx")), 100000);
+    close(fd);
+}
+
+static void test_upload_that_ends_early_is_cancelled(void **state)
+{
+    struct support_rig *r = *state;
+    support_rig_settle(r);
+    int fd = support_dial(r->api_addr);
+    support_send(fd, "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+    shutdown(fd, SHUT_WR);
+    support_read(fd, r->buf, sizeof r->buf, NULL, NULL);
+    assert_string_equal(r->buf, "");
+    support_node_line(&r->web, r->line, sizeof r->line);
+    assert_non_null(strstr(r->line, "\"reason\":\"client_gone\""));
+    close(fd);
+    support_rig_marker(r);
+}
+
 static void test_websocket_is_tunnelled_end_to_end(void **state)
 {
     struct support_rig *r = *state;
@@ -342,6 +397,9 @@ int main(void)
         cmocka_unit_test(test_large_bodies_stream_both_ways),
         cmocka_unit_test(test_slow_reader_holds_the_application_back),
         cmocka_unit_test(test_early_answer_ends_the_connection_and_hides_nothing),
+        cmocka_unit_test(test_half_closed_client_gets_its_answer),
+        cmocka_unit_test(test_half_closed_client_gets_all_of_a_pipeline),
+        cmocka_unit_test(test_upload_that_ends_early_is_cancelled),
         cmocka_unit_test(test_websocket_is_tunnelled_end_to_end),
         cmocka_unit_test(test_declined_upgrade_is_an_ordinary_answer),
         cmocka_unit_test(test_h2c_upgrade_is_never_offered),
