@@ -44,7 +44,7 @@ struct context {
     struct list tunnels;  /* inbound exchanges judged once */
     size_t session_count;
     size_t handshake_count; /* TLS handshakes in flight, both kinds */
-    size_t hello_count;
+    size_t opening_count;
     struct arena scratch; /* for one call, then reset */
     bool stopping;
     _Atomic uint64_t in_flight;

@@ -11,9 +11,10 @@
 #ifndef PROXY_NET_HELLO_H
 #define PROXY_NET_HELLO_H
 
+#include "core/io/sock.h"
 #include "proxy/net/context.h"
 
 /* Takes an accepted descriptor. Closes it when there is no room. */
-void hello_open(struct context *ctx, int take_fd, const struct addr *from);
+void hello_open(struct context *ctx, const struct sock_accepted *take);
 
 #endif

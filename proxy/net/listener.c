@@ -24,7 +24,7 @@ static void open_session(struct listener *l, const struct sock_accepted *a)
 {
     switch (l->kind) {
     case LISTENER_MESH:
-        hello_open(l->ctx, a->fd, &a->peer);
+        hello_open(l->ctx, a);
         break;
     case LISTENER_HTTP:
         h1_server_open(l->ctx, a->fd, l->id);
