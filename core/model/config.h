@@ -46,7 +46,7 @@ struct config_service {
     unsigned line;
 };
 
-enum config_balance { BALANCE_LEAST_LOADED, BALANCE_ROUND_ROBIN };
+enum config_balance { BALANCE_LEAST_LOADED, BALANCE_ROUND_ROBIN, BALANCE_PEAK_EWMA };
 struct config_retry {
     uint32_t tries;  /* attempts in all, 1..5 */
     bool on_connect; /* connect failure, refused stream: nothing reached the application */

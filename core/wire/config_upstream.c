@@ -175,7 +175,8 @@ void config_upstream_load(const struct config_read_table *t, const struct config
     static const char *const protocol_later[] = {"h2", "grpc", "tls-passthrough"};
     static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol),
                                                        protocol_later, ARRAY_LEN(protocol_later)};
-    static const char *const balance[] = {"least-loaded", "round-robin"}; /* config_balance */
+    static const char *const balance[] = {"least-loaded", "round-robin",
+                                          "peak-ewma"}; /* config_balance */
     static const char *const balance_later[] = {"hash", "ring", "random"};
     static const struct config_read_words balances = {balance, ARRAY_LEN(balance), balance_later,
                                                       ARRAY_LEN(balance_later)};

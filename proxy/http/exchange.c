@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/base/check.h"
+#include "proxy/http/attempt.h"
 #include "proxy/http/exchange_steps.h"
 
 #define EXCHANGE_MAGIC       0x65786368u
@@ -376,8 +377,7 @@ void exchange_drop_attempt(struct exchange *ex)
     ex->up_ops = NULL;
     ex->up = NULL;
     ex->attempt.sent = false;
-    if (ex->attempt.state != NULL) ex->attempt.state->in_flight--;
-    ex->attempt.state = NULL;
+    attempt_end(ex);
 }
 
 void exchange_run(struct exchange *ex)

@@ -57,7 +57,7 @@ struct exchange_attempt {
     size_t tried_count;
     const struct snapshot_endpoint *endpoint; /* outbound */
     struct endpoint_state *state;             /* in flight on it; NULL: none */
-    uint64_t begun_us, deadline_ms;
+    uint64_t begun_us, sent_us, deadline_ms;
     enum reason failure;
     bool sent;    /* the head went to the upstream end */
     bool fresh;   /* inbound: only a new connection will do */

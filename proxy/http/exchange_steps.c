@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "proxy/http/account.h"
+#include "proxy/http/attempt.h"
 #include "proxy/http/h1_client.h"
 #include "proxy/http/local.h"
 #include "proxy/http/reply.h"
@@ -98,28 +99,8 @@ enum exchange_verdict exchange_steps_filter_request(struct exchange *ex)
 enum exchange_verdict exchange_steps_pick(struct exchange *ex)
 {
     struct exchange_attempt *at = &ex->attempt;
-    if (ex->direction == DIRECTION_INBOUND) {
-        at->state = view_local(ex->view, ex->service);
-    } else {
-        struct lb_request req = {.view = ex->view,
-                                 .upstream = ex->upstream,
-                                 .tried = at->tried,
-                                 .tried_count = at->tried_count,
-                                 .now_ms = loop_now_ms(ex->ctx->loop),
-                                 .rng = &ex->ctx->rng};
-        size_t idx;
-        if (at->tried_count == LB_TRIED_MAX || lb_pick(&req, &idx) != ERR_OK)
-            return answer(ex, at->count == 0 ? REASON_NO_ENDPOINT : at->failure);
-        at->endpoint = &ex->upstream->endpoint[idx];
-        at->tried[at->tried_count++] = at->endpoint->id;
-        at->state = view_endpoint(ex->view, ex->upstream, idx);
-    }
-    at->count++;
-    at->state->in_flight++;
-    at->begun_us = loop_now_us(ex->ctx->loop);
-    at->reached = at->reused = false;
-    at->failure = REASON_NONE;
-    return more(ex, EX_CONNECT);
+    if (attempt_begin(ex) == ERR_OK) return more(ex, EX_CONNECT);
+    return answer(ex, at->count == 0 ? REASON_NO_ENDPOINT : at->failure);
 }
 
 /* --- EX_CONNECT, EX_FORWARD --- */
@@ -149,7 +130,8 @@ enum exchange_verdict exchange_steps_connect(struct exchange *ex)
 enum exchange_verdict exchange_steps_forward(struct exchange *ex)
 {
     if (ex->attempt.sent) return EX_WAIT;
-    if (ex->connect_us == 0) ex->connect_us = loop_now_us(ex->ctx->loop) - ex->attempt.begun_us;
+    ex->attempt.sent_us = loop_now_us(ex->ctx->loop);
+    if (ex->connect_us == 0) ex->connect_us = ex->attempt.sent_us - ex->attempt.begun_us;
     exchange_arm(ex);
     ex->attempt.sent = true;
     enum reason reason = ex->up_ops->send(ex);
@@ -263,7 +245,7 @@ enum exchange_verdict exchange_steps_response(struct exchange *ex)
 {
     ex->first_byte_us = loop_now_us(ex->ctx->loop);
     ex->attempt.failure = REASON_NONE;
-    endpoint_state_succeeded(ex->attempt.state);
+    attempt_answered(ex);
     iobuf_clear(&ex->replay);
     ex->replayable = false;
     note_origin(ex);
@@ -280,6 +262,7 @@ enum exchange_verdict exchange_steps_response(struct exchange *ex)
         return answer(ex, ex->reason != REASON_NONE ? ex->reason : REASON_PROTOCOL_ERROR);
     if (ex->tunnelled && ex->direction == DIRECTION_INBOUND && !list_linked(&ex->tunnel))
         list_push_back(&ex->ctx->tunnels, &ex->tunnel);
+    attempt_stamp(ex);
     if (!ex->down_ops->respond(ex)) return cut(ex, REASON_INTERNAL);
     ex->responded = true;
     return more(ex, EX_STREAM);
@@ -302,7 +285,9 @@ enum exchange_verdict exchange_steps_stream(struct exchange *ex)
 enum exchange_verdict exchange_steps_reply(struct exchange *ex)
 {
     exchange_drop_attempt(ex);
-    if (!reply_make(ex) || !ex->down_ops->respond(ex)) return cut(ex, ex->reason);
+    if (!reply_make(ex)) return cut(ex, ex->reason);
+    attempt_stamp(ex);
+    if (!ex->down_ops->respond(ex)) return cut(ex, ex->reason);
     ex->responded = true;
     return more(ex, EX_STREAM);
 }

@@ -310,6 +310,7 @@ static void build_head(struct build *b)
     s->mesh_addr = config->node.addr;
     s->access_only = config->log.access_only;
     s->access_query = config->log.access_query;
+    s->workers = in->workers > 0 ? in->workers : 1;
     s->draining = in->draining;
 }
 

@@ -40,6 +40,7 @@ struct build_input {
     struct trust *trust;
     const struct build_listener *listener;
     size_t listener_count;
+    unsigned workers; /* of this process; 0 counts as 1 */
     bool draining;
 };
 

@@ -87,6 +87,7 @@ struct snapshot {
     size_t upstream_count;
     const struct snapshot_listener *listener;
     size_t listener_count;
+    uint32_t workers; /* of this process */
     enum config_access_only access_only;
     bool access_query;
     bool draining;

@@ -5,6 +5,10 @@
 #define RANK_BEST 0u
 #define RANK_NONE 6u
 #define DRAWS_MAX 8u
+/* At equal load an endpoint that takes so many times as long loses; less is noise, and would take
+ * the weights of an idle service away. */
+#define LATENCY_TELLS    2u
+#define LATENCY_NOISE_NS 1000000u
 
 struct pick {
     const struct lb_request *req;
@@ -99,12 +103,38 @@ static bool draw(const struct pick *p, size_t skip, size_t *out)
     return false;
 }
 
+/* What one more request would wait. A newcomer without a latency is judged by load, or it would get
+ * everything until its first answer. */
+static size_t sooner_done(const struct pick *p, size_t a, size_t b)
+{
+    uint64_t now_ms = p->req->now_ms;
+    uint64_t cost_a = endpoint_state_load(p->state[a], now_ms) + 1;
+    uint64_t cost_b = endpoint_state_load(p->state[b], now_ms) + 1;
+    uint64_t peak_a = endpoint_state_peak_ns(p->state[a], now_ms) / 1000;
+    uint64_t peak_b = endpoint_state_peak_ns(p->state[b], now_ms) / 1000;
+    if (peak_a > 0 && peak_b > 0) {
+        cost_a *= peak_a;
+        cost_b *= peak_b;
+    }
+    return cost_b * weight_of(p, a) < cost_a * weight_of(p, b) ? b : a;
+}
+
 static size_t less_loaded(const struct pick *p, size_t a, size_t b)
 {
-    /* in_flight / weight compared without division: the factors fit 32 bits. */
-    uint64_t load_a = p->state[a]->in_flight * weight_of(p, b);
-    uint64_t load_b = p->state[b]->in_flight * weight_of(p, a);
-    return load_b < load_a ? b : a;
+    uint64_t now_ms = p->req->now_ms;
+    /* load / weight compared without division: the factors fit 32 bits. */
+    uint64_t load_a = endpoint_state_load(p->state[a], now_ms) * weight_of(p, b);
+    uint64_t load_b = endpoint_state_load(p->state[b], now_ms) * weight_of(p, a);
+    if (load_a != load_b) return load_b < load_a ? b : a;
+    uint64_t mean_a = endpoint_state_mean_ns(p->state[a], now_ms);
+    uint64_t mean_b = endpoint_state_mean_ns(p->state[b], now_ms);
+    return mean_b > 0 && mean_a > mean_b * LATENCY_TELLS + LATENCY_NOISE_NS ? b : a;
+}
+
+static size_t better(const struct pick *p, size_t a, size_t b)
+{
+    bool by_latency = p->req->upstream->balance == BALANCE_PEAK_EWMA;
+    return by_latency ? sooner_done(p, a, b) : less_loaded(p, a, b);
 }
 
 static enum err least_loaded(const struct pick *p, size_t *out)
@@ -112,7 +142,7 @@ static enum err least_loaded(const struct pick *p, size_t *out)
     size_t none = p->count, a = none, b = none;
     bool lucky = draw(p, none, &a);
     if (lucky && draw(p, a, &b)) {
-        *out = less_loaded(p, a, b);
+        *out = better(p, a, b);
         return ERR_OK;
     }
     struct field field = survey(p);
@@ -120,7 +150,7 @@ static enum err least_loaded(const struct pick *p, size_t *out)
     if (!lucky) a = candidate_at(p, &field, rng_below(p->req->rng, field.weight), none);
     uint64_t rest = field.weight - weight_of(p, a);
     b = rest > 0 ? candidate_at(p, &field, rng_below(p->req->rng, rest), a) : a;
-    *out = less_loaded(p, a, b);
+    *out = better(p, a, b);
     return ERR_OK;
 }
 

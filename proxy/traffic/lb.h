@@ -6,10 +6,15 @@
  *   UP > UP in its avoid time > DOWN or UNREACHABLE (a wrong control plane must not stop traffic)
  *   > those in their avoid time > DRAINING > DRAINING in its avoid time
  *
- * What the mesh says of an endpoint outranks what this worker alone saw. least-loaded: two distinct
- * draws, each by weight; the one with fewer in flight per weight wins, the first at a tie, so that
- * an idle service sees its weights (Mitzenmacher 2001). round-robin: smooth weighted round robin,
- * ties by lot so that workers do not all begin with the same endpoint.
+ * What the mesh says of an endpoint outranks what this worker alone saw.
+ *
+ *   least-loaded  two distinct draws, each by weight; the one with less load per weight wins: our
+ *                 requests in flight and what its host said it serves for others (load.h). At a tie
+ *                 one that takes twice as long loses, else the first wins, so that an idle service
+ *                 sees its weights (Mitzenmacher 2001).
+ *   peak-ewma     the same two draws; the lower load times peak latency wins.
+ *   round-robin   smooth weighted round robin, ties by lot so that workers do not all begin with
+ *                 the same endpoint.
  */
 #ifndef PROXY_TRAFFIC_LB_H
 #define PROXY_TRAFFIC_LB_H

@@ -29,6 +29,9 @@ static void on_head(void *owner, struct h2_stream *s, bool ended)
     p->status = s->head.status;
     p->ended |= ended;
     snprintf(p->reason, sizeof p->reason, "%.*s", SPAN_ARG(reason));
+    f = headers_find(s->head.headers, "parley-load");
+    struct span load = f != NULL ? f->value : SPAN_LIT("");
+    snprintf(p->load, sizeof p->load, "%.*s", SPAN_ARG(load));
 }
 
 static void on_interim(void *owner, struct h2_stream *s)

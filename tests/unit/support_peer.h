@@ -22,6 +22,7 @@ struct support_peer {
     /* of the last request */
     unsigned status;
     char reason[64]; /* parley-reason */
+    char load[16];   /* parley-load */
     char body[4096];
     size_t body_len;
     bool ended, closed;

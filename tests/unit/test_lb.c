@@ -195,6 +195,73 @@ static void test_a_slow_endpoint_gets_little_of_the_load(void **state)
     rig_down(&r);
 }
 
+/* Ours are few; what its host says of others decides. */
+static void test_load_that_others_make_counts_like_ours(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_up(&r, 2, BALANCE_LEAST_LOADED);
+    endpoint_state_stamped(live(&r, 1), 40, r.now_ms);
+    live(&r, 0)->in_flight = 1;
+    pick_many(&r, 500);
+    assert_int_equal(r.picks[0], 500);
+    live(&r, 0)->in_flight = 39;
+    pick_many(&r, 500);
+    assert_int_equal(r.picks[0], 500);
+    r.now_ms += ENDPOINT_LOAD_MS;
+    pick_many(&r, 500);
+    assert_int_equal(r.picks[1], 500);
+    live(&r, 0)->in_flight = 0;
+    rig_down(&r);
+}
+
+static void answer(struct rig *r, size_t i, uint64_t latency_us, unsigned times)
+{
+    for (unsigned n = 0; n < times; n++)
+        endpoint_state_answered(live(r, i), latency_us, r->now_ms);
+}
+
+static void test_a_tie_goes_to_the_clearly_quicker(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_up(&r, 2, BALANCE_LEAST_LOADED);
+    answer(&r, 0, 10000, ENDPOINT_ANSWERS);
+    answer(&r, 1, 40000, ENDPOINT_ANSWERS - 1);
+    pick_many(&r, 4000);
+    expect_share(&r, 0, 0.5, 0.04); /* too few answers to tell */
+    answer(&r, 1, 40000, 1);
+    pick_many(&r, 500);
+    assert_int_equal(r.picks[0], 500);
+    live(&r, 0)->in_flight = 1;
+    pick_many(&r, 500);
+    assert_int_equal(r.picks[1], 500);
+    live(&r, 0)->in_flight = 0;
+    answer(&r, 1, 15000, 100);
+    pick_many(&r, 4000);
+    expect_share(&r, 0, 0.5, 0.04);
+    rig_down(&r);
+}
+
+static void test_peak_ewma_weighs_load_by_latency(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_up(&r, 2, BALANCE_PEAK_EWMA);
+    live(&r, 0)->in_flight = 4;
+    pick_many(&r, 300);
+    assert_int_equal(r.picks[1], 300); /* latencies are not known: load decides */
+    answer(&r, 0, 1000, 1);
+    answer(&r, 1, 6000, 1);
+    pick_many(&r, 300);
+    assert_int_equal(r.picks[0], 300); /* 5 x 1 ms < 1 x 6 ms */
+    live(&r, 0)->in_flight = 6;
+    pick_many(&r, 300);
+    assert_int_equal(r.picks[1], 300);
+    live(&r, 0)->in_flight = 0;
+    rig_down(&r);
+}
+
 static void test_avoid_time_is_skipped_until_it_ends(void **state)
 {
     (void)state;
@@ -303,6 +370,9 @@ int main(void)
         cmocka_unit_test(test_loaded_least_loaded_keeps_load_per_weight_level),
         cmocka_unit_test(test_weights_hold_among_few_of_many),
         cmocka_unit_test(test_a_slow_endpoint_gets_little_of_the_load),
+        cmocka_unit_test(test_load_that_others_make_counts_like_ours),
+        cmocka_unit_test(test_a_tie_goes_to_the_clearly_quicker),
+        cmocka_unit_test(test_peak_ewma_weighs_load_by_latency),
         cmocka_unit_test(test_avoid_time_is_skipped_until_it_ends),
         cmocka_unit_test(test_ranks_are_used_in_order_down_to_the_last_endpoint),
         cmocka_unit_test(test_tried_endpoints_are_never_picked_again),

@@ -154,6 +154,36 @@ static void test_request_to_a_tcp_service_is_refused(void **state)
     support_peer_close(&p);
 }
 
+/* The calling host learns how many requests wait for the application; its client does not. */
+static void test_answers_carry_the_load_of_the_application(void **state)
+{
+    struct support_rig *r = *state;
+    struct support_peer p;
+    struct h2_head head = get("/plain", "a");
+    int hanging[2];
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+    support_peer_request(&p, &head, NULL);
+    assert_string_equal(p.load, "1");
+    for (size_t i = 0; i < ARRAY_LEN(hanging); i++) {
+        unsigned before = atomic_load(&r->requests);
+        hanging[i] = support_dial(r->api_addr);
+        support_send(hanging[i], "GET /hang HTTP/1.1\r\nHost: a\r\n\r\n");
+        support_rig_await(r, before + 1);
+    }
+    support_peer_request(&p, &head, NULL);
+    assert_int_equal(p.status, 200);
+    assert_string_equal(p.load, "3");
+    support_rig_get(r, "/plain", "");
+    assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
+    assert_null(strstr(r->buf, "parley-load"));
+    for (size_t i = 0; i < ARRAY_LEN(hanging); i++)
+        close(hanging[i]);
+    support_rig_settle(r);
+    support_peer_request(&p, &head, NULL);
+    assert_string_equal(p.load, "1");
+    support_peer_close(&p);
+}
+
 static void test_caller_is_the_certificate_and_no_header(void **state)
 {
     struct support_rig *r = *state;
@@ -346,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_fields_that_break_http1_never_reach_it),
         cmocka_unit_test(test_head_over_the_limit_is_431_and_the_link_lives),
         cmocka_unit_test(test_request_to_a_tcp_service_is_refused),
+        cmocka_unit_test(test_answers_carry_the_load_of_the_application),
         cmocka_unit_test(test_caller_is_the_certificate_and_no_header),
         cmocka_unit_test(test_unknown_names_and_strangers_get_no_link),
         cmocka_unit_test(test_other_protocols_go_to_the_control_thread_untouched),
