@@ -421,8 +421,8 @@ static void test_upstreams_are_checked(void **state)
         {API "eject = { after = 5 }", "\"eject\" in [upstream.api] is not part of this version"},
         {API "users = [\"www-data\"]", "\"users\" in [upstream.api] is not part of this version"},
         {API "balance = \"hash\"",
-         "balance \"hash\" is not part of this version, which knows \"least-loaded\" or "
-         "\"round-robin\""},
+         "balance \"hash\" is not part of this version, which knows \"least-loaded\", "
+         "\"round-robin\" or \"peak-ewma\""},
         {API "retry = 3", "retry must be a table, not an integer"},
         {API "retry = { tries = 0 }", "tries must be between 1 and 5"},
         {API "retry = { budget = \"20%\" }",
