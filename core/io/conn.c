@@ -145,6 +145,13 @@ size_t conn_low_water(const struct conn *c)
     return quarter < BODY_LOW_WATER_BYTES ? quarter : BODY_LOW_WATER_BYTES;
 }
 
+void conn_rebind(struct conn *c, const struct conn_events *events, void *owner)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    c->events = events;
+    c->owner = owner;
+}
+
 void conn_mark(struct conn *c)
 {
     CHECK_OBJ(c, CONN_MAGIC);

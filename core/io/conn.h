@@ -67,6 +67,9 @@ enum err conn_connect(const struct conn_options *o, const struct target *to,
 enum err conn_accept(const struct conn_options *o, int take_fd, struct tls_engine *take_tls,
                      struct span seen, struct conn **out) MUST_USE;
 
+/* From now on callbacks go to another owner, also when called from one of the old owner's. */
+void conn_rebind(struct conn *c, const struct conn_events *events, void *owner);
+
 /* All of `data` or nothing. ERR_FULL: over out_max; ERR_NOMEM; ERR_EOF: our side has ended
  * (conn_shutdown, an error, a TLS peer's end). Before on_open it waits. */
 enum err conn_write(struct conn *c, struct span data) MUST_USE;

@@ -6,19 +6,14 @@
 #include "core/base/check.h"
 #include "core/wire/h2_flood.h"
 #include "core/wire/h2_head.h"
-
-#include <nghttp2/nghttp2.h>
+#include "core/wire/h2_session.h"
 
 #define H2_MAGIC 0x68320001u
 #define NV_MAX   (HEADER_FIELDS_MAX + 8u) /* beside pseudo fields and content-length */
 /* The flood is a reset right behind its request. One that has run for a while holds a place among
  * the streams allowed, which bounds its rate; one that is over costs nothing. */
-#define RAPID_RESET_MS         20u
-#define RESETS_BURST           100000u /* of nghttp2, early answers' too; ours bites first */
-#define RESETS_PER_S           10000u
-#define FRAME_HEAD_BYTES       9u
-#define SETTINGS_PER_FRAME_MAX 16u
-#define SEND_HEAD_BYTES_MAX    (2u * HEADER_BYTES_MAX) /* as nghttp2 reckons, generously */
+#define RAPID_RESET_MS   20u
+#define FRAME_HEAD_BYTES 9u
 
 struct h2 {
     uint32_t magic;
@@ -145,8 +140,12 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         s = stream_of(h, frame->hd.stream_id);
         if (h->server && s != NULL && h->now_ms - s->begun_ms < RAPID_RESET_MS) flood_spend(h);
         break;
-    case NGHTTP2_PING:
     case NGHTTP2_SETTINGS:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) break;
+        flood_spend(h);
+        if (h->events->on_settings != NULL) h->events->on_settings(h->owner);
+        break;
+    case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) flood_spend(h);
         break;
     case NGHTTP2_PRIORITY:
@@ -495,38 +494,18 @@ bool h2_may_open(const struct h2 *h)
                             h->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
+bool h2_may_upgrade(const struct h2 *h)
+{
+    return nghttp2_session_get_remote_settings(h->session,
+                                               NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
 /* --- life --- */
-
-static void *mem_malloc(size_t len, void *alloc)
-{
-    return h2_alloc_get(alloc, len);
-}
-
-static void mem_free(void *p, void *alloc)
-{
-    h2_alloc_put(alloc, p);
-}
-
-static void *mem_calloc(size_t count, size_t size, void *alloc)
-{
-    size_t len;
-    if (!size_mul(count, size, &len)) return NULL;
-    void *p = h2_alloc_get(alloc, len);
-    return p != NULL ? memset(p, 0, len) : NULL;
-}
-
-static void *mem_realloc(void *p, size_t len, void *alloc)
-{
-    return h2_alloc_resize(alloc, p, len);
-}
 
 static enum err session_new(struct h2 *h, const struct h2_options *o)
 {
     nghttp2_session_callbacks *cb = NULL;
-    nghttp2_option *option = NULL;
-    nghttp2_mem mem = {o->alloc, mem_malloc, mem_free, mem_calloc, mem_realloc};
-    int code = NGHTTP2_ERR_NOMEM;
-    if (nghttp2_session_callbacks_new(&cb) != 0 || nghttp2_option_new(&option) != 0) goto out;
+    if (nghttp2_session_callbacks_new(&cb) != 0) return ERR_NOMEM;
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
@@ -535,35 +514,9 @@ static enum err session_new(struct h2 *h, const struct h2_options *o)
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
     nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
-    nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_peer_max_concurrent_streams(option, o->streams_max);
-    nghttp2_option_set_max_reserved_remote_streams(option, 0);
-    nghttp2_option_set_no_closed_streams(option, 1);
-    nghttp2_option_set_max_settings(option, SETTINGS_PER_FRAME_MAX);
-    nghttp2_option_set_max_send_header_block_length(option, SEND_HEAD_BYTES_MAX);
-    nghttp2_option_set_stream_reset_rate_limit(option, RESETS_BURST, RESETS_PER_S);
-    code = o->server ? nghttp2_session_server_new3(&h->session, cb, h, option, &mem)
-                     : nghttp2_session_client_new3(&h->session, cb, h, option, &mem);
-out:
-    nghttp2_option_del(option);
+    enum err err = h2_session_new(o, cb, h, &h->session);
     nghttp2_session_callbacks_del(cb);
-    return code == 0 ? ERR_OK : ERR_NOMEM;
-}
-
-static int settings_submit(struct h2 *h, const struct h2_options *o)
-{
-    const nghttp2_settings_entry entry[] = {
-        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o->streams_max},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, o->stream_window_bytes},
-        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HEADER_BYTES_MAX},
-        /* RFC 8441 for servers; RFC 9113 8.4: clients want no push. */
-        {o->server ? NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL : NGHTTP2_SETTINGS_ENABLE_PUSH,
-         o->server ? 1 : 0},
-    };
-    int code = nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, entry, ARRAY_LEN(entry));
-    if (code != 0) return code;
-    return nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0,
-                                                 (int32_t)o->connection_window_bytes);
+    return err;
 }
 
 enum err h2_new(const struct h2_options *o, struct h2 **out)
@@ -578,16 +531,12 @@ enum err h2_new(const struct h2_options *o, struct h2 **out)
                      .now_ms = o->now_ms};
     list_init(&h->open);
     h2_flood_init(&h->flood, o->now_ms);
-    if (session_new(h, o) != ERR_OK) goto fail_object;
-    if (settings_submit(h, o) != 0) goto fail_session;
+    if (session_new(h, o) != ERR_OK) {
+        h2_alloc_put(o->alloc, h);
+        return ERR_NOMEM;
+    }
     *out = h;
     return ERR_OK;
-
-fail_session:
-    nghttp2_session_del(h->session);
-fail_object:
-    h2_alloc_put(o->alloc, h);
-    return ERR_NOMEM;
 }
 
 void h2_free(struct h2 *h)

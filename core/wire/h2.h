@@ -80,7 +80,8 @@ struct h2_events {
     void (*on_sent_end)(void *owner, struct h2_stream *s);
     /* Last event of a stream, not after h2_detach: it may be freed. */
     void (*on_close)(void *owner, struct h2_stream *s, enum h2_close how);
-    void (*on_goaway)(void *owner); /* the peer takes no new streams */
+    void (*on_goaway)(void *owner);   /* the peer takes no new streams */
+    void (*on_settings)(void *owner); /* the peer's limits have come or changed; may be NULL */
     /* Takes all of it: h2_pull's `room` bounds what comes, plus one control frame. */
     void (*on_write)(void *owner, struct span bytes);
 };
@@ -139,5 +140,7 @@ void h2_goaway(struct h2 *h);
 /* Streams open now; and whether the peer lets us open another. */
 size_t h2_streams(const struct h2 *h);
 bool h2_may_open(const struct h2 *h);
+/* Does the peer take extended CONNECT (RFC 8441)? Known once on_settings has come. */
+bool h2_may_upgrade(const struct h2 *h);
 
 #endif

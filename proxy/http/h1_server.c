@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "core/wire/h1.h"
 #include "core/wire/h1_emit.h"
+#include "proxy/http/h2_plain.h"
 #include "proxy/http/translate.h"
 #include "proxy/net/plain_server.h"
 
@@ -26,6 +27,7 @@ struct h1_server {
     struct iobuf head; /* of a request that came in pieces */
     uint64_t since_ms; /* idle, or reading this head */
     enum h1_version version;
+    bool begun;           /* it has had a request */
     bool keep_alive;      /* the client and we go on after this exchange */
     bool chunked;         /* the response's body */
     bool pipeline_paused; /* reading waits for the exchange to end */
@@ -71,6 +73,7 @@ static char *gather(struct h1_server *s, struct exchange *ex, struct span last, 
 
 static struct exchange *begin(struct h1_server *s)
 {
+    s->begun = true;
     s->keep_alive = false;
     s->version = H1_1_1;
     return plain_server_begin(&s->plain, &down_ops, s->listener_id);
@@ -113,11 +116,32 @@ static void head_complete(struct h1_server *s, struct span last)
     exchange_start(ex);
 }
 
+/* Are the first bytes of the connection HTTP/2's (RFC 9113 3.4)? `last` ends the head. */
+static bool is_preface(const struct h1_server *s, struct span last)
+{
+    char text[sizeof H2_PLAIN_HEAD - 1];
+    if (s->begun || s->scan.bytes != sizeof text || s->scan.skipped > 0) return false;
+    size_t before = iobuf_peek(&s->head, text, s->head.len);
+    memcpy(text + before, last.p, last.len);
+    return memcmp(text, H2_PLAIN_HEAD, sizeof text) == 0;
+}
+
+static void become_h2(struct h1_server *s, struct span behind)
+{
+    loop_timer_clear(s->plain.session.ctx->loop, &s->timer);
+    iobuf_clear(&s->head);
+    h2_plain_open(&s->plain.session, s->plain.conn, s->listener_id, behind);
+}
+
 static size_t take_head(struct h1_server *s, struct span data)
 {
     size_t used = 0;
     if (s->scan.bytes == 0) s->since_ms = loop_now_ms(s->plain.session.ctx->loop);
     enum err err = h1_scan(&s->scan, H1_REQUEST, data, &used);
+    if (err == ERR_OK && is_preface(s, span_of(data.p, used))) {
+        become_h2(s, span_skip(data, used));
+        return data.len;
+    }
     if (err == ERR_OK) {
         head_complete(s, span_of(data.p, used));
         return used;

@@ -8,7 +8,7 @@ static void on_free(struct loop_flush *f)
     slab_put(loop_slab(s->ctx->loop, s->ops->size), s);
 }
 
-void *session_new(struct context *ctx, const struct session_ops *ops)
+static struct session *make(struct context *ctx, const struct session_ops *ops)
 {
     struct session *s = NULL;
     if (ctx->session_count < WORKER_SESSIONS_MAX && !ctx->stopping)
@@ -23,8 +23,20 @@ void *session_new(struct context *ctx, const struct session_ops *ops)
     list_push_back(&ctx->sessions, &s->node);
     ctx->session_count++;
     context_count(&ctx->sessions_total, 1);
-    metrics_count(ctx->metrics, METRICS_SESSIONS_OPENED, 1);
     return s;
+}
+
+void *session_new(struct context *ctx, const struct session_ops *ops)
+{
+    struct session *s = make(ctx, ops);
+    if (s != NULL) metrics_count(ctx->metrics, METRICS_SESSIONS_OPENED, 1);
+    return s;
+}
+
+void *session_replace(struct session *old, const struct session_ops *ops)
+{
+    session_end(old);
+    return make(old->ctx, ops);
 }
 
 void session_end(struct session *s)

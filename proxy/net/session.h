@@ -1,8 +1,8 @@
 /* Session: what every downstream connection of a worker has in common, whatever it speaks.
  *
- * Worker thread. Embedded first in plain_server, h2_server and hello; listed in the
- * context so that a new view and the worker's end reach them all. Memory goes at the turn's end, so
- * that a session may end inside any callback of its own.
+ * Worker thread. Embedded first in plain_server, h2_front and hello; listed in the context so that
+ * a new view and the worker's end reach them all. Memory goes at the turn's end, so that a session
+ * may end inside any callback of its own.
  */
 #ifndef PROXY_NET_SESSION_H
 #define PROXY_NET_SESSION_H
@@ -30,6 +30,8 @@ struct session {
 /* A zeroed object of ops->size with its session set up. NULL: at the worker's cap (counted) or out
  * of memory. */
 void *session_new(struct context *ctx, const struct session_ops *ops);
+/* As session_new, for a connection whose session `old` ends here: it goes on as another. */
+void *session_replace(struct session *old, const struct session_ops *ops);
 /* Marks it gone; freed at the turn's end. */
 void session_end(struct session *s);
 /* Calls refresh or close of all. */

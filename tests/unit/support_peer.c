@@ -102,8 +102,9 @@ static void on_write(void *owner, struct span bytes)
     }
 }
 
-static const struct h2_events events = {on_begin, on_head,     on_interim, on_data,   on_end,
-                                        on_sent,  on_sent_end, on_close,   on_goaway, on_write};
+static const struct h2_events events = {on_begin,  on_head, on_interim,  on_data,
+                                        on_end,    on_sent, on_sent_end, on_close,
+                                        on_goaway, NULL,    on_write};
 
 /* --- the connection --- */
 

@@ -119,8 +119,9 @@ static void on_write(void *owner, struct span bytes)
     assert_int_equal(iobuf_append_span(&s->wire, bytes), ERR_OK);
 }
 
-static const struct h2_events events = {on_begin, on_head,     on_interim, on_data,   on_end,
-                                        on_sent,  on_sent_end, on_close,   on_goaway, on_write};
+static const struct h2_events events = {on_begin,  on_head, on_interim,  on_data,
+                                        on_end,    on_sent, on_sent_end, on_close,
+                                        on_goaway, NULL,    on_write};
 
 static void side_init(struct joined *j, struct side *s, bool server)
 {

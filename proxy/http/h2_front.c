@@ -1,0 +1,292 @@
+#include "proxy/http/h2_front.h"
+
+#include "core/base/check.h"
+#include "proxy/http/translate.h"
+
+static void mark(struct h2_front *f)
+{
+    conn_mark(f->conn);
+}
+
+/* --- the exchange's side --- */
+
+static void stream_head(struct exchange *ex, struct h2_head *head)
+{
+    *head = (struct h2_head){.status = ex->resp.status,
+                             .headers = ex->resp.headers,
+                             .content_length = ex->tcp ? -1 : ex->resp.content_length};
+    if (ex->resp.upgrade) head->status = 200;
+}
+
+static void down_interim(struct exchange *ex, unsigned status, const struct headers *h)
+{
+    struct h2_front *f = ex->down;
+    struct headers copy = *h;
+    struct h2_head head = {.status = status, .headers = &copy, .content_length = -1};
+    if (h2_interim(f->h2, &ex->down_stream, &head) == ERR_OK) mark(f);
+}
+
+static bool down_respond(struct exchange *ex)
+{
+    struct h2_front *f = ex->down;
+    struct h2_head head;
+    bool body =
+        ex->tunnelled || (ex->resp.body_length != BODY_LENGTH_NONE && ex->resp.body_length != 0);
+    if (ex->resp.upgrade && !f->ops->switched(ex)) return false;
+    stream_head(ex, &head);
+    if (h2_respond(f->h2, &ex->down_stream, &head, body) != ERR_OK) return false;
+    mark(f);
+    return true;
+}
+
+static void down_flush(struct exchange *ex)
+{
+    struct h2_front *f = ex->down;
+    ex->down_stream.out_ended = ex->resp_body.ended;
+    ex->down_stream.out_trailers = ex->resp_body.trailers;
+    h2_resume(f->h2, &ex->down_stream);
+    mark(f);
+}
+
+static void down_consumed(struct exchange *ex, size_t bytes)
+{
+    struct h2_front *f = ex->down;
+    h2_consume(f->h2, &ex->down_stream, bytes);
+    mark(f);
+}
+
+static void down_refuse(struct exchange *ex)
+{
+    struct h2_front *f = ex->down;
+    h2_reset(f->h2, &ex->down_stream, H2_REFUSED);
+    mark(f);
+}
+
+static void down_abort(struct exchange *ex)
+{
+    struct h2_front *f = ex->down;
+    h2_reset(f->h2, &ex->down_stream, H2_RESET);
+    mark(f);
+}
+
+static void down_release(struct exchange *ex)
+{
+    struct h2_front *f = ex->down;
+    if (ex->down_stream.id == 0) return;
+    /* RFC 9113 8.1: the answer was complete before the request; no error, but no more of it. */
+    if (!ex->req_body.ended)
+        h2_reset(f->h2, &ex->down_stream, H2_CLOSED);
+    else
+        h2_detach(f->h2, &ex->down_stream);
+    mark(f);
+}
+
+static const struct downstream_ops down_ops = {
+    .proto = "h2",
+    .interim = down_interim,
+    .respond = down_respond,
+    .flush = down_flush,
+    .consumed = down_consumed,
+    .refuse = down_refuse,
+    .abort = down_abort,
+    .release = down_release,
+};
+
+/* Of a tunnel whose stream is complete while its application still reads. */
+static bool gone_respond(struct exchange *ex)
+{
+    (void)ex;
+    return false;
+}
+
+static void gone_nothing(struct exchange *ex)
+{
+    (void)ex;
+}
+
+static void gone_consumed(struct exchange *ex, size_t bytes)
+{
+    (void)ex;
+    (void)bytes;
+}
+
+static const struct downstream_ops gone_ops = {
+    .proto = "h2",
+    .respond = gone_respond,
+    .flush = gone_nothing,
+    .consumed = gone_consumed,
+    .abort = gone_nothing,
+    .release = gone_nothing,
+};
+
+/* --- streams --- */
+
+static struct h2_stream *on_begin(void *owner)
+{
+    struct h2_front *f = owner;
+    struct context *ctx = f->session.ctx;
+    struct exchange *ex = exchange_new(ctx, f->ops->direction, &down_ops, f, conn_remote(f->conn));
+    if (ex == NULL) {
+        metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
+        return NULL;
+    }
+    f->head_since_ms = loop_now_ms(ctx->loop);
+    f->ops->begin(f, ex);
+    ex->req.peer = &ex->peer;
+    ex->down_stream.arena = &ex->arena;
+    ex->down_stream.fields = &ex->req_headers;
+    ex->down_stream.out = &ex->resp_body.buf;
+    ex->down_stream.owner = ex;
+    return &ex->down_stream;
+}
+
+static void on_head(void *owner, struct h2_stream *stream, bool ended)
+{
+    struct h2_front *f = owner;
+    struct exchange *ex = stream->owner;
+    f->head_since_ms = 0;
+    ex->req_body.ended = ended;
+    f->ops->head(f, ex, translate_request_h2(&stream->head, ended, &ex->arena, &ex->req));
+}
+
+static void on_stream_data(void *owner, struct h2_stream *stream, struct span data)
+{
+    (void)owner;
+    exchange_request_data(stream->owner, data);
+}
+
+static void on_end(void *owner, struct h2_stream *stream, struct headers *trailers)
+{
+    (void)owner;
+    exchange_request_end(stream->owner, translate_trailers(trailers));
+}
+
+static void on_sent(void *owner, struct h2_stream *stream, size_t bytes)
+{
+    (void)owner;
+    exchange_response_taken(stream->owner, bytes);
+}
+
+static void on_sent_end(void *owner, struct h2_stream *stream)
+{
+    (void)owner;
+    exchange_delivered(stream->owner);
+}
+
+static void on_close(void *owner, struct h2_stream *stream, enum h2_close how)
+{
+    struct exchange *ex = stream->owner;
+    (void)owner;
+    /* Complete both ways: what is left of the request still goes to the application, maybe long
+     * after this link has gone. */
+    if (how == H2_CLOSED && ex->delivered) {
+        ex->down_ops = &gone_ops;
+        ex->down = NULL;
+        return;
+    }
+    exchange_client_gone(ex, REASON_CLIENT_GONE);
+}
+
+static void on_goaway(void *owner)
+{
+    struct h2_front *f = owner;
+    f->draining = true;
+}
+
+static void on_write(void *owner, struct span bytes)
+{
+    struct h2_front *f = owner;
+    if (conn_write(f->conn, bytes) != ERR_OK) f->failed = true;
+}
+
+static const struct h2_events h2_events = {.on_begin = on_begin,
+                                           .on_head = on_head,
+                                           .on_data = on_stream_data,
+                                           .on_end = on_end,
+                                           .on_sent = on_sent,
+                                           .on_sent_end = on_sent_end,
+                                           .on_close = on_close,
+                                           .on_goaway = on_goaway,
+                                           .on_write = on_write};
+
+/* --- the connection --- */
+
+enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits)
+{
+    struct context *ctx = f->session.ctx;
+    struct h2_options o = {.server = true,
+                           .events = &h2_events,
+                           .owner = f,
+                           .alloc = &ctx->h2_alloc,
+                           .streams_max = limits->streams_max,
+                           .stream_window_bytes = limits->stream_window_bytes,
+                           .connection_window_bytes = limits->connection_window_bytes,
+                           .now_ms = loop_now_ms(ctx->loop)};
+    enum err err = h2_new(&o, &f->h2);
+    if (err == ERR_OK) mark(f);
+    return err;
+}
+
+void h2_front_cut(struct h2_front *f, bool abort)
+{
+    if (f->session.gone) return;
+    loop_timer_clear(f->session.ctx->loop, &f->timer);
+    if (f->h2 != NULL) h2_lost(f->h2);
+    f->ops->close(f, abort);
+}
+
+size_t h2_front_on_data(struct conn *c, void *owner, struct span data)
+{
+    struct h2_front *f = owner;
+    (void)c;
+    enum err err = h2_feed(f->h2, data, loop_now_ms(f->session.ctx->loop));
+    if (err != ERR_OK) f->failed = true;
+    mark(f);
+    return data.len;
+}
+
+void h2_front_on_flush(struct conn *c, void *owner)
+{
+    struct h2_front *f = owner;
+    size_t room;
+    while ((room = conn_room(c)) > 0 && h2_wants_write(f->h2)) {
+        size_t before = conn_queued(c);
+        /* Bodies wait in their exchanges, where they push back, not here (D13). */
+        if (before > conn_low_water(c)) break;
+        if (room > BODY_LOW_WATER_BYTES) room = BODY_LOW_WATER_BYTES;
+        if (h2_pull(f->h2, room) != ERR_OK) f->failed = true;
+        if (f->failed || conn_queued(c) == before) break;
+    }
+    if (f->failed || h2_done(f->h2)) h2_front_cut(f, false);
+}
+
+void h2_front_on_drain(struct conn *c, void *owner)
+{
+    (void)owner;
+    conn_mark(c);
+}
+
+void h2_front_on_eof(struct conn *c, void *owner)
+{
+    (void)c;
+    h2_front_cut(owner, false);
+}
+
+/* --- the end --- */
+
+static void on_expire(struct loop_timer *t)
+{
+    struct h2_front *f = CONTAINER_OF(t, struct h2_front, timer);
+    h2_goaway(f->h2);
+    mark(f);
+}
+
+void h2_front_drain(struct h2_front *f)
+{
+    struct loop *loop = f->session.ctx->loop;
+    if (f->h2 == NULL || f->timer.on_expire != NULL) return;
+    h2_shutdown_notice(f->h2);
+    f->timer.on_expire = on_expire;
+    loop_timer_set(loop, &f->timer, loop_now_ms(loop) + H2_FRONT_GOAWAY_MS);
+    mark(f);
+}

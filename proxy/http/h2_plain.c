@@ -1,0 +1,174 @@
+#include "proxy/http/h2_plain.h"
+
+#include <assert.h>
+
+#include "core/base/check.h"
+#include "proxy/http/h2_front.h"
+#include "proxy/http/translate.h"
+#include "proxy/net/listener.h"
+
+#define HEAD_TIMEOUT_MS 10000u /* O01 */
+#define IDLE_TIMEOUT_MS 60000u /* without a stream */
+/* Local clients are many and not to be trusted with as much memory as a host of the mesh. */
+#define STREAMS_MAX             128u
+#define STREAM_WINDOW_BYTES     (64u * 1024)
+#define CONNECTION_WINDOW_BYTES (1024u * 1024)
+
+struct h2_plain {
+    struct h2_front front;
+    uint64_t listener_id;
+    uint64_t idle_since_ms; /* 0: streams are open, or were at the last look */
+    struct loop_timer timer;
+};
+
+static_assert(offsetof(struct h2_plain, front) == 0, "session_replace makes the whole object");
+
+static struct h2_plain *plain_of(struct h2_front *f)
+{
+    return CONTAINER_OF(f, struct h2_plain, front);
+}
+
+static void front_close(struct h2_front *f, bool abort)
+{
+    loop_timer_clear(f->session.ctx->loop, &plain_of(f)->timer);
+    h2_free(f->h2);
+    conn_close(f->conn, abort);
+    session_end(&f->session);
+}
+
+/* --- streams --- */
+
+static void front_begin(struct h2_front *f, struct exchange *ex)
+{
+    struct h2_plain *s = plain_of(f);
+    s->idle_since_ms = 0;
+    ex->upstream = listener_upstream(ex->view, s->listener_id);
+    if (ex->upstream != NULL) ex->peer = ex->upstream->as;
+}
+
+static void front_head(struct h2_front *f, struct exchange *ex, enum reason reason)
+{
+    (void)f;
+    ex->hops = translate_hops(ex->req.headers);
+    /* RFC 9110 9.3.6: we are no tunnel to anywhere (F05). */
+    if (reason == REASON_NONE && ex->req.connect) reason = REASON_METHOD_NOT_ALLOWED;
+    if (reason != REASON_NONE)
+        exchange_reject(ex, reason);
+    else
+        exchange_start(ex);
+}
+
+static bool front_switched(struct exchange *ex)
+{
+    /* RFC 8441 5.1: of the HTTP/1.1 handshake alone. */
+    headers_remove(ex->resp.headers, "sec-websocket-accept");
+    return true;
+}
+
+static const struct h2_front_ops front_ops = {.direction = DIRECTION_OUTBOUND,
+                                              .begin = front_begin,
+                                              .head = front_head,
+                                              .switched = front_switched,
+                                              .close = front_close};
+
+/* --- the connection --- */
+
+static void watch_head(struct h2_plain *s)
+{
+    uint64_t since = s->front.head_since_ms;
+    if (s->front.session.gone || since == 0) return;
+    if (s->timer.node.pos != 0 && s->timer.node.key <= since + HEAD_TIMEOUT_MS) return;
+    loop_timer_set(s->front.session.ctx->loop, &s->timer, since + HEAD_TIMEOUT_MS);
+}
+
+static size_t on_data(struct conn *c, void *owner, struct span data)
+{
+    struct h2_plain *s = owner;
+    size_t taken = h2_front_on_data(c, &s->front, data);
+    watch_head(s);
+    return taken;
+}
+
+static void on_open(struct conn *c, void *owner)
+{
+    (void)c;
+    (void)owner;
+}
+
+static void on_error(struct conn *c, void *owner, enum err err)
+{
+    struct h2_plain *s = owner;
+    (void)c;
+    (void)err;
+    h2_front_cut(&s->front, true);
+}
+
+static const struct conn_events conn_events = {.on_open = on_open,
+                                               .on_data = on_data,
+                                               .on_eof = h2_front_on_eof,
+                                               .on_error = on_error,
+                                               .on_drain = h2_front_on_drain,
+                                               .on_flush = h2_front_on_flush};
+
+static void on_expire(struct loop_timer *t)
+{
+    struct h2_plain *s = CONTAINER_OF(t, struct h2_plain, timer);
+    struct loop *loop = s->front.session.ctx->loop;
+    uint64_t now = loop_now_ms(loop), since = s->front.head_since_ms;
+    if (since != 0 && now >= since + HEAD_TIMEOUT_MS) {
+        h2_front_cut(&s->front, true);
+        return;
+    }
+    if (h2_streams(s->front.h2) > 0)
+        s->idle_since_ms = 0;
+    else if (s->idle_since_ms == 0)
+        s->idle_since_ms = now;
+    else if (now >= s->idle_since_ms + IDLE_TIMEOUT_MS) {
+        h2_goaway(s->front.h2);
+        conn_mark(s->front.conn);
+    }
+    loop_timer_set(loop, t, now + IDLE_TIMEOUT_MS);
+    watch_head(s);
+}
+
+static void session_refresh(struct session *session)
+{
+    struct h2_front *f = CONTAINER_OF(session, struct h2_front, session);
+    if (session->ctx->view->snapshot->draining) h2_front_drain(f);
+}
+
+static void session_close(struct session *session)
+{
+    h2_front_cut(CONTAINER_OF(session, struct h2_front, session), true);
+}
+
+static const struct session_ops session_ops = {
+    .size = sizeof(struct h2_plain), .refresh = session_refresh, .close = session_close};
+
+void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listener_id,
+                   struct span behind)
+{
+    static const struct h2_front_limits limits = {.streams_max = STREAMS_MAX,
+                                                  .stream_window_bytes = STREAM_WINDOW_BYTES,
+                                                  .connection_window_bytes =
+                                                      CONNECTION_WINDOW_BYTES};
+    struct loop *loop = old->ctx->loop;
+    struct h2_plain *s = session_replace(old, &session_ops);
+    if (s == NULL) {
+        conn_close(take_conn, true);
+        return;
+    }
+    conn_rebind(take_conn, &conn_events, s);
+    s->front.conn = take_conn;
+    s->front.ops = &front_ops;
+    s->listener_id = listener_id;
+    s->timer.on_expire = on_expire;
+    s->idle_since_ms = loop_now_ms(loop);
+    loop_timer_set(loop, &s->timer, s->idle_since_ms + IDLE_TIMEOUT_MS);
+    if (h2_front_open(&s->front, &limits) != ERR_OK) {
+        h2_front_cut(&s->front, true);
+        return;
+    }
+    (void)on_data(take_conn, s, SPAN_LIT(H2_PLAIN_HEAD));
+    (void)on_data(take_conn, s, behind);
+}
