@@ -49,6 +49,7 @@ struct gossip_event {
     uint64_t now_us;  /* the same, for round-trip times; 0: only milliseconds are known */
     int64_t wall_ms;  /* Unix time: epochs and certificate times only */
     struct addr from; /* DATAGRAM */
+    bool more;        /* others follow that came no later: timers wait for the last of them */
     struct span data;
     uint32_t stream; /* STREAM_* : the id of STREAM_OPEN, or one the driver made with bit 31 set for
                         an inbound one */

@@ -112,6 +112,7 @@ static void start(struct gossip *g)
 {
     g->started = true;
     g->sync.safety_ms += g->now_ms;
+    g->sync.looked_ms = g->now_ms;
     probe_start(g);
     state_timer(g, &g->sync.timer, g->now_ms + rng_below(&g->rng, SYNC_LOOK_MS / 10));
     if (state_live(g) > 1) sync_soon(g); /* what was restored is old */
@@ -258,8 +259,9 @@ enum err gossip_step(struct gossip *g, const struct gossip_event *e, struct goss
     if (digest_waits(&g->digest))
         digest_settle(&g->digest, g->now_ms, 2 * tuning_spread_ms(&g->tuning, state_live(g)));
     enum err err = dispatch(g, e);
+    sync_ride(g);
     policy_settle(g);
-    bool timers_done = run_timers(g);
+    bool timers_done = e->more || run_timers(g);
     policy_settle(g);
     bool changes_done = policy_flush(g);
     changes_done = change_flush(g) && changes_done;

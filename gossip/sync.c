@@ -242,20 +242,17 @@ static void look_at_digest(struct gossip *g)
     if (m != NULL) (void)start_session(g, m, NULL);
 }
 
-/* With the next regular probe, if that is near: an idle node wakes up once a period. */
-static uint64_t next_look_ms(const struct gossip *g)
+void sync_ride(struct gossip *g)
 {
-    const struct timer *probe = &g->probes.period;
-    uint64_t at = g->now_ms + SYNC_LOOK_MS;
-    uint64_t early = g->now_ms + SYNC_LOOK_MS / 2, late = at + SYNC_LOOK_MS / 2;
-    bool near = timer_armed(probe) && probe->node.key >= early && probe->node.key <= late;
-    return near ? probe->node.key : at;
+    if (g->now_ms >= g->sync.looked_ms + SYNC_LOOK_MS - SYNC_LOOK_MS / 8) sync_look(g);
 }
 
 void sync_look(struct gossip *g)
 {
     struct sync *y = &g->sync;
-    state_timer(g, &y->timer, next_look_ms(g));
+    y->looked_ms = g->now_ms;
+    /* Most often a step that comes for something else is used before: see sync_ride. */
+    state_timer(g, &y->timer, g->now_ms + SYNC_LOOK_MS + SYNC_LOOK_MS / 2);
     if (g->self.leaving) return;
     keyring_look(g);
     look_at_seeds(g);

@@ -50,6 +50,7 @@ struct sync_seed {
 
 struct sync {
     struct timer timer;
+    uint64_t looked_ms; /* last time that it ran */
     struct bucket bytes;
     uint64_t next_ms; /* the next session with a random member; 0: none is due */
     uint32_t pace_ms; /* between them */
@@ -89,6 +90,9 @@ void sync_soon(struct gossip *g);
 bool sync_is_synced(const struct gossip *g);
 /* The timer: starts what is due. */
 void sync_look(struct gossip *g);
+/* Any step: what the timer would do soon is done now, so that an idle node does not wake up for it.
+ */
+void sync_ride(struct gossip *g);
 /* It runs at `at_ms`, if not before. */
 void sync_look_by(struct gossip *g, uint64_t at_ms);
 

@@ -31,6 +31,7 @@ struct access_sink {
 };
 
 static void timer_due(struct loop_timer *t);
+static void look_in(struct access_sink *s, uint64_t ms);
 
 enum err access_sink_new(const struct access_sink_options *o, struct access_sink **out)
 {
@@ -98,7 +99,7 @@ void access_sink_commit(struct access_sink *s)
     if (s->off)
         loop_timer_clear(s->o.loop, &s->timer);
     else
-        loop_timer_set(s->o.loop, &s->timer, loop_now_ms(s->o.loop) + IDLE_MS);
+        look_in(s, IDLE_MS);
 }
 
 void access_sink_abort(struct access_sink *s)
@@ -178,11 +179,33 @@ size_t access_sink_drain(struct access_sink *s)
     return lines;
 }
 
+static void look_in(struct access_sink *s, uint64_t ms)
+{
+    loop_timer_set(s->o.loop, &s->timer, loop_now_ms(s->o.loop) + ms);
+}
+
+/* Nothing waits, and each worker will say when that changes. */
+static bool sleeps(struct access_sink *s)
+{
+    if (s->len > 0) return false;
+    for (unsigned i = 0; i < s->o.ring_count; i++)
+        if (!byte_ring_sleep(s->o.ring[i])) return false;
+    return true;
+}
+
 static void timer_due(struct loop_timer *t)
 {
     struct access_sink *s = CONTAINER_OF(t, struct access_sink, timer);
-    size_t lines = access_sink_drain(s);
-    loop_timer_set(s->o.loop, t, loop_now_ms(s->o.loop) + (lines > 0 ? BUSY_MS : IDLE_MS));
+    if (access_sink_drain(s) > 0)
+        look_in(s, BUSY_MS);
+    else if (!sleeps(s))
+        look_in(s, IDLE_MS);
+}
+
+void access_sink_wake(struct access_sink *s)
+{
+    CHECK_OBJ(s, ACCESS_SINK_MAGIC);
+    if (!s->off) look_in(s, BUSY_MS);
 }
 
 void access_sink_lost(const struct access_sink *s, struct access_sink_lost *out)

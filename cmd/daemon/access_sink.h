@@ -1,8 +1,9 @@
 /* Access sink: moves the workers' access-log lines to stdout or a file.
  *
- * Control thread. Drains the rings on a timer, never blocks: what the descriptor does not take
- * stays in one buffer, then in the rings, where the workers drop and count (security.md N37). The
- * file is reopened by every reload, so that log rotation needs no signal of its own.
+ * Control thread. Drains the rings on a timer while lines come, and sleeps until access_sink_wake
+ * while none do; never blocks: what the descriptor does not take stays in one buffer, then in the
+ * rings, where the workers drop and count (security.md N37). The file is reopened by every reload,
+ * so that log rotation needs no signal of its own.
  */
 #ifndef CMD_DAEMON_ACCESS_SINK_H
 #define CMD_DAEMON_ACCESS_SINK_H
@@ -34,6 +35,8 @@ enum err access_sink_prepare(struct access_sink *s, const struct config_log *c,
 void access_sink_commit(struct access_sink *s);
 void access_sink_abort(struct access_sink *s);
 
+/* A worker was told by byte_ring_wakes to wake us: lines are drained soon. */
+void access_sink_wake(struct access_sink *s);
 /* Drains now; the lines moved. */
 size_t access_sink_drain(struct access_sink *s);
 /* Lines lost since the start: dropped by the workers' full rings, and given up because the

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "cmd/daemon/control.h"
 #include "cmd/daemon/drain.h"
 #include "cmd/daemon/endpoints.h"
 #include "cmd/daemon/identities.h"
@@ -12,6 +13,7 @@
 #include "proxy/net/worker.h"
 
 #define COMPILE_MAGIC 0x636d7031u
+#define COLLECT_MS    1000u
 
 struct published { /* a snapshot out with the workers */
     struct list node;
@@ -25,11 +27,13 @@ struct compile {
     struct node_record *own; /* scratch */
     struct list published;
     struct loop_timer timer;
+    struct loop_timer collect; /* runs until nobody holds an older snapshot */
     uint64_t first_request_ms; /* 0: none waits */
     uint64_t generation;       /* of the newest */
 };
 
 static void timer_due(struct loop_timer *t);
+static void collect_due(struct loop_timer *t);
 
 enum err compile_new(struct daemon *d, struct compile **out)
 {
@@ -43,6 +47,7 @@ enum err compile_new(struct daemon *d, struct compile **out)
     c->magic = COMPILE_MAGIC;
     c->d = d;
     c->timer.on_expire = timer_due;
+    c->collect.on_expire = collect_due;
     list_init(&c->published);
     *out = c;
     return ERR_OK;
@@ -66,6 +71,7 @@ void compile_free(struct compile *c)
     if (c == NULL) return;
     CHECK_OBJ(c, COMPILE_MAGIC);
     loop_timer_clear(c->d->loop, &c->timer);
+    loop_timer_clear(c->d->loop, &c->collect);
     compile_reclaim(c);
     LIST_EACH(pos, tmp, &c->published)
     published_free(LIST_ENTRY(pos, struct published, node));
@@ -138,6 +144,18 @@ static void publish(struct compile *c, struct published *p)
     list_push_back(&c->published, &p->node);
     for (unsigned i = 0; i < c->d->worker_count; i++)
         snapshot_unref(worker_publish(c->d->worker[i].worker, snapshot_ref(p->snapshot)));
+    loop_timer_set(c->d->loop, &c->collect, loop_now_ms(c->d->loop) + COLLECT_MS);
+}
+
+/* Workers say when they give a snapshot back, but not when they have taken the first, and a wake-up
+ * for each is not worth it: what is old goes within a second. */
+static void collect_due(struct loop_timer *t)
+{
+    struct compile *c = CONTAINER_OF(t, struct compile, collect);
+    compile_reclaim(c);
+    if (!compile_settled(c) || compile_published(c) > 1)
+        loop_timer_set(c->d->loop, t, loop_now_ms(c->d->loop) + COLLECT_MS);
+    if (c->d->ready) control_status(c->d->control);
 }
 
 enum err compile_now(struct compile *c, const struct config *config, struct diag *diag)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cmd/daemon/access_sink.h"
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/drain.h"
 #include "cmd/daemon/enroll_message.h"
@@ -16,7 +17,6 @@
 #include "proxy/net/worker.h"
 
 #define CONTROL_MAGIC    0x63746c31u
-#define TICK_MS          1000u
 #define READY_POLL_MS    1u
 #define MESSAGES_A_TURN  256u
 #define STATUS_BYTES_MAX 256u
@@ -33,7 +33,7 @@ struct control {
     struct daemon *d;
     struct loop_post post;
     struct watched_signal signal[CONTROL_SIGNALS];
-    struct loop_timer tick, ready, watchdog;
+    struct loop_timer ready, watchdog;
     bool started, stopping;
     uint64_t watchdog_ms; /* between two signs of life; 0: off */
     char status[STATUS_BYTES_MAX];
@@ -79,6 +79,7 @@ static void on_post(struct loop_post *p)
     }
     if (taken == MESSAGES_A_TURN) loop_post(p);
     if (c->d->compile != NULL) compile_reclaim(c->d->compile);
+    if (c->d->sink != NULL) access_sink_wake(c->d->sink);
 }
 
 static void on_signal(struct loop_signal *s, int signum)
@@ -98,14 +99,6 @@ static void on_signal(struct loop_signal *s, int signum)
     drain_leave(d->drain, DRAIN_TIMEOUT_DEFAULT_MS);
 }
 
-static void tick_due(struct loop_timer *t)
-{
-    struct control *c = CONTAINER_OF(t, struct control, tick);
-    loop_timer_set(c->d->loop, t, loop_now_ms(c->d->loop) + TICK_MS);
-    compile_reclaim(c->d->compile);
-    control_status(c);
-}
-
 static void ready_due(struct loop_timer *t)
 {
     struct control *c = CONTAINER_OF(t, struct control, ready);
@@ -123,8 +116,8 @@ static void ready_due(struct loop_timer *t)
     control_status(c);
 }
 
-/* A worker whose loop has not turned since the last round starves the watchdog, and systemd
- * restarts us: a stuck data plane must not look alive because the control plane is. */
+/* A worker whose loop has not turned since it was nudged in the last round starves the watchdog,
+ * and systemd restarts us: a stuck data plane must not look alive because the control plane is. */
 static void watchdog_due(struct loop_timer *t)
 {
     struct control *c = CONTAINER_OF(t, struct control, watchdog);
@@ -138,6 +131,7 @@ static void watchdog_due(struct loop_timer *t)
             all = false;
         }
         d->worker[i].ticks_seen = ticks;
+        worker_nudge(d->worker[i].worker);
     }
     if (all) notify(c, "WATCHDOG=1\n");
 }
@@ -148,7 +142,6 @@ enum err control_new(struct daemon *d, struct control **out)
     if (c == NULL) return ERR_NOMEM;
     c->magic = CONTROL_MAGIC;
     c->d = d;
-    c->tick.on_expire = tick_due;
     c->ready.on_expire = ready_due;
     c->watchdog.on_expire = watchdog_due;
     c->watchdog_ms = d->options.watchdog_ms / 2;
@@ -161,7 +154,6 @@ void control_free(struct control *c)
 {
     if (c == NULL) return;
     CHECK_OBJ(c, CONTROL_MAGIC);
-    loop_timer_clear(c->d->loop, &c->tick);
     loop_timer_clear(c->d->loop, &c->ready);
     loop_timer_clear(c->d->loop, &c->watchdog);
     for (size_t i = 0; c->started && i < CONTROL_SIGNALS; i++)
@@ -198,8 +190,10 @@ void control_start(struct control *c)
     c->started = true;
     uint64_t now_ms = loop_now_ms(loop);
     loop_timer_set(loop, &c->ready, now_ms);
-    loop_timer_set(loop, &c->tick, now_ms + TICK_MS);
-    if (c->watchdog_ms > 0) loop_timer_set(loop, &c->watchdog, now_ms + c->watchdog_ms);
+    if (c->watchdog_ms == 0) return;
+    for (unsigned i = 0; i < c->d->worker_count; i++)
+        worker_nudge(c->d->worker[i].worker);
+    loop_timer_set(loop, &c->watchdog, now_ms + c->watchdog_ms);
 }
 
 void control_reloading(struct control *c)

@@ -3,7 +3,7 @@
  *
  * Control thread. SIGTERM and SIGINT drain, leave and end the process (a second one ends at once);
  * SIGHUP reloads. The watchdog is fed only when every worker's loop has turned since the last time
- * (security.md N51).
+ * (security.md N51). Nothing here wakes an idle process but the watchdog.
  */
 #ifndef CMD_DAEMON_CONTROL_H
 #define CMD_DAEMON_CONTROL_H
@@ -17,7 +17,7 @@ enum err control_new(struct daemon *d, struct control **out) MUST_USE;
 void control_free(struct control *c);
 struct loop_post *control_post(struct control *c);
 
-/* Signals, the second's tick, the watchdog; READY=1 follows as soon as every worker uses the first
+/* Signals, the watchdog; READY=1 follows as soon as every worker uses the first
  * snapshot. */
 void control_start(struct control *c);
 /* RELOADING=1 .. READY=1 around a reload; STOPPING=1. */

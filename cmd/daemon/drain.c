@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cmd/daemon/compile.h"
+#include "cmd/daemon/control.h"
 #include "cmd/daemon/mesh.h"
 #include "proxy/net/worker.h"
 
@@ -98,6 +99,7 @@ static void drained(struct drain *dr, uint64_t left)
     log_event(&dr->d->log, left > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "drained",
               "after_ms=%llu left=%llu", (unsigned long long)(st->drained_ms - st->since_ms),
               (unsigned long long)left);
+    if (dr->d->ready) control_status(dr->d->control);
     if (st->leaving) leave_now(dr);
 }
 

@@ -99,14 +99,6 @@ static void tell_evidence(struct mesh *m)
     if (e.addr_count > 0) step_logged(m, &e);
 }
 
-static void tick_due(struct loop_timer *t)
-{
-    struct mesh *m = CONTAINER_OF(t, struct mesh, tick);
-    struct gossip_event e = {.kind = GOSSIP_TICK};
-    tell_evidence(m);
-    step_logged(m, &e);
-}
-
 static void member_changed(struct mesh *m, const struct gossip_effect *fx)
 {
     struct gossip_member who;
@@ -248,21 +240,41 @@ static void on_closed(void *owner, uint32_t stream, enum err err)
 static const struct mesh_stream_events stream_events = {
     .on_opened = on_opened, .on_message = on_message, .on_closed = on_closed};
 
-static void on_readable(struct loop_io *io, bool readable, bool writable)
+static void drain_socket(struct mesh *m)
 {
-    struct mesh *m = CONTAINER_OF(io, struct mesh, io);
-    (void)writable;
-    enum err err = readable ? ERR_OK : ERR_AGAIN;
+    enum err err = ERR_OK;
     for (unsigned batch = 0; err == ERR_OK && batch < MESH_BATCHES_A_TURN; batch++) {
         struct udp_datagram in[UDP_BATCH_MAX];
         size_t count = 0;
         err = udp_recv(m->fd, m->received, sizeof m->received, in, &count);
         for (size_t i = 0; i < count; i++) {
-            struct gossip_event e = {
-                .kind = GOSSIP_DATAGRAM, .from = in[i].peer, .data = in[i].data};
+            struct gossip_event e = {.kind = GOSSIP_DATAGRAM,
+                                     .from = in[i].peer,
+                                     .data = in[i].data,
+                                     .more = i + 1 < count};
             step_logged(m, &e);
         }
     }
+}
+
+static void on_readable(struct loop_io *io, bool readable, bool writable)
+{
+    (void)writable;
+    if (readable) drain_socket(CONTAINER_OF(io, struct mesh, io));
+}
+
+/* What waits on the socket is read first: when it is we who were late, the answer may lie there,
+ * and to ask again, and others, would cost dozens of packets. */
+static void tick_due(struct loop_timer *t)
+{
+    struct mesh *m = CONTAINER_OF(t, struct mesh, tick);
+    struct gossip_event e = {.kind = GOSSIP_TICK};
+    struct addr a;
+    uint64_t since_ms;
+    size_t pos = 0;
+    if (m->fd >= 0 && gossip_asked_next(m->gossip, &pos, &a, &since_ms)) drain_socket(m);
+    tell_evidence(m);
+    step_logged(m, &e);
 }
 
 enum err mesh_new(struct daemon *d, struct diag *diag, struct mesh **out)

@@ -14,6 +14,7 @@ enum err byte_ring_init(struct byte_ring *r, size_t cap)
     atomic_init(&r->head, 0);
     atomic_init(&r->dropped, 0);
     atomic_init(&r->tail, 0);
+    atomic_init(&r->asleep, false);
     return ERR_OK;
 }
 
@@ -83,4 +84,19 @@ size_t byte_ring_get(struct byte_ring *r, void *dst, size_t cap)
         if (fits) return len;
     }
     return 0;
+}
+
+bool byte_ring_sleep(struct byte_ring *r)
+{
+    /* Acquire and release pair with the exchange in byte_ring_wakes. */
+    (void)atomic_exchange_explicit(&r->asleep, true, memory_order_acq_rel);
+    size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+    if (head == atomic_load_explicit(&r->tail, memory_order_relaxed)) return true;
+    (void)atomic_exchange_explicit(&r->asleep, false, memory_order_acq_rel);
+    return false;
+}
+
+bool byte_ring_wakes(struct byte_ring *r)
+{
+    return atomic_exchange_explicit(&r->asleep, false, memory_order_acq_rel);
 }

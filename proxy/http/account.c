@@ -111,6 +111,7 @@ void account_end(struct exchange *ex)
     };
     /* The ring counts what it has no room for. */
     (void)access_log_put(ex->ctx->access_ring, &r, s->access_only, s->access_query);
+    if (byte_ring_wakes(ex->ctx->access_ring)) context_wake_control(ex->ctx);
     struct filter_outcome outcome = {
         .status = status, .reason = ex->reason, .duration_us = duration_us};
     chain_finish(&ex->chain, &outcome, loop_now_ms(ex->ctx->loop));

@@ -75,7 +75,7 @@ void context_fini(struct context *c)
     c->magic = MAGIC_POISON;
 }
 
-static void post_control(struct context *c)
+void context_wake_control(struct context *c)
 {
     if (c->control_post != NULL) loop_post(c->control_post);
 }
@@ -83,7 +83,7 @@ static void post_control(struct context *c)
 static void give_back(struct context *c, struct snapshot *s)
 {
     if (publish_return(&c->slot, s) == ERR_OK) {
-        post_control(c);
+        context_wake_control(c);
         return;
     }
     struct returning *r = malloc(sizeof *r);
@@ -101,7 +101,7 @@ static void give_back_waiting(struct context *c)
         if (publish_return(&c->slot, r->snapshot) != ERR_OK) return;
         list_remove(node);
         free(r);
-        post_control(c);
+        context_wake_control(c);
     }
 }
 
@@ -164,7 +164,7 @@ void context_dead_link(struct context *c, const struct addr *peer)
         free(m);
         return;
     }
-    post_control(c);
+    context_wake_control(c);
 }
 
 void context_handoff(struct context *c, int take_fd, const char *alpn, const struct addr *from,
@@ -176,7 +176,7 @@ void context_handoff(struct context *c, int take_fd, const char *alpn, const str
     m->from = *from;
     if (!span_to_cstr(span_str(alpn), m->alpn, sizeof m->alpn)) goto fail;
     if (ring_push(&c->mailbox, m) != ERR_OK) goto fail;
-    post_control(c);
+    context_wake_control(c);
     return;
 fail:
     free(m);

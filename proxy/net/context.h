@@ -69,6 +69,8 @@ void context_unpin(struct context *c, struct view *v);
 /* Drops the current view. For the worker's end. */
 void context_drop_view(struct context *c);
 
+/* Wakes the control thread's loop: there is something for it in a ring. */
+void context_wake_control(struct context *c);
 /* Tells the control thread that a connection to this mesh address failed. */
 void context_dead_link(struct context *c, const struct addr *peer);
 /* Gives an accepted mesh connection and the bytes read from it to the control thread. The

@@ -13,13 +13,11 @@
 #include "proxy/net/session.h"
 
 #define WORKER_MAGIC 0x776b7201u
-#define TICK_MS      250u
 
 struct worker {
     uint32_t magic;
     struct context ctx;
     struct loop_post wake;
-    struct loop_timer tick;
     struct thread thread;
     bool started;
     _Atomic bool stop; /* release by control, acquire by the worker */
@@ -36,12 +34,12 @@ static void close_everything(struct worker *w)
     drain_cut_tunnels(ctx);
     h2_client_close_all(ctx);
     h1_client_close_all(ctx);
-    loop_timer_clear(ctx->loop, &w->tick);
 }
 
 static void on_wake(struct loop_post *p)
 {
     struct worker *w = CONTAINER_OF(p, struct worker, wake);
+    context_count(&w->ctx.ticks, 1);
     if (atomic_load_explicit(&w->stop, memory_order_acquire)) {
         if (!w->ctx.stopping) close_everything(w);
         loop_stop(w->ctx.loop);
@@ -52,17 +50,9 @@ static void on_wake(struct loop_post *p)
     drain_refresh(&w->ctx);
 }
 
-static void on_tick(struct loop_timer *t)
-{
-    struct worker *w = CONTAINER_OF(t, struct worker, tick);
-    context_count(&w->ctx.ticks, 1);
-    loop_timer_set(w->ctx.loop, t, loop_now_ms(w->ctx.loop) + TICK_MS);
-}
-
 static void thread_main(void *arg)
 {
     struct worker *w = arg;
-    loop_timer_set(w->ctx.loop, &w->tick, loop_now_ms(w->ctx.loop) + TICK_MS);
     loop_run(w->ctx.loop);
     context_drop_view(&w->ctx);
 }
@@ -79,7 +69,6 @@ enum err worker_new(const struct worker_options *o, struct worker **out)
         return err;
     }
     w->magic = WORKER_MAGIC;
-    w->tick.on_expire = on_tick;
     loop_post_init(w->ctx.loop, &w->wake, on_wake);
     *out = w;
     return ERR_OK;
@@ -139,6 +128,12 @@ bool worker_heard_since(const struct worker *w, const struct addr *a, uint64_t s
 {
     CHECK_OBJ(w, WORKER_MAGIC);
     return heard_since(w->ctx.heard, a, since_ms, now_ms);
+}
+
+void worker_nudge(struct worker *w)
+{
+    CHECK_OBJ(w, WORKER_MAGIC);
+    loop_post(&w->wake);
 }
 
 uint64_t worker_ticks(const struct worker *w)

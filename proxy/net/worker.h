@@ -28,7 +28,8 @@ struct worker_options {
     struct hash_key hash_key;
     struct metrics_shard *metrics;  /* borrowed */
     struct byte_ring *access_ring;  /* borrowed */
-    struct loop_post *control_post; /* posted whenever the mailbox to control has something */
+    struct loop_post *control_post; /* posted when the mailbox to control has something, and when
+                                       the access ring has and its reader sleeps */
 };
 
 enum worker_message_kind { WORKER_HANDOFF, WORKER_DEAD_LINK };
@@ -61,7 +62,9 @@ uint64_t worker_generation(const struct worker *w);
  * thread. */
 bool worker_heard_since(const struct worker *w, const struct addr *a, uint64_t since_ms,
                         uint64_t now_ms);
-/* Turns of its loop so far, for the watchdog. Any thread. */
+/* For the watchdog: makes its loop turn, however idle it is. */
+void worker_nudge(struct worker *w);
+/* How often it has turned for that, or for a snapshot. Any thread. */
 uint64_t worker_ticks(const struct worker *w);
 /* Ends the loop, closing all connections, and joins the thread. Snapshots come back through
  * worker_reclaim. */

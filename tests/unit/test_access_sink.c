@@ -189,6 +189,54 @@ static void test_reader_that_went_away_is_counted_as_loss(void **state)
     assert_int_equal(lost.ring_full, 0);
 }
 
+struct watch {
+    struct loop_timer look;
+    struct world *w;
+    bool (*seen)(struct world *w);
+};
+
+static void look(struct loop_timer *t)
+{
+    struct watch *watch = CONTAINER_OF(t, struct watch, look);
+    struct loop *loop = watch->w->loop;
+    if (watch->seen(watch->w))
+        loop_stop(loop);
+    else
+        loop_timer_set(loop, t, loop_now_ms(loop) + 1);
+}
+
+static void run_until(struct world *w, bool (*seen)(struct world *w))
+{
+    struct watch watch = {.look.on_expire = look, .w = w, .seen = seen};
+    loop_timer_set(w->loop, &watch.look, 0);
+    loop_run(w->loop);
+}
+
+static bool sleeps(struct world *w)
+{
+    return atomic_load(&w->ring[0].asleep) && atomic_load(&w->ring[1].asleep);
+}
+
+static bool has_written(struct world *w)
+{
+    struct stat st;
+    return stat(w->path, &st) == 0 && st.st_size > 0;
+}
+
+/* An idle daemon does not wake up to find that nobody asked anything. */
+static void test_without_lines_it_sleeps_until_a_worker_wakes_it(void **state)
+{
+    struct world *w = *state;
+    use(w);
+    run_until(w, sleeps);
+    assert_true(byte_ring_put(&w->ring[1], SPAN_LIT("x")));
+    assert_true(byte_ring_wakes(&w->ring[1]));
+    access_sink_wake(w->sink);
+    run_until(w, has_written);
+    assert_file(w, "x\n");
+    run_until(w, sleeps);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -201,6 +249,7 @@ int main(void)
         CASE(test_none_drains_nothing),
         CASE(test_full_pipe_never_blocks_and_counts),
         CASE(test_reader_that_went_away_is_counted_as_loss),
+        CASE(test_without_lines_it_sleeps_until_a_worker_wakes_it),
     };
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigaction(SIGPIPE, &ignore, NULL); /* as privs_harden does */

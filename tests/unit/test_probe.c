@@ -392,6 +392,29 @@ static void test_asked_about_a_lossy_one_we_measure_and_vote(void **state)
     lab_fini(&lab);
 }
 
+/* When it is we who were late, the answer may lie behind other packets: nobody is asked again. */
+static void test_timers_wait_for_the_last_of_what_came_together(void **state)
+{
+    (void)state;
+    struct lab lab;
+    uint8_t bytes[PACKET_BYTES_MAX];
+    lab_init(&lab, 8);
+    struct message ack = {.kind = MESSAGE_ACK, .seq = until_pinged(&lab)->seq};
+    struct message other = {.kind = MESSAGE_PING, .seq = 1};
+    lab.now_ms += 100;
+    lab_forget(&lab);
+    struct gossip_event e = {.kind = GOSSIP_DATAGRAM, .from = lab.peer[2].head.addr, .more = true};
+    e.data = span_of(bytes, lab_seal(&lab, 2, &other, bytes));
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    assert_int_equal(lab_count(&lab, 2, MESSAGE_ACK), 1);
+    assert_true(gossip_next_deadline_ms(lab.g) <= lab.now_ms);
+    lab_say(&lab, 1, &ack);
+    assert_int_equal(lab_count(&lab, 1, MESSAGE_PING), 0);
+    assert_int_equal(lab_count(&lab, LAB_ANYONE, MESSAGE_PING_REQ), 0);
+    assert_int_equal(lab_effects(&lab, GOSSIP_STREAM_OPEN), 0);
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_a_refused_stream_is_a_verdict_at_once),
         cmocka_unit_test(test_silence_of_all_helpers_lowers_our_own_health),
         cmocka_unit_test(test_a_helper_relays_the_ack),
+        cmocka_unit_test(test_timers_wait_for_the_last_of_what_came_together),
         cmocka_unit_test(test_a_helper_that_hears_nothing_says_nack),
         cmocka_unit_test(test_asked_to_confirm_we_say_reached_or_vote_ourselves),
         cmocka_unit_test(test_requests_of_others_leave_room_for_our_own_probes),

@@ -434,6 +434,27 @@ static void test_the_accused_are_told_in_answer_to_their_hello(void **state)
     lab_fini(&lab);
 }
 
+/* An idle node wakes up for packets and probes, not for a look of its own besides. */
+static void test_the_look_for_work_rides_on_what_comes_anyway(void **state)
+{
+    (void)state;
+    struct lab lab;
+    struct message ping = {.kind = MESSAGE_PING, .seq = 1};
+    lab_init(&lab, 4);
+    lab_run(&lab, 10000, ALL);
+    struct timer *t = &lab.g->sync.timer;
+    uint64_t looked = lab.g->sync.looked_ms;
+    assert_true(timer_armed(t));
+    assert_true(t->node.key > looked + SYNC_LOOK_MS);
+    lab.now_ms = looked + SYNC_LOOK_MS;
+    lab_say(&lab, 2, &ping);
+    assert_int_equal(lab.g->sync.looked_ms, looked + SYNC_LOOK_MS);
+    lab.now_ms += 10;
+    lab_say(&lab, 3, &ping);
+    assert_int_equal(lab.g->sync.looked_ms, looked + SYNC_LOOK_MS);
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +473,7 @@ int main(void)
         cmocka_unit_test(
             test_a_silent_stream_is_closed_after_ten_seconds_and_their_number_is_capped),
         cmocka_unit_test(test_an_address_to_join_is_dialled_and_dialled_again),
+        cmocka_unit_test(test_the_look_for_work_rides_on_what_comes_anyway),
         cmocka_unit_test(test_a_list_out_of_order_ends_the_stream),
         cmocka_unit_test(test_our_own_address_is_not_dialled),
         cmocka_unit_test(test_two_contacts_that_disagree_start_a_session),

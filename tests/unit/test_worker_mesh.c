@@ -2,6 +2,7 @@
 #include "tests/unit/support_peer.h"
 #include "tests/unit/support_rig.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -369,6 +370,18 @@ static void test_an_answer_of_a_host_is_noted_for_the_control_thread(void **stat
     assert_false(worker_heard_since(r->web.worker, api, after + 1000, after + 1000));
 }
 
+/* An idle worker's loop turns for the watchdog, and for nothing else. */
+static void test_a_nudge_makes_an_idle_worker_turn(void **state)
+{
+    struct support_rig *r = *state;
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t before = worker_ticks(r->web.worker);
+        worker_nudge(r->web.worker);
+        while (worker_ticks(r->web.worker) == before)
+            (void)sched_yield();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_unknown_names_and_strangers_get_no_link),
         cmocka_unit_test(test_other_protocols_go_to_the_control_thread_untouched),
         cmocka_unit_test(test_an_answer_of_a_host_is_noted_for_the_control_thread),
+        cmocka_unit_test(test_a_nudge_makes_an_idle_worker_turn),
         cmocka_unit_test(test_server_of_another_mesh_is_not_trusted),
         cmocka_unit_test(test_host_that_falls_silent_is_given_up),
         cmocka_unit_test(test_silence_ends_with_the_limit_that_was_passed),
