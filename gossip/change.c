@@ -81,13 +81,13 @@ void change_conflict(struct gossip *g, struct member *m)
     note(g, m);
 }
 
-void change_conflict_said(struct gossip *g, const uint8_t by[8])
+void change_conflict_said(struct gossip *g, const struct name *by)
 {
     struct self_record *self = &g->self;
     bool recent =
         self->conflict_said_ms != 0 && g->now_ms < self->conflict_said_ms + CHANGE_SAID_MS;
-    bool second = recent && memcmp(self->conflict_by, by, sizeof(self->conflict_by)) != 0;
-    memcpy(self->conflict_by, by, sizeof(self->conflict_by));
+    bool second = recent && !name_eq(&self->conflict_by, by);
+    self->conflict_by = *by;
     self->conflict_said_ms = g->now_ms > 0 ? g->now_ms : 1;
     if (second || state_live(g) <= 2) change_conflict(g, self->member);
 }

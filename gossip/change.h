@@ -26,10 +26,10 @@ void change_record(struct gossip *g, struct member *m);
 void change_status(struct gossip *g, struct member *m);
 /* Someone else uses its identity; reported at most every 10 s. */
 void change_conflict(struct gossip *g, struct member *m);
-/* A peer, by the first 8 bytes of its id or TLS key, says that someone else uses our identity or
- * name. One may be wrong or lie: it is reported when a second says so within a minute, or when
- * there is only that one. */
-void change_conflict_said(struct gossip *g, const uint8_t by[8]);
+/* A peer, by the name that it has proven, says that someone else uses our identity or name. One may
+ * be wrong or lie: it is reported when a second says so within a minute, or when there is only that
+ * one. */
+void change_conflict_said(struct gossip *g, const struct name *by);
 /* Whether one was reported in the last 10 s. */
 bool change_conflict_recent(const struct gossip *g, const struct member *m);
 /* A stranger, refused, uses the name of `holder`; reported at most every 10 s. */

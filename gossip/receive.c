@@ -44,7 +44,7 @@ static void receive(struct gossip *g, const struct message *m, struct member *fr
         suspicion_hear(g, &m->accusation, from, SUSPICION_GOSSIP);
         break;
     case MESSAGE_CONFLICT:
-        change_conflict_said(g, from->head->owner.byte);
+        change_conflict_said(g, member_name(from));
         break;
     case MESSAGE_POLICY:
     case MESSAGE_POLICY_HEAD:

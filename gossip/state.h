@@ -48,7 +48,7 @@ struct self_record {
     uint32_t lossy_inc; /* in that incarnation */
     uint64_t conflict_ms;
     uint64_t conflict_said_ms; /* a peer said that our identity is used elsewhere; 0: never */
-    uint8_t conflict_by[8];    /* that peer */
+    struct name conflict_by;   /* that peer's */
 };
 
 struct gossip {

@@ -431,7 +431,7 @@ static void on_message(struct gossip *g, struct stream *s, struct sync_message *
         on_busy(g, s, m);
         return;
     case SYNC_CONFLICT:
-        change_conflict_said(g, s->peer_spki);
+        change_conflict_said(g, &s->peer_name);
         stream_close(g, s);
         return;
     case SYNC_ACCUSED:
