@@ -2,10 +2,15 @@
 
 #include "gossip/change.h"
 #include "gossip/packet.h"
+#include "gossip/self.h"
 #include "gossip/state.h"
 #include "gossip/status.h"
 #include "gossip/suspicion.h"
 #include "gossip/transition.h"
+
+#define NEWS_GAP_MS (1000u / SELF_NEWS_RATE)
+#define NEWS_SPARE  6u /* a certificate, a farewell, and what was held up on the way */
+#define NEWS_SAVED  (SELF_NEWS_BURST + NEWS_SPARE)
 
 enum body_news { BODY_NONE, BODY_RECORD, BODY_STATUS, BODY_POLICY };
 
@@ -40,6 +45,27 @@ bool catalogue_may_take(struct gossip *g, struct member *from, enum catalogue_so
         break;
     }
     return true;
+}
+
+/* How many it is ahead of its rate. Its clock counts gaps and goes round in four hours. */
+static uint16_t news_ahead(const struct gossip *g, const struct member *m)
+{
+    uint16_t ahead = (uint16_t)(m->news - g->now_ms / NEWS_GAP_MS);
+    return ahead <= NEWS_SAVED ? ahead : 0; /* long ago */
+}
+
+/* Who has more to say of itself than any honest member can is not passed on: every member would
+ * send it to some, as often as its budget allows. */
+static bool may_have_news(struct gossip *g, const struct member *m)
+{
+    if (news_ahead(g, m) < NEWS_SAVED) return true;
+    g->counters.dropped_quota++;
+    return false;
+}
+
+static void has_news(const struct gossip *g, struct member *m)
+{
+    m->news = (uint16_t)(g->now_ms / NEWS_GAP_MS + news_ahead(g, m) + 1);
 }
 
 void catalogue_offer(const struct member *m, bool admission, bool body, struct offer *out)
@@ -301,7 +327,7 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
     bool left = m->state == MEMBER_LEFT && o->head.epoch == before.epoch;
     if (left && (o->head.flags & HEAD_LEFT) == 0) return CATALOGUE_STALE;
     if (m->state == MEMBER_BANNED) return CATALOGUE_REFUSED;
-    if (!catalogue_may_take(g, from, source)) return CATALOGUE_REFUSED;
+    if (!may_have_news(g, m) || !catalogue_may_take(g, from, source)) return CATALOGUE_REFUSED;
     if (!head_verify(g->crypto, m->admission->public_key, &o->head)) {
         g->counters.dropped_signature++;
         return CATALOGUE_REFUSED;
@@ -318,6 +344,7 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
         member_take_name(&g->members, m) != ERR_OK)
         return CATALOGUE_REFUSED;
     if (member_set_head(&g->members, m, &o->head) != ERR_OK) return CATALOGUE_REFUSED;
+    has_news(g, m);
     g->persist_due = true;
     if (admission) {
         m->admission_missing = true;

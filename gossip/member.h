@@ -80,6 +80,7 @@ struct member {
     uint32_t pair;                  /* slot of the secret we share; SEAL_PAIR_NONE: none yet */
     uint8_t state;                  /* enum member_state */
     uint8_t reported_state;
+    uint16_t news; /* its news is within its rate then; catalogue.c */
     bool self : 1;
     bool restored : 1;      /* from our store, and not heard since */
     bool vouched : 1;       /* another node has it too */

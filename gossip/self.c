@@ -5,6 +5,7 @@
 #include "gossip/state.h"
 #include "gossip/transition.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define PUBLISH_RATE    1u     /* a second, gossip.md 3.6 */
@@ -13,6 +14,10 @@
 #define STATUS_RATE     2u /* a rollout takes four */
 #define STATUS_BURST    8u
 #define ENVELOPE_ROOM   16u
+
+/* Publishing, refuting and what is said of policy, each with its own. */
+static_assert(SELF_NEWS_RATE == 2 * PUBLISH_RATE + STATUS_RATE, "what others grant us");
+static_assert(SELF_NEWS_BURST == 2 * PUBLISH_BURST + STATUS_BURST, "what others grant us");
 
 /* Makes `next` our announcement, with the hashes of what belongs to it as it stands. */
 static enum err announce(struct gossip *g, struct head *next)

@@ -11,6 +11,10 @@
 #include "gossip/member.h"
 #include "gossip/status.h"
 
+/* New records of one member: a second, and saved up while it had no news. */
+#define SELF_NEWS_RATE  4u
+#define SELF_NEWS_BURST 18u
+
 struct gossip;
 
 /* Makes our member from the options. ERR_INVALID: the admission certificate is not for this key;

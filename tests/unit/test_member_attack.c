@@ -1,6 +1,7 @@
 /* A member with valid keys of its own, and nobody else's, against the machine: what it says of
  * itself and of what it knows. */
 #include "gossip/change.h"
+#include "gossip/self.h"
 #include "tests/unit/support_gossip.h"
 
 #include <setjmp.h>
@@ -38,10 +39,67 @@ static void test_who_speaks_on_two_ways_is_one_witness(void **state)
     lab_fini(&lab);
 }
 
+/* A newer record, with a body that hurries: what an operator should hear of at once. */
+static void say_news(struct lab *lab, uint32_t peer, uint64_t number)
+{
+    struct lab_peer *p = &lab->peer[peer];
+    p->status.policy_gen = 1;
+    p->status.policy_hash[0] = (uint8_t)number;
+    p->status.state = STATUS_REJECTED;
+    p->head.version++;
+    lab_sign(lab, peer);
+    struct offer o = lab_offer(lab, peer);
+    lab_say_record(lab, peer, &o);
+}
+
+/* Else one of a thousand would have each of them send all that its budget allows. */
+static void test_a_flood_of_its_own_records_is_not_passed_on(void **state)
+{
+    (void)state;
+    struct lab lab;
+    const uint32_t seconds = 20;
+    lab_init(&lab, 8);
+    const struct gossip_counters before = *gossip_counters(lab.g);
+    for (uint32_t i = 0; i < 100 * seconds; i++) {
+        say_news(&lab, BAD, i);
+        lab_run(&lab, 10, ALL);
+        lab_forget(&lab);
+    }
+    const struct gossip_counters *now = gossip_counters(lab.g);
+    uint64_t accepted = now->records_accepted - before.records_accepted;
+    assert_in_range(accepted, SELF_NEWS_RATE * seconds, SELF_NEWS_RATE * seconds + 30);
+    uint64_t bytes = now->bytes_sent - before.bytes_sent;
+    assert_true(bytes / seconds < TUNING_RATE_BYTES / 4);
+    lab_run(&lab, 1000, ALL);
+    say_news(&lab, BAD, 0);
+    assert_true(lab_member(&lab, BAD)->head->version == lab.peer[BAD].head.version);
+    lab_fini(&lab);
+}
+
+/* What nobody has signed uses up nothing of its owner's. */
+static void test_forged_records_do_not_silence_their_owner(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 0; i < 200; i++) {
+        lab.peer[1].head.version = 1000 + i;
+        struct offer o = lab_offer(&lab, 1);
+        lab_say_record(&lab, BAD, &o);
+    }
+    assert_int_equal(gossip_counters(lab.g)->dropped_signature, 200);
+    lab.peer[1].head.version = 2;
+    say_news(&lab, 1, 1);
+    assert_int_equal(lab_member(&lab, 1)->head->version, 3);
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_speaks_on_two_ways_is_one_witness),
+        cmocka_unit_test(test_a_flood_of_its_own_records_is_not_passed_on),
+        cmocka_unit_test(test_forged_records_do_not_silence_their_owner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
