@@ -91,11 +91,30 @@ void sync_agree(struct gossip *g, const struct member *m)
     if (y->pace_ms > SYNC_PACE_MIN_MS) y->next_ms = 0;
 }
 
+static bool is_id(const uint8_t id[SYNC_ID_BYTES], const struct member *m)
+{
+    return memcmp(id, m->head->owner.byte, SYNC_ID_BYTES) == 0;
+}
+
+/* Another session is not for who had the last one, while someone else differs too: it may have
+ * nothing to tell, and say so all the time. */
 static void disagree(struct sync *y, const struct member *m)
 {
     size_t at = find_agreed(y, m);
     if (!y->synced && at < y->agreed)
         memcpy(y->agreed_id[at], y->agreed_id[--y->agreed], SYNC_ID_BYTES);
+    if (y->mismatches == 0 || !is_id(y->tried_id, m))
+        memcpy(y->mismatch_id, m->head->owner.byte, SYNC_ID_BYTES);
+    y->mismatches++;
+}
+
+/* One member that says it again and again takes nothing back of what another says. */
+static void settle_doubts(struct sync *y, const struct member *m)
+{
+    if (is_id(y->match_id, m) && !is_id(y->mismatch_id, m)) return;
+    memcpy(y->match_id, m->head->owner.byte, SYNC_ID_BYTES);
+    y->mismatches = 0;
+    y->backoff_ms = 0;
 }
 
 bool sync_is_synced(const struct gossip *g)
@@ -114,15 +133,13 @@ void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary)
     if (c != NULL) c->summary = summary;
     if (!digest_same_accused(ours, summary)) suspicion_remind(g, from);
     if (digest_same_records(ours, summary)) {
-        y->mismatches = 0;
-        y->backoff_ms = 0;
+        settle_doubts(y, from);
         /* Before our own record counts, all that equal digests say is that both are new. */
         if (g->self.member->digest_print != 0) sync_agree(g, from);
         return;
     }
     disagree(y, from);
-    memcpy(y->mismatch_id, from->head->owner.byte, SYNC_ID_BYTES);
-    if (++y->mismatches >= CONTACTS_TO_SYNC && g->now_ms >= y->backoff_until_ms)
+    if (y->mismatches >= CONTACTS_TO_SYNC && g->now_ms >= y->backoff_until_ms)
         sync_look_by(g, g->now_ms);
 }
 
@@ -232,6 +249,7 @@ static void look_at_digest(struct gossip *g)
         struct member *m = member_find_short(&g->members, y->mismatch_id);
         y->mismatches = 0;
         if (m == NULL || m->self || !start_session(g, m, NULL)) return;
+        memcpy(y->tried_id, y->mismatch_id, SYNC_ID_BYTES);
         back_off(g);
         return;
     }

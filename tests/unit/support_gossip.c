@@ -132,7 +132,8 @@ enum err lab_step(struct lab *lab, struct gossip_event *e)
     return err;
 }
 
-size_t lab_seal(struct lab *lab, uint32_t peer, const struct message *m, uint8_t *out)
+static size_t seal(struct lab *lab, uint32_t peer, uint64_t summary, const struct message *m,
+                   uint8_t *out)
 {
     struct lab_peer *p = &lab->peer[peer];
     uint8_t plain[PACKET_BYTES_MAX];
@@ -140,7 +141,7 @@ size_t lab_seal(struct lab *lab, uint32_t peer, const struct message *m, uint8_t
     size_t len;
     pack_writer_init(&w, plain, sizeof(plain) - SEAL_OVERHEAD_BYTES);
     pack_write_array(&w, 2);
-    pack_write_u64(&w, digest_summary(&lab->g->digest));
+    pack_write_u64(&w, summary);
     message_write(&w, m);
     CHECK(pack_writer_ok(&w));
     struct seal_scope scope = {.mesh = &lab->issuer.mesh,
@@ -151,6 +152,11 @@ size_t lab_seal(struct lab *lab, uint32_t peer, const struct message *m, uint8_t
     CHECK(fake_crypto_ops()->seal(&scope, &h, pack_writer_view(&w), out, PACKET_BYTES_MAX, &len) ==
           ERR_OK);
     return len;
+}
+
+size_t lab_seal(struct lab *lab, uint32_t peer, const struct message *m, uint8_t *out)
+{
+    return seal(lab, peer, digest_summary(&lab->g->digest), m, out);
 }
 
 void lab_datagram(struct lab *lab, uint32_t peer, const uint8_t *bytes, size_t len)
@@ -164,6 +170,14 @@ void lab_say(struct lab *lab, uint32_t peer, const struct message *m)
 {
     uint8_t bytes[PACKET_BYTES_MAX];
     size_t len = lab_seal(lab, peer, m, bytes);
+    lab_datagram(lab, peer, bytes, len);
+}
+
+void lab_differ(struct lab *lab, uint32_t peer)
+{
+    struct message m = {.kind = MESSAGE_NACK}; /* of nothing */
+    uint8_t bytes[PACKET_BYTES_MAX];
+    size_t len = seal(lab, peer, ~digest_summary(&lab->g->digest), &m, bytes);
     lab_datagram(lab, peer, bytes, len);
 }
 

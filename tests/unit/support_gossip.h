@@ -66,7 +66,9 @@ struct accusation lab_accuse_as(struct lab *lab, uint32_t target, uint32_t accus
 enum err lab_step(struct lab *lab, struct gossip_event *e);
 /* A datagram from the peer with this one message; the summary agrees with the machine's. */
 void lab_say(struct lab *lab, uint32_t peer, const struct message *m);
-/* The same, sealed but not given: its bytes, in `out` of PACKET_BYTES_MAX. */
+/* A datagram from the peer whose summary says that it knows other things than the machine. */
+void lab_differ(struct lab *lab, uint32_t peer);
+/* As lab_say, sealed but not given: its bytes, in `out` of PACKET_BYTES_MAX. */
 size_t lab_seal(struct lab *lab, uint32_t peer, const struct message *m, uint8_t *out);
 void lab_datagram(struct lab *lab, uint32_t peer, const uint8_t *bytes, size_t len);
 void lab_say_record(struct lab *lab, uint32_t peer, const struct offer *o);

@@ -94,12 +94,70 @@ static void test_forged_records_do_not_silence_their_owner(void **state)
     lab_fini(&lab);
 }
 
+static uint32_t sessions_with(const struct lab *lab, uint32_t peer)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < lab->effect_count; i++) {
+        const struct gossip_effect *e = &lab->effect[i];
+        n += e->kind == GOSSIP_STREAM_OPEN &&
+             name_node_id_cmp(&e->node, &lab->peer[peer].persona.id) == 0;
+    }
+    return n;
+}
+
+/* Streams to it come to nothing. */
+static void end_streams(struct lab *lab)
+{
+    for (size_t i = 0; i < STREAM_SLOTS; i++) {
+        struct gossip_event e = {.kind = GOSSIP_STREAM_CLOSED,
+                                 .stream = lab->g->streams.slot[i].id};
+        if (lab->g->streams.slot[i].used) assert_int_equal(lab_step(lab, &e), ERR_OK);
+    }
+}
+
+/* It says all the time that it knows more, and has nothing to tell: who does is asked all the
+ * same. */
+static void test_a_lie_about_what_it_knows_does_not_keep_us_from_others(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 0; i < 200; i++) {
+        if (i % 10 == 0) lab_differ(&lab, 5);
+        lab_differ(&lab, BAD);
+        lab_run(&lab, 100, 0);
+        end_streams(&lab);
+    }
+    assert_true(sessions_with(&lab, BAD) > 0);
+    assert_true(sessions_with(&lab, 5) > 0);
+    lab_fini(&lab);
+}
+
+/* Nor by saying all the time that it knows just what we know. */
+static void test_a_flatterer_does_not_keep_us_from_others(void **state)
+{
+    (void)state;
+    struct lab lab;
+    struct message m = {.kind = MESSAGE_NACK};
+    lab_init(&lab, 8);
+    for (uint32_t i = 0; i < 100; i++) {
+        if (i % 10 == 0) lab_differ(&lab, 5);
+        lab_say(&lab, BAD, &m);
+        lab_run(&lab, 100, 0);
+        end_streams(&lab);
+    }
+    assert_true(sessions_with(&lab, 5) > 0);
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_speaks_on_two_ways_is_one_witness),
         cmocka_unit_test(test_a_flood_of_its_own_records_is_not_passed_on),
         cmocka_unit_test(test_forged_records_do_not_silence_their_owner),
+        cmocka_unit_test(test_a_lie_about_what_it_knows_does_not_keep_us_from_others),
+        cmocka_unit_test(test_a_flatterer_does_not_keep_us_from_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
