@@ -139,8 +139,8 @@ static bool report_all(struct gossip *g, struct member *m)
 static bool report_missed(struct gossip *g)
 {
     for (size_t i = 0; i < g->members.count; i++) {
-        struct member *m = g->members.order[i];
-        if (m->change_waits && !report_all(g, m)) return false;
+        if (!member_peek(&g->members, i)->change_waits) continue;
+        if (!report_all(g, member_at(&g->members, i))) return false;
     }
     g->changes.missed = false;
     return true;

@@ -285,8 +285,9 @@ struct member *gossip_random_member(struct gossip *g, const struct member *excep
     size_t at = 0;
     for (size_t i = 0; i < RANDOM_TRIES + t->count; i++) {
         at = i < RANDOM_TRIES ? (size_t)rng_below(&g->rng, t->count) : (at + 1) % t->count;
-        struct member *m = t->order[at];
-        if (!m->self && m != except && m->state <= MEMBER_SUSPECT) return m;
+        const struct member *m = member_peek(t, at);
+        if (m->self || m->state > MEMBER_SUSPECT) continue;
+        if (except == NULL || m->index != except->index) return member_at(t, at);
     }
     return NULL;
 }
@@ -343,7 +344,7 @@ bool gossip_member_next(const struct gossip *g, size_t *pos, struct gossip_membe
 {
     CHECK_OBJ(g, STATE_MAGIC);
     if (*pos >= g->members.count) return false;
-    describe(g, g->members.order[(*pos)++], out);
+    describe(g, member_peek(&g->members, (*pos)++), out);
     return true;
 }
 
@@ -393,7 +394,7 @@ void gossip_agreement(const struct gossip *g, uint32_t *agreeing, uint32_t *aliv
     uint64_t ours = digest_root(&g->digest);
     *agreeing = *alive = 0;
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (!member_is_live(m)) continue;
         (*alive)++;
         bool heard = m->contact != NULL && m->contact->heard_ms != 0;

@@ -19,7 +19,7 @@ static uint32_t place_of(const struct keyring *k, uint32_t id)
 static void count_holders(const struct gossip *g, struct gossip_keyring_entry *e)
 {
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (m->state == MEMBER_LEFT || m->state == MEMBER_BANNED) continue;
         e->known++;
         if (m->state > MEMBER_SUSPECT) continue;

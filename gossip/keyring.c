@@ -165,7 +165,7 @@ static void ask_the_mesh(struct gossip *g, struct keyring_view *v)
     uint32_t newest = v->listed[v->listed_count - 1].id, holders = 0, alive = 0, known = 0;
     struct status s;
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (m->state == MEMBER_LEFT || m->state == MEMBER_BANNED) continue;
         known++;
         if (m->state > MEMBER_SUSPECT) continue;
@@ -227,9 +227,9 @@ static struct member *holder_of(struct gossip *g, uint32_t id)
     struct status s;
     uint32_t seen = 0;
     for (size_t i = 0; i < g->members.count; i++) {
-        struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (m->self || m->state > MEMBER_SUSPECT || !says(m, &s) || !has(&s, id)) continue;
-        if (rng_below(&g->rng, ++seen) == 0) chosen = m;
+        if (rng_below(&g->rng, ++seen) == 0) chosen = member_at(&g->members, i);
     }
     return chosen;
 }

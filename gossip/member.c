@@ -7,7 +7,7 @@
 
 #define ID_SHORT_BYTES    8u
 #define MEMBERS_FIRST_CAP 64u
-#define PAGE_MEMBERS      64u
+#define PAGE_MEMBERS      8u   /* a table with an image copies so many when one is wanted */
 #define OTHER_TIMERS_MAX  256u /* nodes of the heap that are not members' */
 
 static_assert(sizeof(struct member) <= 80, "a view of 10 000 is held 10 000 times");
@@ -21,19 +21,59 @@ void member_table_init(struct member_table *t, struct archive *archive, struct h
     list_init(&t->idle);
 }
 
-static void drop_parts(struct member_table *t, struct member *m)
+/* Parts that a member shares with its row of the image are the image's references: whoever takes
+ * such a part up gives its own reference back. */
+static const struct member *original(const struct member_table *t, const struct member *m)
 {
-    archive_drop_head(t->archive, m->head, 1);
-    archive_drop_admission(t->archive, m->admission, 1);
-    archive_drop_body(t->archive, m->body, 1);
+    static const struct member none = {0};
+    return m->index < t->rows ? &t->row[m->index] : &none;
+}
+
+static void drop_head(struct member_table *t, const struct member *m)
+{
+    if (m->head != original(t, m)->head) archive_drop_head(t->archive, m->head, 1);
+}
+
+static void drop_admission(struct member_table *t, const struct member *m)
+{
+    if (m->admission != original(t, m)->admission)
+        archive_drop_admission(t->archive, m->admission, 1);
+}
+
+static void drop_body(struct member_table *t, const struct member *m)
+{
+    if (m->body != original(t, m)->body) archive_drop_body(t->archive, m->body, 1);
+}
+
+static void drop_parts(struct member_table *t, const struct member *m)
+{
+    drop_head(t, m);
+    drop_admission(t, m);
+    drop_body(t, m);
+}
+
+static void give_back_common(struct member_table *t, const struct member *m)
+{
+    const struct member *o = original(t, m);
+    if (m->head == o->head) archive_drop_head(t->archive, m->head, 1);
+    if (m->admission == o->admission) archive_drop_admission(t->archive, m->admission, 1);
+    if (m->body == o->body) archive_drop_body(t->archive, m->body, 1);
+}
+
+static bool is_of_image(const struct member_table *t, const struct member *row)
+{
+    return (uintptr_t)row - (uintptr_t)t->row < t->rows * sizeof(struct member);
 }
 
 void member_table_fini(struct member_table *t)
 {
-    for (size_t i = 0; i < t->count; i++)
-        drop_parts(t, t->order[i]);
-    for (size_t i = 0; i < t->pages; i++)
-        free(t->page[i]);
+    for (size_t i = 0; i < t->pages; i++) {
+        struct member *page = t->page[i];
+        if (is_of_image(t, page)) continue;
+        for (size_t k = 0; k < PAGE_MEMBERS && i * PAGE_MEMBERS + k < t->made; k++)
+            drop_parts(t, &page[k]);
+        free(page);
+    }
     free(t->page);
     free(t->order);
     member_index_fini(&t->ids);
@@ -45,18 +85,59 @@ void member_table_fini(struct member_table *t)
     *t = (struct member_table){0};
 }
 
-static struct member *at_index(const struct member_table *t, uint32_t index)
+static const struct member *peek(const struct member_table *t, uint32_t index)
 {
     return &t->page[index / PAGE_MEMBERS][index % PAGE_MEMBERS];
+}
+
+/* Only simulators make tables of an image: that there is no memory for a copy of its page ends
+ * them. */
+static struct member *at_index(const struct member_table *t, uint32_t index)
+{
+    struct member **page = &t->page[index / PAGE_MEMBERS];
+    if (is_of_image(t, *page)) {
+        struct member *copy = malloc(PAGE_MEMBERS * sizeof(struct member));
+        CHECK(copy != NULL);
+        memcpy(copy, *page, PAGE_MEMBERS * sizeof(struct member));
+        *page = copy;
+    }
+    return &(*page)[index % PAGE_MEMBERS];
+}
+
+static uint32_t index_at(const struct member_table *t, size_t i)
+{
+    return t->order != NULL ? t->order[i] : (uint32_t)i;
+}
+
+struct member *member_at(const struct member_table *t, size_t i)
+{
+    return at_index(t, index_at(t, i));
+}
+
+const struct member *member_peek(const struct member_table *t, size_t i)
+{
+    return peek(t, index_at(t, i));
+}
+
+static size_t pages_for(size_t count)
+{
+    return count / PAGE_MEMBERS + 1;
+}
+
+size_t member_image_room(size_t count)
+{
+    return pages_for(count) * PAGE_MEMBERS;
 }
 
 enum err member_reserve(struct member_table *t, size_t count)
 {
     if (count <= t->cap) return ERR_OK;
-    struct member **order = realloc(t->order, count * sizeof(struct member *));
+    uint32_t *order = realloc(t->order, count * sizeof(order[0]));
     if (order == NULL) return ERR_NOMEM;
+    for (size_t i = 0; t->order == NULL && i < t->count; i++)
+        order[i] = (uint32_t)i;
     t->order = order;
-    struct member **page = realloc(t->page, (count / PAGE_MEMBERS + 1) * sizeof(struct member *));
+    struct member **page = realloc(t->page, pages_for(count) * sizeof(struct member *));
     if (page == NULL) return ERR_NOMEM;
     t->page = page;
     enum err err = member_index_reserve(&t->ids, count);
@@ -95,7 +176,7 @@ size_t member_lower_bound(const struct member_table *t, const struct node_id *id
     size_t low = 0, high = t->count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (name_node_id_cmp(&t->order[mid]->head->owner, id) < 0)
+        if (name_node_id_cmp(&member_peek(t, mid)->head->owner, id) < 0)
             low = mid + 1;
         else
             high = mid;
@@ -112,64 +193,57 @@ enum err member_add(struct member_table *t, const struct head *head, struct memb
     if (err != ERR_OK) return err;
     struct member *m = make(t);
     if (m == NULL) return ERR_NOMEM;
-    m->head = archive_head(t->archive, head);
-    err =
-        m->head != NULL ? member_index_put(&t->ids, archive_id_hash(m->head), m->index) : ERR_NOMEM;
+    err = member_set_head(t, m, head);
+    if (err == ERR_OK) err = member_index_put(&t->ids, archive_id_hash(m->head), m->index);
     if (err != ERR_OK) {
-        archive_drop_head(t->archive, m->head, 1);
+        drop_head(t, m);
         put_back(t, m);
         return err;
     }
     size_t at = member_lower_bound(t, &head->owner);
-    memmove(t->order + at + 1, t->order + at, (t->count - at) * sizeof(struct member *));
-    t->order[at] = m;
+    memmove(t->order + at + 1, t->order + at, (t->count - at) * sizeof(t->order[0]));
+    t->order[at] = m->index;
     t->count++;
     *out = m;
     return ERR_OK;
 }
 
-/* Pages for `count` members, of which the first is there; contents as they come. */
-static enum err more_pages(struct member_table *t, size_t count)
+enum err member_table_fill(struct member_table *t, const struct member_image *image, uint32_t own,
+                           struct member **self)
 {
-    for (; t->pages * PAGE_MEMBERS < count; t->pages++) {
-        t->page[t->pages] = malloc(PAGE_MEMBERS * sizeof(struct member));
-        if (t->page[t->pages] == NULL) return ERR_NOMEM;
-    }
+    struct member **page = malloc(pages_for(image->count) * sizeof(struct member *));
+    if (page == NULL) return ERR_NOMEM;
+    struct member **old_page = t->page;
+    struct member moved = *member_at(t, 0);
+    t->row = image->row;
+    t->rows = image->count;
+    t->pages = (image->count + PAGE_MEMBERS - 1) / PAGE_MEMBERS;
+    for (size_t i = 0; i < t->pages; i++)
+        page[i] = image->row + i * PAGE_MEMBERS;
+    t->page = page;
+    free(old_page[0]);
+    free(old_page);
+    free(t->order);
+    t->order = NULL;
+    t->made = t->count = t->cap = image->count;
+    member_index_borrow(&t->ids, &image->ids);
+    member_index_borrow(&t->names, &image->names);
+    *self = at_index(t, own);
+    **self = moved;
+    (*self)->index = own;
+    give_back_common(t, *self);
+    if (moved.care != NULL) moved.care->member = *self;
     return ERR_OK;
 }
 
-enum err member_table_fill(struct member_table *t, const struct member_image *image)
+/* So that it can change. */
+static void number_order(struct member_table *t)
 {
-    struct member *self = t->order[0];
-    struct member_index ids, names;
-    enum err err = member_reserve(t, image->count + 1);
-    if (err == ERR_OK) err = more_pages(t, image->count + 1);
-    if (err == ERR_OK) err = member_index_copy(&ids, image->ids);
-    if (err != ERR_OK) return err;
-    err = member_index_copy(&names, image->names);
-    if (err != ERR_OK) {
-        member_index_fini(&ids);
-        return err;
-    }
-    struct member own = *self;
-    for (size_t at = 0; at <= image->count; at += PAGE_MEMBERS) {
-        size_t left = image->count + 1 - at;
-        memcpy(t->page[at / PAGE_MEMBERS], image->row + at,
-               (left < PAGE_MEMBERS ? left : PAGE_MEMBERS) * sizeof(struct member));
-    }
-    *self = own;
-    for (size_t i = 0; i < image->count; i++)
-        t->order[i] = at_index(t, i + 1 == image->own ? self->index : (uint32_t)i + 1);
-    t->made = image->count + 1;
-    t->count = image->count;
-    put_back(t, at_index(t, image->own));
-    member_index_fini(&t->ids);
-    member_index_fini(&t->names);
-    t->ids = ids;
-    t->names = names;
-    member_index_move(&t->ids, archive_id_hash(self->head), image->own, self->index);
-    member_index_move(&t->names, self->admission->name_hash, image->own, self->index);
-    return ERR_OK;
+    if (t->order != NULL) return;
+    t->order = malloc(t->cap * sizeof(t->order[0]));
+    CHECK(t->order != NULL); /* as in at_index */
+    for (size_t i = 0; i < t->count; i++)
+        t->order[i] = (uint32_t)i;
 }
 
 void member_remove(struct member_table *t, struct member *m)
@@ -183,8 +257,9 @@ void member_remove(struct member_table *t, struct member *m)
     }
     if (m->contact != NULL) slab_put(&t->contacts, m->contact);
     size_t at = member_lower_bound(t, &m->head->owner);
-    CHECK(at < t->count && t->order[at] == m);
-    memmove(t->order + at, t->order + at + 1, (t->count - at - 1) * sizeof(struct member *));
+    CHECK(at < t->count && index_at(t, at) == m->index);
+    number_order(t);
+    memmove(t->order + at, t->order + at + 1, (t->count - at - 1) * sizeof(t->order[0]));
     t->count--;
     member_drop_name(t, m);
     member_index_del(&t->ids, archive_id_hash(m->head), m->index);
@@ -199,8 +274,8 @@ struct member *member_find_short(const struct member_table *t, const uint8_t id8
     for (;;) {
         uint32_t index = member_index_next(&t->ids, hash, &at);
         if (index == MEMBER_INDEX_NONE) return NULL;
-        struct member *m = at_index(t, index);
-        if (memcmp(m->head->owner.byte, id8, ID_SHORT_BYTES) == 0) return m;
+        if (memcmp(peek(t, index)->head->owner.byte, id8, ID_SHORT_BYTES) == 0)
+            return at_index(t, index);
     }
 }
 
@@ -217,8 +292,7 @@ struct member *member_find_name(const struct member_table *t, const struct name 
     for (;;) {
         uint32_t index = member_index_next(&t->names, hash, &at);
         if (index == MEMBER_INDEX_NONE) return NULL;
-        struct member *m = at_index(t, index);
-        if (name_eq(member_name(m), name)) return m;
+        if (name_eq(member_name(peek(t, index)), name)) return at_index(t, index);
     }
 }
 
@@ -237,8 +311,9 @@ enum err member_set_head(struct member_table *t, struct member *m, const struct 
 {
     const struct head *kept = archive_head(t->archive, h);
     if (kept == NULL) return ERR_NOMEM;
-    archive_drop_head(t->archive, m->head, 1);
+    drop_head(t, m);
     m->head = kept;
+    if (kept == original(t, m)->head) archive_drop_head(t->archive, kept, 1);
     return ERR_OK;
 }
 
@@ -248,8 +323,9 @@ enum err member_set_admission(struct member_table *t, struct member *m,
 {
     const struct archive_admission *kept = archive_admission(t->archive, hash, bytes, says);
     if (kept == NULL) return ERR_NOMEM;
-    archive_drop_admission(t->archive, m->admission, 1);
+    drop_admission(t, m);
     m->admission = kept;
+    if (kept == original(t, m)->admission) archive_drop_admission(t->archive, kept, 1);
     return ERR_OK;
 }
 
@@ -258,8 +334,9 @@ enum err member_set_body(struct member_table *t, struct member *m,
 {
     const struct archive_body *kept = archive_body(t->archive, hash, bytes);
     if (kept == NULL) return ERR_NOMEM;
-    archive_drop_body(t->archive, m->body, 1);
+    drop_body(t, m);
     m->body = kept;
+    if (kept == original(t, m)->body) archive_drop_body(t->archive, kept, 1);
     return ERR_OK;
 }
 

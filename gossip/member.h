@@ -4,8 +4,11 @@
  *               -> contact                 once a datagram came from it, or a probe went to it
  *               -> care                    while something is the matter with it, or to be told
  *
+ *   page   | 8 rows | 8 rows | ...         our own, or of an image that many tables begin with, until
+ *                                          one of them hands out a row of it to be written
+ *
  * A view of 10 000 members is held by each of 10 000 machines in a simulator, so what a member that
- * is well and far away does not need lies in side objects, and pointers into arrays are few.
+ * is well and far away does not need lies in side objects, and what all views share is there once.
  *
  * Gossip thread. The table owns its members; a pointer to one stays good until member_remove. Nodes
  * are found by the first 8 bytes of their id, which is all that a datagram's header carries: a
@@ -94,14 +97,16 @@ struct member {
 };
 
 struct member_table {
-    struct archive *archive; /* one reference is ours */
-    struct heap *timers;     /* borrowed */
-    struct member **page;    /* owned array of owned pages */
+    struct archive *archive;  /* one reference is ours */
+    struct heap *timers;      /* borrowed */
+    const struct member *row; /* borrowed: the image's; NULL: none */
+    size_t rows;
+    struct member **page; /* owned array; pages are owned, but for those of the image */
     size_t pages, made;
     uint32_t free;             /* index + 1 of one put back; they are linked by since_ms */
     struct member_index ids;   /* by the first 8 bytes of the id */
     struct member_index names; /* only who holds the name */
-    struct member **order;     /* owned array: by id */
+    uint32_t *order;           /* owned: the index of each, by id; NULL: 0, 1, ... */
     size_t count, cap;
     uint32_t live; /* alive, suspect or unreachable; self included */
     uint32_t dead;
@@ -117,15 +122,20 @@ enum err member_reserve(struct member_table *t, size_t count) MUST_USE;
 /* A member with a copy of `head`, all else zero, on no list. ERR_EXISTS: the first 8 bytes of the
  * id are taken. ERR_FULL: MEMBERS_MAX. ERR_NOMEM. */
 enum err member_add(struct member_table *t, const struct head *head, struct member **out) MUST_USE;
-/* Fills a table that holds its own node alone, as number 0, with the others of the image; the
- * parts' references are the caller's affair (prefill.h). ERR_NOMEM: unchanged but for room. */
+/* What tables can begin with; it outlives them and does not change. It holds the references of
+ * its parts, and what a table still has in common with it counts as that. */
 struct member_image {
-    const struct member *row;               /* in order; row[i] has number i; row[0] is nobody */
-    size_t count;                           /* without row[0] */
-    uint32_t own;                           /* the row of the table's own node */
-    const struct member_index *ids, *names; /* of the numbers */
+    struct member *row; /* by id; row[i] has index i; room for whole pages */
+    size_t count;
+    struct member_index ids, names;
 };
-enum err member_table_fill(struct member_table *t, const struct member_image *image) MUST_USE;
+/* The room, in rows, that an image of `count` members takes. */
+size_t member_image_room(size_t count);
+/* Fills a table that holds its own node alone with the others of the image; that node becomes
+ * number `own`, which is its row in the image: `*self`, it, is elsewhere then. ERR_NOMEM:
+ * unchanged. */
+enum err member_table_fill(struct member_table *t, const struct member_image *image, uint32_t own,
+                           struct member **self) MUST_USE;
 /* Frees it and what it owns. It must be on no list and no heap. */
 void member_remove(struct member_table *t, struct member *m);
 
@@ -133,7 +143,11 @@ void member_remove(struct member_table *t, struct member *m);
 struct member *member_find(const struct member_table *t, const struct node_id *id);
 struct member *member_find_short(const struct member_table *t, const uint8_t id8[8]);
 struct member *member_find_name(const struct member_table *t, const struct name *name);
-/* The place in `order` of the first member whose id is >= `id`. */
+/* The one at place `i` < count by id. */
+struct member *member_at(const struct member_table *t, size_t i);
+/* The same to look at, which costs less: it is neither kept nor compared with another pointer. */
+const struct member *member_peek(const struct member_table *t, size_t i);
+/* The place by id of the first member whose id is >= `id`. */
 size_t member_lower_bound(const struct member_table *t, const struct node_id *id);
 /* Gives the member the name of its admission in the table; it must be free. ERR_NOMEM. */
 enum err member_take_name(struct member_table *t, struct member *m) MUST_USE;

@@ -16,7 +16,7 @@ static_assert(MEMBERS_MAX * 4 / 3 < SLOTS_MAX, "a full table fits");
 
 void member_index_fini(struct member_index *x)
 {
-    free(x->slot);
+    if (!x->borrowed) free(x->slot);
     *x = (struct member_index){0};
 }
 
@@ -49,13 +49,25 @@ enum err member_index_reserve(struct member_index *x, size_t count)
     if (bigger.slot == NULL) return ERR_NOMEM;
     for (size_t i = 0; i < x->cap; i++)
         if (x->slot[i] != 0) insert(&bigger, x->slot[i]);
-    free(x->slot);
+    member_index_fini(x);
     *x = bigger;
     return ERR_OK;
 }
 
+/* Only simulators lend indices. */
+static void own(struct member_index *x)
+{
+    if (!x->borrowed) return;
+    uint32_t *copy = malloc(x->cap * sizeof(copy[0]));
+    CHECK(copy != NULL);
+    memcpy(copy, x->slot, x->cap * sizeof(copy[0]));
+    x->slot = copy;
+    x->borrowed = false;
+}
+
 enum err member_index_put(struct member_index *x, uint32_t hash, uint32_t index)
 {
+    own(x);
     enum err err = member_index_reserve(x, x->count + 1);
     if (err != ERR_OK) return err;
     insert(x, entry_of(hash, index));
@@ -63,14 +75,11 @@ enum err member_index_put(struct member_index *x, uint32_t hash, uint32_t index)
     return ERR_OK;
 }
 
-enum err member_index_copy(struct member_index *x, const struct member_index *from)
+void member_index_borrow(struct member_index *x, const struct member_index *from)
 {
-    struct member_index copy = {.cap = from->cap, .count = from->count};
-    copy.slot = malloc(from->cap * sizeof(copy.slot[0]));
-    if (copy.slot == NULL) return ERR_NOMEM;
-    memcpy(copy.slot, from->slot, from->cap * sizeof(copy.slot[0]));
-    *x = copy;
-    return ERR_OK;
+    member_index_fini(x);
+    *x = *from;
+    x->borrowed = true;
 }
 
 /* The slot of an entry; `cap`: it is not in. */
@@ -82,16 +91,11 @@ static size_t slot_of(const struct member_index *x, uint32_t entry)
     return x->cap;
 }
 
-void member_index_move(struct member_index *x, uint32_t hash, uint32_t index, uint32_t to)
-{
-    size_t at = slot_of(x, entry_of(hash, index));
-    if (at < x->cap) x->slot[at] = entry_of(hash, to);
-}
-
 void member_index_del(struct member_index *x, uint32_t hash, uint32_t index)
 {
     size_t hole = slot_of(x, entry_of(hash, index));
     if (hole == x->cap) return;
+    own(x);
     for (size_t at = (hole + 1) & (x->cap - 1); x->slot[at] != 0; at = (at + 1) & (x->cap - 1)) {
         /* An entry may not move in front of its home. */
         size_t from_home = (at - home_of(x, x->slot[at])) & (x->cap - 1);

@@ -18,9 +18,10 @@
 #include <stdint.h>
 
 struct member_index {
-    uint32_t *slot; /* owned; NULL: empty */
+    uint32_t *slot; /* owned, unless borrowed; NULL: empty */
     size_t cap;     /* power of two */
     size_t count;
+    bool borrowed; /* the slots are another's, until this one changes */
 };
 
 #define MEMBER_INDEX_NONE UINT32_MAX
@@ -30,10 +31,9 @@ void member_index_fini(struct member_index *x);
 enum err member_index_reserve(struct member_index *x, size_t count) MUST_USE;
 /* ERR_NOMEM: unchanged. */
 enum err member_index_put(struct member_index *x, uint32_t hash, uint32_t index) MUST_USE;
-/* ERR_NOMEM: `*x` is untouched; else it is overwritten. */
-enum err member_index_copy(struct member_index *x, const struct member_index *from) MUST_USE;
-/* An entry that is in gets another index. */
-void member_index_move(struct member_index *x, uint32_t hash, uint32_t index, uint32_t to);
+/* What `from` has, which outlives `x` and does not change; what `x` had is freed. Nothing is copied
+ * before `x` changes: then it is, and there must be memory for it. */
+void member_index_borrow(struct member_index *x, const struct member_index *from);
 /* No effect when it is not in. */
 void member_index_del(struct member_index *x, uint32_t hash, uint32_t index);
 /* The next candidate: start with *at = 0; MEMBER_INDEX_NONE: no more. */

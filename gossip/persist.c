@@ -37,7 +37,7 @@ static struct kept choose(const struct gossip *g, size_t *room)
 {
     struct kept n = {0};
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (!fits(m, room)) continue;
         if (member_is_live(m))
             n.live++;
@@ -53,7 +53,7 @@ static void write_kept(const struct gossip *g, struct pack_writer *w, bool live,
     size_t room = CRYPTO_OPS_HASH_BYTES + HEADING_BYTES_MAX;
     pack_write_array(w, count);
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         struct offer o;
         if (!fits(m, &room) || member_is_live(m) != live) continue;
         catalogue_offer(m, true, member_body(m).len <= PERSIST_BODY_MAX, &o);

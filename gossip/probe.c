@@ -157,8 +157,10 @@ void probe_hint(struct gossip *g, const struct addr *addr)
 {
     if (awareness_quiet(&g->awareness, g->now_ms)) return;
     for (size_t i = 0; i < g->members.count; i++) {
-        struct member *m = g->members.order[i];
-        if (m->self || m->state != MEMBER_ALIVE || !addr_eq(&m->head->addr, addr)) continue;
+        const struct member *seen = member_peek(&g->members, i);
+        if (seen->self || seen->state != MEMBER_ALIVE || !addr_eq(&seen->head->addr, addr))
+            continue;
+        struct member *m = member_at(&g->members, i);
         if (!running(g, m, PROBE_REGULAR)) (void)start(g, m, PROBE_REGULAR);
         return;
     }

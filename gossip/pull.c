@@ -63,7 +63,7 @@ static void find_gaps(struct gossip *g)
     if (!t->missed || t->count > PULL_LACKS_MAX / 2) return;
     t->missed = false;
     for (size_t i = 0; i < g->members.count && !t->missed; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (catalogue_has_gap(m)) pull_lack(g, &m->head->owner, NULL);
     }
 }

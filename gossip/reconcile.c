@@ -135,7 +135,7 @@ static enum reconcile_result send_list(struct gossip *g, struct stream *s)
     if (prints == NULL) return RECONCILE_BROKEN;
     size_t n = 0;
     for (; at < g->members.count; at++) {
-        const struct member *member = g->members.order[at];
+        const struct member *member = member_peek(&g->members, at);
         if (!digest_marked(session->bitmap, member->head->owner.byte[0])) continue;
         if (n == SYNC_PRINTS_MAX) {
             m.last = false;
@@ -216,7 +216,7 @@ static bool tell_missing(struct gossip *g, struct stream_session *session, const
 {
     size_t at = member_lower_bound(&g->members, &session->list_next);
     for (; at < g->members.count; at++) {
-        const struct member *m = g->members.order[at];
+        const struct member *m = member_peek(&g->members, at);
         const uint8_t *id = m->head->owner.byte;
         if (until != NULL && memcmp(id, until, SYNC_ID_BYTES) >= 0) break;
         bool live = digest_marked(session->bitmap, id[0]) && member_is_live(m);

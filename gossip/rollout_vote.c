@@ -51,7 +51,7 @@ static const struct member *find_canary(const struct gossip *g)
     const struct member *canary = NULL;
     uint64_t lowest = 0;
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (!member_is_live(m)) continue;
         uint64_t at = rank(&g->policy.rollout, m);
         if (canary == NULL || at < lowest) {
@@ -97,7 +97,7 @@ static void choose_all(struct gossip *g, const struct member *canary)
     struct rollout *r = &g->policy.rollout;
     r->voter_count = 0;
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (!member_is_live(m) || r->voter_count == ROLLOUT_VOTERS_MAX) continue;
         struct rollout_voter *v = &r->voter_of[r->voter_count++];
         uint8_t wave = m == canary ? 0 : wave_of(&r->plan, rank(r, m));
@@ -111,7 +111,7 @@ static void choose_some(struct gossip *g, const struct member *canary)
     struct rollout *r = &g->policy.rollout;
     struct candidates c = {.places = ROLLOUT_VOTERS_MAX / r->plan.wave_count};
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (!member_is_live(m)) continue;
         uint64_t at = rank(r, m);
         consider(r, &c, m, at, m == canary ? 0 : wave_of(&r->plan, at));

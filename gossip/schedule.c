@@ -83,7 +83,7 @@ uint32_t schedule_phase_ms(const struct mesh_id *mesh, const struct node_id *tar
 /* Every round asks for the same place, and a search misses the caches at each step. */
 static size_t own_place(struct schedule *s, const struct member_table *t, const struct member *self)
 {
-    if (s->own >= t->count || t->order[s->own] != self)
+    if (s->own >= t->count || member_peek(t, s->own)->index != self->index)
         s->own = member_lower_bound(t, &self->head->owner);
     return s->own;
 }
@@ -97,17 +97,17 @@ struct member *schedule_target(struct schedule *s, const struct member_table *t,
     if (live < 2) return NULL;
     size_t place = own_place(s, t, self) - gone_before(s, id);
     place = (place + schedule_stride(mesh, round, live)) % live;
-    if (s->count == 0) return t->order[place];
+    if (s->count == 0) return member_at(t, place);
     /* The first in the table with `place` live ones before it, and itself the next. */
     size_t low = place, high = t->count - 1;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         size_t after =
-            mid + 1 < t->count ? gone_before(s, &t->order[mid + 1]->head->owner) : s->count;
+            mid + 1 < t->count ? gone_before(s, &member_peek(t, mid + 1)->head->owner) : s->count;
         if (mid + 1 - after > place)
             high = mid;
         else
             low = mid + 1;
     }
-    return t->order[low];
+    return member_at(t, low);
 }

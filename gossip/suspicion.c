@@ -408,9 +408,10 @@ void suspicion_timer(struct gossip *g, struct member *m)
 void suspicion_amnesty(struct gossip *g, uint64_t late_ms)
 {
     for (size_t i = 0; i < g->members.count; i++) {
-        struct member *m = g->members.order[i];
-        if (m->state != MEMBER_SUSPECT && m->state != MEMBER_UNREACHABLE) continue;
-        if (!member_timer_armed(m)) continue;
+        const struct member *seen = member_peek(&g->members, i);
+        if (seen->state != MEMBER_SUSPECT && seen->state != MEMBER_UNREACHABLE) continue;
+        if (!member_timer_armed(seen)) continue;
+        struct member *m = member_at(&g->members, i);
         m->care->accused_ms += late_ms;
         member_arm(&g->members, m, m->care->timer.node.key + late_ms);
     }

@@ -73,9 +73,9 @@ void sync_vouched(struct gossip *g, const uint8_t *differing)
 {
     g->sync.compared = true;
     for (size_t i = 0; i < g->members.count; i++) {
-        struct member *m = g->members.order[i];
-        if (differing == NULL || !digest_marked(differing, m->head->owner.byte[0]))
-            m->vouched = m->vouched || member_is_live(m);
+        const struct member *m = member_peek(&g->members, i);
+        if (differing != NULL && digest_marked(differing, m->head->owner.byte[0])) continue;
+        if (!m->vouched && member_is_live(m)) member_at(&g->members, i)->vouched = true;
     }
 }
 
@@ -176,7 +176,7 @@ static bool start_session(struct gossip *g, struct member *m, const struct addr 
 static bool address_lives(const struct gossip *g, const struct addr *addr)
 {
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         if (!m->self && member_is_live(m) && addr_eq(&m->head->addr, addr)) return true;
     }
     return false;
@@ -218,9 +218,8 @@ static void look_at_dead(struct gossip *g)
     if (rng_unit(&g->rng) >= chance) return;
     uint64_t pick = rng_below(&g->rng, dead);
     for (size_t i = 0; i < g->members.count; i++) {
-        struct member *m = g->members.order[i];
-        if (m->state == MEMBER_DEAD && pick-- == 0) {
-            (void)start_session(g, m, NULL);
+        if (member_peek(&g->members, i)->state == MEMBER_DEAD && pick-- == 0) {
+            (void)start_session(g, member_at(&g->members, i), NULL);
             return;
         }
     }

@@ -21,7 +21,7 @@ struct gossip;
 void transition_to(struct gossip *g, struct member *m, enum member_state state);
 /* A member that has just been added enters the counts and is reported. */
 void transition_enter(struct gossip *g, struct member *m, enum member_state state);
-/* So many members that are alive came with an image (prefill.h). */
+/* So many members that are alive came with an image (member.h). */
 void transition_prefilled(struct gossip *g, uint32_t others);
 /* Removes a dead or left member for good. */
 void transition_forget(struct gossip *g, struct member *m);

@@ -24,20 +24,23 @@ size_t watchers_of(const struct member_table *t, const struct member *target,
                    struct member *out[WATCHERS])
 {
     uint64_t best[WATCHERS];
+    size_t place[WATCHERS];
     size_t count = 0;
     for (size_t i = 0; i < t->count; i++) {
-        struct member *m = t->order[i];
-        if (m->state != MEMBER_ALIVE || m->self || m == target) continue;
+        const struct member *m = member_peek(t, i);
+        if (m->state != MEMBER_ALIVE || m->self || m->index == target->index) continue;
         uint64_t s = score(&target->head->owner, &m->head->owner);
         if (count == WATCHERS && s <= best[count - 1]) continue;
         size_t at = count < WATCHERS ? count++ : count - 1;
         for (; at > 0 && best[at - 1] < s; at--) {
             best[at] = best[at - 1];
-            out[at] = out[at - 1];
+            place[at] = place[at - 1];
         }
         best[at] = s;
-        out[at] = m;
+        place[at] = i;
     }
+    for (size_t i = 0; i < count; i++)
+        out[i] = member_at(t, place[i]);
     return count;
 }
 

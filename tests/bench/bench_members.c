@@ -75,8 +75,8 @@ static bool memory(const struct world *w)
     double ms = cpu_ms();
     for (size_t i = 0; i < known->count; i++) {
         struct offer offer;
-        if (known->order[i]->self) continue;
-        catalogue_offer(known->order[i], true, true, &offer);
+        if (member_at(known, i)->self) continue;
+        catalogue_offer(member_at(known, i), true, true, &offer);
         if (catalogue_take(g, &offer, NULL, CATALOGUE_RESTORED) != CATALOGUE_NEW) return false;
     }
     ms = cpu_ms() - ms;

@@ -152,7 +152,7 @@ void rig_run(struct rig *r, uint64_t ms)
     uint32_t live = 0;
     size_t rumours = 0;
     for (size_t i = 0; i < r->g->members.count; i++) {
-        const struct member *m = r->g->members.order[i];
+        const struct member *m = member_peek(&r->g->members, i);
         live += member_is_live(m);
         for (size_t k = 0; m->care != NULL && k < RUMOUR_KINDS; k++)
             rumours += list_linked(&m->care->rumour[k].link);

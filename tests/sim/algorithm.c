@@ -2,11 +2,11 @@
 
 #include "gossip/catalogue.h"
 #include "gossip/packet.h"
-#include "gossip/prefill.h"
 #include "gossip/state.h"
 #include "tests/sim/drivers.h"
 #include "tests/sim/memberlist/memberlist.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/prefill.h"
 #include "tests/sim/rotation.h"
 #include "tests/sim/world.h"
 
@@ -41,7 +41,7 @@ static enum err parley_make(struct world *w, uint32_t i, struct span store, void
     struct gossip *g;
     enum err err = gossip_new(&o, &g);
     if (err != ERR_OK) return err;
-    if (w->prefill != NULL) err = prefill_take(g, w->prefill);
+    if (w->prefilling) err = prefill_take(g, w->prefill);
     if (err == ERR_OK)
         *out = g;
     else
@@ -103,10 +103,10 @@ static enum err parley_preload(struct world *w)
     if (err == ERR_OK) err = world_start_with(w, 0, span_of(blob, len));
     free(blob);
     if (err == ERR_OK) err = prefill_new(w->node[0].gossip, &w->prefill);
+    w->prefilling = err == ERR_OK;
     for (uint32_t i = 1; i < n && err == ERR_OK; i++)
         err = world_start_with(w, i, span_of(NULL, 0));
-    prefill_free(w->prefill);
-    w->prefill = NULL;
+    w->prefilling = false;
     return err;
 }
 

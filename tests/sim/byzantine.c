@@ -51,7 +51,7 @@ static void remember(struct byzantine *b, const struct gossip *g)
     b->old = calloc(g->members.count, sizeof(b->old[0]));
     CHECK(b->old != NULL);
     for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = g->members.order[i];
+        const struct member *m = member_peek(&g->members, i);
         struct old_record *old = &b->old[b->old_count];
         if (m->self || m->admission == NULL || m->admission->len > sizeof(old->admission)) continue;
         old->head = *m->head;
@@ -102,7 +102,7 @@ static struct member *someone(struct byzantine *b, struct gossip *g)
     struct member *m;
     if (g->members.count < 2) return NULL;
     do
-        m = g->members.order[rng_below(&b->rng, g->members.count)];
+        m = member_at(&g->members, rng_below(&b->rng, g->members.count));
     while (m->self);
     return m;
 }

@@ -202,7 +202,7 @@ static void check_table(struct oracle *o, const struct world *w, uint32_t i)
     const struct gossip *g = w->node[i].gossip;
     uint32_t live = 0, rumours = 0;
     for (size_t k = 0; k < g->members.count; k++) {
-        const struct member *m = g->members.order[k];
+        const struct member *m = member_peek(&g->members, k);
         live += member_is_live(m);
         for (size_t r = 0; m->care != NULL && r < RUMOUR_KINDS; r++)
             rumours += list_linked(&m->care->rumour[r].link);
@@ -251,7 +251,7 @@ bool oracle_is_converged(const struct world *w)
         if (!world_is_up(w, i)) continue;
         const struct gossip *g = w->node[i].gossip;
         for (size_t k = 0; k < g->members.count; k++) {
-            const struct member *m = g->members.order[k];
+            const struct member *m = member_peek(&g->members, k);
             bool complete = m->state == MEMBER_ALIVE && !m->body_missing && !m->admission_missing;
             if (!complete && world_is_up(w, world_by_id(w, &m->head->owner))) return false;
         }

@@ -5,9 +5,10 @@
 #include "gossip/broadcast.h"
 #include "gossip/packet.h"
 #include "tests/sim/byzantine.h"
-#include "tests/sim/rotation.h"
 #include "tests/sim/measure.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/prefill.h"
+#include "tests/sim/rotation.h"
 #include "tests/sim/wiretap.h"
 
 #include <stdio.h>
@@ -483,6 +484,7 @@ void world_fini(struct world *w)
     }
     free(w->node);
     persona_issuer_fini(&w->issuer);
+    prefill_free(w->prefill);
     archive_unref(w->archive);
     w->node = NULL;
     network_fini(&w->network);

@@ -92,7 +92,8 @@ struct world {
     struct rng rng; /* of scenarios */
     struct persona_issuer issuer;
     struct archive *archive; /* one reference is ours; all parley machines share it */
-    struct prefill *prefill; /* borrowed; not NULL: what a new machine knows */
+    struct prefill *prefill; /* owned; NULL: none */
+    bool prefilling;         /* a new machine knows all of it */
     struct gossip_effects fx;
     uint64_t trace_hash;
     uint64_t events_done;

@@ -22,10 +22,10 @@ static void count_probes(struct schedule *s, const struct member_table *t, uint6
 {
     memset(probed, 0, t->count * sizeof(probed[0]));
     for (size_t i = 0; i < t->count; i++) {
-        if (!member_is_live(t->order[i])) continue;
-        const struct member *m = schedule_target(s, t, t->order[i], &mesh, round);
+        if (!member_is_live(member_at(t, i))) continue;
+        const struct member *m = schedule_target(s, t, member_at(t, i), &mesh, round);
         assert_non_null(m);
-        assert_ptr_not_equal(m, t->order[i]);
+        assert_ptr_not_equal(m, member_at(t, i));
         probed[member_lower_bound(t, &m->head->owner)]++;
     }
 }
@@ -56,17 +56,17 @@ static void test_those_that_are_gone_are_left_out_and_the_rest_still_probed_once
     support_members_fill(&t, &key, MANY);
     for (size_t i = 0; i < MANY; i++) {
         if (i % 3 != 0 && i < MANY - 4) continue; /* the last ones too */
-        t.order[i]->state = MEMBER_DEAD;
-        schedule_leave(&s, t.order[i]);
+        member_at(&t, i)->state = MEMBER_DEAD;
+        schedule_leave(&s, member_at(&t, i));
     }
     for (uint64_t round = 0; round < ROUNDS; round++) {
         count_probes(&s, &t, round, probed);
         for (size_t i = 0; i < MANY; i++)
-            assert_int_equal(probed[i], member_is_live(t.order[i]) ? 1 : 0);
+            assert_int_equal(probed[i], member_is_live(member_at(&t, i)) ? 1 : 0);
     }
     for (size_t i = 0; i < MANY; i++) {
-        t.order[i]->state = MEMBER_ALIVE;
-        schedule_return(&s, t.order[i]);
+        member_at(&t, i)->state = MEMBER_ALIVE;
+        schedule_return(&s, member_at(&t, i));
     }
     assert_int_equal(s.count, 0);
     schedule_fini(&s);
@@ -82,7 +82,7 @@ static void test_all_others_come_up_in_the_end(void **state)
     support_members_fill(&t, &key, 20);
     for (uint64_t round = 0; round < 400; round++)
         probed[member_lower_bound(
-            &t, &schedule_target(&s, &t, t.order[3], &mesh, round)->head->owner)]++;
+            &t, &schedule_target(&s, &t, member_at(&t, 3), &mesh, round)->head->owner)]++;
     for (size_t i = 0; i < 20; i++)
         assert_true(i == 3 ? probed[i] == 0 : probed[i] >= 5);
     member_table_fini(&t);
@@ -105,7 +105,7 @@ static void test_phases_spread_over_the_period(void **state)
     unsigned in_tenth[10] = {0};
     support_members_fill(&t, &key, MANY);
     for (size_t i = 0; i < MANY; i++) {
-        uint32_t ms = schedule_phase_ms(&mesh, &t.order[i]->head->owner, 1000);
+        uint32_t ms = schedule_phase_ms(&mesh, &member_at(&t, i)->head->owner, 1000);
         assert_in_range(ms, 0, 999);
         in_tenth[ms / 100]++;
     }
@@ -120,9 +120,9 @@ static void test_alone_there_is_nobody_to_probe(void **state)
     struct member_table t;
     struct schedule s = {0};
     support_members_fill(&t, &key, 2);
-    t.order[1]->state = MEMBER_LEFT;
-    schedule_leave(&s, t.order[1]);
-    assert_null(schedule_target(&s, &t, t.order[0], &mesh, 7));
+    member_at(&t, 1)->state = MEMBER_LEFT;
+    schedule_leave(&s, member_at(&t, 1));
+    assert_null(schedule_target(&s, &t, member_at(&t, 0), &mesh, 7));
     schedule_fini(&s);
     member_table_fini(&t);
 }

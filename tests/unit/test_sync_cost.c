@@ -1,9 +1,9 @@
 #include "gossip/archive.h"
 #include "gossip/catalogue.h"
-#include "gossip/prefill.h"
 #include "gossip/state.h"
 #include "gossip/status.h"
 #include "tests/sim/persona.h"
+#include "tests/sim/prefill.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +27,7 @@ struct pair {
     struct persona_issuer issuer;
     struct persona *persona; /* owned */
     struct archive *archive;
+    struct prefill *image;
     struct gossip *g[2]; /* nodes 0 and 1 */
     struct gossip_effects fx[2];
     uint64_t now_ms;
@@ -97,7 +98,6 @@ static void make(struct pair *p, uint32_t by)
 static void pair_init(struct pair *p)
 {
     const struct hash_key key = {"sync cost"};
-    struct prefill *image;
     *p = (struct pair){.now_ms = START_MS};
     p->persona = calloc(NODES, sizeof(p->persona[0]));
     assert_non_null(p->persona);
@@ -109,9 +109,8 @@ static void pair_init(struct pair *p)
     make(p, 1);
     for (uint32_t i = 1; i < NODES; i++)
         take(p, 0, i, 1);
-    assert_int_equal(prefill_new(p->g[0], &image), ERR_OK);
-    assert_int_equal(prefill_take(p->g[1], image), ERR_OK);
-    prefill_free(image);
+    assert_int_equal(prefill_new(p->g[0], &p->image), ERR_OK);
+    assert_int_equal(prefill_take(p->g[1], p->image), ERR_OK);
 }
 
 static void pair_fini(struct pair *p)
@@ -120,6 +119,7 @@ static void pair_fini(struct pair *p)
         gossip_free(p->g[by]);
         event_effects_fini(&p->fx[by]);
     }
+    prefill_free(p->image);
     for (uint32_t i = 0; i < NODES; i++)
         persona_fini(&p->persona[i]);
     persona_issuer_fini(&p->issuer);

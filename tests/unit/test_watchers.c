@@ -28,8 +28,8 @@ static void test_two_nodes_with_one_view_choose_the_same_eight(void **state)
     support_members_fill(&a, &key, MANY);
     support_members_fill(&b, &key, MANY);
     for (size_t i = 0; i < MANY; i += 19) {
-        assert_int_equal(watchers_of(&a, a.order[i], first), WATCHERS);
-        assert_int_equal(watchers_of(&b, b.order[i], second), WATCHERS);
+        assert_int_equal(watchers_of(&a, member_at(&a, i), first), WATCHERS);
+        assert_int_equal(watchers_of(&b, member_at(&b, i), second), WATCHERS);
         for (size_t k = 0; k < WATCHERS; k++)
             assert_int_equal(name_node_id_cmp(&first[k]->head->owner, &second[k]->head->owner), 0);
     }
@@ -43,7 +43,7 @@ static void test_neither_the_target_nor_we_nor_a_suspect_watches(void **state)
     struct member_table t;
     struct member *before[WATCHERS], *after[WATCHERS];
     support_members_fill(&t, &key, MANY);
-    struct member *target = t.order[7];
+    struct member *target = member_at(&t, 7);
     assert_int_equal(watchers_of(&t, target, before), WATCHERS);
     assert_false(among(before, WATCHERS, target));
     before[0]->self = true;
@@ -63,7 +63,7 @@ static void test_the_work_is_shared(void **state)
     unsigned load[MANY] = {0};
     support_members_fill(&t, &key, MANY);
     for (size_t i = 0; i < MANY; i++) {
-        size_t count = watchers_of(&t, t.order[i], who);
+        size_t count = watchers_of(&t, member_at(&t, i), who);
         for (size_t k = 0; k < count; k++)
             load[member_lower_bound(&t, &who[k]->head->owner)]++;
     }
@@ -78,8 +78,8 @@ static void test_of_a_few_all_watch(void **state)
     struct member_table t;
     struct member *who[WATCHERS];
     support_members_fill(&t, &key, 4);
-    t.order[0]->self = true;
-    assert_int_equal(watchers_of(&t, t.order[1], who), 2);
+    member_at(&t, 0)->self = true;
+    assert_int_equal(watchers_of(&t, member_at(&t, 1), who), 2);
     member_table_fini(&t);
 }
 
@@ -92,9 +92,9 @@ static void test_those_picked_are_watchers_each_once_and_not_always_the_same(voi
     unsigned picked[WATCHERS] = {0};
     rng_seed(&rng, 3);
     support_members_fill(&t, &key, MANY);
-    (void)watchers_of(&t, t.order[5], all);
+    (void)watchers_of(&t, member_at(&t, 5), all);
     for (int i = 0; i < 64; i++) {
-        assert_int_equal(watchers_pick(&t, t.order[5], &rng, 5, who), 5);
+        assert_int_equal(watchers_pick(&t, member_at(&t, 5), &rng, 5, who), 5);
         for (size_t k = 0; k < 5; k++) {
             assert_true(among(all, WATCHERS, who[k]));
             assert_false(among(who, k, who[k]));
@@ -115,13 +115,13 @@ static void test_the_true_watchers_are_plausible_and_few_others(void **state)
     unsigned plausible = 0;
     support_members_fill(&t, &key, MANY);
     for (size_t i = 0; i < MANY; i++) {
-        const struct node_id *target = &t.order[i]->head->owner;
-        size_t count = watchers_of(&t, t.order[i], who);
+        const struct node_id *target = &member_at(&t, i)->head->owner;
+        size_t count = watchers_of(&t, member_at(&t, i), who);
         for (size_t k = 0; k < count; k++)
             assert_true(watchers_plausible(target, &who[k]->head->owner, MANY));
         for (size_t k = 0; k < MANY; k++)
-            plausible += watchers_plausible(target, &t.order[k]->head->owner, MANY);
-        assert_true(watchers_plausible(target, &t.order[0]->head->owner, WATCHERS));
+            plausible += watchers_plausible(target, &member_at(&t, k)->head->owner, MANY);
+        assert_true(watchers_plausible(target, &member_at(&t, 0)->head->owner, WATCHERS));
     }
     assert_in_range(plausible / MANY, WATCHERS, 2 * WATCHERS * WATCHERS_LEEWAY);
     member_table_fini(&t);
