@@ -4,8 +4,8 @@
  *               -> contact                 once a datagram came from it, or a probe went to it
  *               -> care                    while something is the matter with it, or to be told
  *
- *   page   | 8 rows | 8 rows | ...         our own, or of an image that many tables begin with, until
- *                                          one of them hands out a row of it to be written
+ *   page   | 8 rows | 8 rows | ...         our own, or of an image that many tables begin with,
+ *                                          until one of them hands out a row of it to be written
  *
  * A view of 10 000 members is held by each of 10 000 machines in a simulator, so what a member that
  * is well and far away does not need lies in side objects, and what all views share is there once.
