@@ -13,7 +13,7 @@
 #: make asan         unit tests, corpus, simulator and integration under ASan and UBSan
 #: make tsan         the tests of what crosses threads under TSan
 #: make fuzz         FUZZ_SECONDS=60 of libFuzzer for each parser (needs clang)
-#: make bench        the benchmarks, 15 minutes; also writes build/detection.svg
+#: make bench        the benchmarks, half an hour; also writes build/detection.svg and pair.svg
 #: make format       clang-format over the tree
 #: make install      into DESTDIR, PREFIX=/usr: binary, unit, users, folders
 #: make clean        remove build/
@@ -191,8 +191,9 @@ fuzz: $(FUZZ:%=$(B)/fuzz/bin/%)
 	        -artifact_prefix=$(B)/fuzz/crash/$$name- $(B)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
 	done
 
-BENCH_SCRIPTS := $(sort $(wildcard tests/bench/*.sh)) tests/bench/plot_detection.py tests/bench/versus_serf.py
-bench: all $(BENCH:%=$(B)/rel/bench/%)
+BENCH_SCRIPTS := $(sort $(wildcard tests/bench/*.sh)) tests/bench/plot_detection.py \
+                 tests/bench/versus_serf.py tests/bench/pair.py
+bench: all $(BENCH:%=$(B)/rel/bench/%) $(B)/rel/bench/pair_relay
 	@set -e; for program in $(BENCH:%=$(B)/rel/bench/%) $(BENCH_SCRIPTS); do \
 	    echo "# $$program"; $$program; \
 	done
