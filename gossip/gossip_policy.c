@@ -1,5 +1,6 @@
 #include "gossip/gossip_policy.h"
 
+#include "gossip/rollout_vote.h"
 #include "gossip/state.h"
 
 const char *gossip_policy_refusal_word(enum policy_refusal r)
@@ -100,6 +101,11 @@ enum err gossip_policy_member_status(const struct gossip *g, const struct node_i
     if (status_decode(member_status(m), &s) != ERR_OK) return ERR_NOT_FOUND;
     *out = s;
     return ERR_OK;
+}
+
+bool gossip_policy_is_mute(const struct gossip *g, const struct node_id *id)
+{
+    return rollout_vote_is_mute(&g->policy.rollout, id->byte);
 }
 
 const char *gossip_policy_waits_for(const struct gossip *g)

@@ -79,6 +79,9 @@ struct span gossip_policy_text(const struct gossip *g, const struct manifest_has
 void gossip_policy_status(const struct gossip *g, struct status *out);
 enum err gossip_policy_member_status(const struct gossip *g, const struct node_id *id,
                                      struct status *out) MUST_USE;
+/* Whether the rollout goes on without that member because it is there and says nothing; until it
+ * speaks. */
+bool gossip_policy_is_mute(const struct gossip *g, const struct node_id *id);
 /* Why the rollout waits or has stopped, for people; static or until the next step; "" when
  * neither. */
 const char *gossip_policy_waits_for(const struct gossip *g);

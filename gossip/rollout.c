@@ -85,7 +85,7 @@ static void say(struct gossip *g, struct span reason)
     memcpy(s.active_hash, r->in_force.hash.byte, STATUS_HASH_BYTES);
     s.root_gen = root.gen;
     memcpy(s.root_hash, root.hash.byte, STATUS_HASH_BYTES);
-    rollout_vote_note(r, g->self.member->head->owner.byte, s.state);
+    rollout_vote_note(g, g->self.member->head->owner.byte, s.state);
     ballot_cast(g, s.state);
     if (memcmp(&s, &g->self.status, sizeof(s)) == 0) return;
     g->policy.report_due = true;
@@ -198,7 +198,7 @@ static void add_evidence(struct gossip *g, const uint8_t id[8])
 
 void rollout_cast(struct gossip *g, const struct member *m, enum status_state state)
 {
-    rollout_vote_note(&g->policy.rollout, m->head->owner.byte, state);
+    rollout_vote_note(g, m->head->owner.byte, state);
     if (ballot_rank(state) == ballot_rank(STATUS_REJECTED)) add_evidence(g, m->head->owner.byte);
     look_soon(g);
 }
@@ -228,7 +228,7 @@ void rollout_heard(struct gossip *g, const struct member *m, const struct status
         if (bad) remember_early(r, id, s);
         return;
     }
-    rollout_vote_note(r, id, s->state);
+    rollout_vote_note(g, id, s->state);
     if (bad) add_evidence(g, id);
     look_soon(g);
 }
@@ -247,6 +247,17 @@ static enum rollout_stage first_stage(const struct policy_item *i)
     return i->applied ? ROLLOUT_APPLIED : ROLLOUT_VALIDATING;
 }
 
+/* All at once, but no more than that: everyone finds it valid first. */
+static struct manifest_plan plan_of(const struct manifest *m)
+{
+    struct manifest_plan plan = m->plan;
+    if (!plan.immediate) return plan;
+    plan.wave_count = 1;
+    plan.wave[0] = MANIFEST_WHOLE;
+    plan.min_ok = MANIFEST_WHOLE;
+    return plan;
+}
+
 static void aim(struct gossip *g, const struct policy_item *head)
 {
     struct rollout *r = &g->policy.rollout;
@@ -255,13 +266,14 @@ static void aim(struct gossip *g, const struct policy_item *head)
     r->stage = head != NULL ? first_stage(head) : ROLLOUT_IDLE;
     r->complete = head != NULL && head->settled;
     r->settle_ms = 0;
+    r->spoke_ms = g->now_ms;
     r->asks = 0;
     r->ask_ms = g->now_ms + ROLLOUT_ASK_MS + rng_below(&g->rng, ROLLOUT_ASK_MS / 2);
     r->voter_count = r->evidence_count = 0;
     r->waits[0] = '\0';
     r->validate_due = r->stage == ROLLOUT_VALIDATING;
     if (head == NULL || pack_manifest_decode(span_of(head->bytes, head->len), &m) != ERR_OK) return;
-    r->plan = m.plan;
+    r->plan = plan_of(&m);
     rollout_vote_choose(g);
     take_early(g);
     look_soon(g);
@@ -466,6 +478,7 @@ void rollout_look(struct gossip *g)
     struct rollout *r = &g->policy.rollout;
     end_soak(g);
     end_trials(g);
+    if (rollout_vote_listen(g)) look_soon(g);
     if (r->look_due && r->look_ms <= g->now_ms) evaluate(g);
     end_settling(g);
     ask_silent(g);
@@ -475,7 +488,8 @@ uint64_t rollout_due_ms(const struct gossip *g)
 {
     const struct policy *p = &g->policy;
     const struct rollout *r = &p->rollout;
-    uint64_t due = r->look_due ? r->look_ms : UINT64_MAX;
+    uint64_t due = r->look_due ? r->look_ms : UINT64_MAX, mute = rollout_vote_mute_ms(g);
+    if (mute < due) due = mute;
     if (r->stage == ROLLOUT_SOAKING && r->soak_ms < due) due = r->soak_ms;
     bool waits = r->stage == ROLLOUT_VALID || (r->stage == ROLLOUT_APPLIED && !r->complete);
     if (waits && r->ask_ms < due) due = r->ask_ms;

@@ -12,8 +12,14 @@
  * Voters are all members that are live when the head comes, of large meshes those with the lowest
  * hash of (manifest, node) in each wave, VOTERS_MAX in all. Gates: all voters VALID but for
  * max_rejected; all voters of earlier waves APPLIED, which they say after their own soak, and still
- * there; half of the known members in sight. A voter of an earlier wave that vanishes holds the
- * rollout up until it returns and speaks, or a new generation comes: it may have died of this one.
+ * there; half of the known members in sight. An immediate plan has one wave, of all. A voter of an
+ * earlier wave that vanishes holds the rollout up until it returns and speaks, or a new generation
+ * comes: it may have died of this one.
+ *
+ * Who is there and says nothing for ROLLOUT_MUTE_MS counts as failed until it speaks. So many may:
+ * max_rejected, or a tenth of the voters where that is more, always fewer than half. A canary that
+ * refused it, or never said that it is VALID, is followed by the next in order; one that did and
+ * then fell silent may be ill of it, and is followed only where max_rejected allows for it.
  *
  * Evidence only grows, and counts until the rollout is complete here: all voters have applied it,
  * or this node has, and SETTLE_MS and the soaks of later waves are over since. That is stored with
@@ -35,6 +41,10 @@
 #define ROLLOUT_ASK_MS       100u   /* a voter's status that has not come by then is asked for */
 #define ROLLOUT_ASKS         4u     /* voters asked at a time */
 #define ROLLOUT_SETTLE_MS    60000u /* applied so long, it is complete whoever is silent */
+#define ROLLOUT_MUTE_MS      8000u  /* in sight and silent so long, a voter counts as failed */
+#define ROLLOUT_MUTE_SHARE   10u    /* one of so many may be silent */
+
+#define ROLLOUT_AWAY UINT64_MAX
 
 enum rollout_stage {
     ROLLOUT_IDLE,
@@ -52,6 +62,8 @@ struct rollout_voter {
     uint8_t state; /* enum status_state of the target, by ballot or record */
     uint8_t cast;  /* the same, by ballot.h alone; it is what is told */
     bool telling;
+    bool mute;         /* counts as failed until it speaks */
+    uint64_t since_ms; /* it has been in sight; ROLLOUT_AWAY: it is not */
     uint8_t sends, duplicates;
     uint8_t signature[SIGN_BYTES];
 };
@@ -74,6 +86,7 @@ struct rollout {
     uint64_t look_ms;   /* last, or next when due */
     uint64_t soak_ms;   /* until then */
     uint64_t settle_ms; /* complete then at the latest; 0: not applied yet */
+    uint64_t spoke_ms;  /* a voter did, last */
     uint64_t ask_ms;    /* whoever has not spoken is asked then */
     uint32_t asks;      /* how often so far */
     struct bucket answers;

@@ -197,15 +197,25 @@ static bool is_about(const struct status *s, const struct manifest_ref *ref)
            memcmp(s->policy_hash, ref->hash.byte, STATUS_HASH_BYTES) == 0;
 }
 
-static void progress_row(struct json *j, const struct gossip_member *m, const struct status *s,
-                         const struct manifest_ref *ref)
+/* What it says of `ref`; "silent": nothing, for so long that the rollout counts it as failed. */
+static const char *word_of(const struct gossip *g, const struct gossip_member *m,
+                           const struct status *s, const struct manifest_ref *ref)
 {
+    struct manifest_ref head = gossip_policy_head(g, MANIFEST_POLICY);
+    if (manifest_ref_eq(&head, ref) && gossip_policy_is_mute(g, &m->id)) return "silent";
+    return is_about(s, ref) ? status_word(s->state) : "stale";
+}
+
+static void progress_row(struct admin_call *call, const struct gossip_member *m,
+                         const struct status *s, const struct manifest_ref *ref)
+{
+    struct json *j = &call->json;
     bool about = is_about(s, ref);
     json_object(j);
     json_member_cstr(j, "node", m->name.text);
     json_member_cstr(j, "status", gossip_state_word(m->state));
     json_member_u64(j, "gen", s->policy_gen);
-    json_member_cstr(j, "state", about ? status_word(s->state) : "stale");
+    json_member_cstr(j, "state", word_of(machine(call), m, s, ref));
     json_member_cstr(j, "reason", about ? s->reason : "");
     json_member_bool(j, "self", m->self);
     json_object_end(j);
@@ -251,7 +261,7 @@ enum admin_progress admin_policy_progress(struct admin_call *call)
             s = own;
         else if (gossip_policy_member_status(g, &m.id, &s) != ERR_OK)
             s = (struct status){.policy_gen = 0};
-        progress_row(j, &m, &s, &ref);
+        progress_row(call, &m, &s, &ref);
     }
     json_array_end(j);
     json_object_end(j);

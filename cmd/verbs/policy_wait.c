@@ -45,6 +45,16 @@ static void keep(struct policy_wait *w, const char **at, struct span text)
     *at = copy != NULL ? copy : "";
 }
 
+static bool refused(const struct policy_wait_node *n)
+{
+    return strcmp(n->state, "rejected") == 0 || strcmp(n->state, "rolled_back") == 0;
+}
+
+static bool silent(const struct policy_wait_node *n)
+{
+    return strcmp(n->state, "silent") == 0;
+}
+
 static void take_node(struct policy_wait *w, const struct json_value *v, uint64_t ms, bool print)
 {
     char took[32];
@@ -60,20 +70,23 @@ static void take_node(struct policy_wait *w, const struct json_value *v, uint64_
     if (n->applied) {
         n->ms = ms;
         if (print) printf("  %-20s ok %s\n", n->name, table_duration(ms * 1000, took, sizeof took));
-    } else if (print &&
-               (strcmp(n->state, "rejected") == 0 || strcmp(n->state, "rolled_back") == 0)) {
+    } else if (print && refused(n)) {
         printf("  %-20s %s: %s\n", n->name, n->state, n->reason);
+    } else if (print && silent(n)) {
+        printf("  %-20s says nothing: counts as failed\n", n->name);
     }
     if (print) fflush(stdout);
 }
 
-/* Whether it is over, with `w->end`. */
+/* Whether it is over, with `w->end`. Where the agent has it in force, those who refused it or are
+ * silent are no more than may be. */
 static bool judge(struct policy_wait *w, const struct manifest_ref *ref)
 {
-    bool all = true, any = false;
+    bool all = true, any = false, on = strcmp(w->own, "applied") == 0;
     for (size_t i = 0; i < w->count; i++) {
-        all &= !w->node[i].live || w->node[i].applied;
-        any |= w->node[i].live;
+        const struct policy_wait_node *n = &w->node[i];
+        all &= !n->live || n->applied || (on && (refused(n) || silent(n)));
+        any |= n->live;
     }
     w->end = POLICY_WAIT_ACTIVE;
     if (all && any) return true;
@@ -102,11 +115,6 @@ static enum verb_exit poll_once(const struct verb_ctx *ctx, const char *path, ui
     keep(w, &w->head_author, json_read_str(d, "head_author", SPAN_LIT("")));
     client_answer_fini(&a);
     return code;
-}
-
-static bool refused(const struct policy_wait_node *n)
-{
-    return strcmp(n->state, "rejected") == 0 || strcmp(n->state, "rolled_back") == 0;
 }
 
 /* That it stopped is known by a ballot, why only by the record of the one who refused: it may come
@@ -157,11 +165,26 @@ static enum verb_exit say_late(const struct policy_wait *w, const struct manifes
                      w->waits_for[0] ? "; the rollout waits: " : "", w->waits_for);
 }
 
+/* Nobody is left out without a word. */
+static void say_without(const struct policy_wait *w, const struct manifest_ref *ref)
+{
+    unsigned said = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct policy_wait_node *n = &w->node[i];
+        if (!n->live || n->applied || said++ >= NAMED_MAX) continue;
+        fprintf(stderr, "warning: %s has not generation %llu: it %s%s%s\n", n->name,
+                (unsigned long long)ref->gen, silent(n) ? "says nothing" : n->state,
+                n->reason[0] ? ": " : "", n->reason);
+    }
+    if (said > NAMED_MAX) fprintf(stderr, "warning: nor have %u more\n", said - NAMED_MAX);
+}
+
 static enum verb_exit say(const struct policy_wait *w, const struct manifest_ref *ref)
 {
     char ours[MANIFEST_SHORT_MAX], theirs[MANIFEST_SHORT_MAX];
     switch (w->end) {
     case POLICY_WAIT_ACTIVE:
+        say_without(w, ref);
         return EXIT_DONE;
     case POLICY_WAIT_STOPPED:
         return say_stopped(w, ref);

@@ -12,7 +12,7 @@
 #define POLICY_WAIT_POLL_MS 25u
 
 enum policy_wait_end {
-    POLICY_WAIT_ACTIVE,  /* on every live member */
+    POLICY_WAIT_ACTIVE,  /* on every live member but those that may fail */
     POLICY_WAIT_STOPPED, /* refused, rolled back or reverted */
     POLICY_WAIT_LOST,    /* another generation of the same number won, or a later one came */
     POLICY_WAIT_LATE     /* the time limit passed */
@@ -20,7 +20,7 @@ enum policy_wait_end {
 
 struct policy_wait_node {
     const char *name;
-    const char *state; /* valid, applied, rejected, stale, ...: gossip/status.h */
+    const char *state; /* valid, applied, rejected, stale, silent, ...: gossip/status.h */
     const char *reason;
     uint64_t ms; /* after the start, when it was first seen applied */
     bool applied, live;
@@ -37,7 +37,10 @@ struct policy_wait {
     enum policy_wait_end end;
 };
 
-/* Follows `ref`; with `print` each member's line goes to stdout as it comes. EXIT_DONE, EXIT_FAILED
+/* Where the plan allows some members to refuse or to be silent, and all others have it, that is
+ * the end too; each of them is named on stderr.
+ *
+ * Follows `ref`; with `print` each member's line goes to stdout as it comes. EXIT_DONE, EXIT_FAILED
  * or EXIT_TIMED_OUT after `w->end`, said on stderr; or the agent did not answer. End it with
  * policy_wait_fini. */
 enum verb_exit policy_wait_run(const struct verb_ctx *ctx, const struct manifest_ref *ref,

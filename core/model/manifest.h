@@ -73,7 +73,7 @@ struct manifest_key {
 };
 
 struct manifest_plan {
-    bool immediate; /* no waves and no gates; needs two signers */
+    bool immediate; /* no waves: all at once when all find it valid; needs two signers */
     bool force;     /* goes on where fewer than half of the known nodes are in sight */
     uint32_t wave_count;
     uint16_t wave[MANIFEST_WAVES_MAX]; /* cumulative shares of MANIFEST_WHOLE; wave 0 always has

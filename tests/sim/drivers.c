@@ -149,7 +149,8 @@ void drivers_watch(struct drivers *d, const struct manifest_ref *ref)
 void drivers_effect(struct drivers *d, uint32_t i, const struct gossip_effect *e)
 {
     struct drivers_node *n = &d->node[i];
-    if (e->kind == GOSSIP_POLICY_VALIDATE) after(d, i, VERDICT, &e->ref, JUDGE_US);
+    bool mute = hits(n, &e->ref, DRIVERS_MUTE);
+    if (e->kind == GOSSIP_POLICY_VALIDATE && !mute) after(d, i, VERDICT, &e->ref, JUDGE_US);
     if (e->kind == GOSSIP_POLICY_ACTIVATE) activate(d, i, &e->ref);
     if (e->kind == GOSSIP_POLICY_CHANGED) note_knows(d, i);
     if (e->kind != GOSSIP_POLICY_STORE) return;

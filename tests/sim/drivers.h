@@ -21,7 +21,8 @@ enum drivers_fault {
     DRIVERS_REJECTS, /* finds it invalid */
     DRIVERS_FAILS,   /* cannot put it in force */
     DRIVERS_CRASHES_AT_IT,
-    DRIVERS_CRASHES_SOON /* in the soak */
+    DRIVERS_CRASHES_SOON, /* in the soak */
+    DRIVERS_MUTE          /* never says what it thinks of it */
 };
 
 struct drivers_node {

@@ -308,27 +308,49 @@ static void test_half_of_the_members_must_be_in_sight(void **state)
     crowd_fini(&c);
 }
 
+static void apply_at_once(struct crowd *c, struct operators_signed *s)
+{
+    struct manifest m = {.scope = MANIFEST_POLICY,
+                         .gen = 1,
+                         .hlc = (uint64_t)crowd_wall_ms(c) << 16,
+                         .root_gen = 1,
+                         .author = {"op"},
+                         .signer_count = 2,
+                         .signer = {operators_id(&c->operators, 0), operators_id(&c->operators, 1)},
+                         .plan = {.immediate = true}};
+    static const uint32_t who[] = {0, 1};
+    c->drivers.soak_us = 0;
+    operators_sign(&c->operators, &m, who, s);
+    assert_int_equal(drivers_intent(&c->drivers, 0, s, span_of(NULL, 0)), ERR_OK);
+}
+
 static void test_immediate_needs_no_canary(void **state)
 {
     (void)state;
     struct crowd c;
     struct operators_signed s;
     crowd_init(&c, 5, false);
-    c.drivers.soak_us = 0;
-    struct manifest m = {.scope = MANIFEST_POLICY,
-                         .gen = 1,
-                         .hlc = (uint64_t)crowd_wall_ms(&c) << 16,
-                         .root_gen = 1,
-                         .author = {"op"},
-                         .signer_count = 2,
-                         .signer = {operators_id(&c.operators, 0), operators_id(&c.operators, 1)},
-                         .plan = {.immediate = true}};
-    static const uint32_t who[] = {0, 1};
-    operators_sign(&c.operators, &m, who, &s);
-    assert_int_equal(drivers_intent(&c.drivers, 0, &s, span_of(NULL, 0)), ERR_OK);
-    crowd_run(&c, 120);
+    apply_at_once(&c, &s);
+    crowd_run(&c, MANIFEST_SOAK_MS_DEFAULT);
     assert_true(crowd_all_have(&c, &s.ref));
     crowd_fini(&c);
+}
+
+static void test_immediate_is_found_valid_by_all_before_one_has_it(void **state)
+{
+    (void)state;
+    for (uint32_t bad = 0; bad < 5; bad++) {
+        struct crowd c;
+        struct operators_signed s;
+        crowd_init(&c, 5, false);
+        c.drivers.node[bad].fault = DRIVERS_REJECTS;
+        uint32_t before = c.drivers.activations;
+        apply_at_once(&c, &s);
+        crowd_run(&c, 5000);
+        assert_int_equal(c.drivers.activations, before);
+        assert_int_equal(crowd_status(&c, (bad + 1) % 5).state, STATUS_STOPPED);
+        crowd_fini(&c);
+    }
 }
 
 static void test_who_joins_later_gets_what_the_others_have(void **state)
@@ -458,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_a_restarted_node_has_at_once_what_it_had),
         cmocka_unit_test(test_half_of_the_members_must_be_in_sight),
         cmocka_unit_test(test_immediate_needs_no_canary),
+        cmocka_unit_test(test_immediate_is_found_valid_by_all_before_one_has_it),
         cmocka_unit_test(test_who_joins_later_gets_what_the_others_have),
         cmocka_unit_test(test_who_restarts_holds_to_what_was_complete),
         cmocka_unit_test(test_one_that_never_says_applied_keeps_no_rollout_open),
