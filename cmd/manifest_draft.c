@@ -1,6 +1,5 @@
 #include "cmd/manifest_draft.h"
 
-#include "cmd/operator_key.h"
 #include "core/base/check.h"
 #include "core/io/clock.h"
 
@@ -42,7 +41,7 @@ enum err manifest_draft_read(const struct json_value *v, const char *key, struct
 enum verb_exit manifest_draft_open(const struct verb_ctx *ctx, struct manifest_draft *d)
 {
     struct client_answer a;
-    *d = (struct manifest_draft){.key = NULL};
+    *d = (struct manifest_draft){.self = NULL};
     enum verb_exit code = client_call(ctx, "GET", "/v1/policy", (struct span){0}, &a);
     if (code == EXIT_DONE) {
         const struct json_value *data = json_read_get(a.doc, "data");
@@ -66,32 +65,62 @@ enum verb_exit manifest_draft_open(const struct verb_ctx *ctx, struct manifest_d
     return code;
 }
 
-enum verb_exit manifest_draft_key(const struct verb_ctx *ctx, struct manifest_draft *d,
-                                  enum manifest_role role)
+static const struct manifest_operator *owner_of(const struct manifest_draft *d,
+                                                const struct operator_key *k)
 {
     const struct manifest *root = &d->head[MANIFEST_ROOT];
-    char text[OPERATOR_KEY_TEXT_MAX];
-    enum verb_exit code = operator_key_load(ctx, &d->key);
-    if (code != EXIT_DONE) return code;
     for (uint32_t i = 0; i < root->operator_count; i++)
-        if (memcmp(root->op[i].public_key, sign_key_public(d->key), SIGN_PUBLIC_BYTES) == 0)
-            d->self = &root->op[i];
-    if (d->self == NULL)
+        if (memcmp(root->op[i].public_key, sign_key_public(k->key), SIGN_PUBLIC_BYTES) == 0)
+            return &root->op[i];
+    return NULL;
+}
+
+/* Whose it is; said when it is nobody's, or may not do that, or not here. */
+static enum verb_exit check_key(const struct manifest_draft *d, struct operator_key *k,
+                                enum manifest_role role, const struct manifest_operator **who)
+{
+    char text[OPERATOR_KEY_TEXT_MAX];
+    *who = owner_of(d, k);
+    if (*who == NULL)
         return verb_fail(EXIT_NOT_PERMITTED,
                          "this key is no operator's; an admin adds it: parley operator add NAME "
                          "--public-key %s",
-                         operator_key_format(sign_key_public(d->key), text));
-    if (d->self->role < role)
+                         operator_key_format(sign_key_public(k->key), text));
+    if ((*who)->role < role)
         return verb_fail(EXIT_NOT_PERMITTED,
                          "this needs an operator with the role admin; %s has policy",
-                         d->self->name.text);
+                         (*who)->name.text);
+    return operator_key_bind(k, &d->mesh);
+}
+
+enum verb_exit manifest_draft_key(const struct verb_ctx *ctx, struct manifest_draft *d,
+                                  enum manifest_role role)
+{
+    enum verb_exit code = operator_key_load(ctx, &d->key);
+    return code == EXIT_DONE ? check_key(d, &d->key, role, &d->self) : code;
+}
+
+enum verb_exit manifest_draft_cosign(const struct verb_ctx *ctx, struct manifest_draft *d,
+                                     enum manifest_role role, struct manifest *m)
+{
+    const struct manifest_operator *other;
+    const char *path = verb_text(ctx, "cosign");
+    if (path == NULL)
+        return verb_fail(EXIT_USAGE, "this needs a second operator's signature: --cosign FILE");
+    enum verb_exit code = operator_key_open(path, &d->second);
+    if (code == EXIT_DONE) code = check_key(d, &d->second, role, &other);
+    if (code != EXIT_DONE) return code;
+    if (other == d->self)
+        return verb_fail(EXIT_USAGE, "--cosign is the key of %s again; it has to be another's",
+                         other->name.text);
+    m->signer[m->signer_count++] = sign_manifest_key_id(sign_key_public(d->second.key));
     return EXIT_DONE;
 }
 
 void manifest_draft_fini(struct manifest_draft *d)
 {
-    sign_key_free(d->key);
-    d->key = NULL;
+    operator_key_fini(&d->key);
+    operator_key_fini(&d->second);
 }
 
 /* After everything it follows from, also where this host's clock is behind (gossip.md 3.8). */
@@ -106,7 +135,7 @@ static uint64_t next_hlc(const struct manifest_draft *d)
 void manifest_draft_next(const struct manifest_draft *d, enum manifest_scope scope,
                          struct manifest *out)
 {
-    CHECK(d->key != NULL && d->self != NULL);
+    CHECK(d->key.key != NULL && d->self != NULL);
     *out = (struct manifest){.scope = scope};
     if (scope == MANIFEST_ROOT) {
         *out = d->head[MANIFEST_ROOT];
@@ -120,7 +149,7 @@ void manifest_draft_next(const struct manifest_draft *d, enum manifest_scope sco
     out->root_gen = d->ref[MANIFEST_ROOT].gen;
     out->author = d->self->name;
     out->signer_count = 1;
-    out->signer[0] = sign_manifest_key_id(sign_key_public(d->key));
+    out->signer[0] = sign_manifest_key_id(sign_key_public(d->key.key));
     out->message[0] = '\0';
     out->confirm_within_ms = 0;
 }
@@ -157,7 +186,7 @@ enum verb_exit manifest_draft_send(const struct verb_ctx *ctx, const struct mani
                                    const struct manifest *m, const struct span *text,
                                    size_t text_count, struct manifest_ref *ref)
 {
-    const struct sign_key *const keys[] = {d->key};
+    const struct sign_key *const keys[MANIFEST_SIGNERS_MAX] = {d->key.key, d->second.key};
     uint8_t wire[MANIFEST_BYTES_MAX];
     struct strbuf body;
     struct json j;
@@ -189,7 +218,7 @@ enum verb_exit manifest_draft_confirm(const struct verb_ctx *ctx, const struct m
     char storage[512];
     struct strbuf body;
     struct json j;
-    sign_manifest_confirm(&d->mesh, d->key, &c, wire);
+    sign_manifest_confirm(&d->mesh, d->key.key, &c, wire);
     strbuf_init_fixed(&body, storage, sizeof storage);
     json_init(&j, &body);
     json_object(&j);

@@ -7,11 +7,13 @@
 #define CMD_MANIFEST_DRAFT_H
 
 #include "cmd/client.h"
+#include "cmd/operator_key.h"
 #include "core/crypto/sign_manifest.h"
 
 struct manifest_draft {
     struct mesh_id mesh;                   /* what is signed is for it alone */
-    struct sign_key *key;                  /* owned; NULL until manifest_draft_key */
+    struct operator_key key;               /* owned; none until manifest_draft_key */
+    struct operator_key second;            /* owned; none until manifest_draft_cosign */
     const struct manifest_operator *self;  /* of `head[ROOT]`: whose key it is */
     struct manifest head[MANIFEST_SCOPES]; /* valid where ref[].gen > 0 */
     struct manifest_ref ref[MANIFEST_SCOPES];
@@ -21,10 +23,13 @@ struct manifest_draft {
 /* Asks the agent for its mesh and both heads. EXIT_DONE, or the failure has been said. End it with
  * manifest_draft_fini in any case. */
 enum verb_exit manifest_draft_open(const struct verb_ctx *ctx, struct manifest_draft *d);
-/* Loads the command's operator key and checks that the mesh knows it, with at least `role`: said
- * otherwise, EXIT_NOT_PERMITTED. */
+/* Loads the command's operator key and checks that the mesh knows it, with at least `role`, and
+ * that it may sign for this mesh: said otherwise, EXIT_NOT_PERMITTED. */
 enum verb_exit manifest_draft_key(const struct verb_ctx *ctx, struct manifest_draft *d,
                                   enum manifest_role role);
+/* The same for --cosign, another operator's key, which is to sign `m` too. */
+enum verb_exit manifest_draft_cosign(const struct verb_ctx *ctx, struct manifest_draft *d,
+                                     enum manifest_role role, struct manifest *m);
 void manifest_draft_fini(struct manifest_draft *d);
 
 /* Everything of the next generation that does not depend on what it says: a root keeps operators

@@ -13,29 +13,83 @@
 #define TEXT_PREFIX       "po1_"
 #define TEXT_HEX_BYTES    (2u * SIGN_PUBLIC_BYTES)
 #define SUM_BYTES         4u
-#define PATH_BYTES_MAX    512u
+#define PATH_BYTES_MAX    OPERATOR_KEY_PATH_MAX
+#define BOUND_BYTES       (SIGN_SEED_BYTES + MESH_ID_BYTES)
+#define MESH_HEX_MAX      (2u * MESH_ID_BYTES + 1u)
 #define SOCKET_UNDER_ROOT "/run/parley/parley.sock"
 
-enum err operator_key_save(const char *path, const struct sign_key *key, struct diag *d)
+static enum err store(const char *path, const struct sign_key *key, const struct mesh_id *mesh)
+{
+    uint8_t *bytes = secret_new(BOUND_BYTES);
+    if (bytes == NULL) return ERR_NOMEM;
+    memcpy(bytes, sign_key_seed(key), SIGN_SEED_BYTES);
+    if (mesh != NULL) memcpy(bytes + SIGN_SEED_BYTES, mesh->byte, MESH_ID_BYTES);
+    enum err err =
+        keyfile_store(path, KEY_TYPE, bytes, mesh != NULL ? BOUND_BYTES : SIGN_SEED_BYTES);
+    secret_free(bytes);
+    return err;
+}
+
+enum err operator_key_save(const char *path, const struct sign_key *key, const struct mesh_id *mesh,
+                           struct diag *d)
 {
     struct stat st;
     if (lstat(path, &st) == 0) {
         diag_error(d, NULL, "%s is there already; an operator key is never overwritten", path);
         return ERR_EXISTS;
     }
-    enum err err = keyfile_store(path, KEY_TYPE, sign_key_seed(key), SIGN_SEED_BYTES);
+    enum err err = store(path, key, mesh);
     if (err != ERR_OK) diag_error(d, NULL, "cannot write %s: %s", path, err_text(err));
     return err;
 }
 
-static enum err load_file(const char *path, struct sign_key **out)
+static enum err load_file(const char *path, struct operator_key *out)
 {
-    uint8_t *seed = secret_new(SIGN_SEED_BYTES);
-    if (seed == NULL) return ERR_NOMEM;
-    enum err err = keyfile_load(path, KEY_TYPE, seed, SIGN_SEED_BYTES);
-    if (err == ERR_OK) err = sign_key_new(seed, out);
-    secret_free(seed);
+    *out = (struct operator_key){.key = NULL};
+    if (snprintf(out->path, sizeof out->path, "%s", path) >= (int)sizeof out->path)
+        return ERR_TOO_LARGE;
+    uint8_t *bytes = secret_new(BOUND_BYTES);
+    if (bytes == NULL) return ERR_NOMEM;
+    enum err err = keyfile_load(path, KEY_TYPE, bytes, BOUND_BYTES);
+    out->bound = err == ERR_OK;
+    if (out->bound) memcpy(out->mesh.byte, bytes + SIGN_SEED_BYTES, MESH_ID_BYTES);
+    if (err == ERR_MISMATCH) err = keyfile_load(path, KEY_TYPE, bytes, SIGN_SEED_BYTES);
+    if (err == ERR_OK) err = sign_key_new(bytes, &out->key);
+    secret_free(bytes);
     return err;
+}
+
+void operator_key_fini(struct operator_key *k)
+{
+    sign_key_free(k->key);
+    *k = (struct operator_key){.key = NULL};
+}
+
+/* A new file would be this user's, and its owner could use it no more. */
+static bool is_ours(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && st.st_uid == geteuid();
+}
+
+enum verb_exit operator_key_bind(struct operator_key *k, const struct mesh_id *mesh)
+{
+    char said[MESH_HEX_MAX], own[MESH_HEX_MAX];
+    (void)sodium_bin2hex(said, sizeof said, mesh->byte, MESH_ID_BYTES);
+    if (k->bound && memcmp(k->mesh.byte, mesh->byte, MESH_ID_BYTES) == 0) return EXIT_DONE;
+    if (k->bound)
+        return verb_fail(EXIT_NOT_PERMITTED,
+                         "the agent speaks for mesh %s, and %s signs for mesh %s alone", said,
+                         k->path, sodium_bin2hex(own, sizeof own, k->mesh.byte, MESH_ID_BYTES));
+    if (!is_ours(k->path) || store(k->path, k->key, mesh) != ERR_OK) {
+        fprintf(stderr, "warning: %s cannot be bound to mesh %s: it signs for any\n", k->path,
+                said);
+        return EXIT_DONE;
+    }
+    k->bound = true;
+    k->mesh = *mesh;
+    fprintf(stderr, "(%s signs for mesh %s alone from now on)\n", k->path, said);
+    return EXIT_DONE;
 }
 
 /* etc/parley/operator.key beside the socket's run/parley. */
@@ -81,15 +135,18 @@ static enum verb_exit refused(const char *path, enum err err)
     }
 }
 
-enum verb_exit operator_key_load(const struct verb_ctx *ctx, struct sign_key **out)
+enum verb_exit operator_key_open(const char *path, struct operator_key *out)
+{
+    enum err err = load_file(path, out);
+    return err == ERR_OK ? EXIT_DONE : refused(path, err);
+}
+
+enum verb_exit operator_key_load(const struct verb_ctx *ctx, struct operator_key *out)
 {
     char agent[PATH_BYTES_MAX], home[PATH_BYTES_MAX];
     const char *given = verb_text(ctx, "key");
     if (given == NULL) given = getenv("PARLEY_OPERATOR_KEY");
-    if (given != NULL && given[0] != '\0') {
-        enum err err = load_file(given, out);
-        return err == ERR_OK ? EXIT_DONE : refused(given, err);
-    }
+    if (given != NULL && given[0] != '\0') return operator_key_open(given, out);
     beside_agent(ctx, agent);
     enum err err = load_file(agent, out);
     if (err == ERR_OK) return EXIT_DONE;

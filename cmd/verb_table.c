@@ -66,7 +66,10 @@ static const struct verb_flag config_show_flags[] = {
     {"confirm-within", 0, FLAG_DURATION, "2m", "take it back unless it is confirmed in time"},     \
         {"no-wait", 0, FLAG_BOOL, NULL, "return when the agent has taken it"},                     \
         {"soak", 0, FLAG_DURATION, "150ms", "how long each wave must stay well"},                  \
-        {"max-rejected", 0, FLAG_COUNT, "0", "go on although so many nodes refuse it"},            \
+        {"max-rejected", 0, FLAG_COUNT, "0", "go on although so many refuse it or say nothing"},   \
+        {"immediate", 0, FLAG_BOOL, NULL,                                                          \
+         "once all find it valid, on all at once: no host shows first whether it lives"},          \
+        {"cosign", 0, FLAG_TEXT, "FILE", "a second operator's key, which --immediate needs"},      \
     {                                                                                              \
         "force", 0, FLAG_BOOL, NULL, "go on although half of the nodes are out of sight"           \
     }

@@ -70,10 +70,12 @@ static void say_active(const struct manifest_draft *d, const struct manifest *m,
                        const struct policy_wait *w)
 {
     char left[32];
-    size_t live = 0;
-    for (size_t i = 0; i < w->count; i++)
+    size_t live = 0, applied = 0;
+    for (size_t i = 0; i < w->count; i++) {
         live += w->node[i].live;
-    printf("active on %zu/%zu live nodes", live, live);
+        applied += w->node[i].live && w->node[i].applied;
+    }
+    printf("active on %zu/%zu live nodes", applied, live);
     if (m->confirm_within_ms == 0) {
         puts(".");
         return;
@@ -115,7 +117,20 @@ static enum verb_exit submit(const struct verb_ctx *ctx, const struct manifest_d
 
 /* --- apply --- */
 
-static enum verb_exit plan_flags(const struct verb_ctx *ctx, struct manifest *m)
+/* All hosts at once: it is for when waiting costs more than what a canary could show. */
+static enum verb_exit make_immediate(const struct verb_ctx *ctx, struct manifest_draft *d,
+                                     struct manifest *m)
+{
+    if (verb_has(ctx, "soak"))
+        return verb_fail(EXIT_USAGE, "--immediate has no waves that could soak: leave --soak out");
+    m->plan.immediate = true;
+    m->plan.wave_count = 0;
+    memset(m->plan.wave, 0, sizeof m->plan.wave);
+    return manifest_draft_cosign(ctx, d, MANIFEST_ROLE_POLICY, m);
+}
+
+static enum verb_exit plan_flags(const struct verb_ctx *ctx, struct manifest_draft *d,
+                                 struct manifest *m)
 {
     uint64_t rejected = verb_number(ctx, "max-rejected", 0);
     uint64_t confirm_ms = verb_number(ctx, "confirm-within", 0);
@@ -129,7 +144,7 @@ static enum verb_exit plan_flags(const struct verb_ctx *ctx, struct manifest *m)
     m->plan.soak_ms = (uint32_t)soak_ms;
     m->plan.max_rejected = (uint32_t)rejected;
     m->plan.force = verb_has(ctx, "force");
-    return EXIT_DONE;
+    return verb_has(ctx, "immediate") ? make_immediate(ctx, d, m) : EXIT_DONE;
 }
 
 static void take_texts(const struct policy_files *files, struct manifest *m,
@@ -192,7 +207,7 @@ static enum verb_exit apply(const struct verb_ctx *ctx, struct manifest_draft *d
     manifest_draft_next(d, MANIFEST_POLICY, &m);
     take_texts(files, &m, text);
     code = manifest_draft_message(ctx, &m);
-    if (code == EXIT_DONE) code = plan_flags(ctx, &m);
+    if (code == EXIT_DONE) code = plan_flags(ctx, d, &m);
     if (code != EXIT_DONE) return code;
     bool in_force = manifest_ref_eq(&d->active, &d->ref[MANIFEST_POLICY]) && d->active.gen > 0;
     if (in_force && same_texts(&m, &d->head[MANIFEST_POLICY])) {
@@ -209,7 +224,7 @@ static enum verb_exit apply(const struct verb_ctx *ctx, struct manifest_draft *d
 enum verb_exit config_apply_run(struct verb_ctx *ctx)
 {
     struct policy_files files;
-    struct manifest_draft d = {.key = NULL};
+    struct manifest_draft d = {.self = NULL};
     enum verb_exit code = policy_files_load(ctx, &files);
     if (code == EXIT_DONE) code = apply(ctx, &d, &files);
     manifest_draft_fini(&d);
@@ -254,13 +269,13 @@ static enum verb_exit rollback(const struct verb_ctx *ctx, struct manifest_draft
     m.text_count = old.text_count;
     (void)snprintf(m.message, sizeof m.message, "rollback to %llu", (unsigned long long)gen);
     if (verb_has(ctx, "message")) code = manifest_draft_message(ctx, &m);
-    if (code == EXIT_DONE) code = plan_flags(ctx, &m);
+    if (code == EXIT_DONE) code = plan_flags(ctx, d, &m);
     return code == EXIT_DONE ? submit(ctx, d, &m, NULL, 0) : code;
 }
 
 enum verb_exit config_apply_rollback_run(struct verb_ctx *ctx)
 {
-    struct manifest_draft d = {.key = NULL};
+    struct manifest_draft d = {.self = NULL};
     uint64_t gen;
     enum verb_exit code = generation_of(ctx->arg[0], &gen);
     if (code == EXIT_DONE) code = rollback(ctx, &d, gen);
@@ -295,7 +310,7 @@ static enum verb_exit confirm(const struct verb_ctx *ctx, struct manifest_draft 
 
 enum verb_exit config_apply_confirm_run(struct verb_ctx *ctx)
 {
-    struct manifest_draft d = {.key = NULL};
+    struct manifest_draft d = {.self = NULL};
     uint64_t gen = 0;
     enum verb_exit code = EXIT_DONE;
     if (ctx->arg_count > 0) code = generation_of(ctx->arg[0], &gen);

@@ -191,7 +191,7 @@ static enum err write_all(const struct store *s, const struct setup *w, const st
                           struct diag *d)
 {
     enum err err = store_prepare(s, true, d);
-    if (err == ERR_OK) err = operator_key_save(f->operator_path, f->operator_key, d);
+    if (err == ERR_OK) err = operator_key_save(f->operator_path, f->operator_key, &w->mesh.id, d);
     if (err != ERR_OK) return err;
     err = setup_write(s, w, d);
     if (err != ERR_OK) (void)unlink(f->operator_path);

@@ -41,12 +41,13 @@ static enum verb_exit refuse(enum err err, struct diag *d)
     return code;
 }
 
-static enum verb_exit make_key(const char *path, struct sign_key **out)
+/* `mesh` NULL: for whichever it will be an operator's of. */
+static enum verb_exit make_key(const char *path, const struct mesh_id *mesh, struct sign_key **out)
 {
     struct diag d;
     diag_init(&d);
     enum err err = sign_key_new(NULL, out);
-    if (err == ERR_OK) err = operator_key_save(path, *out, &d);
+    if (err == ERR_OK) err = operator_key_save(path, *out, mesh, &d);
     if (err != ERR_OK) return refuse(err, &d);
     diag_fini(&d);
     return EXIT_DONE;
@@ -74,10 +75,11 @@ enum verb_exit operator_verb_key_run(struct verb_ctx *ctx)
 {
     const char *path = ctx->arg_count > 0 ? ctx->arg[0] : NULL;
     char text[OPERATOR_KEY_TEXT_MAX];
-    struct sign_key *key = NULL;
-    enum verb_exit code = path != NULL ? make_key(path, &key) : operator_key_load(ctx, &key);
+    struct operator_key key = {.key = NULL};
+    enum verb_exit code =
+        path != NULL ? make_key(path, NULL, &key.key) : operator_key_load(ctx, &key);
     if (code == EXIT_DONE) {
-        operator_key_format(sign_key_public(key), text);
+        operator_key_format(sign_key_public(key.key), text);
         if (ctx->json)
             key_document(path, text);
         else
@@ -88,7 +90,7 @@ enum verb_exit operator_verb_key_run(struct verb_ctx *ctx)
                     "KEY)\n",
                     path);
     }
-    sign_key_free(key);
+    operator_key_fini(&key);
     return code;
 }
 
@@ -142,7 +144,8 @@ static enum verb_exit given_key(const char *text, uint8_t public_key[SIGN_PUBLIC
 }
 
 /* Of the new operator: the one that is given, or of a key that is made here. */
-static enum verb_exit new_public(const struct verb_ctx *ctx, uint8_t public_key[SIGN_PUBLIC_BYTES])
+static enum verb_exit new_public(const struct verb_ctx *ctx, const struct mesh_id *mesh,
+                                 uint8_t public_key[SIGN_PUBLIC_BYTES])
 {
     const char *text = verb_text(ctx, "public-key"), *path = verb_text(ctx, "out");
     struct sign_key *key = NULL;
@@ -151,7 +154,7 @@ static enum verb_exit new_public(const struct verb_ctx *ctx, uint8_t public_key[
                          "give the new operator's --public-key KEY, or --out FILE to make "
                          "a key for them");
     if (text != NULL) return given_key(text, public_key);
-    enum verb_exit code = make_key(path, &key);
+    enum verb_exit code = make_key(path, mesh, &key);
     if (code == EXIT_DONE) memcpy(public_key, sign_key_public(key), SIGN_PUBLIC_BYTES);
     sign_key_free(key);
     return code;
@@ -188,7 +191,7 @@ enum verb_exit operator_verb_add_run(struct verb_ctx *ctx)
     if (code == EXIT_DONE) code = check_new(&d.head[MANIFEST_ROOT], &op);
     bool made = false;
     if (code == EXIT_DONE) {
-        code = new_public(ctx, op.public_key);
+        code = new_public(ctx, &d.mesh, op.public_key);
         made = code == EXIT_DONE && out != NULL;
     }
     if (code == EXIT_DONE) code = check_new(&d.head[MANIFEST_ROOT], &op);

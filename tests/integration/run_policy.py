@@ -32,6 +32,7 @@ WEB = (
 )
 OPEN = '[[rule]]\nname = "web-api"\nfrom = ["web"]\nto = ["api"]\n'
 CLOSED = OPEN + '[[rule]]\nname = "no-web"\naction = "deny"\nfrom = ["web"]\nto = ["api"]\n'
+UNFIT = CLOSED + '[[rule]]\nname = "db-x"\nfrom = ["web"]\nto = ["db"]\npath = ["/x"]\n'
 
 
 class Mesh:
@@ -259,8 +260,7 @@ def unfit(m):
     """db is tcp on h4: a rule on the path of its requests cannot be compiled there."""
     h1 = m.lab.host[1]
     before = max(m.generations())
-    bad = CLOSED + '[[rule]]\nname = "db-x"\nfrom = ["web"]\nto = ["db"]\npath = ["/x"]\n'
-    r = m.apply(h1, bad)
+    r = m.apply(h1, UNFIT)
     m.ok(
         r.returncode == 1 and "h4 rejected" in r.stderr and "tcp on this host" in r.stderr,
         "what one host cannot compile is refused, with host and reason",
@@ -316,6 +316,39 @@ def siblings(m):
     ]
     m.ok(all(len(x) == 1 for x in lost), "and every host reports the other as a sibling", lost)
     m.ok("P045" in h2.parley("check").stdout, "check says so too")
+
+
+def at_once(m):
+    """--immediate: two operators' word, no canary; and still nowhere what one host refuses."""
+    h1 = m.lab.host[1]
+    before = max(m.generations())
+    carol = os.path.join(m.lab.folder, "carol.key")
+    m.operate(h1, "operator", "add", "carol", "--out", carol)
+    names = lambda h: [x["name"] for x in h.ask("operator", "list")]
+    m.ok(
+        wait_for(lambda: all("carol" in names(h) for h in m.hosts()), 10), "every host knows carol"
+    )
+    r = m.apply(h1, CLOSED, "--immediate")
+    m.ok(r.returncode == 2 and "--cosign" in r.stderr, "--immediate needs another's key", r.stderr)
+    r = m.apply(h1, CLOSED, "--immediate", "--cosign", m.key)
+    m.ok(r.returncode == 2 and "another's" in r.stderr, "not one's own again", r.stderr)
+    r = m.apply(h1, CLOSED, "--immediate", "--cosign", carol)
+    m.ok(
+        r.returncode == 0 and "active on 4/4 live nodes" in r.stdout and m.get()[0] == 403,
+        "with it, all have it at once",
+        r.stdout + r.stderr,
+    )
+    r = m.apply(h1, UNFIT, "--immediate", "--cosign", carol)
+    said = [h.name for h in m.hosts() if f"active generation={before + 2} " in h.log()]
+    m.ok(
+        r.returncode == 1 and "h4 rejected" in r.stderr and said == [],
+        "what one host refuses is in force nowhere",
+        f"{r.stdout} {r.stderr} {said}",
+    )
+    r = m.operate(h1, "operator", "remove", "carol")
+    m.ok(r.returncode == 0, "carol goes", r.stderr)
+    r = m.operate(h1, "config", "rollback", str(before))
+    m.ok(r.returncode == 0 and m.becomes(200), "open again", r.stderr)
 
 
 def removed(m):
@@ -428,6 +461,7 @@ def main():
                 confirming,
                 unfit,
                 siblings,
+                at_once,
                 removed,
                 newcomer,
                 restart,

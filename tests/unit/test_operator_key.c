@@ -64,7 +64,7 @@ static void test_what_is_mistyped_is_told_apart(void **state)
     assert_int_equal(operator_key_parse(SPAN_LIT(""), back), ERR_INVALID);
 }
 
-static enum verb_exit load_from(const char *path, struct sign_key **out)
+static enum verb_exit load_from(const char *path, struct operator_key *out)
 {
     static const struct verb_flag flag = {"key", 0, FLAG_TEXT, "FILE", ""};
     struct verb_ctx ctx = {.root = folder};
@@ -78,17 +78,19 @@ static enum verb_exit load_from(const char *path, struct sign_key **out)
 
 static void same_key(const char *path, const struct sign_key *want)
 {
-    struct sign_key *got = NULL;
+    struct operator_key got;
     assert_int_equal(load_from(path, &got), EXIT_DONE);
-    assert_memory_equal(sign_key_public(got), sign_key_public(want), SIGN_PUBLIC_BYTES);
-    sign_key_free(got);
+    assert_memory_equal(sign_key_public(got.key), sign_key_public(want), SIGN_PUBLIC_BYTES);
+    assert_false(got.bound);
+    operator_key_fini(&got);
 }
 
 static void test_a_file_is_found_by_flag_environment_and_place(void **state)
 {
     (void)state;
     char a[256], b[256], c[256], dir[256];
-    struct sign_key *one = NULL, *two = NULL, *three = NULL, *none = NULL;
+    struct sign_key *one = NULL, *two = NULL, *three = NULL;
+    struct operator_key none;
     assert_int_equal(sign_key_new(NULL, &one), ERR_OK);
     assert_int_equal(sign_key_new(NULL, &two), ERR_OK);
     assert_int_equal(sign_key_new(NULL, &three), ERR_OK);
@@ -98,9 +100,10 @@ static void test_a_file_is_found_by_flag_environment_and_place(void **state)
     setenv("HOME", folder, 1);
     unsetenv("PARLEY_OPERATOR_KEY");
     assert_int_equal(load_from(NULL, &none), EXIT_NOT_PERMITTED);
-    assert_int_equal(operator_key_save(in_folder("etc/parley/operator.key", a), one, NULL), ERR_OK);
-    assert_int_equal(operator_key_save(in_folder("env", b), two, NULL), ERR_OK);
-    assert_int_equal(operator_key_save(in_folder("flag", c), three, NULL), ERR_OK);
+    assert_int_equal(operator_key_save(in_folder("etc/parley/operator.key", a), one, NULL, NULL),
+                     ERR_OK);
+    assert_int_equal(operator_key_save(in_folder("env", b), two, NULL, NULL), ERR_OK);
+    assert_int_equal(operator_key_save(in_folder("flag", c), three, NULL, NULL), ERR_OK);
     same_key(NULL, one);
     setenv("PARLEY_OPERATOR_KEY", b, 1);
     same_key(NULL, two);
@@ -119,25 +122,68 @@ static void test_a_file_is_private_whole_and_never_overwritten(void **state)
 {
     (void)state;
     char path[256];
-    struct sign_key *key = NULL, *none = NULL;
+    struct sign_key *key = NULL;
+    struct operator_key none;
     struct stat st;
     struct diag d;
     diag_init(&d);
     assert_int_equal(sign_key_new(NULL, &key), ERR_OK);
-    assert_int_equal(operator_key_save(in_folder("k", path), key, &d), ERR_OK);
+    assert_int_equal(operator_key_save(in_folder("k", path), key, NULL, &d), ERR_OK);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
-    assert_int_equal(operator_key_save(path, key, &d), ERR_EXISTS);
+    assert_int_equal(operator_key_save(path, key, NULL, &d), ERR_EXISTS);
     assert_int_equal(d.errors, 1);
     assert_int_equal(chmod(path, 0640), 0);
     assert_int_equal(load_from(path, &none), EXIT_NOT_PERMITTED);
     assert_int_equal(chmod(path, 0600), 0);
     assert_int_equal(truncate(path, st.st_size - 3), 0);
     assert_int_equal(load_from(path, &none), EXIT_FAILED);
-    assert_null(none);
+    assert_null(none.key);
     assert_int_equal(unlink(path), 0);
     sign_key_free(key);
     diag_fini(&d);
+}
+
+static const struct mesh_id ours = {{1, 2, 3}}, theirs = {{1, 2, 4}};
+
+/* What an agent says of itself does not make a key sign for another mesh. */
+static void test_a_key_signs_for_its_own_mesh_alone(void **state)
+{
+    (void)state;
+    char path[256];
+    struct sign_key *key = NULL;
+    struct operator_key k;
+    assert_int_equal(sign_key_new(NULL, &key), ERR_OK);
+    assert_int_equal(operator_key_save(in_folder("k", path), key, &ours, NULL), ERR_OK);
+    assert_int_equal(operator_key_open(path, &k), EXIT_DONE);
+    assert_memory_equal(sign_key_public(k.key), sign_key_public(key), SIGN_PUBLIC_BYTES);
+    assert_true(k.bound);
+    assert_int_equal(operator_key_bind(&k, &theirs), EXIT_NOT_PERMITTED);
+    assert_int_equal(operator_key_bind(&k, &ours), EXIT_DONE);
+    operator_key_fini(&k);
+    assert_int_equal(unlink(path), 0);
+    sign_key_free(key);
+}
+
+static void test_one_without_a_mesh_is_bound_where_it_is_used_first(void **state)
+{
+    (void)state;
+    char path[256];
+    struct sign_key *key = NULL;
+    struct operator_key k;
+    assert_int_equal(sign_key_new(NULL, &key), ERR_OK);
+    assert_int_equal(operator_key_save(in_folder("k", path), key, NULL, NULL), ERR_OK);
+    assert_int_equal(operator_key_open(path, &k), EXIT_DONE);
+    assert_int_equal(operator_key_bind(&k, &ours), EXIT_DONE);
+    assert_int_equal(operator_key_bind(&k, &theirs), EXIT_NOT_PERMITTED);
+    operator_key_fini(&k);
+    assert_int_equal(operator_key_open(path, &k), EXIT_DONE);
+    assert_memory_equal(sign_key_public(k.key), sign_key_public(key), SIGN_PUBLIC_BYTES);
+    assert_int_equal(operator_key_bind(&k, &theirs), EXIT_NOT_PERMITTED);
+    assert_int_equal(operator_key_bind(&k, &ours), EXIT_DONE);
+    operator_key_fini(&k);
+    assert_int_equal(unlink(path), 0);
+    sign_key_free(key);
 }
 
 static void test_the_first_operator_is_who_logged_in(void **state)
@@ -163,6 +209,8 @@ int main(void)
         cmocka_unit_test(test_what_is_mistyped_is_told_apart),
         cmocka_unit_test(test_a_file_is_found_by_flag_environment_and_place),
         cmocka_unit_test(test_a_file_is_private_whole_and_never_overwritten),
+        cmocka_unit_test(test_a_key_signs_for_its_own_mesh_alone),
+        cmocka_unit_test(test_one_without_a_mesh_is_bound_where_it_is_used_first),
         cmocka_unit_test(test_the_first_operator_is_who_logged_in),
     };
     return cmocka_run_group_tests(tests, folder_up, folder_down);
