@@ -335,6 +335,15 @@ enum admin_progress admin_view_services(struct admin_call *call)
     return ADMIN_DONE;
 }
 
+static void endpoint_tags(struct json *j, const struct build_endpoint *e)
+{
+    json_key(j, "tags");
+    json_object(j);
+    for (uint32_t i = 0; i < e->tag_count; i++)
+        json_member_cstr(j, e->tag[i].key, e->tag[i].value);
+    json_object_end(j);
+}
+
 enum admin_progress admin_view_endpoints(struct admin_call *call)
 {
     const struct daemon *d = call->daemon;
@@ -355,6 +364,8 @@ enum admin_progress admin_view_endpoints(struct admin_call *call)
         key_addr(j, "address", &e[i].addr);
         json_member_cstr(j, "status", endpoints_status_word(e[i].status));
         json_member_u64(j, "weight", e[i].weight);
+        json_member_cstr(j, "zone", e[i].zone ? e[i].zone->text : "");
+        endpoint_tags(j, &e[i]);
         json_member_bool(j, "self", e[i].self);
         json_object_end(j);
     }

@@ -12,6 +12,8 @@ struct decoded { /* one member's record, as far as rows need it */
     uint64_t epoch, version;
     uint64_t round; /* of the last collect that saw the member */
     bool draining;
+    struct name zone;
+    struct service_tag *tag; /* owned: of all instances, one after the other */
     size_t count;
     struct decoded_instance {
         struct name service;
@@ -19,6 +21,7 @@ struct decoded { /* one member's record, as far as rows need it */
         enum service_health health;
         bool draining;
         uint32_t weight;
+        uint32_t tag_first, tag_count;
     } instance[];
 };
 
@@ -46,13 +49,20 @@ enum err endpoints_new(const struct hash_key *key, struct endpoints **out)
     return ERR_OK;
 }
 
+static void decoded_free(struct decoded *d)
+{
+    if (d == NULL) return;
+    free(d->tag);
+    free(d);
+}
+
 void endpoints_free(struct endpoints *e)
 {
     if (e == NULL) return;
     CHECK_OBJ(e, ENDPOINTS_MAGIC);
     size_t pos = 0;
     for (void *v; (v = map_next(&e->decoded, &pos)) != NULL;)
-        free(v);
+        decoded_free(v);
     map_fini(&e->decoded);
     free(e->scratch);
     free(e->row);
@@ -92,13 +102,23 @@ enum endpoint_status endpoints_status(enum member_state state, bool node_drainin
 
 static struct decoded *decode(const struct node_record *r, const struct gossip_member *m)
 {
+    uint32_t tags = 0;
+    for (size_t i = 0; i < r->service_count; i++)
+        tags += r->service[i].tag_count;
     struct decoded *d = calloc(1, sizeof *d + r->service_count * sizeof d->instance[0]);
     if (d == NULL) return NULL;
+    d->tag = calloc(tags + 1, sizeof *d->tag);
+    if (d->tag == NULL) {
+        free(d);
+        return NULL;
+    }
     d->node = m->id;
     d->epoch = m->epoch;
     d->version = m->version;
     d->draining = r->draining;
+    d->zone = r->zone;
     d->count = r->service_count;
+    tags = 0;
     for (size_t i = 0; i < d->count; i++) {
         const struct service_instance *s = &r->service[i];
         d->instance[i] = (struct decoded_instance){
@@ -107,7 +127,11 @@ static struct decoded *decode(const struct node_record *r, const struct gossip_m
             .health = s->health,
             .draining = s->draining,
             .weight = s->weight,
+            .tag_first = tags,
+            .tag_count = s->tag_count,
         };
+        memcpy(d->tag + tags, s->tag, s->tag_count * sizeof s->tag[0]);
+        tags += s->tag_count;
     }
     return d;
 }
@@ -130,11 +154,11 @@ static enum err member_record(struct endpoints *e, const struct mesh *mesh,
     struct decoded *fresh = decode(e->scratch, m);
     if (fresh == NULL) return ERR_NOMEM;
     if (old != NULL) (void)map_del(&e->decoded, id_span(&old->node));
-    free(old);
+    decoded_free(old);
     *out = NULL;
     err = map_put(&e->decoded, id_span(&fresh->node), fresh);
     if (err != ERR_OK) {
-        free(fresh);
+        decoded_free(fresh);
         return err;
     }
     *out = fresh;
@@ -172,6 +196,9 @@ static enum err add_member(struct endpoints *e, const struct mesh *mesh,
             .protocol = s->protocol,
             .status = status_of(m->state, d->draining || s->draining, s->health),
             .weight = s->weight,
+            .zone = &d->zone,
+            .tag = d->tag + s->tag_first,
+            .tag_count = s->tag_count,
         };
         err = row_add(e, &row);
         if (err != ERR_OK) return err;
@@ -192,6 +219,9 @@ static enum err add_own(struct endpoints *e, const struct gossip_member *m,
             .protocol = s->protocol,
             .status = endpoints_status(MEMBER_ALIVE, own->draining, s),
             .weight = s->weight,
+            .zone = &own->zone,
+            .tag = s->tag,
+            .tag_count = s->tag_count,
             .self = true,
         };
         enum err err = row_add(e, &row);
@@ -217,7 +247,7 @@ static bool forget_unseen(struct endpoints *e)
     for (struct decoded *d; (d = map_next(&e->decoded, &pos)) != NULL;) {
         if (d->round == e->round) continue;
         (void)map_del(&e->decoded, id_span(&d->node));
-        free(d);
+        decoded_free(d);
         return true;
     }
     return false;

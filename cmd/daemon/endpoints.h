@@ -5,7 +5,7 @@
  *
  * A member that is unreachable or dead keeps its rows as UNREACHABLE: the balancer may try them
  * when nothing else is left, for a wrong control plane must not stop traffic. One that left has
- * none.
+ * none. Zones and tags of rows are borrowed from that cache and from `own`, until the next collect.
  */
 #ifndef CMD_DAEMON_ENDPOINTS_H
 #define CMD_DAEMON_ENDPOINTS_H

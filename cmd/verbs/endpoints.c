@@ -5,16 +5,18 @@
 
 static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value *doc)
 {
-    static const char *const header[] = {"NODE", "ADDRESS", "STATUS", "WEIGHT"};
+    static const char *const header[] = {"NODE", "ADDRESS", "STATUS", "WEIGHT", "ZONE"};
     const struct json_value *list = json_read_get(doc, "data");
     struct table t;
     (void)ctx;
-    table_init(&t, header, 4);
+    table_init(&t, header, 5);
     for (const struct json_value *e = list ? list->child : NULL; e; e = e->next) {
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(e, "node", SPAN_LIT("-"))));
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(e, "address", SPAN_LIT("-"))));
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(e, "status", SPAN_LIT("-"))));
         table_cellf(&t, "%llu", (unsigned long long)json_read_u64(e, "weight", 0));
+        struct span zone = json_read_str(e, "zone", SPAN_LIT(""));
+        table_cellf(&t, "%.*s", SPAN_ARG(zone.len > 0 ? zone : SPAN_LIT("-")));
     }
     table_print(&t, stdout);
     table_fini(&t);

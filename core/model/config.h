@@ -23,6 +23,9 @@
 #define CONFIG_HEALTH_RISE         1u
 #define CONFIG_WEIGHT              100u
 #define CONFIG_TRIES               3u
+#define CONFIG_APERTURE            20u
+#define CONFIG_PANIC_PERCENT       10u
+#define CONFIG_SPLITS_MAX          8u
 
 enum config_health_kind { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP, CONFIG_HEALTH_NONE };
 struct config_health {
@@ -46,7 +49,23 @@ struct config_service {
     unsigned line;
 };
 
-enum config_balance { BALANCE_LEAST_LOADED, BALANCE_ROUND_ROBIN, BALANCE_PEAK_EWMA };
+enum config_balance {
+    BALANCE_LEAST_LOADED,
+    BALANCE_ROUND_ROBIN,
+    BALANCE_PEAK_EWMA,
+    BALANCE_HASH, /* a Maglev table */
+    BALANCE_RING
+};
+enum config_affinity_kind { AFFINITY_NONE, AFFINITY_HEADER, AFFINITY_COOKIE, AFFINITY_SOURCE };
+struct config_affinity { /* what HASH and RING go by */
+    enum config_affinity_kind kind;
+    const char *name; /* of the header (lower-case) or cookie */
+};
+struct config_split { /* a share of the requests for the endpoints that have all these tags */
+    struct service_tag *tag;
+    uint32_t tag_count;
+    uint32_t percent;
+};
 struct config_retry {
     uint32_t tries;  /* attempts in all, 1..5 */
     bool on_connect; /* connect failure, refused stream: nothing reached the application */
@@ -59,6 +78,14 @@ struct config_upstream {
     struct spiffe_id as; /* the identity local applications call with */
     enum service_protocol protocol;
     enum config_balance balance;
+    struct config_affinity affinity;
+    struct service_tag *tag; /* only endpoints that have all of these */
+    uint32_t tag_count;
+    struct config_split *split;
+    uint32_t split_count;
+    uint32_t aperture;      /* endpoints this host spreads over, of each zone side; 0: all */
+    uint32_t slow_start_ms; /* a new endpoint reaches its full weight after it; 0: at once */
+    uint32_t panic_percent; /* fewer up than this: those that are down get requests too */
     struct config_retry retry;
     uint32_t connect_timeout_ms;
     uint32_t request_timeout_ms; /* whole exchange until the response begins; HTTP only */

@@ -318,6 +318,36 @@ void config_read_integer(const struct config_read_table *t, const char *key,
     *out = (uint32_t)value;
 }
 
+void config_read_percent(const struct config_read_table *t, const char *key,
+                         struct config_read_range range, uint32_t *out)
+{
+    struct config_read_item item = config_read_find(t, key);
+    char none[16];
+    uint64_t value;
+    snprintf(none, sizeof(none), "\"%u%%\"", (unsigned)range.none);
+    config_read_note(t, key, &item, none);
+    *out = range.none;
+    if (item.v == NULL) return;
+    if (item.v->kind == TOML_INTEGER || item.v->kind == TOML_FLOAT) {
+        config_read_bad(t->read, &item, "%s needs a unit: add it, as in \"20%%\"", key);
+        return;
+    }
+    if (!config_read_is(t->read, &item, key, TOML_STRING)) return;
+    struct span text = item.v->u.text;
+    bool unit = text.len > 1 && text.p[text.len - 1] == '%';
+    if (!unit || !span_u64(span_of(text.p, text.len - 1), &value)) {
+        config_read_bad(t->read, &item, "\"%.*s\" is no percentage, as in \"20%%\"",
+                        SPAN_ARG(text));
+        return;
+    }
+    if (value < range.least || value > range.most) {
+        config_read_bad(t->read, &item, "%s must be between %u%% and %u%%", key,
+                        (unsigned)range.least, (unsigned)range.most);
+        return;
+    }
+    *out = (uint32_t)value;
+}
+
 void config_read_bool(const struct config_read_table *t, const char *key, bool none, bool *out)
 {
     struct config_read_item item = config_read_find(t, key);

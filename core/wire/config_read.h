@@ -108,6 +108,9 @@ void config_read_duration(const struct config_read_table *t, const char *key,
                           struct config_read_range range, uint32_t *ms);
 void config_read_integer(const struct config_read_table *t, const char *key,
                          struct config_read_range range, uint32_t *out);
+/* "20%": a whole number of percent. */
+void config_read_percent(const struct config_read_table *t, const char *key,
+                         struct config_read_range range, uint32_t *out);
 void config_read_bool(const struct config_read_table *t, const char *key, bool none, bool *out);
 /* The index of the word in words->known; `none` when the key is absent. */
 unsigned config_read_word(const struct config_read_table *t, const char *key,

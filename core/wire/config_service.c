@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "core/wire/config_rule.h"
+#include "core/wire/config_tags.h"
 
 #define HEALTH_PATH_MAX 1024u
 #define WEIGHT_MAX      1000u
@@ -130,44 +131,6 @@ static void read_health(const struct config_read_table *t, struct config_health 
         read_health_table(&empty, h);
 }
 
-static bool tag_good(struct config_read *r, const struct config_read_item *item)
-{
-    struct span key = item->v->key;
-    if (!config_read_is(r, item, "a tag", TOML_STRING)) return false;
-    struct span value = item->v->u.text;
-    bool clean = key.len > 0;
-    for (size_t i = 0; i < key.len; i++)
-        clean = clean && (uint8_t)key.p[i] >= 0x20 && key.p[i] != 0x7f;
-    for (size_t i = 0; i < value.len; i++)
-        clean = clean && (uint8_t)value.p[i] >= 0x20 && value.p[i] != 0x7f;
-    if (clean && key.len <= TAG_BYTES_MAX && value.len <= TAG_BYTES_MAX) return true;
-    config_read_bad(r, item, "a tag and its value are at most %u printable bytes each",
-                    TAG_BYTES_MAX);
-    return false;
-}
-
-static void read_tags(const struct config_read_table *t, struct config_service *s)
-{
-    struct config_read *r = t->read;
-    struct config_read_item list = config_read_find(t, "tags");
-    config_read_note(t, "tags", &list, "{}");
-    if (list.v == NULL || !config_read_is(r, &list, "tags", TOML_TABLE)) return;
-    if (list.v->u.node.count > NODE_TAGS_MAX) {
-        config_read_bad(r, &list, "a service has at most %u tags", NODE_TAGS_MAX);
-        return;
-    }
-    s->tag = config_read_alloc(r, true, list.v->u.node.count, sizeof(*s->tag));
-    if (s->tag == NULL) return;
-    for (const struct toml_value *v = list.v->u.node.child; v != NULL; v = v->next) {
-        struct config_read_item item = {.src = list.src, .v = v};
-        struct service_tag *tag = &s->tag[s->tag_count];
-        if (!tag_good(r, &item)) continue;
-        memcpy(tag->key, v->key.p, v->key.len);
-        memcpy(tag->value, v->u.text.p, v->u.text.len);
-        s->tag_count++;
-    }
-}
-
 void config_service_load(const struct config_read_table *t, const struct config_read_item *place,
                          struct config_service *out)
 {
@@ -187,7 +150,9 @@ void config_service_load(const struct config_read_table *t, const struct config_
         (enum service_protocol)config_read_word(t, "protocol", &protocols, PROTOCOL_HTTP);
     read_health(t, &out->health);
     config_rule_load(t, span_str(out->name.text), out->protocol, &out->policy);
-    read_tags(t, out);
+    struct config_tags tags = config_tags_read(t, "tags");
+    out->tag = tags.tag;
+    out->tag_count = tags.count;
     config_read_integer(t, "weight", weight, &out->weight);
     out->connect_timeout_ms = t->read->defaults.connect_timeout_ms;
     out->file = config_read_copy(t->read, span_str(place->src->file));

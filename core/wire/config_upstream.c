@@ -1,6 +1,7 @@
 #include "core/wire/config_upstream.h"
 
 #include "core/base/check.h"
+#include "core/wire/config_balance.h"
 
 #define TRIES_MAX 5u
 
@@ -166,27 +167,23 @@ static void read_timeouts(const struct config_read_table *t, struct config_upstr
 void config_upstream_load(const struct config_read_table *t, const struct config_read_item *place,
                           struct config_upstream *out)
 {
-    static const char *const known[] = {"listen",          "as",          "protocol",
-                                        "balance",         "retry",       "connect_timeout",
-                                        "request_timeout", "idle_timeout"};
-    static const char *const later[] = {"eject", "split", "users", "limits", "service", "pool"};
+    static const char *const known[] = {
+        "listen",      "as",    "protocol",        "balance",
+        "tags",        "split", "aperture",        "slow_start",
+        "panic",       "retry", "connect_timeout", "request_timeout",
+        "idle_timeout"};
+    static const char *const later[] = {"eject", "users", "limits", "service", "pool"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
     static const char *const protocol[] = {"http", "tcp"}; /* enum service_protocol */
     static const char *const protocol_later[] = {"h2", "grpc", "tls-passthrough"};
     static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol),
                                                        protocol_later, ARRAY_LEN(protocol_later)};
-    static const char *const balance[] = {"least-loaded", "round-robin",
-                                          "peak-ewma"}; /* config_balance */
-    static const char *const balance_later[] = {"hash", "ring", "random"};
-    static const struct config_read_words balances = {balance, ARRAY_LEN(balance), balance_later,
-                                                      ARRAY_LEN(balance_later)};
     config_read_keys(t, &keys);
     read_listen(t, place, out);
     out->protocol =
         (enum service_protocol)config_read_word(t, "protocol", &protocols, PROTOCOL_HTTP);
     read_as(t, place, out);
-    out->balance =
-        (enum config_balance)config_read_word(t, "balance", &balances, BALANCE_LEAST_LOADED);
+    config_balance_load(t, out);
     read_retry(t, out);
     read_timeouts(t, out);
     out->file = config_read_copy(t->read, span_str(place->src->file));

@@ -1,5 +1,6 @@
 #include "proxy/http/attempt.h"
 
+#include "proxy/http/affinity.h"
 #include "proxy/traffic/load.h"
 
 /* An endpoint that was tried is tried again only when there is no other. */
@@ -13,6 +14,7 @@ static enum err pick(struct exchange *ex)
                              .now_ms = loop_now_ms(ex->ctx->loop),
                              .rng = &ex->ctx->rng};
     size_t idx;
+    req.hashed = affinity_hash(ex, &req.hash);
     if (at->tried_count == LB_TRIED_MAX) return ERR_NO_ENDPOINT;
     enum err err = lb_pick(&req, &idx);
     if (err != ERR_OK) return err;

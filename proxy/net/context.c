@@ -112,7 +112,7 @@ bool context_refresh(struct context *c)
     struct snapshot *s = publish_take(&c->slot);
     if (s == NULL) return false;
     struct view *fresh;
-    if (view_new(s, &c->endpoints, &fresh) != ERR_OK) {
+    if (view_new(s, &c->endpoints, loop_now_ms(c->loop), &fresh) != ERR_OK) {
         /* The old view goes on serving (architecture.md law 3). */
         log_error(c->log, "snapshot", "worker=%u generation=%llu cannot be taken: out of memory",
                   c->index, (unsigned long long)s->generation);

@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "core/base/hash.h"
 #include "proxy/filters/registry.h"
+#include "proxy/snapshot/subset.h"
 
 #include <stdlib.h>
 
@@ -174,14 +175,21 @@ static enum err build_services(struct build *b)
 
 /* --- Upstreams --- */
 
+static bool is_near(const struct build *b, const struct build_endpoint *row)
+{
+    const struct name *own = &b->in->config->node.zone;
+    return own->text[0] != '\0' && row->zone != NULL && name_eq(row->zone, own);
+}
+
 /* False: the row is none of this upstream's endpoints. */
 static bool build_endpoint(const struct build *b, const struct build_row *r,
-                           enum service_protocol protocol, struct snapshot_endpoint *to)
+                           const struct config_upstream *u, struct snapshot_endpoint *to)
 {
     const struct build_endpoint *row = r->from;
     const struct snapshot_service *local =
         row->self ? snapshot_service(b->s, span_str(row->service.text)) : NULL;
-    if (row->protocol != protocol || (row->self && local == NULL)) return false;
+    if (row->protocol != u->protocol || (row->self && local == NULL)) return false;
+    if (!subset_tagged(u->tag, u->tag_count, row->tag, row->tag_count)) return false;
     uint32_t weight = row->weight > WEIGHT_MAX ? WEIGHT_MAX : row->weight;
     *to = (struct snapshot_endpoint){
         .id = r->id,
@@ -189,26 +197,53 @@ static bool build_endpoint(const struct build *b, const struct build_row *r,
         .addr = row->addr,
         .expect = spiffe_of(b, IDENTITY_SERVICE, &row->service),
         .weight = weight > 0 ? weight : 1,
+        .group = subset_group(u, row->tag, row->tag_count),
+        .near = is_near(b, row),
         .status = row->status,
         .local_service = local != NULL ? (int32_t)(local - b->s->service) : -1,
     };
     return true;
 }
 
-static enum err build_endpoints(struct build *b, struct snapshot_upstream *to)
+static enum err build_endpoints(struct build *b, const struct config_upstream *from,
+                                struct snapshot_upstream *to)
 {
     size_t first = first_row(b, &to->name), rows = count_rows(b, first, &to->name), count = 0;
     struct snapshot_endpoint *endpoint = arena_array(&b->s->arena, rows, sizeof(*endpoint));
     if (endpoint == NULL) return ERR_NOMEM;
     for (size_t i = first; i < first + rows; i++) {
-        if (!build_endpoint(b, &b->row[i], to->protocol, &endpoint[count])) continue;
+        if (!build_endpoint(b, &b->row[i], from, &endpoint[count])) continue;
         if (count > 0 && endpoint[count - 1].id == endpoint[count].id) continue;
         if (endpoint[count].weight > to->weight_max) to->weight_max = endpoint[count].weight;
+        to->weight_total += endpoint[count].weight;
         count++;
     }
     to->endpoint = endpoint;
     to->endpoint_count = count;
     return ERR_OK;
+}
+
+static enum err build_table(struct build *b, struct snapshot_upstream *to)
+{
+    bool ring = to->balance == BALANCE_RING;
+    if (!ring && to->balance != BALANCE_HASH) return ERR_OK;
+    struct lb_table_entry *entry = calloc(to->endpoint_count + 1, sizeof(*entry));
+    if (entry == NULL) return ERR_NOMEM;
+    for (size_t i = 0; i < to->endpoint_count; i++)
+        entry[i] = (struct lb_table_entry){to->endpoint[i].id, to->endpoint[i].weight};
+    enum err err = ring ? lb_table_ring(entry, to->endpoint_count, &b->s->arena, &to->table)
+                        : lb_table_maglev(entry, to->endpoint_count, &b->s->arena, &to->table);
+    free(entry);
+    return err;
+}
+
+static enum err build_affinity(struct build *b, const struct config_upstream *from,
+                               struct snapshot_upstream *to)
+{
+    to->affinity.kind = from->affinity.kind;
+    if (from->affinity.name == NULL) return ERR_OK;
+    to->affinity.name = arena_dup(&b->s->arena, from->affinity.name, strlen(from->affinity.name));
+    return to->affinity.name != NULL ? ERR_OK : ERR_NOMEM;
 }
 
 static enum err build_upstream(struct build *b, const struct config_upstream *from,
@@ -224,7 +259,12 @@ static enum err build_upstream(struct build *b, const struct config_upstream *fr
     to->connect_timeout_ms = from->connect_timeout_ms;
     to->request_timeout_ms = from->request_timeout_ms;
     to->idle_timeout_ms = from->idle_timeout_ms;
-    enum err err = build_endpoints(b, to);
+    to->slow_start_ms = from->slow_start_ms;
+    uint64_t self = stable_hash("node", 4, b->in->node_id.byte, sizeof(b->in->node_id.byte));
+    enum err err = build_endpoints(b, from, to);
+    if (err == ERR_OK) err = subset_build(from, self, &b->s->arena, to);
+    if (err == ERR_OK) err = build_table(b, to);
+    if (err == ERR_OK) err = build_affinity(b, from, to);
     if (err != ERR_OK) return err;
     struct filter_config config = {.direction = DIRECTION_OUTBOUND, .retry = &from->retry};
     return registry_compile(&config, &b->s->arena, to->filter, &to->filter_count, b->d);

@@ -18,6 +18,9 @@ struct build_endpoint {
     enum service_protocol protocol;
     enum endpoint_status status;
     uint32_t weight;
+    const struct name *zone;       /* borrowed; NULL or "": none */
+    const struct service_tag *tag; /* borrowed */
+    uint32_t tag_count;
     bool self; /* runs on this host: reached in the process */
 };
 

@@ -11,6 +11,7 @@
 #include "core/crypto/identity.h"
 #include "core/model/config.h"
 #include "proxy/filters/filter.h"
+#include "proxy/traffic/lb_table.h"
 
 #define SNAPSHOT_MAGIC       0x5aa95407u
 #define SNAPSHOT_FILTERS_MAX FILTERS_MAX
@@ -40,8 +41,22 @@ struct snapshot_endpoint {
     struct addr addr;        /* of the host's mesh port */
     struct spiffe_id expect; /* who must answer */
     uint32_t weight;
+    uint32_t group; /* index into the upstream's groups */
+    bool near;      /* in this host's zone */
     enum endpoint_status status;
     int32_t local_service; /* index into service[] when it runs on this host, else -1 */
+};
+
+struct snapshot_pool {  /* endpoints that draws are made from */
+    const uint32_t *at; /* indices into the upstream's endpoints; NULL: all in order */
+    uint32_t count;
+    uint32_t weight_max; /* the largest of theirs */
+};
+
+struct snapshot_group {     /* of a split; the first is what no part of it names */
+    uint32_t percent;       /* of the requests; not of the first */
+    uint32_t near_permille; /* of those, how many stay in this host's zone */
+    struct snapshot_pool near, far;
 };
 
 struct snapshot_upstream { /* a service local applications call through a listener of ours */
@@ -51,11 +66,18 @@ struct snapshot_upstream { /* a service local applications call through a listen
     struct identity *identity; /* of `as`; NULL until issued; owned reference */
     enum service_protocol protocol;
     enum config_balance balance;
+    struct config_affinity affinity;
     struct config_retry retry;
     uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
     const struct snapshot_endpoint *endpoint; /* sorted by id */
     size_t endpoint_count;
-    uint32_t weight_max;                             /* the largest of its endpoints */
+    uint32_t weight_max;                /* the largest of its endpoints */
+    uint64_t weight_total;              /* of all */
+    const struct snapshot_group *group; /* subset.h; none: draws are made from all endpoints */
+    uint32_t group_count;
+    struct lb_table table; /* of the hash policies */
+    uint32_t slow_start_ms;
+    bool panic; /* so few are up that those that are down are drawn too */
     struct filter_slot filter[SNAPSHOT_FILTERS_MAX]; /* outbound chain */
     size_t filter_count;
 };

@@ -29,7 +29,21 @@ static void release_states(struct view *v, size_t count, struct endpoint_table *
         endpoint_state_release(t, v->state[i]);
 }
 
-enum err view_new(struct snapshot *s, struct endpoint_table *t, struct view **out)
+/* Who comes up beside others that are up begins slowly; where all are new, none does. */
+static void note_up(const struct snapshot_upstream *u, struct endpoint_state **state,
+                    uint64_t now_ms)
+{
+    bool others = false;
+    for (size_t i = 0; i < u->endpoint_count; i++)
+        others |= state[i]->up;
+    for (size_t i = 0; i < u->endpoint_count; i++) {
+        bool up = u->endpoint[i].status == ENDPOINT_UP;
+        if (up && !state[i]->up) state[i]->warm_from_ms = others ? now_ms : 0;
+        state[i]->up = up;
+    }
+}
+
+enum err view_new(struct snapshot *s, struct endpoint_table *t, uint64_t now_ms, struct view **out)
 {
     struct view *v;
     size_t at = 0;
@@ -46,6 +60,8 @@ enum err view_new(struct snapshot *s, struct endpoint_table *t, struct view **ou
         v->state[at] = endpoint_state_hold(t, s->service[i].endpoint_id);
         if (v->state[at] == NULL) goto fail_states;
     }
+    for (size_t u = 0; u < s->upstream_count; u++)
+        note_up(&s->upstream[u], v->state + v->upstream_first[u], now_ms);
     v->snapshot = s;
     v->pins = 1;
     *out = v;

@@ -28,6 +28,8 @@ struct endpoint_state {
     uint32_t failures;       /* connect failures and dead links in a row */
     uint64_t avoid_until_ms; /* after a failure: chosen only when nothing else is left */
     int64_t wrr_credit;      /* smooth weighted round robin */
+    bool up;                 /* in the newest view */
+    uint64_t warm_from_ms;   /* it came up beside others that were: slow start; 0: as old as they */
     uint64_t picks_total;
     uint32_t others;      /* what it serves for others, of its last stamp */
     uint64_t stamped_ms;  /* when that came */

@@ -1,28 +1,40 @@
 #include "proxy/traffic/lb.h"
 
 #include "core/base/check.h"
+#include "core/base/hash.h"
 
 #define RANK_BEST 0u
-#define RANK_NONE 6u
+#define RANK_NONE 12u
 #define DRAWS_MAX 8u
+#define PERCENT   100u
+#define PERMILLE  1000u
 /* At equal load an endpoint that takes so many times as long loses; less is noise, and would take
  * the weights of an idle service away. */
 #define LATENCY_TELLS    2u
 #define LATENCY_NOISE_NS 1000000u
+/* Weights are counted in fine units, so that a slow start of weight 1 has steps too. */
+#define WEIGHT_UNIT      64u
+#define SLOW_START_TENTH 10u
+/* Of the hash policies: places looked at, and requests in flight at one endpoint that are too few
+ * to speak of a share. */
+#define HASH_STEPS_MAX 512u
+#define SHARE_LEAST    8u
 
 struct pick {
     const struct lb_request *req;
+    const struct snapshot_upstream *upstream;
     const struct snapshot_endpoint *endpoint; /* of the upstream */
     struct endpoint_state *const *state;      /* beside them */
-    size_t count;
+    uint32_t group;
 };
 
 /* The candidates of one pick: all untried endpoints of the best rank. */
 struct field {
+    const struct snapshot_pool *pool; /* in this one */
     unsigned rank;
     size_t count;
     uint64_t weight; /* sum */
-    size_t first;    /* index of the first of them */
+    size_t first;    /* place in the pool of the first of them */
 };
 
 static bool was_tried(const struct lb_request *req, uint64_t id)
@@ -34,7 +46,13 @@ static bool was_tried(const struct lb_request *req, uint64_t id)
 
 static uint64_t weight_of(const struct pick *p, size_t i)
 {
-    uint32_t weight = p->endpoint[i].weight;
+    uint32_t stated = p->endpoint[i].weight;
+    uint64_t weight = (stated > 0 ? stated : 1) * (uint64_t)WEIGHT_UNIT;
+    uint64_t from_ms = p->state[i]->warm_from_ms, slow_ms = p->upstream->slow_start_ms;
+    if (from_ms == 0 || p->req->now_ms >= from_ms + slow_ms) return weight;
+    uint64_t age_ms = p->req->now_ms - from_ms;
+    if (age_ms < slow_ms / SLOW_START_TENTH) age_ms = slow_ms / SLOW_START_TENTH;
+    weight = weight * age_ms / slow_ms;
     return weight > 0 ? weight : 1;
 }
 
@@ -49,39 +67,54 @@ static unsigned rank_of(const struct pick *p, size_t i)
         break;
     case ENDPOINT_DOWN:
     case ENDPOINT_UNREACHABLE:
-        rank = 2;
+        rank = p->upstream->panic ? RANK_BEST : 4;
         break;
     case ENDPOINT_DRAINING:
-        rank = 4;
+        rank = 8;
         break;
     }
-    return p->req->now_ms < p->state[i]->avoid_until_ms ? rank + 1 : rank;
+    if (p->req->now_ms < p->state[i]->avoid_until_ms) rank += 2;
+    return p->endpoint[i].group == p->group ? rank : rank + 1;
 }
 
-static struct field survey(const struct pick *p)
+static size_t pool_at(const struct snapshot_pool *pool, size_t place)
 {
-    struct field field = {.rank = RANK_NONE};
-    for (size_t i = 0; i < p->count; i++) {
-        unsigned rank = rank_of(p, i);
+    return pool->at != NULL ? pool->at[place] : place;
+}
+
+static struct field survey(const struct pick *p, const struct snapshot_pool *pool)
+{
+    struct field field = {.pool = pool, .rank = RANK_NONE};
+    for (size_t i = 0; i < pool->count; i++) {
+        unsigned rank = rank_of(p, pool_at(pool, i));
         if (rank > field.rank || rank == RANK_NONE) continue;
-        if (rank < field.rank) field = (struct field){.rank = rank, .first = i};
+        if (rank < field.rank) field = (struct field){.pool = pool, .rank = rank, .first = i};
         field.count++;
-        field.weight += weight_of(p, i);
+        field.weight += weight_of(p, pool_at(pool, i));
     }
     return field;
+}
+
+/* In the pool when someone there is up and well, else among all. */
+static struct field survey_wide(const struct pick *p, const struct snapshot_pool *pool,
+                                const struct snapshot_pool *all)
+{
+    struct field field = survey(p, pool);
+    return field.rank == RANK_BEST || pool->at == NULL ? field : survey(p, all);
 }
 
 /* The candidate under `point` of the weights laid end to end, `skip` left out. */
 static size_t candidate_at(const struct pick *p, const struct field *field, uint64_t point,
                            size_t skip)
 {
-    size_t last = field->first;
-    for (size_t i = field->first; i < p->count; i++) {
-        if (i == skip || rank_of(p, i) != field->rank) continue;
-        uint64_t weight = weight_of(p, i);
-        if (point < weight) return i;
+    size_t last = pool_at(field->pool, field->first);
+    for (size_t i = field->first; i < field->pool->count; i++) {
+        size_t at = pool_at(field->pool, i);
+        if (at == skip || rank_of(p, at) != field->rank) continue;
+        uint64_t weight = weight_of(p, at);
+        if (point < weight) return at;
         point -= weight;
-        last = i;
+        last = at;
     }
     return last;
 }
@@ -89,13 +122,13 @@ static size_t candidate_at(const struct pick *p, const struct field *field, uint
 /* A draw by weight without looking at every endpoint: a uniform one is kept with the probability
  * weight / weight_max, and only if its rank is the best there is. False: no luck, survey them all.
  */
-static bool draw(const struct pick *p, size_t skip, size_t *out)
+static bool draw(const struct pick *p, const struct snapshot_pool *pool, size_t skip, size_t *out)
 {
-    uint64_t weight_max = p->req->upstream->weight_max;
+    uint64_t weight_max = (uint64_t)pool->weight_max * WEIGHT_UNIT;
     for (unsigned i = 0; i < DRAWS_MAX; i++) {
-        size_t at = (size_t)rng_below(p->req->rng, p->count);
-        uint64_t weight = weight_of(p, at);
+        size_t at = pool_at(pool, (size_t)rng_below(p->req->rng, pool->count));
         if (at == skip || rank_of(p, at) != RANK_BEST) continue;
+        uint64_t weight = weight_of(p, at);
         if (weight < weight_max && rng_below(p->req->rng, weight_max) >= weight) continue;
         *out = at;
         return true;
@@ -137,15 +170,16 @@ static size_t better(const struct pick *p, size_t a, size_t b)
     return by_latency ? sooner_done(p, a, b) : less_loaded(p, a, b);
 }
 
-static enum err least_loaded(const struct pick *p, size_t *out)
+static enum err least_loaded(const struct pick *p, const struct snapshot_pool *pool,
+                             const struct snapshot_pool *all, size_t *out)
 {
-    size_t none = p->count, a = none, b = none;
-    bool lucky = draw(p, none, &a);
-    if (lucky && draw(p, a, &b)) {
+    size_t none = SIZE_MAX, a = none, b = none;
+    bool lucky = draw(p, pool, none, &a);
+    if (lucky && pool->count > 1 && draw(p, pool, a, &b)) {
         *out = better(p, a, b);
         return ERR_OK;
     }
-    struct field field = survey(p);
+    struct field field = survey_wide(p, pool, all);
     if (field.count == 0) return ERR_NO_ENDPOINT;
     if (!lucky) a = candidate_at(p, &field, rng_below(p->req->rng, field.weight), none);
     uint64_t rest = field.weight - weight_of(p, a);
@@ -154,38 +188,105 @@ static enum err least_loaded(const struct pick *p, size_t *out)
     return ERR_OK;
 }
 
-static enum err round_robin(const struct pick *p, size_t *out)
+static enum err round_robin(const struct pick *p, const struct snapshot_pool *pool,
+                            const struct snapshot_pool *all, size_t *out)
 {
-    struct field field = survey(p);
+    struct field field = survey_wide(p, pool, all);
     if (field.count == 0) return ERR_NO_ENDPOINT;
-    size_t best = field.first;
+    size_t best = pool_at(field.pool, field.first);
     int64_t best_credit = INT64_MIN;
     uint64_t ties = 0;
-    for (size_t i = field.first; i < p->count; i++) {
-        if (rank_of(p, i) != field.rank) continue;
-        struct endpoint_state *e = p->state[i];
-        e->wrr_credit += (int64_t)weight_of(p, i);
+    for (size_t i = field.first; i < field.pool->count; i++) {
+        size_t at = pool_at(field.pool, i);
+        if (rank_of(p, at) != field.rank) continue;
+        struct endpoint_state *e = p->state[at];
+        e->wrr_credit += (int64_t)weight_of(p, at);
         if (e->wrr_credit < best_credit) continue;
         ties = e->wrr_credit == best_credit ? ties + 1 : 1;
         best_credit = e->wrr_credit;
-        if (ties == 1 || rng_below(p->req->rng, ties) == 0) best = i;
+        if (ties == 1 || rng_below(p->req->rng, ties) == 0) best = at;
     }
     p->state[best]->wrr_credit -= (int64_t)field.weight;
     *out = best;
     return ERR_OK;
 }
 
+/* --- hash policies --- */
+
+/* Whether one more would be over 5/4 of its share of all in flight, rounded up. */
+static bool over_share(const struct pick *p, size_t at)
+{
+    uint64_t mine = p->state[at]->in_flight + 1ull, all = 1;
+    if (mine <= SHARE_LEAST) return false;
+    uint64_t enough = (mine - 1) * 4 * p->upstream->weight_total / p->endpoint[at].weight;
+    for (size_t i = 0; i < p->upstream->endpoint_count; i++) {
+        all += p->state[i]->in_flight;
+        if (all * 5 > enough) return false;
+    }
+    return true;
+}
+
+static bool by_hash(const struct pick *p, size_t *out)
+{
+    const struct lb_table *t = &p->upstream->table;
+    bool found = false;
+    if (!p->req->hashed || t->count == 0) return false;
+    uint32_t place = lb_table_place(t, p->req->hash);
+    for (uint32_t step = 0; step < HASH_STEPS_MAX; step++) {
+        size_t at = lb_table_at(t, place, step);
+        if (rank_of(p, at) != RANK_BEST) continue;
+        if (!found) *out = at;
+        found = true;
+        if (over_share(p, at)) continue;
+        *out = at;
+        break;
+    }
+    return found;
+}
+
+/* --- which endpoints --- */
+
+/* By lot; of hash policies by the hash, so that whoever sees the new version goes on seeing it. */
+static uint32_t group_of(const struct pick *p)
+{
+    const struct snapshot_upstream *u = p->upstream;
+    if (u->group_count < 2) return 0;
+    uint64_t point =
+        p->req->hashed ? hash_mix(p->req->hash) % PERCENT : rng_below(p->req->rng, PERCENT);
+    for (uint32_t g = 1; g < u->group_count; g++) {
+        if (point < u->group[g].percent) return g;
+        point -= u->group[g].percent;
+    }
+    return 0;
+}
+
+static const struct snapshot_pool *pool_of(const struct pick *p, const struct snapshot_pool *all)
+{
+    if (p->upstream->group_count == 0) return all;
+    const struct snapshot_group *g = &p->upstream->group[p->group];
+    bool near = g->near_permille == PERMILLE || rng_below(p->req->rng, PERMILLE) < g->near_permille;
+    const struct snapshot_pool *first = near ? &g->near : &g->far;
+    const struct snapshot_pool *second = near ? &g->far : &g->near;
+    if (first->count > 0) return first;
+    return second->count > 0 ? second : all;
+}
+
 enum err lb_pick(const struct lb_request *req, size_t *out)
 {
-    struct pick p = {.req = req,
-                     .endpoint = req->upstream->endpoint,
-                     .state = view_endpoints(req->view, req->upstream),
-                     .count = req->upstream->endpoint_count};
+    const struct snapshot_upstream *u = req->upstream;
+    struct pick p = {
+        .req = req, .upstream = u, .endpoint = u->endpoint, .state = view_endpoints(req->view, u)};
+    struct snapshot_pool all = {.count = (uint32_t)u->endpoint_count, .weight_max = u->weight_max};
+    enum err err = ERR_OK;
     size_t at = 0;
     CHECK(req->tried_count <= LB_TRIED_MAX);
-    if (p.count == 0) return ERR_NO_ENDPOINT;
-    bool in_turn = req->upstream->balance == BALANCE_ROUND_ROBIN;
-    enum err err = in_turn ? round_robin(&p, &at) : least_loaded(&p, &at);
+    if (all.count == 0) return ERR_NO_ENDPOINT;
+    p.group = group_of(&p);
+    if (!by_hash(&p, &at)) {
+        const struct snapshot_pool *pool = pool_of(&p, &all);
+        bool in_turn = u->balance == BALANCE_ROUND_ROBIN;
+        err = in_turn ? round_robin(&p, pool, &all, &at) : least_loaded(&p, pool, &all, &at);
+    }
     if (err != ERR_OK) return err;
     p.state[at]->picks_total++;
     *out = at;

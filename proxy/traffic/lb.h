@@ -1,12 +1,16 @@
 /* Load balancing: picks an endpoint of an upstream.
  *
- * One worker's thread; never allocates; no clock. Candidates are the best rank that has an untried
- * endpoint, so that there is an answer while any is left:
+ * One worker's thread; never allocates; no clock. First the group of a split, by lot or by the hash;
+ * then, for the policies that draw, its near or far pool (snapshot/subset.h). Within it the best
+ * rank counts, and where no one of the pool is UP and well, all endpoints of the upstream are looked
+ * at, so that there is an answer while any is left:
  *
  *   UP > UP in its avoid time > DOWN or UNREACHABLE (a wrong control plane must not stop traffic)
- *   > those in their avoid time > DRAINING > DRAINING in its avoid time
+ *   > those in their avoid time > DRAINING > DRAINING in its avoid time;
+ *   at equal rank those of the group first
  *
- * What the mesh says of an endpoint outranks what this worker alone saw.
+ * What the mesh says of an endpoint outranks what this worker alone saw. In a panic (too few up)
+ * DOWN and UNREACHABLE count as UP.
  *
  *   least-loaded  two distinct draws, each by weight; the one with less load per weight wins: our
  *                 requests in flight and what its host said it serves for others (load.h). At a tie
@@ -15,6 +19,12 @@
  *   peak-ewma     the same two draws; the lower load times peak latency wins.
  *   round-robin   smooth weighted round robin, ties by lot so that workers do not all begin with
  *                 the same endpoint.
+ *   hash, ring    the endpoint of the hash (lb_table.h) of all that are UP, zones aside; one that
+ *                 has a quarter more than its share in flight is passed over (Mirrokni 2018).
+ *                 Without a hash: as least-loaded.
+ *
+ * Slow start: the weight of an endpoint that has just come up beside others grows from a tenth to
+ * the whole.
  */
 #ifndef PROXY_TRAFFIC_LB_H
 #define PROXY_TRAFFIC_LB_H
@@ -29,6 +39,8 @@ struct lb_request {
     const struct snapshot_upstream *upstream;
     const uint64_t *tried; /* ids not to pick again */
     size_t tried_count;
+    bool hashed; /* the request has what a hash policy goes by */
+    uint64_t hash;
     uint64_t now_ms;
     struct rng *rng;
 };

@@ -178,7 +178,7 @@ static void bench_lb(struct bench *b, size_t endpoints, enum config_balance bala
     b->upstream.balance = balance;
     CHECK(build_snapshot(&b->in, NULL, &b->snapshot) == ERR_OK);
     endpoint_state_table_init(&b->table, &key);
-    CHECK(view_new(b->snapshot, &b->table, &b->view) == ERR_OK);
+    CHECK(view_new(b->snapshot, &b->table, 1000, &b->view) == ERR_OK);
     snprintf(what, sizeof(what), "lb_pick %s, %zu endpoints",
              balance == BALANCE_ROUND_ROBIN ? "round-robin" : "least-loaded", endpoints);
     rounds_report(what, b, call_lb, endpoints > 100 ? CALLS / 100 : CALLS);

@@ -407,6 +407,10 @@ static void test_rules_are_checked(void **state)
     CHECK_ROWS(row, NODE);
 }
 
+#define HASH_BAD(text)                                                                             \
+    "balance \"" text "\" must go by header:NAME, cookie:NAME or source, as in "                   \
+    "\"hash:header:x-user\""
+
 static void test_upstreams_are_checked(void **state)
 {
     (void)state;
@@ -417,12 +421,35 @@ static void test_upstreams_are_checked(void **state)
         {"[upstream.api]\nlisten = \"0.0.0.0:9001\"",
          "0.0.0.0:9001 would let everyone who reaches this host call as one of its services: "
          "listen on a loopback address"},
-        {API "split = []", "\"split\" in [upstream.api] is not part of this version"},
         {API "eject = { after = 5 }", "\"eject\" in [upstream.api] is not part of this version"},
         {API "users = [\"www-data\"]", "\"users\" in [upstream.api] is not part of this version"},
-        {API "balance = \"hash\"",
-         "balance \"hash\" is not part of this version, which knows \"least-loaded\", "
+        {API "balance = \"random\"",
+         "balance \"random\" is not part of this version, which knows \"least-loaded\", "
          "\"round-robin\" or \"peak-ewma\""},
+        {API "balance = \"peak-ewm\"", "balance must be \"least-loaded\", \"round-robin\" or "
+                                       "\"peak-ewma\", not \"peak-ewm\"; did "
+                                       "you mean \"peak-ewma\"?"},
+        {API "balance = \"hash\"", HASH_BAD("hash")},
+        {API "balance = \"hash:header\"", HASH_BAD("hash:header")},
+        {API "balance = \"ring:header:x y\"", HASH_BAD("ring:header:x y")},
+        {API "balance = \"hash:query:a\"", HASH_BAD("hash:query:a")},
+        {API "protocol = \"tcp\"\nbalance = \"hash:cookie:a\"",
+         "a tcp session has neither headers nor cookies: use \"hash:source\""},
+        {API "protocol = \"tcp\"\nbalance = \"peak-ewma\"",
+         "a tcp session has no response whose latency counts"},
+        {API "split = 5", "split must be an array, not an integer"},
+        {API "split = [5]", "a part of split must be a table, not an integer"},
+        {API "split = [{ to = { v = \"2\" }, weight = 60 }, { to = { v = \"3\" }, weight = 45 }]",
+         "split weights of upstream \"api\" add up to 105%, at most 100%"},
+        {API "split = [{ weight = 5 }]",
+         "a split needs tags to go by, as in { to = { version = \"2.0\" }, weight = 5 }"},
+        {API "split = [{ to = { v = \"2\" }, wieght = 5 }]",
+         "unknown key \"wieght\" in [upstream.api.split.1]; did you mean \"weight\"?"},
+        {API "aperture = 10001", "aperture must be between 0 and 10000"},
+        {API "slow_start = \"2h\"", "slow_start must be between 0ms and 1h"},
+        {API "panic = 50", "panic needs a unit: add it, as in \"20%\""},
+        {API "panic = \"half\"", "\"half\" is no percentage, as in \"20%\""},
+        {API "panic = \"101%\"", "panic must be between 0% and 100%"},
         {API "retry = 3", "retry must be a table, not an integer"},
         {API "retry = { tries = 0 }", "tries must be between 1 and 5"},
         {API "retry = { budget = \"20%\" }",

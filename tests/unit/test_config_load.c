@@ -277,6 +277,49 @@ static void test_every_key_of_an_upstream_is_read(void **state)
     config_free(c);
 }
 
+static void test_where_requests_are_spread_is_read(void **state)
+{
+    (void)state;
+    struct config *c = load_one(NODE "[upstream.api]\n"
+                                     "listen = \"127.0.0.1:9001\"\n"
+                                     "balance = \"hash:header:X-User\"\n"
+                                     "tags = { tier = \"gold\" }\n"
+                                     "split = [{ to = { version = \"2.0\", os = \"x\" }, "
+                                     "weight = 5 }, { to = { a = \"b\" }, weight = 95 }]\n"
+                                     "aperture = 0\n"
+                                     "slow_start = \"30s\"\n"
+                                     "panic = \"0%\"\n"
+                                     "[upstream.db]\n"
+                                     "listen = \"127.0.0.1:5432\"\n"
+                                     "protocol = \"tcp\"\n"
+                                     "balance = \"ring:source\"\n"
+                                     "[upstream.web]\n"
+                                     "listen = \"127.0.0.1:9002\"\n"
+                                     "balance = \"ring:cookie:Session\"\n");
+    const struct config_upstream *u = config_upstream(c, SPAN_LIT("api"));
+    assert_int_equal(u->balance, BALANCE_HASH);
+    assert_int_equal(u->affinity.kind, AFFINITY_HEADER);
+    assert_string_equal(u->affinity.name, "x-user");
+    assert_int_equal(u->tag_count, 1);
+    assert_string_equal(u->tag[0].value, "gold");
+    assert_int_equal(u->split_count, 2);
+    assert_int_equal(u->split[0].tag_count, 2);
+    assert_string_equal(u->split[0].tag[1].key, "os");
+    assert_int_equal(u->split[0].percent, 5);
+    assert_int_equal(u->split[1].percent, 95);
+    assert_int_equal(u->aperture, 0);
+    assert_int_equal(u->slow_start_ms, 30000);
+    assert_int_equal(u->panic_percent, 0);
+    u = config_upstream(c, SPAN_LIT("db"));
+    assert_int_equal(u->balance, BALANCE_RING);
+    assert_int_equal(u->affinity.kind, AFFINITY_SOURCE);
+    assert_int_equal(u->aperture, CONFIG_APERTURE);
+    u = config_upstream(c, SPAN_LIT("web"));
+    assert_int_equal(u->affinity.kind, AFFINITY_COOKIE);
+    assert_string_equal(u->affinity.name, "Session");
+    config_free(c);
+}
+
 static void test_files_are_merged(void **state)
 {
     (void)state;
@@ -336,6 +379,10 @@ static void test_effective_values_name_their_origin(void **state)
                               "upstream.api.protocol = \"http\"   # default\n"
                               "upstream.api.as = \"node\"   # default\n"
                               "upstream.api.balance = \"least-loaded\"   # default\n"
+                              "upstream.api.tags = {}   # default\n"
+                              "upstream.api.aperture = 20   # default\n"
+                              "upstream.api.slow_start = \"0ms\"   # default\n"
+                              "upstream.api.panic = \"10%\"   # default\n"
                               "upstream.api.retry.tries = 2   # conf.d/a.toml:3\n"
                               "upstream.api.retry.on = [\"connect\", \"reset\"]   # default\n"
                               "upstream.api.connect_timeout = \"500ms\"   # default\n"
@@ -395,6 +442,7 @@ int main(void)
         cmocka_unit_test(test_rules_are_read_in_their_order),
         cmocka_unit_test(test_an_upstream_has_its_defaults),
         cmocka_unit_test(test_every_key_of_an_upstream_is_read),
+        cmocka_unit_test(test_where_requests_are_spread_is_read),
         cmocka_unit_test(test_files_are_merged),
         cmocka_unit_test(test_the_hash_follows_every_text),
         cmocka_unit_test(test_effective_values_name_their_origin),

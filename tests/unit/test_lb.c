@@ -49,7 +49,7 @@ static void rig_up(struct rig *r, size_t count, enum config_balance balance)
     r->snapshot = (struct snapshot){.upstream = &r->upstream, .upstream_count = 1};
     endpoint_state_table_init(&r->table, &key);
     rng_seed(&r->rng, 1);
-    assert_int_equal(view_new(&r->snapshot, &r->table, &r->view), ERR_OK);
+    assert_int_equal(view_new(&r->snapshot, &r->table, 1000, &r->view), ERR_OK);
 }
 
 static void rig_down(struct rig *r)

@@ -81,7 +81,7 @@ static void *worker_main(void *arg)
         struct snapshot *s = publish_take(&w->slot);
         if (s == NULL) continue;
         struct view *next;
-        CHECK(view_new(s, &table, &next) == ERR_OK);
+        CHECK(view_new(s, &table, 1000, &next) == ERR_OK);
         w->taken++;
         w->disordered += s->generation <= w->seen;
         w->wrong += view_local(next, &s->service[0])->id != s->generation % 7;

@@ -38,7 +38,7 @@ static void test_states_are_found_beside_their_endpoints(void **state)
     struct rig r;
     struct view *v;
     rig_up(&r);
-    assert_int_equal(view_new(&r.snapshot, &r.table, &v), ERR_OK);
+    assert_int_equal(view_new(&r.snapshot, &r.table, 1000, &v), ERR_OK);
     for (size_t i = 0; i < ENDPOINTS; i++)
         assert_int_equal(view_endpoint(v, &r.upstream[i / 2], i % 2)->id, 10 + i);
     assert_ptr_equal(view_endpoints(v, &r.upstream[1])[0], view_endpoint(v, &r.upstream[1], 0));
@@ -55,7 +55,7 @@ static void test_the_last_pin_gives_the_snapshot_back(void **state)
     struct rig r;
     struct view *v;
     rig_up(&r);
-    assert_int_equal(view_new(&r.snapshot, &r.table, &v), ERR_OK);
+    assert_int_equal(view_new(&r.snapshot, &r.table, 1000, &v), ERR_OK);
     assert_ptr_equal(view_pin(v), v);
     assert_null(view_unpin(v, &r.table));
     assert_ptr_equal(view_unpin(v, &r.table), &r.snapshot);
@@ -68,7 +68,7 @@ static void test_live_state_survives_the_change_of_snapshots(void **state)
     struct rig r;
     struct view *before, *after;
     rig_up(&r);
-    assert_int_equal(view_new(&r.snapshot, &r.table, &before), ERR_OK);
+    assert_int_equal(view_new(&r.snapshot, &r.table, 1000, &before), ERR_OK);
     endpoint_state_failed(view_endpoint(before, &r.upstream[1], 1), 1000);
     /* The next snapshot has lost the third endpoint and moved the fourth. */
     struct snapshot_upstream next_upstream[2] = {r.upstream[0], r.upstream[1]};
@@ -76,7 +76,7 @@ static void test_live_state_survives_the_change_of_snapshots(void **state)
     next_upstream[1].endpoint_count = 1;
     struct snapshot next = r.snapshot;
     next.upstream = next_upstream;
-    assert_int_equal(view_new(&next, &r.table, &after), ERR_OK);
+    assert_int_equal(view_new(&next, &r.table, 1000, &after), ERR_OK);
     assert_ptr_equal(view_unpin(before, &r.table), &r.snapshot);
     assert_int_equal(r.table.map.count, 3);
     assert_int_equal(view_endpoint(after, &next_upstream[1], 0)->id, 13);
@@ -94,7 +94,7 @@ static void test_a_full_table_refuses_the_view_and_keeps_nothing(void **state)
     for (uint64_t id = 0; id < ENDPOINT_STATE_MAX - 3; id++)
         assert_non_null(endpoint_state_hold(&r.table, 1000 + id));
     size_t before = r.table.map.count;
-    assert_int_equal(view_new(&r.snapshot, &r.table, &v), ERR_FULL);
+    assert_int_equal(view_new(&r.snapshot, &r.table, 1000, &v), ERR_FULL);
     assert_null(v);
     assert_int_equal(r.table.map.count, before);
     endpoint_state_table_fini(&r.table);
