@@ -18,8 +18,8 @@ struct view {
     size_t *upstream_first; /* owned: index of upstream u's first endpoint in state[] */
 };
 
-/* Wraps `s` with one pin and holds the state of every endpoint in it; notes which came up. ERR_NOMEM,
- * ERR_FULL (the table): the snapshot stays the caller's. */
+/* Wraps `s` with one pin and holds the state of every endpoint in it; notes which came up.
+ * ERR_NOMEM, ERR_FULL (the table): the snapshot stays the caller's. */
 enum err view_new(struct snapshot *s, struct endpoint_table *t, uint64_t now_ms,
                   struct view **out) MUST_USE;
 static inline struct view *view_pin(struct view *v)

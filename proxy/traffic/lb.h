@@ -1,9 +1,9 @@
 /* Load balancing: picks an endpoint of an upstream.
  *
- * One worker's thread; never allocates; no clock. First the group of a split, by lot or by the hash;
+ * One worker's thread; never allocates; no clock. First the group of a split, by lot or by hash;
  * then, for the policies that draw, its near or far pool (snapshot/subset.h). Within it the best
- * rank counts, and where no one of the pool is UP and well, all endpoints of the upstream are looked
- * at, so that there is an answer while any is left:
+ * rank counts, and where no one of the pool is UP and well, all endpoints of the upstream are
+ * looked at, so that there is an answer while any is left:
  *
  *   UP > UP in its avoid time > DOWN or UNREACHABLE (a wrong control plane must not stop traffic)
  *   > those in their avoid time > DRAINING > DRAINING in its avoid time;
