@@ -20,7 +20,10 @@
 
 static const char *const health_words[] = {
     [HEALTH_UNKNOWN] = "unknown", [HEALTH_UP] = "up", [HEALTH_DOWN] = "down"};
-static const char *const protocol_words[] = {[PROTOCOL_HTTP] = "http", [PROTOCOL_TCP] = "tcp"};
+static const char *const protocol_words[] = {[PROTOCOL_HTTP] = "http",
+                                             [PROTOCOL_TCP] = "tcp",
+                                             [PROTOCOL_H2] = "h2",
+                                             [PROTOCOL_GRPC] = "grpc"};
 
 static void key_addr(struct json *j, const char *key, const struct addr *a)
 {

@@ -9,7 +9,15 @@
 #include "core/model/addr.h"
 #include "core/model/name.h"
 
-enum service_protocol { PROTOCOL_HTTP, PROTOCOL_TCP };
+/* On the wire too (wire/pack_record): values stay as they are. */
+enum service_protocol { PROTOCOL_HTTP, PROTOCOL_TCP, PROTOCOL_H2, PROTOCOL_GRPC };
+
+/* Are its calls requests? Between hosts those are alike, whatever the application speaks. */
+static inline bool record_speaks_http(enum service_protocol p)
+{
+    return p == PROTOCOL_HTTP || p == PROTOCOL_H2 || p == PROTOCOL_GRPC;
+}
+
 enum service_health { HEALTH_UNKNOWN, HEALTH_UP, HEALTH_DOWN };
 
 #define TAG_BYTES_MAX 63u

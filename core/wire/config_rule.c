@@ -195,7 +195,7 @@ static const char *read_rule_name(const struct config_read_table *t, size_t numb
 static void check_http_only(struct config_read *r, const struct config_read_item *item,
                             const char *key, const struct config_rule_scope *scope)
 {
-    if (item->v == NULL || scope->protocol == PROTOCOL_HTTP) return;
+    if (item->v == NULL || record_speaks_http(scope->protocol)) return;
     config_read_error(r, item->src, &item->v->key_at,
                       "%s needs an HTTP request to look at, and service \"%.*s\" is tcp", key,
                       SPAN_ARG(scope->service));

@@ -138,8 +138,8 @@ void config_service_load(const struct config_read_table *t, const struct config_
                                         "rule",  "tags",     "weight"};
     static const char *const later[] = {"limits", "mode", "users", "drain", "faults"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
-    static const char *const protocol[] = {"http", "tcp"}; /* enum service_protocol */
-    static const char *const protocol_later[] = {"h2", "grpc", "tls-passthrough"};
+    static const char *const protocol[] = {"http", "tcp", "h2", "grpc"}; /* enum service_protocol */
+    static const char *const protocol_later[] = {"tls-passthrough"};
     static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol),
                                                        protocol_later, ARRAY_LEN(protocol_later)};
     static const struct config_read_range weight = {

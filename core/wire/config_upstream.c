@@ -174,8 +174,8 @@ void config_upstream_load(const struct config_read_table *t, const struct config
         "idle_timeout"};
     static const char *const later[] = {"eject", "users", "limits", "service", "pool"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
-    static const char *const protocol[] = {"http", "tcp"}; /* enum service_protocol */
-    static const char *const protocol_later[] = {"h2", "grpc", "tls-passthrough"};
+    static const char *const protocol[] = {"http", "tcp", "h2", "grpc"}; /* enum service_protocol */
+    static const char *const protocol_later[] = {"tls-passthrough"};
     static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol),
                                                        protocol_later, ARRAY_LEN(protocol_later)};
     config_read_keys(t, &keys);

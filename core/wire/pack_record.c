@@ -31,7 +31,7 @@ static bool instance_valid(const struct service_instance *s)
 {
     if (!name_valid(span_of(s->service.text, text_len(s->service.text, sizeof(s->service.text)))))
         return false;
-    if (s->protocol > PROTOCOL_TCP || s->health > HEALTH_DOWN) return false;
+    if (s->protocol > PROTOCOL_GRPC || s->health > HEALTH_DOWN) return false;
     if (s->weight < 1 || s->weight > WEIGHT_MAX || s->tag_count > NODE_TAGS_MAX) return false;
     for (size_t i = 0; i < s->tag_count; i++) {
         struct span key = span_of(s->tag[i].key, text_len(s->tag[i].key, TAG_BYTES_MAX + 1));
@@ -122,7 +122,7 @@ static bool read_instance(struct pack_reader *r, struct service_instance *out)
     pack_read_array(r, SERVICE_ITEMS, &outer);
     read_name(r, &s->service, false);
     uint64_t protocol = pack_read_u64(r);
-    if (protocol > PROTOCOL_TCP) {
+    if (protocol > PROTOCOL_GRPC) {
         pack_read_array_end(r, outer);
         return false;
     }

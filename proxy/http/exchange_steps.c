@@ -4,6 +4,7 @@
 #include "proxy/http/account.h"
 #include "proxy/http/attempt.h"
 #include "proxy/http/h1_client.h"
+#include "proxy/http/h2_app.h"
 #include "proxy/http/local.h"
 #include "proxy/http/reply.h"
 #include "proxy/net/pool.h"
@@ -113,7 +114,8 @@ static enum err connect_up(struct exchange *ex, enum reason *reason)
         if (ex->attempt.endpoint->local_service >= 0) return local_open(ex);
         return pool_checkout(ex, reason);
     }
-    return ex->tcp ? tcp_client_open(ex) : h1_client_open(ex);
+    if (ex->tcp) return tcp_client_open(ex);
+    return ex->service->protocol == PROTOCOL_HTTP ? h1_client_open(ex) : h2_app_open(ex, reason);
 }
 
 enum exchange_verdict exchange_steps_connect(struct exchange *ex)

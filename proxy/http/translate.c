@@ -172,8 +172,8 @@ enum reason translate_response_h1(const struct h1_head *head, const struct reque
     return REASON_NONE;
 }
 
-enum reason translate_response_h2(const struct h2_head *head, bool ended, const struct request *req,
-                                  struct response *resp)
+static enum reason response_h2(const struct h2_head *head, bool ended, const struct request *req,
+                               bool switched, struct response *resp)
 {
     *resp = (struct response){.status = head->status,
                               .headers = head->headers,
@@ -184,8 +184,7 @@ enum reason translate_response_h2(const struct h2_head *head, bool ended, const 
     /* RFC 9112 6.3 item 1: no framing of a body that cannot come, whoever ends the stream late. */
     if (span_eq(req->method, SPAN_LIT("HEAD")) || head->status == 204 || head->status == 304)
         resp->body_length = BODY_LENGTH_NONE;
-    if (req->upgrade && head->status == 200 &&
-        headers_find(head->headers, "parley-upgrade") != NULL) {
+    if (switched) {
         resp->status = 101;
         resp->upgrade = true;
         resp->body_length = BODY_LENGTH_UNKNOWN;
@@ -193,4 +192,18 @@ enum reason translate_response_h2(const struct h2_head *head, bool ended, const 
     }
     finish_response(resp);
     return REASON_NONE;
+}
+
+enum reason translate_response_h2(const struct h2_head *head, bool ended, const struct request *req,
+                                  struct response *resp)
+{
+    bool switched = req->upgrade && head->status == 200 &&
+                    headers_find(head->headers, "parley-upgrade") != NULL;
+    return response_h2(head, ended, req, switched, resp);
+}
+
+enum reason translate_response_app(const struct h2_head *head, bool ended,
+                                   const struct request *req, struct response *resp)
+{
+    return response_h2(head, ended, req, req->upgrade && head->status / 100 == 2, resp);
 }

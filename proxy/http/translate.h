@@ -31,6 +31,9 @@ enum reason translate_response_h1(const struct h1_head *head, const struct reque
                                   struct response *resp);
 enum reason translate_response_h2(const struct h2_head *head, bool ended, const struct request *req,
                                   struct response *resp);
+/* As translate_response_h2, of an application: a 2xx to an upgrade switches (RFC 8441 5). */
+enum reason translate_response_app(const struct h2_head *head, bool ended,
+                                   const struct request *req, struct response *resp);
 /* Takes out what may not stand in a trailer section (A30). Gives `trailers` back; NULL is fine. */
 struct headers *translate_trailers(struct headers *trailers);
 /* How often this request went from one parley to another: its parley-hops; 0 when absent or not a

@@ -32,6 +32,7 @@ enum err context_init(struct context *c, const struct worker_options *o)
     list_init(&c->listeners);
     list_init(&c->sessions);
     list_init(&c->links);
+    list_init(&c->h2_apps);
     list_init(&c->apps);
     list_init(&c->tunnels);
     enum err err = loop_new(&c->loop);
@@ -63,7 +64,8 @@ fail_loop:
 void context_fini(struct context *c)
 {
     CHECK_OBJ(c, CONTEXT_MAGIC);
-    CHECK(list_empty(&c->sessions) && list_empty(&c->links) && c->view == NULL);
+    CHECK(list_empty(&c->sessions) && list_empty(&c->links) && list_empty(&c->h2_apps) &&
+          c->view == NULL);
     loop_free(c->loop);
     exchange_free_idle(c);
     arena_fini(&c->scratch);

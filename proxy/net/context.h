@@ -41,6 +41,7 @@ struct context {
     struct list sessions; /* downstream connections */
     struct list links;    /* mesh links out */
     struct list apps;     /* connections to local applications, by service */
+    struct list h2_apps;  /* those that speak HTTP/2 */
     struct list tunnels;  /* inbound exchanges judged once */
     size_t session_count;
     size_t handshake_count; /* TLS handshakes in flight, both kinds */

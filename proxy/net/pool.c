@@ -13,15 +13,15 @@ static struct choice survey(const struct exchange *ex)
     const struct trust *trust = ex->view->snapshot->trust;
     LIST_EACH(node, next, &ex->attempt.state->links)
     {
-        struct h2_client *l = LIST_ENTRY(node, struct h2_client, by_state);
+        struct h2_client *l = LIST_ENTRY(node, struct h2_client, back.by_state);
         bool ours = l->identity == ex->upstream->identity && l->trust == trust &&
                     addr_eq(&l->addr, &ex->attempt.endpoint->addr);
-        if (!ours || l->draining || l->failed) continue;
+        if (!ours || l->back.draining || l->back.failed) continue;
         c.count++;
-        if (!h2_client_usable(l)) continue;
-        size_t load = h2_client_load(l);
+        if (!h2_back_usable(&l->back)) continue;
+        size_t load = h2_back_load(&l->back);
         if (c.roomy == NULL && load < POOL_STREAMS_MANY) c.roomy = l;
-        if (c.least == NULL || load < h2_client_load(c.least)) c.least = l;
+        if (c.least == NULL || load < h2_back_load(&c.least->back)) c.least = l;
     }
     return c;
 }
@@ -35,13 +35,13 @@ enum err pool_checkout(struct exchange *ex, enum reason *reason)
         return ERR_AUTH;
     }
     struct choice c = survey(ex);
-    if (c.roomy != NULL) return h2_client_attach(c.roomy, ex);
+    if (c.roomy != NULL) return h2_back_attach(&c.roomy->back, ex);
     enum err err = ERR_FULL;
     if (c.count < POOL_LINKS_MAX && ctx->handshake_count < HANDSHAKES_IN_FLIGHT_MAX)
         err = h2_client_open(ex, &fresh);
     /* A busy link answers sooner than a handshake. */
-    if (c.least != NULL) return h2_client_attach(c.least, ex);
-    if (fresh != NULL) return h2_client_attach(fresh, ex);
+    if (c.least != NULL) return h2_back_attach(&c.least->back, ex);
+    if (fresh != NULL) return h2_back_attach(&fresh->back, ex);
     *reason = err == ERR_EXPIRED ? REASON_PEER_CERT_EXPIRED : REASON_POOL_FULL;
     return err;
 }
@@ -58,7 +58,7 @@ void pool_refresh(struct context *ctx)
 {
     LIST_EACH(node, next, &ctx->links)
     {
-        struct h2_client *l = LIST_ENTRY(node, struct h2_client, node);
-        if (!still_used(ctx->view->snapshot, l)) h2_client_drain(l);
+        struct h2_client *l = LIST_ENTRY(node, struct h2_client, back.node);
+        if (!still_used(ctx->view->snapshot, l)) l->back.draining = true;
     }
 }

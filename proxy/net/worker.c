@@ -6,6 +6,7 @@
 #include "core/io/thread.h"
 #include "proxy/http/exchange.h"
 #include "proxy/http/h1_client.h"
+#include "proxy/http/h2_app.h"
 #include "proxy/http/h2_client.h"
 #include "proxy/net/context.h"
 #include "proxy/net/drain.h"
@@ -34,6 +35,7 @@ static void close_everything(struct worker *w)
     drain_cut_tunnels(ctx);
     h2_client_close_all(ctx);
     h1_client_close_all(ctx);
+    h2_app_close_all(ctx);
 }
 
 static void on_wake(struct loop_post *p)

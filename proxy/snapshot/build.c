@@ -188,7 +188,8 @@ static bool build_endpoint(const struct build *b, const struct build_row *r,
     const struct build_endpoint *row = r->from;
     const struct snapshot_service *local =
         row->self ? snapshot_service(b->s, span_str(row->service.text)) : NULL;
-    if (row->protocol != u->protocol || (row->self && local == NULL)) return false;
+    if (record_speaks_http(row->protocol) != record_speaks_http(u->protocol)) return false;
+    if (row->self && local == NULL) return false;
     if (!subset_tagged(u->tag, u->tag_count, row->tag, row->tag_count)) return false;
     uint32_t weight = row->weight > WEIGHT_MAX ? WEIGHT_MAX : row->weight;
     *to = (struct snapshot_endpoint){

@@ -28,6 +28,7 @@ struct endpoint_state *endpoint_state_hold(struct endpoint_table *t, uint64_t id
         e->id = id;
         list_init(&e->links);
         list_init(&e->apps);
+        list_init(&e->h2_apps);
         if (map_put(&t->map, key_of(&e->id), e) != ERR_OK) {
             slab_put(&t->slab, e);
             return NULL;
@@ -40,7 +41,7 @@ struct endpoint_state *endpoint_state_hold(struct endpoint_table *t, uint64_t id
 void endpoint_state_settle(struct endpoint_table *t, struct endpoint_state *e)
 {
     if (e->views > 0 || e->in_flight > 0 || e->serving > 0) return;
-    if (!list_empty(&e->links) || !list_empty(&e->apps)) return;
+    if (!list_empty(&e->links) || !list_empty(&e->apps) || !list_empty(&e->h2_apps)) return;
     void *gone = map_del(&t->map, key_of(&e->id));
     CHECK(gone == e);
     slab_put(&t->slab, e);

@@ -39,6 +39,7 @@ struct endpoint_state {
     uint64_t answered_ms; /* when the last came */
     struct list links;    /* the pool's mesh links to it (proxy/net/pool), any source identity */
     struct list apps; /* idle connections to it when it is a local application (http/h1_client) */
+    struct list h2_apps; /* those that are shared (http/h2_app) */
 };
 
 struct endpoint_table {

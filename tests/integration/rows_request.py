@@ -209,7 +209,15 @@ def rows_b():
     yield refused("B23", "a cookie of 64 KiB", G(b"Cookie: a=" + b"b" * 65536), {431})
     yield refused("B24", "a target of 64 KiB", G(path=b"/" + b"a" * 65536), {414})
     yield refused("B25", "1 000 empty lines", b"\r\n" * 1000 + G())
-    yield refused("B26", "HTTP/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505})
+    almost = b"PRI * HTTP/2.0\r\nHost: a\r\n\r\n"
+    yield refused("B26", "almost an HTTP/2 preface", almost, {400, 505})
+    late = G() + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+    def then_refused(_response, rest, _seen):
+        good = rest.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 505 "))
+        return None if good else f"the late preface got {rest[:80]!r}"
+
+    yield Case("B26", "an HTTP/2 preface behind a request", [late, 0.3], 200, check=then_refused)
     yield Case(
         "B27",
         "a field named by Connection",

@@ -327,10 +327,11 @@ static void test_services_are_checked(void **state)
          "\"8080\" is neither an address and port nor a socket, as in \"127.0.0.1:8080\" or "
          "\"unix:/run/web.sock\""},
         {"[service.web]\nlocal = \"0.0.0.0:80\"", "0.0.0.0:80 is no address to connect to"},
-        {WEB "protocol = \"grpc\"",
-         "protocol \"grpc\" is not part of this version, which knows \"http\" or \"tcp\""},
-        {WEB "protocol = \"htp\"",
-         "protocol must be \"http\" or \"tcp\", not \"htp\"; did you mean \"http\"?"},
+        {WEB "protocol = \"tls-passthrough\"",
+         "protocol \"tls-passthrough\" is not part of this version, which knows \"http\", \"tcp\", "
+         "\"h2\" or \"grpc\""},
+        {WEB "protocol = \"htp\"", "protocol must be \"http\", \"tcp\", \"h2\" or \"grpc\", not "
+                                   "\"htp\"; did you mean \"http\"?"},
         {WEB "limits = { rps = 1 }", "\"limits\" in [service.web] is not part of this version"},
         {WEB "weight = 0", "weight must be between 1 and 1000"},
         {WEB "tags = [1]", "tags must be a table, not an array"},

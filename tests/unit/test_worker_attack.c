@@ -72,7 +72,7 @@ static const struct row {
     {"B20", BYTES("GET /\r\n"), "400", 0},
     {"B22", BYTES("get / HTTP/1.1\r\nHost: a\r\n\r\n"), "400", 0},
     {"B25", BYTES("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), "400", 0},
-    {"B26", BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "505", 0},
+    {"B26", BYTES("PRI * HTTP/2.0\r\nHost: a\r\n\r\n"), "400", 0},
     {"F05", BYTES("CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: a\r\n\r\n"), "405", 0},
     {"G17", BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), "", 0},
     {"options", BYTES("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), "200", 1},

@@ -1,0 +1,192 @@
+#include "proxy/http/h2_app.h"
+
+#include <assert.h>
+
+#include "core/base/check.h"
+#include "proxy/http/h2_back.h"
+#include "proxy/http/translate.h"
+
+#define IDLE_TIMEOUT_MS 60000u
+
+struct h2_app {
+    struct h2_back back; /* open when the application's settings have come */
+    struct target target;
+    bool connected;
+};
+
+static_assert(offsetof(struct h2_app, back) == 0, "the back frees the whole object");
+
+/* --- the back's questions --- */
+
+static enum reason back_head(struct exchange *ex, struct h2_head *head)
+{
+    const struct h2_back *b = ex->up;
+    const struct request *req = &ex->req;
+    *head = (struct h2_head){.method = req->method,
+                             .scheme = SPAN_LIT("http"),
+                             .authority = req->authority,
+                             .path = h2_back_path(ex),
+                             .headers = req->headers,
+                             .content_length = req->body_length >= 0 ? req->body_length : -1};
+    if (head->authority.len == 0) head->authority = span_str(ex->service->name.text);
+    if (req->upgrade) {
+        if (!h2_may_upgrade(b->h2)) {
+            /* No other host's instance can do better: it is the answer. */
+            ex->attempt.reached = true;
+            return REASON_NOT_IMPLEMENTED;
+        }
+        head->method = SPAN_LIT("CONNECT");
+        head->protocol = req->upgrade_protocol;
+    }
+    if (head->path.p == NULL || !h2_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops))
+        return REASON_INTERNAL;
+    if (req->expect_continue &&
+        headers_add(req->headers, SPAN_LIT("expect"), SPAN_LIT("100-continue")) != ERR_OK)
+        return REASON_INTERNAL;
+    return REASON_NONE;
+}
+
+static enum reason back_response(struct exchange *ex, const struct h2_head *head, bool ended)
+{
+    return translate_response_app(head, ended, &ex->req, &ex->resp);
+}
+
+static void back_settings(struct h2_back *b)
+{
+    if (b->open) {
+        conn_mark(b->conn);
+        return;
+    }
+    loop_timer_set(b->ctx->loop, &b->timer, loop_now_ms(b->ctx->loop) + IDLE_TIMEOUT_MS);
+    h2_back_opened(b);
+}
+
+static void back_closed(struct h2_back *b)
+{
+    (void)b;
+}
+
+/* What the application did not process is tried once more: it may have gone away just then. */
+static const struct h2_back_ops back_ops = {.size = sizeof(struct h2_app),
+                                            .refused = REASON_UPSTREAM_RESET,
+                                            .waiting_max = H2_APP_WAITING_MAX,
+                                            .head = back_head,
+                                            .response = back_response,
+                                            .settings = back_settings,
+                                            .closed = back_closed};
+
+/* --- the connection --- */
+
+static void on_open(struct conn *c, void *owner)
+{
+    struct h2_app *a = owner;
+    (void)c;
+    a->connected = true;
+    (void)!h2_back_start(&a->back);
+}
+
+static void on_error(struct conn *c, void *owner, enum err err)
+{
+    struct h2_app *a = owner;
+    enum reason reason = REASON_UPSTREAM_RESET;
+    (void)c;
+    if (!a->connected) reason = err == ERR_TIMEOUT ? REASON_CONN_TIMEOUT : REASON_CONN_REFUSED;
+    h2_back_die(&a->back, reason);
+}
+
+static const struct conn_events conn_events = {.on_open = on_open,
+                                               .on_data = h2_back_on_data,
+                                               .on_eof = h2_back_on_eof,
+                                               .on_error = on_error,
+                                               .on_drain = h2_back_on_drain,
+                                               .on_flush = h2_back_on_flush};
+
+static void on_expire(struct loop_timer *t)
+{
+    struct h2_app *a = CONTAINER_OF(t, struct h2_app, back.timer);
+    struct loop *loop = a->back.ctx->loop;
+    uint64_t now = loop_now_ms(loop), due = a->back.idle_since_ms + IDLE_TIMEOUT_MS;
+    if (!a->back.open) {
+        h2_back_die(&a->back, REASON_CONN_TIMEOUT);
+        return;
+    }
+    if (h2_back_load(&a->back) > 0) due = now + IDLE_TIMEOUT_MS;
+    if (due <= now)
+        h2_back_close(&a->back, false);
+    else
+        loop_timer_set(loop, t, due);
+}
+
+/* --- finding and opening --- */
+
+static enum err connect_app(struct exchange *ex, struct h2_app **out)
+{
+    struct context *ctx = ex->ctx;
+    struct slab *slab = loop_slab(ctx->loop, sizeof(struct h2_app));
+    struct h2_app *a = slab_get(slab);
+    if (a == NULL) return ERR_NOMEM;
+    uint64_t now = loop_now_ms(ctx->loop);
+    struct conn_options o = {
+        .loop = ctx->loop, .events = &conn_events, .owner = a, .phase = LOOP_FLUSH_PLAIN};
+    a->target = ex->service->local;
+    a->back.ctx = ctx;
+    a->back.ops = &back_ops;
+    a->back.state = ex->attempt.state;
+    a->back.idle_since_ms = now;
+    a->back.timer.on_expire = on_expire;
+    list_init(&a->back.waiting);
+    enum err err = conn_connect(&o, &a->target, NULL, &a->back.conn);
+    if (err != ERR_OK) {
+        slab_put(slab, a);
+        return err;
+    }
+    list_push_back(&ctx->h2_apps, &a->back.node);
+    list_push_back(&a->back.state->h2_apps, &a->back.by_state);
+    loop_timer_set(ctx->loop, &a->back.timer, now + ex->service->connect_timeout_ms);
+    *out = a;
+    return ERR_OK;
+}
+
+struct choice {
+    struct h2_app *ready, *least; /* NULL: none */
+    size_t count;
+};
+
+static struct choice survey(const struct exchange *ex)
+{
+    struct choice c = {.count = 0};
+    LIST_EACH(node, next, &ex->attempt.state->h2_apps)
+    {
+        struct h2_app *a = LIST_ENTRY(node, struct h2_app, back.by_state);
+        bool fits = addr_target_eq(&a->target, &ex->service->local);
+        if (!fits || a->back.draining || a->back.failed) continue;
+        c.count++;
+        if (c.ready == NULL && h2_back_usable(&a->back)) c.ready = a;
+        if (c.least == NULL || h2_back_load(&a->back) < h2_back_load(&c.least->back)) c.least = a;
+    }
+    return c;
+}
+
+enum err h2_app_open(struct exchange *ex, enum reason *reason)
+{
+    struct choice c = survey(ex);
+    struct h2_app *fresh = NULL;
+    enum err err = ERR_FULL;
+    if (c.ready != NULL && !ex->attempt.fresh) {
+        ex->attempt.reused = c.ready->back.open;
+        return h2_back_attach(&c.ready->back, ex);
+    }
+    if (c.count < H2_APP_CONNECTIONS_MAX) err = connect_app(ex, &fresh);
+    if (fresh != NULL) return h2_back_attach(&fresh->back, ex);
+    *reason = REASON_POOL_FULL;
+    if (c.least == NULL || c.least->back.waiting_count >= H2_APP_WAITING_MAX) return err;
+    ex->attempt.reused = true;
+    return h2_back_attach(&c.least->back, ex);
+}
+
+void h2_app_close_all(struct context *ctx)
+{
+    struct list *node;
+    while ((node = list_first(&ctx->h2_apps)) != NULL)
+        h2_back_die(LIST_ENTRY(node, struct h2_back, node), REASON_DRAINING);
+}

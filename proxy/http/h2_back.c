@@ -1,0 +1,357 @@
+#include "proxy/http/h2_back.h"
+
+#include "core/base/check.h"
+#include "core/base/strbuf.h"
+#include "proxy/http/translate.h"
+
+#define NUMBER_BYTES 24u
+
+static void mark(struct h2_back *b)
+{
+    conn_mark(b->conn);
+}
+
+/* --- its end --- */
+
+static void on_free(struct loop_flush *f)
+{
+    struct h2_back *b = CONTAINER_OF(f, struct h2_back, free);
+    slab_put(loop_slab(b->ctx->loop, b->ops->size), b);
+}
+
+void h2_back_close(struct h2_back *b, bool abort)
+{
+    struct context *ctx = b->ctx;
+    if (b->gone) return;
+    b->gone = true;
+    list_remove(&b->node);
+    list_remove(&b->by_state);
+    endpoint_state_settle(&ctx->endpoints, b->state);
+    loop_timer_clear(ctx->loop, &b->timer);
+    b->ops->closed(b);
+    h2_free(b->h2);
+    conn_close(b->conn, abort);
+    b->free.on_flush = on_free;
+    loop_flush_mark(ctx->loop, &b->free, LOOP_FLUSH_FREE);
+}
+
+static struct exchange *first_waiting(struct h2_back *b)
+{
+    struct list *node = list_first(&b->waiting);
+    if (node == NULL) return NULL;
+    list_remove(node);
+    b->waiting_count--;
+    return LIST_ENTRY(node, struct exchange, on_link);
+}
+
+void h2_back_die(struct h2_back *b, enum reason reason)
+{
+    struct exchange *ex;
+    /* Each that fails may try another connection at once: this one shall not be it. */
+    b->draining = true;
+    while ((ex = first_waiting(b)) != NULL)
+        exchange_failed(ex, reason, false);
+    if (b->h2 != NULL) h2_lost(b->h2);
+    h2_back_close(b, true);
+}
+
+/* --- the exchange's side --- */
+
+struct span h2_back_path(struct exchange *ex)
+{
+    struct span path = ex->req.target.path, query = ex->req.target.query;
+    if (query.len == 0) return path;
+    char *text = arena_alloc(&ex->arena, path.len + query.len);
+    if (text == NULL) return (struct span){NULL, 0};
+    memcpy(text, path.p, path.len);
+    memcpy(text + path.len, query.p, query.len);
+    return span_of(text, path.len + query.len);
+}
+
+bool h2_back_add_number(struct exchange *ex, struct span name, uint64_t number)
+{
+    struct strbuf out;
+    char *text = arena_alloc(&ex->arena, NUMBER_BYTES);
+    if (text == NULL) return false;
+    strbuf_init_fixed(&out, text, NUMBER_BYTES);
+    strbuf_u64(&out, number);
+    return headers_add(ex->req.headers, name, strbuf_view(&out)) == ERR_OK;
+}
+
+static enum reason up_send(struct exchange *ex)
+{
+    struct h2_back *b = ex->up;
+    struct h2_head head;
+    bool body = ex->tcp || ex->req.upgrade || !exchange_request_ended(ex);
+    headers_remove(ex->req.headers, "parley-hops");
+    size_t fields = ex->req.headers->count, bytes = ex->req.headers->bytes;
+    enum reason reason = b->ops->head(ex, &head);
+    struct h2_stream *s = &ex->up_stream;
+    *s = (struct h2_stream){.arena = &ex->arena,
+                            .fields = &ex->resp_headers,
+                            .out = &ex->req_body.buf,
+                            .out_ended = ex->req_body.ended,
+                            .out_trailers = ex->req_body.trailers,
+                            .owner = ex};
+    enum err err = reason == REASON_NONE ? h2_request(b->h2, s, &head, body) : ERR_OK;
+    /* What was added is for this connection; another attempt adds its own. */
+    ex->req.headers->count = fields;
+    ex->req.headers->bytes = bytes;
+    mark(b);
+    if (err == ERR_OK) return reason;
+    return err == ERR_FULL ? REASON_POOL_FULL : REASON_INTERNAL;
+}
+
+static void up_flush(struct exchange *ex)
+{
+    struct h2_back *b = ex->up;
+    ex->up_stream.out_ended = ex->req_body.ended;
+    ex->up_stream.out_trailers = ex->req_body.trailers;
+    h2_resume(b->h2, &ex->up_stream);
+    mark(b);
+}
+
+static void up_consumed(struct exchange *ex, size_t bytes)
+{
+    struct h2_back *b = ex->up;
+    h2_consume(b->h2, &ex->up_stream, bytes);
+    mark(b);
+}
+
+/* A draining one closes at its owner's next tick at the latest; sooner is not needed. */
+static void note_idle(struct h2_back *b)
+{
+    if (h2_back_load(b) == 0) b->idle_since_ms = loop_now_ms(b->ctx->loop);
+}
+
+static void up_cancel(struct exchange *ex)
+{
+    struct h2_back *b = ex->up;
+    if (list_linked(&ex->on_link)) {
+        list_remove(&ex->on_link);
+        b->waiting_count--;
+    } else if (ex->up_stream.id != 0) {
+        bool over = ex->response_done && exchange_request_ended(ex);
+        if (over)
+            h2_detach(b->h2, &ex->up_stream);
+        else
+            h2_reset(b->h2, &ex->up_stream, H2_CANCELLED);
+        mark(b);
+    }
+    note_idle(b);
+}
+
+static const struct upstream_ops up_ops = {
+    .send = up_send, .flush = up_flush, .consumed = up_consumed, .cancel = up_cancel};
+
+static bool room_for_one(const struct h2_back *b)
+{
+    return b->open && h2_may_open(b->h2);
+}
+
+enum err h2_back_attach(struct h2_back *b, struct exchange *ex)
+{
+    ex->up_ops = &up_ops;
+    ex->up = b;
+    if (b->waiting_count == 0 && room_for_one(b)) return ERR_OK;
+    list_push_back(&b->waiting, &ex->on_link);
+    b->waiting_count++;
+    return ERR_AGAIN;
+}
+
+size_t h2_back_load(const struct h2_back *b)
+{
+    return b->waiting_count + (b->h2 != NULL ? h2_streams(b->h2) : 0);
+}
+
+bool h2_back_usable(const struct h2_back *b)
+{
+    if (b->draining || b->failed || b->gone) return false;
+    return b->open ? h2_may_open(b->h2) : b->waiting_count < b->ops->waiting_max;
+}
+
+static void admit_waiting(struct h2_back *b)
+{
+    while (b->waiting_count > 0 && room_for_one(b) && !b->gone)
+        exchange_connected(first_waiting(b));
+}
+
+/* --- streams --- */
+
+static struct h2_stream *on_begin(void *owner)
+{
+    (void)owner;
+    return NULL;
+}
+
+static void on_head(void *owner, struct h2_stream *s, bool ended)
+{
+    struct h2_back *b = owner;
+    struct exchange *ex = s->owner;
+    if (b->ops->response(ex, &s->head, ended) != REASON_NONE) {
+        h2_reset(b->h2, s, H2_RESET);
+        exchange_failed(ex, REASON_PROTOCOL_ERROR, true);
+        return;
+    }
+    exchange_response_head(ex);
+    if (ended) exchange_response_end(ex, NULL);
+}
+
+static void on_interim(void *owner, struct h2_stream *s)
+{
+    (void)owner;
+    headers_remove_prefix(s->head.headers, "parley-");
+    exchange_interim(s->owner, s->head.status, s->head.headers);
+}
+
+static void on_stream_data(void *owner, struct h2_stream *s, struct span data)
+{
+    (void)owner;
+    exchange_response_data(s->owner, data);
+}
+
+static void on_end(void *owner, struct h2_stream *s, struct headers *trailers)
+{
+    (void)owner;
+    exchange_response_end(s->owner, translate_trailers(trailers));
+}
+
+static void on_sent(void *owner, struct h2_stream *s, size_t bytes)
+{
+    (void)owner;
+    exchange_request_taken(s->owner, bytes);
+}
+
+static void on_sent_end(void *owner, struct h2_stream *s)
+{
+    (void)owner;
+    exchange_request_sent(s->owner);
+}
+
+static void on_close(void *owner, struct h2_stream *s, enum h2_close how)
+{
+    struct h2_back *b = owner;
+    struct exchange *ex = s->owner;
+    note_idle(b);
+    /* RFC 9113 8.1: a complete response, and no wish for the rest of the request. The exchange may
+     * go on to its client long after this connection has gone. */
+    if (how == H2_CLOSED && ex->response_done && (!ex->tunnelled || exchange_request_ended(ex))) {
+        ex->up_ops = NULL;
+        ex->up = NULL;
+        exchange_request_sent(ex);
+        return;
+    }
+    if (how == H2_REFUSED)
+        exchange_failed(ex, b->ops->refused, false);
+    else
+        exchange_failed(ex, REASON_UPSTREAM_RESET, true);
+}
+
+static void on_goaway(void *owner)
+{
+    struct h2_back *b = owner;
+    b->draining = true;
+}
+
+static void on_settings(void *owner)
+{
+    struct h2_back *b = owner;
+    if (b->ops->settings != NULL) b->ops->settings(b);
+}
+
+static void on_write(void *owner, struct span bytes)
+{
+    struct h2_back *b = owner;
+    if (conn_write(b->conn, bytes) != ERR_OK) b->failed = true;
+}
+
+static const struct h2_events h2_events = {.on_begin = on_begin,
+                                           .on_head = on_head,
+                                           .on_interim = on_interim,
+                                           .on_data = on_stream_data,
+                                           .on_end = on_end,
+                                           .on_sent = on_sent,
+                                           .on_sent_end = on_sent_end,
+                                           .on_close = on_close,
+                                           .on_goaway = on_goaway,
+                                           .on_settings = on_settings,
+                                           .on_write = on_write};
+
+/* --- the connection --- */
+
+bool h2_back_start(struct h2_back *b)
+{
+    struct context *ctx = b->ctx;
+    struct h2_options o = {.events = &h2_events,
+                           .owner = b,
+                           .alloc = &ctx->h2_alloc,
+                           .streams_max = LINK_STREAMS_MAX,
+                           .stream_window_bytes = LINK_STREAM_WINDOW_BYTES,
+                           .connection_window_bytes = LINK_WINDOW_BYTES,
+                           .now_ms = loop_now_ms(ctx->loop)};
+    if (h2_new(&o, &b->h2) != ERR_OK) {
+        b->h2 = NULL;
+        h2_back_die(b, REASON_INTERNAL);
+        return false;
+    }
+    mark(b);
+    return true;
+}
+
+void h2_back_opened(struct h2_back *b)
+{
+    b->open = true;
+    admit_waiting(b);
+}
+
+size_t h2_back_on_data(struct conn *c, void *owner, struct span data)
+{
+    struct h2_back *b = owner;
+    (void)c;
+    if (b->ops->heard != NULL) b->ops->heard(b);
+    if (h2_feed(b->h2, data, loop_now_ms(b->ctx->loop)) != ERR_OK) b->failed = true;
+    mark(b);
+    return data.len;
+}
+
+/* Those that wait when the peer takes no new streams find their way elsewhere. */
+static void turn_away(struct h2_back *b)
+{
+    struct exchange *ex;
+    while (b->draining && (ex = first_waiting(b)) != NULL)
+        exchange_failed(ex, b->ops->refused, false);
+}
+
+void h2_back_on_flush(struct conn *c, void *owner)
+{
+    struct h2_back *b = owner;
+    size_t room;
+    if (b->h2 == NULL) return;
+    turn_away(b);
+    admit_waiting(b);
+    while ((room = conn_room(c)) > 0 && h2_wants_write(b->h2)) {
+        size_t before = conn_queued(c);
+        if (before > conn_low_water(c)) break;
+        if (room > BODY_LOW_WATER_BYTES) room = BODY_LOW_WATER_BYTES;
+        if (h2_pull(b->h2, room) != ERR_OK) b->failed = true;
+        if (b->failed || conn_queued(c) == before) break;
+    }
+    if (b->ops->flushed != NULL) b->ops->flushed(b);
+    if (b->failed || h2_done(b->h2))
+        h2_back_die(b, b->open ? REASON_UPSTREAM_RESET : REASON_PROTOCOL_ERROR);
+}
+
+void h2_back_on_drain(struct conn *c, void *owner)
+{
+    (void)owner;
+    conn_mark(c);
+}
+
+void h2_back_on_eof(struct conn *c, void *owner)
+{
+    struct h2_back *b = owner;
+    (void)c;
+    if (b->h2 != NULL && h2_streams(b->h2) > 0 && !b->draining && b->ops->lost != NULL)
+        b->ops->lost(b);
+    h2_back_die(b, b->ops->refused);
+}

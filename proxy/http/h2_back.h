@@ -1,0 +1,80 @@
+/* HTTP/2 back: exchanges as the streams of one upstream HTTP/2 connection (RFC 9113), whatever the
+ * connection is: a mesh link (h2_client.h) or a local application's (h2_app.h).
+ *
+ *      exchange --send, flush--> h2_request --on_flush--> conn
+ *      exchange <-- on_head, on_data, on_close <-- h2_feed <-- conn
+ *
+ * Worker thread. Embedded first by its owner, who opens the connection, says by `ops` how a request
+ * goes onto it, and chooses among several. Exchanges wait, first come first served, until the
+ * connection is open and the peer lets us open another stream. It drains when the peer says GOAWAY
+ * or the owner says so: no new streams, closed after its last.
+ */
+#ifndef PROXY_HTTP_H2_BACK_H
+#define PROXY_HTTP_H2_BACK_H
+
+#include "core/io/conn.h"
+#include "proxy/http/exchange.h"
+
+struct h2_back;
+
+struct h2_back_ops {
+    size_t size;          /* of the object that embeds it */
+    enum reason refused;  /* a stream that the peer did not process */
+    uint32_t waiting_max; /* exchanges */
+    /* The request head of ex->req; what it adds to the headers is taken back. */
+    enum reason (*head)(struct exchange *ex, struct h2_head *head);
+    /* A final head came: fills ex->resp. */
+    enum reason (*response)(struct exchange *ex, const struct h2_head *head, bool ended);
+    void (*heard)(struct h2_back *b);    /* bytes came; NULL: not interested */
+    void (*settings)(struct h2_back *b); /* the peer's settings came; NULL: not interested */
+    void (*flushed)(struct h2_back *b);  /* bytes left in this turn; NULL: not interested */
+    void (*lost)(struct h2_back *b);     /* the other side ended it under streams; may be NULL */
+    void (*closed)(struct h2_back *b);   /* last call: lets go of what the owner holds */
+};
+
+struct h2_back {
+    struct list node;     /* ctx->links or ctx->h2_apps */
+    struct list by_state; /* state->links or state->h2_apps */
+    struct context *ctx;
+    struct conn *conn;
+    struct h2 *h2; /* owned; NULL before h2_back_start */
+    const struct h2_back_ops *ops;
+    struct endpoint_state *state;
+    struct list waiting; /* exchanges, by on_link */
+    size_t waiting_count;
+    bool open; /* streams may begin */
+    bool draining, failed, gone;
+    uint64_t idle_since_ms;
+    struct loop_timer timer; /* of the owner */
+    struct loop_flush free;
+};
+
+/* The connection is made: starts HTTP/2. False: no memory, it has died. */
+bool h2_back_start(struct h2_back *b);
+/* Streams may begin: of those that wait as many as the peer allows. */
+void h2_back_opened(struct h2_back *b);
+/* Its exchanges fail, those that wait for `reason`, and it is closed. */
+void h2_back_die(struct h2_back *b, enum reason reason);
+/* Nothing of it is in use: closes it. */
+void h2_back_close(struct h2_back *b, bool abort);
+
+/* Gives the exchange this connection as its upstream. ERR_OK: open; ERR_AGAIN: exchange_connected
+ * or exchange_failed will come. */
+enum err h2_back_attach(struct h2_back *b, struct exchange *ex) MUST_USE;
+/* Streams and waiting exchanges. */
+size_t h2_back_load(const struct h2_back *b);
+/* Would an exchange get a stream at once, or soon? */
+bool h2_back_usable(const struct h2_back *b);
+
+/* ":path" of a request; p NULL: no memory. */
+struct span h2_back_path(struct exchange *ex);
+/* Adds `name: number` to the request. False: no room. */
+bool h2_back_add_number(struct exchange *ex, struct span name, uint64_t number);
+
+/* For conn_events; the connection's owner is the back. */
+size_t h2_back_on_data(struct conn *c, void *owner, struct span data);
+void h2_back_on_flush(struct conn *c, void *owner);
+void h2_back_on_drain(struct conn *c, void *owner);
+void h2_back_on_eof(struct conn *c, void *owner);
+
+#endif
