@@ -5,20 +5,7 @@
 
 #include <sodium.h>
 
-#define BASE64_MAX     sodium_base64_ENCODED_LEN(MANIFEST_BYTES_MAX, sodium_base64_VARIANT_ORIGINAL)
 #define BODY_BYTES_MAX (64u * 1024 * 1024)
-
-const char *manifest_draft_short(const struct manifest_hash *h, char dst[MANIFEST_SHORT_MAX])
-{
-    return sodium_bin2hex(dst, MANIFEST_SHORT_MAX, h->byte, (MANIFEST_SHORT_MAX - 1) / 2);
-}
-
-static bool read_hex(struct span hex, uint8_t *out, size_t bytes)
-{
-    size_t len = 0;
-    return hex.len == 2 * bytes &&
-           sodium_hex2bin(out, bytes, hex.p, hex.len, NULL, &len, NULL) == 0 && len == bytes;
-}
 
 enum err manifest_draft_read(const struct json_value *v, const char *key, struct manifest_ref *ref,
                              struct manifest *m)
@@ -29,7 +16,7 @@ enum err manifest_draft_read(const struct json_value *v, const char *key, struct
     *ref = (struct manifest_ref){.gen = json_read_u64(o, "gen", 0)};
     if (ref->gen == 0) return ERR_OK;
     struct span hash = json_read_str(o, "hash", SPAN_LIT(""));
-    if (!read_hex(hash, ref->hash.byte, sizeof ref->hash.byte)) return ERR_INVALID;
+    if (!span_hex(hash, ref->hash.byte, sizeof ref->hash.byte)) return ERR_INVALID;
     if (m == NULL) return ERR_OK;
     struct span text = json_read_str(o, "manifest", SPAN_LIT(""));
     if (sodium_base642bin(wire, sizeof wire, text.p, text.len, NULL, &len, NULL,
@@ -46,7 +33,7 @@ enum verb_exit manifest_draft_open(const struct verb_ctx *ctx, struct manifest_d
     if (code == EXIT_DONE) {
         const struct json_value *data = json_read_get(a.doc, "data");
         struct span mesh = json_read_str(data, "mesh_id", SPAN_LIT(""));
-        enum err err = read_hex(mesh, d->mesh.byte, sizeof d->mesh.byte) ? ERR_OK : ERR_INVALID;
+        enum err err = span_hex(mesh, d->mesh.byte, sizeof d->mesh.byte) ? ERR_OK : ERR_INVALID;
         if (err == ERR_OK)
             err =
                 manifest_draft_read(data, "root", &d->ref[MANIFEST_ROOT], &d->head[MANIFEST_ROOT]);
@@ -166,13 +153,6 @@ enum verb_exit manifest_draft_message(const struct verb_ctx *ctx, struct manifes
     return EXIT_DONE;
 }
 
-static void base64_member(struct json *j, const char *key, const void *bytes, size_t len)
-{
-    char text[BASE64_MAX];
-    json_key(j, key);
-    json_cstr(j, sodium_bin2base64(text, sizeof text, bytes, len, sodium_base64_VARIANT_ORIGINAL));
-}
-
 static enum verb_exit post(const struct verb_ctx *ctx, const struct strbuf *body)
 {
     struct client_answer a;
@@ -197,7 +177,7 @@ enum verb_exit manifest_draft_send(const struct verb_ctx *ctx, const struct mani
     strbuf_init(&body, BODY_BYTES_MAX);
     json_init(&j, &body);
     json_object(&j);
-    base64_member(&j, "manifest", wire, len);
+    json_member_base64(&j, "manifest", wire, len);
     json_key(&j, "texts");
     json_array(&j);
     for (size_t i = 0; i < text_count; i++)
@@ -222,7 +202,7 @@ enum verb_exit manifest_draft_confirm(const struct verb_ctx *ctx, const struct m
     strbuf_init_fixed(&body, storage, sizeof storage);
     json_init(&j, &body);
     json_object(&j);
-    base64_member(&j, "confirm", wire, sizeof wire);
+    json_member_base64(&j, "confirm", wire, sizeof wire);
     json_object_end(&j);
     return post(ctx, &body);
 }

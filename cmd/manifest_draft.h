@@ -52,8 +52,4 @@ enum verb_exit manifest_draft_confirm(const struct verb_ctx *ctx, const struct m
 enum err manifest_draft_read(const struct json_value *v, const char *key, struct manifest_ref *ref,
                              struct manifest *m) MUST_USE;
 
-/* "c07e1a2b": the first 8 digits of the hash, as screens show it. */
-#define MANIFEST_SHORT_MAX 9u
-const char *manifest_draft_short(const struct manifest_hash *h, char dst[MANIFEST_SHORT_MAX]);
-
 #endif

@@ -4,7 +4,6 @@
 #include "core/crypto/secret.h"
 #include "core/io/keyfile.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,23 +71,30 @@ static bool is_ours(const char *path)
     return lstat(path, &st) == 0 && st.st_uid == geteuid();
 }
 
+static const char *mesh_text(const struct mesh_id *mesh, char dst[MESH_HEX_MAX])
+{
+    struct strbuf sb;
+    strbuf_init_fixed(&sb, dst, MESH_HEX_MAX);
+    strbuf_hex(&sb, mesh->byte, MESH_ID_BYTES);
+    return dst;
+}
+
 enum verb_exit operator_key_bind(struct operator_key *k, const struct mesh_id *mesh)
 {
     char said[MESH_HEX_MAX], own[MESH_HEX_MAX];
-    (void)sodium_bin2hex(said, sizeof said, mesh->byte, MESH_ID_BYTES);
     if (k->bound && memcmp(k->mesh.byte, mesh->byte, MESH_ID_BYTES) == 0) return EXIT_DONE;
     if (k->bound)
         return verb_fail(EXIT_NOT_PERMITTED,
-                         "the agent speaks for mesh %s, and %s signs for mesh %s alone", said,
-                         k->path, sodium_bin2hex(own, sizeof own, k->mesh.byte, MESH_ID_BYTES));
+                         "the agent speaks for mesh %s, and %s signs for mesh %s alone",
+                         mesh_text(mesh, said), k->path, mesh_text(&k->mesh, own));
     if (!is_ours(k->path) || store(k->path, k->key, mesh) != ERR_OK) {
         fprintf(stderr, "warning: %s cannot be bound to mesh %s: it signs for any\n", k->path,
-                said);
+                mesh_text(mesh, said));
         return EXIT_DONE;
     }
     k->bound = true;
     k->mesh = *mesh;
-    fprintf(stderr, "(%s signs for mesh %s alone from now on)\n", k->path, said);
+    fprintf(stderr, "(%s signs for mesh %s alone from now on)\n", k->path, mesh_text(mesh, said));
     return EXIT_DONE;
 }
 
@@ -162,20 +168,22 @@ enum verb_exit operator_key_load(const struct verb_ctx *ctx, struct operator_key
                      agent, has_home ? " or " : "", has_home ? home : "");
 }
 
-static void sum_of(const uint8_t public_key[SIGN_PUBLIC_BYTES], char hex[2 * SUM_BYTES + 1])
+static void sum_of(const uint8_t public_key[SIGN_PUBLIC_BYTES], struct strbuf *out)
 {
     uint8_t digest[SIGN_DIGEST_BYTES];
     sign_digest(span_of(public_key, SIGN_PUBLIC_BYTES), digest);
-    (void)sodium_bin2hex(hex, 2 * SUM_BYTES + 1, digest, SUM_BYTES);
+    strbuf_hex(out, digest, SUM_BYTES);
 }
 
 const char *operator_key_format(const uint8_t public_key[SIGN_PUBLIC_BYTES],
                                 char dst[OPERATOR_KEY_TEXT_MAX])
 {
-    char hex[TEXT_HEX_BYTES + 1], sum[2 * SUM_BYTES + 1];
-    (void)sodium_bin2hex(hex, sizeof hex, public_key, SIGN_PUBLIC_BYTES);
-    sum_of(public_key, sum);
-    (void)snprintf(dst, OPERATOR_KEY_TEXT_MAX, TEXT_PREFIX "%s_%s", hex, sum);
+    struct strbuf sb;
+    strbuf_init_fixed(&sb, dst, OPERATOR_KEY_TEXT_MAX);
+    strbuf_str(&sb, TEXT_PREFIX);
+    strbuf_hex(&sb, public_key, SIGN_PUBLIC_BYTES);
+    strbuf_char(&sb, '_');
+    sum_of(public_key, &sb);
     return dst;
 }
 
@@ -183,16 +191,15 @@ enum err operator_key_parse(struct span text, uint8_t public_key[SIGN_PUBLIC_BYT
 {
     uint8_t bytes[SIGN_PUBLIC_BYTES];
     char want[2 * SUM_BYTES + 1];
-    size_t got = 0;
+    struct strbuf sum;
     if (!span_starts(text, SPAN_LIT(TEXT_PREFIX))) return ERR_INVALID;
     if (text.len + 1 < OPERATOR_KEY_TEXT_MAX) return ERR_MORE;
     if (text.len + 1 > OPERATOR_KEY_TEXT_MAX) return ERR_TOO_LARGE;
     const char *hex = text.p + sizeof TEXT_PREFIX - 1;
-    if (hex[TEXT_HEX_BYTES] != '_' ||
-        sodium_hex2bin(bytes, sizeof bytes, hex, TEXT_HEX_BYTES, NULL, &got, NULL) != 0 ||
-        got != sizeof bytes)
+    if (hex[TEXT_HEX_BYTES] != '_' || !span_hex(span_of(hex, TEXT_HEX_BYTES), bytes, sizeof bytes))
         return ERR_INVALID;
-    sum_of(bytes, want);
+    strbuf_init_fixed(&sum, want, sizeof want);
+    sum_of(bytes, &sum);
     if (!span_eq_str(span_skip(text, sizeof TEXT_PREFIX + TEXT_HEX_BYTES), want))
         return ERR_CORRUPT;
     memcpy(public_key, bytes, sizeof bytes);

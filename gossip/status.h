@@ -15,6 +15,7 @@
 #include "core/base/err.h"
 #include "core/base/limits.h"
 #include "core/base/span.h"
+#include "core/model/manifest.h"
 #include "gossip/coordinate.h"
 
 #define STATUS_REASON_BYTES_MAX 120u
@@ -56,6 +57,12 @@ struct status {
     uint8_t place[COORDINATE_BYTES]; /* about where it is; coordinate.h */
 };
 
+/* Whether what it says of a generation is of that one. */
+static inline bool status_is_about(const struct status *s, const struct manifest_ref *ref)
+{
+    return s->policy_gen == ref->gen &&
+           memcmp(s->policy_hash, ref->hash.byte, STATUS_HASH_BYTES) == 0;
+}
 /* Writes the envelope; `dst` needs driver.len + STATUS_BYTES_MAX + 16 bytes. ERR_TOO_LARGE. */
 enum err status_seal(struct span driver, const struct status *s, void *dst, size_t cap,
                      size_t *len) MUST_USE;

@@ -10,8 +10,6 @@
 #include <sodium.h>
 #include <stdlib.h>
 
-#define BASE64_MAX sodium_base64_ENCODED_LEN(MANIFEST_BYTES_MAX, sodium_base64_VARIANT_ORIGINAL)
-
 #define HISTORY_MAX              1024u
 #define HTTP_PRECONDITION_FAILED 412u /* taken as a plain failure by the client */
 
@@ -32,7 +30,6 @@ static void key_generation(struct admin_call *call, const char *key, enum manife
 {
     struct json *j = &call->json;
     struct gossip_policy_entry e;
-    char text[BASE64_MAX];
     json_key(j, key);
     if (ref->gen == 0) {
         json_null(j);
@@ -42,9 +39,7 @@ static void key_generation(struct admin_call *call, const char *key, enum manife
     ref_members(j, ref);
     if (gossip_policy_get(machine(call), scope, ref, &e) == ERR_OK &&
         e.bytes.len <= MANIFEST_BYTES_MAX)
-        json_member_cstr(j, "manifest",
-                         sodium_bin2base64(text, sizeof text, (const uint8_t *)e.bytes.p,
-                                           e.bytes.len, sodium_base64_VARIANT_ORIGINAL));
+        json_member_base64(j, "manifest", e.bytes.p, e.bytes.len);
     json_object_end(j);
 }
 
@@ -191,26 +186,20 @@ enum admin_progress admin_policy_history(struct admin_call *call)
 
 /* --- Progress --- */
 
-static bool is_about(const struct status *s, const struct manifest_ref *ref)
-{
-    return s->policy_gen == ref->gen &&
-           memcmp(s->policy_hash, ref->hash.byte, STATUS_HASH_BYTES) == 0;
-}
-
 /* What it says of `ref`; "silent": nothing, for so long that the rollout counts it as failed. */
 static const char *word_of(const struct gossip *g, const struct gossip_member *m,
                            const struct status *s, const struct manifest_ref *ref)
 {
     struct manifest_ref head = gossip_policy_head(g, MANIFEST_POLICY);
     if (manifest_ref_eq(&head, ref) && gossip_policy_is_mute(g, &m->id)) return "silent";
-    return is_about(s, ref) ? status_word(s->state) : "stale";
+    return status_is_about(s, ref) ? status_word(s->state) : "stale";
 }
 
 static void progress_row(struct admin_call *call, const struct gossip_member *m,
                          const struct status *s, const struct manifest_ref *ref)
 {
     struct json *j = &call->json;
-    bool about = is_about(s, ref);
+    bool about = status_is_about(s, ref);
     json_object(j);
     json_member_cstr(j, "node", m->name.text);
     json_member_cstr(j, "status", gossip_state_word(m->state));
@@ -226,11 +215,7 @@ static struct manifest_ref asked(const struct admin_call *call)
 {
     struct manifest_ref ref = {.gen = 0};
     struct span gen = admin_route_query(call, "gen"), hash = admin_route_query(call, "hash");
-    size_t len = 0;
-    if (span_u64(gen, &ref.gen) && hash.len == 2 * sizeof ref.hash.byte &&
-        sodium_hex2bin(ref.hash.byte, sizeof ref.hash.byte, hash.p, hash.len, NULL, &len, NULL) ==
-            0)
-        return ref;
+    if (span_u64(gen, &ref.gen) && span_hex(hash, ref.hash.byte, sizeof ref.hash.byte)) return ref;
     return gossip_policy_head(machine(call), MANIFEST_POLICY);
 }
 
@@ -247,7 +232,7 @@ enum admin_progress admin_policy_progress(struct admin_call *call)
     gossip_policy_status(g, &own);
     json_object(j);
     ref_members(j, &ref);
-    json_member_cstr(j, "state", is_about(&own, &ref) ? status_word(own.state) : "stale");
+    json_member_cstr(j, "state", status_is_about(&own, &ref) ? status_word(own.state) : "stale");
     json_member_cstr(j, "waits_for", gossip_policy_waits_for(g));
     json_member_cstr(j, "head_author",
                      decode(call, MANIFEST_POLICY, &head, &newest) ? newest.author.text : "");

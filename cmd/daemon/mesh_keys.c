@@ -45,11 +45,11 @@ static enum err add(struct daemon *d, struct seal_ring *ring, const uint8_t key[
 static void store_key(struct daemon *d, struct seal_ring *ring, struct span key)
 {
     struct manifest_hash hash;
+    char text[MANIFEST_HASH_SHORT_MAX];
     CHECK(key.len == SEAL_KEY_BYTES);
     enum err err = add(d, ring, (const uint8_t *)key.p, &hash);
     if (err == ERR_OK)
-        log_info(&d->log, "keyring", "key=%02x%02x%02x%02x installed", hash.byte[0], hash.byte[1],
-                 hash.byte[2], hash.byte[3]);
+        log_info(&d->log, "keyring", "key=%s installed", manifest_hash_short(&hash, text));
     else if (err != ERR_EXISTS)
         log_limited(&d->log, LOG_LEVEL_WARN, MESH_KEYS_MAGIC + 1, "keyring",
                     "a new key is not installed: %s", err_text(err));

@@ -1,6 +1,5 @@
 #include "cmd/daemon/policy_run.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,8 +14,6 @@
 #define TRYING_BYTES_MAX  160u
 #define TRYING_ADVICE     "delete it"
 #define FIRST_ROOT_ADVICE "the others of the mesh have it"
-#define SHORT_HASH_BYTES  4u
-#define SHORT_HASH_MAX    (2u * SHORT_HASH_BYTES + 1u)
 
 struct answer {
     enum gossip_event_kind kind;
@@ -39,11 +36,6 @@ struct policy_run {
     struct manifest_ref said_head; /* as last logged */
     enum status_state said_state;
 };
-
-static const char *short_hash(const struct manifest_hash *h, char dst[SHORT_HASH_MAX])
-{
-    return sodium_bin2hex(dst, SHORT_HASH_MAX, h->byte, SHORT_HASH_BYTES);
-}
 
 /* --- Texts to rules --- */
 
@@ -134,12 +126,11 @@ static void trying_write(struct policy_run *p, const struct manifest_ref *ref, u
     if (starts == 0 && manifest_ref_eq(ref, &p->tried)) starts = p->tried_starts;
     p->tried = *ref;
     p->tried_starts = starts;
-    char text[TRYING_BYTES_MAX], hash[2 * MANIFEST_HASH_BYTES + 1];
+    char text[TRYING_BYTES_MAX], hash[MANIFEST_HASH_TEXT_MAX];
     struct diag diag;
     diag_init(&diag);
-    int n =
-        snprintf(text, sizeof text, "%llu %s %u", (unsigned long long)ref->gen,
-                 sodium_bin2hex(hash, sizeof hash, ref->hash.byte, sizeof ref->hash.byte), starts);
+    int n = snprintf(text, sizeof text, "%llu %s %u", (unsigned long long)ref->gen,
+                     manifest_hash_text(&ref->hash, hash), starts);
     enum err err =
         store_write_checked(&p->d->store, STORE_POLICY_TRYING, span_of(text, (size_t)n), &diag);
     /* Without it a crash is not laid to the policy; a full disk must not keep the policy out. */
@@ -172,13 +163,10 @@ static bool trying_parse(struct span text, struct manifest_ref *ref, unsigned *s
 {
     struct span hash, count;
     uint64_t n = 0;
-    size_t len = 0;
     struct span gen = span_cut(text, ' ', &hash);
     hash = span_cut(hash, ' ', &count);
     if (!span_u64(gen, &ref->gen) || !span_u64(count, &n) || n > POLICY_TRIAL_STARTS_MAX ||
-        hash.len != 2 * sizeof ref->hash.byte ||
-        sodium_hex2bin(ref->hash.byte, sizeof ref->hash.byte, hash.p, hash.len, NULL, &len, NULL) !=
-            0)
+        !span_hex(hash, ref->hash.byte, sizeof ref->hash.byte))
         return false;
     *starts = (unsigned)n;
     return true;
@@ -239,7 +227,7 @@ static void activate(struct policy_run *p, const struct manifest_ref *ref)
 {
     struct diag diag;
     struct policy_mesh *rules = NULL;
-    char hash[SHORT_HASH_MAX];
+    char hash[MANIFEST_HASH_SHORT_MAX];
     diag_init(&diag);
     bool same = manifest_ref_eq(ref, &p->active);
     enum err err = not_deadly(p, ref, &diag);
@@ -252,7 +240,7 @@ static void activate(struct policy_run *p, const struct manifest_ref *ref)
     if (err == ERR_OK && !same) {
         p->active = *ref;
         log_info(&p->d->log, "policy", "active generation=%llu hash=%s rules=%zu snapshot=%llu",
-                 (unsigned long long)ref->gen, short_hash(&ref->hash, hash),
+                 (unsigned long long)ref->gen, manifest_hash_short(&ref->hash, hash),
                  p->rules != NULL ? p->rules->rule_count : 0,
                  (unsigned long long)(p->started ? compile_generation(p->d->compile) : 0));
     }
@@ -280,19 +268,19 @@ static void log_head(struct policy_run *p, const struct manifest_ref *head)
     const struct gossip *g = mesh_gossip(p->d->mesh);
     struct gossip_policy_entry e;
     struct manifest m;
-    char hash[SHORT_HASH_MAX];
+    char hash[MANIFEST_HASH_SHORT_MAX];
     if (gossip_policy_get(g, MANIFEST_POLICY, head, &e) != ERR_OK ||
         pack_manifest_decode(e.bytes, &m) != ERR_OK)
         return;
     log_info(&p->d->log, "policy", "head generation=%llu hash=%s by=%s message=\"%s\"",
-             (unsigned long long)head->gen, short_hash(&head->hash, hash), m.author.text,
+             (unsigned long long)head->gen, manifest_hash_short(&head->hash, hash), m.author.text,
              m.message);
     size_t pos = 0;
     while (gossip_policy_next(g, MANIFEST_POLICY, &pos, &e))
         if (e.sibling && e.ref.gen == head->gen)
             log_warn(&p->d->log, "policy",
                      "conflict generation=%llu: %s was applied at the same time and lost",
-                     (unsigned long long)e.ref.gen, short_hash(&e.ref.hash, hash));
+                     (unsigned long long)e.ref.gen, manifest_hash_short(&e.ref.hash, hash));
 }
 
 /* Says what is new, once. */

@@ -37,23 +37,6 @@ static bool line_value(struct span *text, const char *key, struct span *value)
     return span_eq_str(k, key);
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-static bool hex_bytes(struct span hex, uint8_t *out, size_t len)
-{
-    if (hex.len != len * 2) return false;
-    for (size_t i = 0; i < len; i++) {
-        int high = hex_digit(hex.p[2 * i]), low = hex_digit(hex.p[2 * i + 1]);
-        if (high < 0 || low < 0) return false;
-        out[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 enum err store_state_mesh(const struct store *s, struct diag *d, struct store_mesh *out)
 {
     struct strbuf sb;
@@ -65,8 +48,8 @@ enum err store_state_mesh(const struct store *s, struct diag *d, struct store_me
         struct span text = strbuf_view(&sb);
         bool ok = line_value(&text, "mesh", &mesh) && line_value(&text, "id", &id) &&
                   line_value(&text, "issuer", &issuer) && name_set(&m.name, mesh) == ERR_OK &&
-                  hex_bytes(id, m.id.byte, sizeof m.id.byte) &&
-                  hex_bytes(issuer, m.issuer_pk, sizeof m.issuer_pk);
+                  span_hex(id, m.id.byte, sizeof m.id.byte) &&
+                  span_hex(issuer, m.issuer_pk, sizeof m.issuer_pk);
         err = ok ? ERR_OK : damaged(s, STORE_MESH, REJOIN_ADVICE, d);
     }
     strbuf_fini(&sb);

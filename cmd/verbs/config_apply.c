@@ -95,13 +95,13 @@ static enum verb_exit submit(const struct verb_ctx *ctx, const struct manifest_d
 {
     struct manifest_ref ref;
     struct policy_wait w;
-    char hash[MANIFEST_SHORT_MAX];
+    char hash[MANIFEST_HASH_SHORT_MAX];
     bool talk = !ctx->json && !ctx->quiet;
     enum verb_exit code = manifest_draft_send(ctx, d, m, text, count, &ref);
     if (code != EXIT_DONE) return code;
     if (talk)
         printf("generation %llu (%s) by %s\n", (unsigned long long)ref.gen,
-               manifest_draft_short(&ref.hash, hash), m->author.text);
+               manifest_hash_short(&ref.hash, hash), m->author.text);
     if (verb_has(ctx, "no-wait")) {
         if (ctx->json) document(m, &ref, NULL);
         return EXIT_DONE;

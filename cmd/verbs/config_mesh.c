@@ -78,7 +78,7 @@ static enum verb_exit show(const struct verb_ctx *ctx, const struct json_value *
 {
     const struct json_value *d = json_read_get(doc, "data"), *texts = json_read_get(d, "texts");
     struct manifest_ref active;
-    char hash[MANIFEST_SHORT_MAX];
+    char hash[MANIFEST_HASH_SHORT_MAX];
     if (manifest_draft_read(d, "active", &active, NULL) != ERR_OK)
         return verb_fail(EXIT_FAILED, "the agent's answer is of another version of parley");
     if (active.gen == 0) {
@@ -90,7 +90,7 @@ static enum verb_exit show(const struct verb_ctx *ctx, const struct json_value *
         if (!ctx->quiet)
             printf("# %.*s.toml of generation %llu (%s)\n",
                    SPAN_ARG(json_read_str(v, "name", SPAN_LIT("-"))),
-                   (unsigned long long)active.gen, manifest_draft_short(&active.hash, hash));
+                   (unsigned long long)active.gen, manifest_hash_short(&active.hash, hash));
         fwrite(text.p, 1, text.len, stdout);
         if (text.len > 0 && text.p[text.len - 1] != '\n') putchar('\n');
     }
@@ -116,7 +116,7 @@ static enum verb_exit history(const struct verb_ctx *ctx, const struct json_valu
         char ago[32];
         struct span hash = json_read_str(v, "hash", SPAN_LIT("-"));
         uint64_t at = json_read_u64(v, "signed_at_s", 0);
-        if (hash.len > MANIFEST_SHORT_MAX - 1) hash.len = MANIFEST_SHORT_MAX - 1;
+        if (hash.len > MANIFEST_HASH_SHORT_MAX - 1) hash.len = MANIFEST_HASH_SHORT_MAX - 1;
         table_cellf(&t, "%llu", (unsigned long long)json_read_u64(v, "gen", 0));
         table_cellf(&t, "%.*s", SPAN_ARG(hash));
         if (now > at)

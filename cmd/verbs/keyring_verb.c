@@ -4,8 +4,6 @@
 #include "cmd/table.h"
 #include "core/io/clock.h"
 
-#include <sodium.h>
-
 /* --- status --- */
 
 static void until_cell(struct table *t, uint64_t until)
@@ -56,12 +54,8 @@ static bool read_keys(const struct json_value *data, struct manifest *m)
         struct manifest_key *k = &m->key[m->key_count];
         struct span hash = json_read_str(v, "hash", SPAN_LIT(""));
         struct span stage = json_read_str(v, "stage", SPAN_LIT(""));
-        size_t len = 0;
-        if (m->key_count == MANIFEST_KEYS_MAX || hash.len != 2 * sizeof k->hash.byte) return false;
-        if (sodium_hex2bin(k->hash.byte, sizeof k->hash.byte, hash.p, hash.len, NULL, &len, NULL) !=
-                0 ||
-            len != sizeof k->hash.byte)
-            return false;
+        if (m->key_count == MANIFEST_KEYS_MAX) return false;
+        if (!span_hex(hash, k->hash.byte, sizeof k->hash.byte)) return false;
         memcpy(k->id, k->hash.byte, sizeof k->id);
         k->stage = span_eq_str(stage, "use") ? MANIFEST_KEY_USE : MANIFEST_KEY_INSTALL;
         m->key_count++;
@@ -82,8 +76,8 @@ static enum verb_exit draft_keys(const struct verb_ctx *ctx, struct manifest *m)
 static void say_rotated(const struct verb_ctx *ctx, const struct manifest_draft *d,
                         const struct manifest *m, const struct manifest_ref *ref)
 {
-    char key[MANIFEST_SHORT_MAX];
-    manifest_draft_short(&m->key[m->key_count - 1].hash, key);
+    char key[MANIFEST_HASH_SHORT_MAX];
+    manifest_hash_short(&m->key[m->key_count - 1].hash, key);
     if (ctx->json)
         printf("{\"schema\":\"parley.keyring-rotate.v1\",\"data\":{\"key\":\"%s\","
                "\"root_generation\":%llu}}\n",

@@ -100,11 +100,11 @@ static enum verb_exit send_root(const struct verb_ctx *ctx, const struct manifes
                                 struct manifest *m, const char *verb, const char *name)
 {
     struct manifest_ref ref;
-    char hash[MANIFEST_SHORT_MAX];
+    char hash[MANIFEST_HASH_SHORT_MAX];
     enum verb_exit code = manifest_draft_message(ctx, m);
     if (code == EXIT_DONE) code = manifest_draft_send(ctx, d, m, NULL, 0, &ref);
     if (code != EXIT_DONE) return code;
-    manifest_draft_short(&ref.hash, hash);
+    manifest_hash_short(&ref.hash, hash);
     if (ctx->json)
         printf(
             "{\"schema\":\"parley.operator.v1\",\"data\":{\"%s\":\"%s\",\"root_generation\":%llu,"

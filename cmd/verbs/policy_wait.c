@@ -4,14 +4,12 @@
 #include "cmd/table.h"
 #include "core/io/clock.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <time.h>
 
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 #define NAMED_MAX       8u /* members named in a message */
 #define REASON_WAIT_MS  2000u
-#define HASH_HEX_BYTES  (2u * MANIFEST_HASH_BYTES + 1u)
 
 void policy_wait_fini(struct policy_wait *w)
 {
@@ -181,7 +179,7 @@ static void say_without(const struct policy_wait *w, const struct manifest_ref *
 
 static enum verb_exit say(const struct policy_wait *w, const struct manifest_ref *ref)
 {
-    char ours[MANIFEST_SHORT_MAX], theirs[MANIFEST_SHORT_MAX];
+    char ours[MANIFEST_HASH_SHORT_MAX], theirs[MANIFEST_HASH_SHORT_MAX];
     switch (w->end) {
     case POLICY_WAIT_ACTIVE:
         say_without(w, ref);
@@ -193,8 +191,8 @@ static enum verb_exit say(const struct policy_wait *w, const struct manifest_ref
     case POLICY_WAIT_LOST:
         break;
     }
-    manifest_draft_short(&ref->hash, ours);
-    manifest_draft_short(&w->head.hash, theirs);
+    manifest_hash_short(&ref->hash, ours);
+    manifest_hash_short(&w->head.hash, theirs);
     if (w->head.gen > ref->gen)
         return verb_fail(EXIT_FAILED, "generation %llu was replaced by %llu (%s) of %s on the way",
                          (unsigned long long)ref->gen, (unsigned long long)w->head.gen, theirs,
@@ -209,13 +207,12 @@ enum verb_exit policy_wait_run(const struct verb_ctx *ctx, const struct manifest
                                bool print, struct policy_wait *w)
 {
     static const struct timespec pause = {.tv_nsec = POLICY_WAIT_POLL_MS * 1000000L};
-    char path[160], hash[HASH_HEX_BYTES];
+    char path[160], hash[MANIFEST_HASH_TEXT_MAX];
     uint64_t start_ms = clock_mono_ms(), stop_ms = 0; /* it ran until then */
     *w = (struct policy_wait){.own = "", .waits_for = "", .head_author = ""};
     arena_init(&w->arena, 16384, ARENA_BYTES_MAX);
     (void)snprintf(path, sizeof path, "/v1/policy/progress?gen=%llu&hash=%s",
-                   (unsigned long long)ref->gen,
-                   sodium_bin2hex(hash, sizeof hash, ref->hash.byte, sizeof ref->hash.byte));
+                   (unsigned long long)ref->gen, manifest_hash_text(&ref->hash, hash));
     for (bool over = false; !over;) {
         uint64_t ms = clock_mono_ms() - start_ms;
         enum verb_exit code = poll_once(ctx, path, ms, print, w);

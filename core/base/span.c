@@ -65,6 +65,24 @@ bool span_u64(struct span s, uint64_t *out)
     return true;
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    int letter = lower(c) - 'a';
+    return letter >= 0 && letter < 6 ? letter + 10 : -1;
+}
+
+bool span_hex(struct span s, void *dst, size_t bytes)
+{
+    unsigned char *out = dst;
+    if (s.len / 2 != bytes || s.len % 2 != 0) return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (hex_digit(s.p[i]) < 0) return false;
+    for (size_t i = 0; i < bytes; i++)
+        out[i] = (unsigned char)(hex_digit(s.p[2 * i]) << 4 | hex_digit(s.p[2 * i + 1]));
+    return true;
+}
+
 int span_cmp(struct span a, struct span b)
 {
     size_t shared = a.len < b.len ? a.len : b.len;

@@ -54,6 +54,8 @@ struct span span_cut(struct span s, char sep, struct span *rest);
 /* Decimal digits only, no sign, no space, no overflow. ERR_INVALID / ERR_RANGE as bool false:
  * `*out` untouched. */
 bool span_u64(struct span s, uint64_t *out);
+/* Exactly `bytes` bytes as hex digits of either case, and nothing else. False: `dst` untouched. */
+bool span_hex(struct span s, void *dst, size_t bytes);
 /* Total order: memcmp, then length. */
 int span_cmp(struct span a, struct span b);
 /* Copies into `dst` of `cap` bytes and terminates; false (dst = "") when it does not fit or holds a

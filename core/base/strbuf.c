@@ -151,6 +151,31 @@ void strbuf_hex(struct strbuf *sb, const void *p, size_t len)
     if (text_len > 0) sb->p[sb->len] = '\0';
 }
 
+void strbuf_base64(struct strbuf *sb, const void *p, size_t len)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *byte = p;
+    size_t text_len;
+    if (!size_mul(len / 3 + (len % 3 != 0), 4, &text_len)) {
+        sb->overflow = true;
+        return;
+    }
+    if (!reserve(sb, text_len)) return;
+    for (size_t i = 0; i < len; i += 3) {
+        size_t left = len - i;
+        unsigned bits = (unsigned)byte[i] << 16;
+        if (left > 1) bits |= (unsigned)byte[i + 1] << 8;
+        if (left > 2) bits |= byte[i + 2];
+        sb->p[sb->len++] = digit[bits >> 18];
+        sb->p[sb->len++] = digit[bits >> 12 & 63];
+        sb->p[sb->len++] = '=';
+        sb->p[sb->len++] = '=';
+        if (left > 1) sb->p[sb->len - 2] = digit[bits >> 6 & 63];
+        if (left > 2) sb->p[sb->len - 1] = digit[bits & 63];
+    }
+    if (text_len > 0) sb->p[sb->len] = '\0';
+}
+
 struct span strbuf_view(const struct strbuf *sb)
 {
     return span_of(sb->p, sb->len);

@@ -38,6 +38,9 @@ void strbuf_vfmt(struct strbuf *sb, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
 /* Lower-case hex of `len` bytes. */
 void strbuf_hex(struct strbuf *sb, const void *p, size_t len);
+/* Base64 of `len` bytes with padding, in one line (RFC 4648 4). Not for secrets: its time tells of
+ * them. */
+void strbuf_base64(struct strbuf *sb, const void *p, size_t len);
 struct span strbuf_view(const struct strbuf *sb);
 /* Gives the heap text to the caller (free() it); the buffer is empty again. NULL on overflow or for
  * fixed storage. */

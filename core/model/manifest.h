@@ -114,6 +114,12 @@ struct manifest_confirm {
     struct manifest_key_id signer;
 };
 
+/* As files and requests name it, 64 hex digits, and as people see it, the first 8. Gives `dst`. */
+#define MANIFEST_HASH_TEXT_MAX  (2u * MANIFEST_HASH_BYTES + 1u)
+#define MANIFEST_HASH_SHORT_MAX 9u
+const char *manifest_hash_text(const struct manifest_hash *h, char dst[MANIFEST_HASH_TEXT_MAX]);
+const char *manifest_hash_short(const struct manifest_hash *h, char dst[MANIFEST_HASH_SHORT_MAX]);
+
 /* One canary, then everyone; nobody may refuse it. */
 static inline struct manifest_plan manifest_plan_default(void)
 {

@@ -205,3 +205,12 @@ void json_member_hex(struct json *j, const char *key, const void *bytes, size_t 
     strbuf_hex(j->out, bytes, len);
     strbuf_char(j->out, '"');
 }
+
+void json_member_base64(struct json *j, const char *key, const void *bytes, size_t len)
+{
+    json_key(j, key);
+    before_value(j);
+    strbuf_char(j->out, '"');
+    strbuf_base64(j->out, bytes, len);
+    strbuf_char(j->out, '"');
+}

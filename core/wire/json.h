@@ -44,5 +44,7 @@ void json_member_u64(struct json *j, const char *key, uint64_t value);
 void json_member_bool(struct json *j, const char *key, bool value);
 /* `len` bytes as a string of lower-case hex digits. */
 void json_member_hex(struct json *j, const char *key, const void *bytes, size_t len);
+/* The same as base64. */
+void json_member_base64(struct json *j, const char *key, const void *bytes, size_t len);
 
 #endif

@@ -55,9 +55,11 @@ static void test_a_member_is_a_key_and_a_value(void **state)
         json_member_bool(&j, "d", true);
         json_member_hex(&j, "e", "\x00\xfe", 2);
         json_member_hex(&j, "f", "", 0);
+        json_member_base64(&j, "g", "\xff", 1);
         json_object_end(&j);
-        assert_string_equal(
-            sb.p, "{\"a\":\"x\",\"b\":null,\"c\":7,\"d\":true,\"e\":\"00fe\",\"f\":\"\"}");
+        assert_string_equal(sb.p,
+                            "{\"a\":\"x\",\"b\":null,\"c\":7,\"d\":true,\"e\":\"00fe\",\"f\":\"\","
+                            "\"g\":\"/w==\"}");
     });
 }
 

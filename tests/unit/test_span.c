@@ -86,6 +86,21 @@ static void test_u64_takes_digits_only_and_never_wraps(void **state)
     assert_int_equal(v, 7);
 }
 
+static void test_hex_is_of_the_wanted_length_or_nothing(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"",     "0",    "00f",  "00ff0", "00ff00",
+                                      "0g00", "00 f", "0x00", "-100"};
+    unsigned char out[2] = {7, 7};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(span_hex(lit(bad[i]), out, 2));
+    assert_int_equal(out[0], 7);
+    assert_true(span_hex(lit("aF09"), out, 2));
+    assert_int_equal(out[0], 0xaf);
+    assert_int_equal(out[1], 0x09);
+    assert_true(span_hex(lit(""), out, 0));
+}
+
 static void test_order_is_total(void **state)
 {
     (void)state;
@@ -139,6 +154,7 @@ int main(void)
         cmocka_unit_test(test_trim_drops_blanks_at_both_ends_only),
         cmocka_unit_test(test_cut_splits_at_the_first_separator),
         cmocka_unit_test(test_u64_takes_digits_only_and_never_wraps),
+        cmocka_unit_test(test_hex_is_of_the_wanted_length_or_nothing),
         cmocka_unit_test(test_order_is_total),
         cmocka_unit_test(test_cstr_refuses_what_does_not_fit),
         cmocka_unit_test(test_distance_counts_edits_and_swaps),

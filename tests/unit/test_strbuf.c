@@ -87,6 +87,32 @@ static void test_hex_of_unthinkable_length_overflows(void **state)
     strbuf_fini(&sb);
 }
 
+/* RFC 4648 10. */
+static void test_base64_pads_to_four_digits(void **state)
+{
+    (void)state;
+    static const char *const want[] = {"",         "Zg==",     "Zm8=",    "Zm9v",
+                                       "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
+    struct strbuf sb;
+    strbuf_init(&sb, 100);
+    for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+        strbuf_reset(&sb);
+        strbuf_base64(&sb, "foobar", i);
+        assert_string_equal(sb.p, want[i]);
+    }
+    strbuf_reset(&sb);
+    strbuf_base64(&sb, "\x00\xff\xfb\xf0", 4);
+    assert_string_equal(sb.p, "AP/78A==");
+    strbuf_base64(&sb, "x", SIZE_MAX);
+    assert_false(strbuf_ok(&sb));
+    strbuf_fini(&sb);
+    char eight[8];
+    strbuf_init_fixed(&sb, eight, sizeof(eight));
+    strbuf_base64(&sb, "foobar", 6);
+    assert_false(strbuf_ok(&sb));
+    assert_string_equal(eight, "");
+}
+
 static void test_take_gives_the_text_away(void **state)
 {
     (void)state;
@@ -124,6 +150,7 @@ int main(void)
         cmocka_unit_test(test_grows_up_to_its_bound_and_no_further),
         cmocka_unit_test(test_overflow_stays_until_reset),
         cmocka_unit_test(test_hex_of_unthinkable_length_overflows),
+        cmocka_unit_test(test_base64_pads_to_four_digits),
         cmocka_unit_test(test_take_gives_the_text_away),
         cmocka_unit_test(test_take_refuses_cut_or_fixed_text),
     };
