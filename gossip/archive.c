@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#define ID_SHORT_BYTES 8u
-
 struct archive {
     uint64_t refs;
     struct hash_key key;
@@ -93,7 +91,7 @@ const struct head *archive_head(struct archive *a, const struct head *h)
     k = malloc(sizeof(*k));
     if (k == NULL) return NULL;
     *k = (struct kept_head){.refs = 1, .head = *h};
-    k->id_hash = archive_hash(a, h->owner.byte, ID_SHORT_BYTES);
+    k->id_hash = archive_hash(a, h->owner.byte, NODE_ID_SHORT_BYTES);
     /* Two heads of one signature are not both genuine: such a one is kept apart. */
     if (known || map_put(&a->heads, head_key(&k->head), k) == ERR_OK) return &k->head;
     free(k);

@@ -43,7 +43,7 @@ static void text_of(const struct gossip *g, const struct member *m, uint8_t stat
     out[TEXT_BYTES - 1] = state;
 }
 
-static struct rollout_voter *voter(struct rollout *r, const uint8_t id[8])
+static struct rollout_voter *voter(struct rollout *r, const uint8_t id[NODE_ID_SHORT_BYTES])
 {
     for (uint32_t i = 0; i < r->voter_count; i++)
         if (memcmp(r->voter_of[i].id, id, sizeof(r->voter_of[i].id)) == 0) return &r->voter_of[i];
@@ -177,7 +177,7 @@ void ballot_fill(struct gossip *g, struct packet *p, bool fresh)
     for (uint32_t n = 0; n < r->voter_count; n++) {
         uint32_t at = (first + n) % r->voter_count;
         struct rollout_voter *v = &r->voter_of[at];
-        bool knows = memcmp(v->id, p->to->head->owner.byte, sizeof(v->id)) == 0;
+        bool knows = head_is(p->to->head, v->id);
         if (!v->telling || knows || (fresh && !is_fresh(v))) continue;
         if (!add(g, p, v)) {
             r->next_told = at; /* goes first next time */

@@ -30,6 +30,15 @@ struct head {
     uint8_t sig[SIGN_BYTES];
 };
 
+/* The first bytes of its owner's id: whether these are they; copies them. */
+static inline bool head_is(const struct head *h, const uint8_t id8[NODE_ID_SHORT_BYTES])
+{
+    return memcmp(h->owner.byte, id8, NODE_ID_SHORT_BYTES) == 0;
+}
+static inline void head_short_id(const struct head *h, uint8_t id8[NODE_ID_SHORT_BYTES])
+{
+    memcpy(id8, h->owner.byte, NODE_ID_SHORT_BYTES);
+}
 /* Order of announcements of one owner: (epoch, inc, version), as memcmp would say. */
 int head_cmp(const struct head *a, const struct head *b);
 /* Fills h->sig. */

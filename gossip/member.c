@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define ID_SHORT_BYTES    8u
 #define MEMBERS_FIRST_CAP 64u
 #define PAGE_MEMBERS      8u   /* a table with an image copies so many when one is wanted */
 #define OTHER_TIMERS_MAX  256u /* nodes of the heap that are not members' */
@@ -267,15 +266,14 @@ void member_remove(struct member_table *t, struct member *m)
     put_back(t, m);
 }
 
-struct member *member_find_short(const struct member_table *t, const uint8_t id8[8])
+struct member *member_find_short(const struct member_table *t, const uint8_t *id8)
 {
-    uint32_t hash = archive_hash(t->archive, id8, ID_SHORT_BYTES);
+    uint32_t hash = archive_hash(t->archive, id8, NODE_ID_SHORT_BYTES);
     size_t at = 0;
     for (;;) {
         uint32_t index = member_index_next(&t->ids, hash, &at);
         if (index == MEMBER_INDEX_NONE) return NULL;
-        if (memcmp(peek(t, index)->head->owner.byte, id8, ID_SHORT_BYTES) == 0)
-            return at_index(t, index);
+        if (head_is(peek(t, index)->head, id8)) return at_index(t, index);
     }
 }
 

@@ -139,9 +139,9 @@ enum err member_table_fill(struct member_table *t, const struct member_image *im
 /* Frees it and what it owns. It must be on no list and no heap. */
 void member_remove(struct member_table *t, struct member *m);
 
-/* NULL: not known. */
+/* NULL: not known. `id8`: NODE_ID_SHORT_BYTES. */
 struct member *member_find(const struct member_table *t, const struct node_id *id);
-struct member *member_find_short(const struct member_table *t, const uint8_t id8[8]);
+struct member *member_find_short(const struct member_table *t, const uint8_t *id8);
 struct member *member_find_name(const struct member_table *t, const struct name *name);
 /* The one at place `i` < count by id. */
 struct member *member_at(const struct member_table *t, size_t i);

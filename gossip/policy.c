@@ -205,7 +205,8 @@ static enum policy_refusal take_policy(struct gossip *g, struct span wire, const
 }
 
 /* The sender's one place, or a free one. */
-static struct policy_pending *pending_slot(struct policy *p, const uint8_t from[8])
+static struct policy_pending *pending_slot(struct policy *p,
+                                           const uint8_t from[NODE_ID_SHORT_BYTES])
 {
     struct policy_pending *free_slot = NULL;
     for (size_t i = 0; i < POLICY_PENDING_MAX; i++) {
@@ -231,7 +232,7 @@ static void keep_pending(struct gossip *g, struct span wire, const struct member
     free(slot->bytes);
     *slot = (struct policy_pending){
         .bytes = bytes, .len = wire.len, .since_ms = g->now_ms, .future = future};
-    memcpy(slot->from, from->head->owner.byte, sizeof(slot->from));
+    head_short_id(from->head, slot->from);
     policy_arm(g, g->now_ms + 1000);
 }
 

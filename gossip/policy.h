@@ -62,14 +62,14 @@ struct policy_item {
 struct policy_pending {
     uint8_t *bytes; /* owned; NULL: free */
     size_t len;
-    uint8_t from[8];
+    uint8_t from[NODE_ID_SHORT_BYTES];
     uint64_t since_ms;
     bool future; /* waits for our clock, else for a root */
 };
 
 /* A branch of roots that has not won against ours (policy_root.h). */
 struct policy_fork {
-    uint8_t from[8];
+    uint8_t from[NODE_ID_SHORT_BYTES];
     struct policy_item *root; /* owned array; contiguous, the first built on one of ours */
     size_t count, cap;
 };

@@ -187,10 +187,10 @@ void policy_news_lack(struct gossip *g, const struct member *from)
 {
     struct policy_news *n = &g->policy.news;
     uint64_t soon = g->now_ms + PULL_SOON_MS;
-    bool other = from != NULL && memcmp(n->from, from->head->owner.byte, sizeof(n->from)) != 0;
+    bool other = from != NULL && !head_is(from->head, n->from);
     /* Hints are not signed: one that leads nowhere must not put off the next one's. */
     if (n->lacking && (!other || n->due_ms <= soon)) return;
-    if (other) memcpy(n->from, from->head->owner.byte, sizeof(n->from));
+    if (other) head_short_id(from->head, n->from);
     n->lacking = true;
     n->tries = 0;
     n->due_ms = g->now_ms + rng_below(&g->rng, PULL_SOON_MS);

@@ -43,7 +43,7 @@ struct policy_news {
     uint64_t answer_ms;    /* the next is to be tried then; UINT64_MAX: none waits */
     uint64_t asks;         /* of others, so far: the order in which they came */
     bool lacking;          /* something is to be pulled */
-    uint8_t from[8];       /* of whom first */
+    uint8_t from[NODE_ID_SHORT_BYTES]; /* of whom first */
     uint64_t due_ms;       /* of the pull */
     uint32_t tries;
     uint32_t asked;           /* on that stream */

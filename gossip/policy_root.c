@@ -89,14 +89,14 @@ bool policy_root_knows(const struct policy *p, const struct manifest_ref *ref)
 void policy_root_gather(struct gossip *g, const struct member *from)
 {
     struct policy_fork *f = &g->policy.fork;
-    if (memcmp(f->from, from->head->owner.byte, sizeof(f->from)) == 0) return;
+    if (head_is(from->head, f->from)) return;
     clear(f);
-    memcpy(f->from, from->head->owner.byte, sizeof(f->from));
+    head_short_id(from->head, f->from);
 }
 
 static bool gathers(const struct policy *p, const struct member *from)
 {
-    return from != NULL && memcmp(p->fork.from, from->head->owner.byte, sizeof(p->fork.from)) == 0;
+    return from != NULL && head_is(from->head, p->fork.from);
 }
 
 /* One root as it arrived, and what it is built on. */

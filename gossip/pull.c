@@ -8,10 +8,10 @@
 #define AGAIN_MS  1000u
 #define TRIES_MAX 5u
 
-static struct pull_lack *find(struct pull_table *t, const uint8_t id8[SYNC_ID_BYTES])
+static struct pull_lack *find(struct pull_table *t, const uint8_t id8[NODE_ID_SHORT_BYTES])
 {
     for (size_t i = 0; i < t->count; i++)
-        if (memcmp(t->lack[i].id, id8, SYNC_ID_BYTES) == 0) return &t->lack[i];
+        if (memcmp(t->lack[i].id, id8, NODE_ID_SHORT_BYTES) == 0) return &t->lack[i];
     return NULL;
 }
 
@@ -33,18 +33,18 @@ void pull_lack(struct gossip *g, const struct node_id *id, const struct member *
     }
     struct pull_lack *p = &t->lack[t->count++];
     *p = (struct pull_lack){.due_ms = g->now_ms + SOON_MS};
-    memcpy(p->id, id->byte, SYNC_ID_BYTES);
-    memcpy(p->from, from != NULL ? from->head->owner.byte : id->byte, SYNC_ID_BYTES);
+    memcpy(p->id, id->byte, NODE_ID_SHORT_BYTES);
+    memcpy(p->from, from != NULL ? from->head->owner.byte : id->byte, NODE_ID_SHORT_BYTES);
     sync_look_by(g, p->due_ms);
 }
 
-void pull_stranger(struct gossip *g, const uint8_t id8[SYNC_ID_BYTES])
+void pull_stranger(struct gossip *g, const uint8_t id8[NODE_ID_SHORT_BYTES])
 {
     struct node_id id = {{0}};
     if (g->now_ms < g->pulls.stranger_ms) return;
     g->pulls.stranger_ms = g->now_ms + PULL_STRANGER_MS;
     if (find(&g->pulls, id8) != NULL) return;
-    memcpy(id.byte, id8, SYNC_ID_BYTES);
+    memcpy(id.byte, id8, NODE_ID_SHORT_BYTES);
     pull_lack(g, &id, NULL);
     struct pull_lack *p = find(&g->pulls, id8);
     if (p != NULL) p->once = true;
@@ -91,7 +91,7 @@ static struct member *source(struct gossip *g, const struct pull_lack *p)
 static bool start(struct gossip *g, bool last)
 {
     struct pull_table *t = &g->pulls;
-    uint8_t ids[PULL_LACKS_MAX * SYNC_ID_BYTES];
+    uint8_t ids[PULL_LACKS_MAX * NODE_ID_SHORT_BYTES];
     size_t n = 0;
     struct member *whom = NULL;
     for (size_t i = 0; i < t->count;) {
@@ -107,7 +107,7 @@ static bool start(struct gossip *g, bool last)
         struct member *from = whom != NULL && last ? whom : source(g, p);
         if (whom == NULL) whom = from;
         if (from != NULL && from == whom) {
-            memcpy(ids + n++ * SYNC_ID_BYTES, p->id, SYNC_ID_BYTES);
+            memcpy(ids + n++ * NODE_ID_SHORT_BYTES, p->id, NODE_ID_SHORT_BYTES);
             p->due_ms = g->now_ms + ((uint64_t)AGAIN_MS << p->tries) + rng_below(&g->rng, AGAIN_MS);
             if (p->tries < TRIES_MAX) p->tries++;
         }

@@ -15,8 +15,8 @@ struct gossip;
 struct member;
 
 struct pull_lack {
-    uint8_t id[SYNC_ID_BYTES];
-    uint8_t from[SYNC_ID_BYTES]; /* who told us */
+    uint8_t id[NODE_ID_SHORT_BYTES];
+    uint8_t from[NODE_ID_SHORT_BYTES]; /* who told us */
     uint32_t tries;
     bool once; /* a stranger that only sent us something: asked for once */
     uint64_t due_ms;
@@ -34,7 +34,7 @@ void pull_lack(struct gossip *g, const struct node_id *id, const struct member *
 /* A datagram names a sender that we do not know, by the first 8 bytes of its id: one question for
  * its record to a random member, every PULL_STRANGER_MS at most, for anyone can send such. */
 #define PULL_STRANGER_MS 10000u
-void pull_stranger(struct gossip *g, const uint8_t id8[SYNC_ID_BYTES]);
+void pull_stranger(struct gossip *g, const uint8_t id8[NODE_ID_SHORT_BYTES]);
 /* It is complete now. */
 void pull_have(struct gossip *g, const struct node_id *id);
 /* Starts at most `streams` of them, for what is due. */

@@ -26,17 +26,17 @@ enum reconcile_result reconcile_begin(struct gossip *g, struct stream *s)
     return say(g, s, &m);
 }
 
-static bool want(struct stream_session *session, const uint8_t id8[SYNC_ID_BYTES])
+static bool want(struct stream_session *session, const uint8_t id8[NODE_ID_SHORT_BYTES])
 {
     if (session->want_count == session->want_cap) {
         size_t cap = session->want_cap > 0 ? session->want_cap * 2 : WANTS_FIRST_CAP;
         if (session->want_count >= MEMBERS_MAX) return false;
-        uint8_t *grown = realloc(session->want, cap * SYNC_ID_BYTES);
+        uint8_t *grown = realloc(session->want, cap * NODE_ID_SHORT_BYTES);
         if (grown == NULL) return false;
         session->want = grown;
         session->want_cap = cap;
     }
-    memcpy(session->want + session->want_count++ * SYNC_ID_BYTES, id8, SYNC_ID_BYTES);
+    memcpy(session->want + session->want_count++ * NODE_ID_SHORT_BYTES, id8, NODE_ID_SHORT_BYTES);
     return true;
 }
 
@@ -46,9 +46,10 @@ enum reconcile_result reconcile_send_wants(struct gossip *g, struct stream *s)
     size_t left = session->want_count - session->want_at;
     size_t n = left < SYNC_WANTS_MAX ? left : SYNC_WANTS_MAX;
     if (n == 0 || session->want_waits) return RECONCILE_GOES_ON;
-    struct sync_message m = {
-        .kind = SYNC_WANT,
-        .bytes = span_of(session->want + session->want_at * SYNC_ID_BYTES, n * SYNC_ID_BYTES)};
+    struct sync_message m = {.kind = SYNC_WANT,
+                             .bytes =
+                                 span_of(session->want + session->want_at * NODE_ID_SHORT_BYTES,
+                                         n * NODE_ID_SHORT_BYTES)};
     session->want_at += n;
     session->want_waits = true;
     return say(g, s, &m);
@@ -57,7 +58,7 @@ enum reconcile_result reconcile_send_wants(struct gossip *g, struct stream *s)
 bool reconcile_note_wants(struct stream *s, const uint8_t *ids, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!want(&s->session, ids + i * SYNC_ID_BYTES)) return false;
+        if (!want(&s->session, ids + i * NODE_ID_SHORT_BYTES)) return false;
     return true;
 }
 
@@ -98,8 +99,8 @@ static uint64_t print_of(const struct gossip *g, const struct member *m)
 
 static void put_print(const struct gossip *g, const struct member *m, uint8_t *entry)
 {
-    memcpy(entry, m->head->owner.byte, SYNC_ID_BYTES);
-    head_put_u64(entry + SYNC_ID_BYTES, print_of(g, m));
+    head_short_id(m->head, entry);
+    head_put_u64(entry + NODE_ID_SHORT_BYTES, print_of(g, m));
 }
 
 /* Who began has seen the other's list, and got what it wanted of it: of what it has itself, it
@@ -114,7 +115,8 @@ static enum reconcile_result send_differences(struct gossip *g, struct stream *s
     for (; session->tell_at < session->tell_count && n < SYNC_PRINTS_MAX; session->tell_at++) {
         const uint8_t *theirs = session->tell + session->tell_at * SYNC_PRINT_BYTES;
         const struct member *ours = member_find_short(&g->members, theirs);
-        if (ours == NULL || print_of(g, ours) == head_get_u64(theirs + SYNC_ID_BYTES)) continue;
+        if (ours == NULL || print_of(g, ours) == head_get_u64(theirs + NODE_ID_SHORT_BYTES))
+            continue;
         put_print(g, ours, prints + n++ * SYNC_PRINT_BYTES);
     }
     m.last = session->tell_at == session->tell_count;
@@ -159,7 +161,7 @@ static enum reconcile_result send_records(struct gossip *g, struct stream *s)
     if (bytes == NULL) return RECONCILE_BROKEN;
     sync_chunk_init(&chunk, bytes);
     while (session->serve_at < session->serve_count && !sync_chunk_full(&chunk)) {
-        const uint8_t *id8 = session->serve + session->serve_at++ * SYNC_ID_BYTES;
+        const uint8_t *id8 = session->serve + session->serve_at++ * NODE_ID_SHORT_BYTES;
         const struct member *m = member_find_short(&g->members, id8);
         struct offer o;
         if (m == NULL) continue;
@@ -194,7 +196,8 @@ enum reconcile_result reconcile_pump(struct gossip *g, struct stream *s)
     return result;
 }
 
-static bool tell(struct stream_session *session, const uint8_t id8[SYNC_ID_BYTES], uint64_t print)
+static bool tell(struct stream_session *session, const uint8_t id8[NODE_ID_SHORT_BYTES],
+                 uint64_t print)
 {
     if (session->tell_count == session->tell_cap) {
         size_t cap = session->tell_cap > 0 ? session->tell_cap * 2 : WANTS_FIRST_CAP;
@@ -205,8 +208,8 @@ static bool tell(struct stream_session *session, const uint8_t id8[SYNC_ID_BYTES
         session->tell_cap = cap;
     }
     uint8_t *entry = session->tell + session->tell_count++ * SYNC_PRINT_BYTES;
-    memcpy(entry, id8, SYNC_ID_BYTES);
-    head_put_u64(entry + SYNC_ID_BYTES, print);
+    memcpy(entry, id8, NODE_ID_SHORT_BYTES);
+    head_put_u64(entry + NODE_ID_SHORT_BYTES, print);
     return true;
 }
 
@@ -218,13 +221,13 @@ static bool tell_missing(struct gossip *g, struct stream_session *session, const
     for (; at < g->members.count; at++) {
         const struct member *m = member_peek(&g->members, at);
         const uint8_t *id = m->head->owner.byte;
-        if (until != NULL && memcmp(id, until, SYNC_ID_BYTES) >= 0) break;
+        if (until != NULL && memcmp(id, until, NODE_ID_SHORT_BYTES) >= 0) break;
         bool live = digest_marked(session->bitmap, id[0]) && member_is_live(m);
         if (live && !tell(session, id, SYNC_DEAD)) return false;
     }
     if (until == NULL) return true;
     memset(session->list_next.byte, 0xff, sizeof(session->list_next.byte));
-    memcpy(session->list_next.byte, until, SYNC_ID_BYTES);
+    memcpy(session->list_next.byte, until, NODE_ID_SHORT_BYTES);
     return true;
 }
 
@@ -235,9 +238,9 @@ static bool note_differences(struct gossip *g, struct stream *s, const struct sy
     struct stream_session *session = &s->session;
     for (size_t at = 0; at < m->bytes.len; at += SYNC_PRINT_BYTES) {
         const uint8_t *entry = (const uint8_t *)m->bytes.p + at;
-        uint64_t print = head_get_u64(entry + SYNC_ID_BYTES);
+        uint64_t print = head_get_u64(entry + NODE_ID_SHORT_BYTES);
         const struct member *ours = member_find_short(&g->members, entry);
-        if (memcmp(entry, session->list_next.byte, SYNC_ID_BYTES) < 0) return false;
+        if (memcmp(entry, session->list_next.byte, NODE_ID_SHORT_BYTES) < 0) return false;
         if (!tell_missing(g, session, entry)) return false;
         if (ours != NULL && print_of(g, ours) != print && !tell(session, entry, print))
             return false;
@@ -264,7 +267,7 @@ static enum reconcile_result compare(struct gossip *g, struct stream *s,
     for (size_t at = 0; at < m->bytes.len; at += SYNC_PRINT_BYTES) {
         const uint8_t *entry = (const uint8_t *)m->bytes.p + at;
         struct member *ours = member_find_short(&g->members, entry);
-        if (!lacks(g, ours, head_get_u64(entry + SYNC_ID_BYTES))) continue;
+        if (!lacks(g, ours, head_get_u64(entry + NODE_ID_SHORT_BYTES))) continue;
         if (!want(&s->session, entry)) return RECONCILE_BROKEN;
     }
     if (m->last) sync_vouched(g, s->session.bitmap);
@@ -315,10 +318,10 @@ static enum reconcile_result on_want(struct gossip *g, struct stream *s,
 {
     struct stream_session *session = &s->session;
     if (session->serve_at < session->serve_count) return RECONCILE_BROKEN;
-    if (session->serve == NULL) session->serve = malloc(SYNC_WANTS_MAX * SYNC_ID_BYTES);
+    if (session->serve == NULL) session->serve = malloc(SYNC_WANTS_MAX * NODE_ID_SHORT_BYTES);
     if (session->serve == NULL || m->bytes.len == 0) return RECONCILE_BROKEN;
     memcpy(session->serve, m->bytes.p, m->bytes.len);
-    session->serve_count = m->bytes.len / SYNC_ID_BYTES;
+    session->serve_count = m->bytes.len / NODE_ID_SHORT_BYTES;
     session->serve_at = 0;
     return reconcile_pump(g, s);
 }

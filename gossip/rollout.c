@@ -163,7 +163,8 @@ static void steer(struct gossip *g)
 
 /* --- evidence --- */
 
-static void name_of(const struct gossip *g, const uint8_t id[8], char *out, size_t cap)
+static void name_of(const struct gossip *g, const uint8_t id[NODE_ID_SHORT_BYTES], char *out,
+                    size_t cap)
 {
     const struct member *m = member_find_short(&g->members, id);
     (void)snprintf(out, cap, "stopped by %s", m != NULL ? member_name(m)->text : "one who is gone");
@@ -186,7 +187,7 @@ static void latch(struct gossip *g)
     say(g, span_str(why));
 }
 
-static void add_evidence(struct gossip *g, const uint8_t id[8])
+static void add_evidence(struct gossip *g, const uint8_t id[NODE_ID_SHORT_BYTES])
 {
     struct rollout *r = &g->policy.rollout;
     for (uint32_t i = 0; i < r->evidence_count; i++)
@@ -203,7 +204,8 @@ void rollout_cast(struct gossip *g, const struct member *m, enum status_state st
     look_soon(g);
 }
 
-static void remember_early(struct rollout *r, const uint8_t id[8], const struct status *s)
+static void remember_early(struct rollout *r, const uint8_t id[NODE_ID_SHORT_BYTES],
+                           const struct status *s)
 {
     struct rollout_early *e = &r->early[r->early_at++ % ROLLOUT_EARLY_MAX];
     memcpy(e->id, id, sizeof(e->id));

@@ -57,7 +57,7 @@ enum rollout_stage {
 };
 
 struct rollout_voter {
-    uint8_t id[8];
+    uint8_t id[NODE_ID_SHORT_BYTES];
     uint8_t wave;
     uint8_t state; /* enum status_state of the target, by ballot or record */
     uint8_t cast;  /* the same, by ballot.h alone; it is what is told */
@@ -69,7 +69,7 @@ struct rollout_voter {
 };
 
 struct rollout_early {
-    uint8_t id[8];
+    uint8_t id[NODE_ID_SHORT_BYTES];
     uint8_t hash[STATUS_HASH_BYTES];
 };
 
@@ -94,7 +94,7 @@ struct rollout {
     uint32_t voter_count;
     struct rollout_voter voter_of[ROLLOUT_VOTERS_MAX];
     uint32_t evidence_count;
-    uint8_t evidence[ROLLOUT_EVIDENCE_MAX][8];
+    uint8_t evidence[ROLLOUT_EVIDENCE_MAX][NODE_ID_SHORT_BYTES];
     uint32_t early_at; /* ring: said of what was not yet our target */
     struct rollout_early early[ROLLOUT_EARLY_MAX];
     char waits[STATUS_REASON_BYTES_MAX + 1];

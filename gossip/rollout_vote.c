@@ -43,7 +43,7 @@ static void consider(struct rollout *r, struct candidates *c, const struct membe
     memmove(&r->voter_of[first + at + 1], &r->voter_of[first + at], moved * sizeof(r->voter_of[0]));
     c->rank[first + at] = rank;
     r->voter_of[first + at] = (struct rollout_voter){.wave = wave};
-    memcpy(r->voter_of[first + at].id, m->head->owner.byte, sizeof(r->voter_of[0].id));
+    head_short_id(m->head, r->voter_of[first + at].id);
 }
 
 static const struct member *find_canary(const struct gossip *g)
@@ -103,7 +103,7 @@ static void choose_all(struct gossip *g, const struct member *canary)
         struct rollout_voter *v = &r->voter_of[r->voter_count++];
         uint8_t wave = m == canary ? 0 : wave_of(&r->plan, rank(r, m));
         *v = (struct rollout_voter){.wave = wave};
-        memcpy(v->id, m->head->owner.byte, sizeof(v->id));
+        head_short_id(m->head, v->id);
     }
 }
 
@@ -137,8 +137,7 @@ void rollout_vote_choose(struct gossip *g)
 
 bool rollout_vote_is_about(const struct rollout *r, const struct status *s)
 {
-    return r->target.gen != 0 && s->policy_gen == r->target.gen &&
-           memcmp(s->policy_hash, r->target.hash.byte, STATUS_HASH_BYTES) == 0;
+    return r->target.gen != 0 && status_is_about(s, &r->target);
 }
 
 /* A record may be older than a ballot. */
@@ -148,7 +147,8 @@ static bool counts(const struct rollout_voter *v, enum status_state state)
     return rank > before || (rank == 0 && state > STATUS_WAITING);
 }
 
-void rollout_vote_note(struct gossip *g, const uint8_t id[8], enum status_state state)
+void rollout_vote_note(struct gossip *g, const uint8_t id[NODE_ID_SHORT_BYTES],
+                       enum status_state state)
 {
     struct rollout *r = &g->policy.rollout;
     for (uint32_t i = 0; i < r->voter_count; i++) {
@@ -267,7 +267,7 @@ bool rollout_vote_listen(struct gossip *g)
     return any;
 }
 
-bool rollout_vote_is_mute(const struct rollout *r, const uint8_t id[8])
+bool rollout_vote_is_mute(const struct rollout *r, const uint8_t id[NODE_ID_SHORT_BYTES])
 {
     for (uint32_t i = 0; i < r->voter_count; i++)
         if (memcmp(r->voter_of[i].id, id, sizeof(r->voter_of[i].id)) == 0)

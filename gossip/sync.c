@@ -64,7 +64,7 @@ void sync_soon(struct gossip *g)
 static size_t find_agreed(const struct sync *y, const struct member *m)
 {
     size_t i = 0;
-    while (i < y->agreed && memcmp(y->agreed_id[i], m->head->owner.byte, SYNC_ID_BYTES) != 0)
+    while (i < y->agreed && !head_is(m->head, y->agreed_id[i]))
         i++;
     return i;
 }
@@ -85,15 +85,10 @@ void sync_agree(struct gossip *g, const struct member *m)
     if (!y->synced) sync_vouched(g, NULL);
     uint32_t others = state_live(g) - 1;
     if (y->synced || find_agreed(y, m) < y->agreed) return;
-    memcpy(y->agreed_id[y->agreed++], m->head->owner.byte, SYNC_ID_BYTES);
+    head_short_id(m->head, y->agreed_id[y->agreed++]);
     if (y->agreed < SYNC_AGREE && y->agreed < others) return;
     y->synced = true;
     if (y->pace_ms > SYNC_PACE_MIN_MS) y->next_ms = 0;
-}
-
-static bool is_id(const uint8_t id[SYNC_ID_BYTES], const struct member *m)
-{
-    return memcmp(id, m->head->owner.byte, SYNC_ID_BYTES) == 0;
 }
 
 /* Another session is not for who had the last one, while someone else differs too: it may have
@@ -102,17 +97,17 @@ static void disagree(struct sync *y, const struct member *m)
 {
     size_t at = find_agreed(y, m);
     if (!y->synced && at < y->agreed)
-        memcpy(y->agreed_id[at], y->agreed_id[--y->agreed], SYNC_ID_BYTES);
-    if (y->mismatches == 0 || !is_id(y->tried_id, m))
-        memcpy(y->mismatch_id, m->head->owner.byte, SYNC_ID_BYTES);
+        memcpy(y->agreed_id[at], y->agreed_id[--y->agreed], NODE_ID_SHORT_BYTES);
+    if (y->mismatches == 0 || !head_is(m->head, y->tried_id))
+        head_short_id(m->head, y->mismatch_id);
     y->mismatches++;
 }
 
 /* One member that says it again and again takes nothing back of what another says. */
 static void settle_doubts(struct sync *y, const struct member *m)
 {
-    if (is_id(y->match_id, m) && !is_id(y->mismatch_id, m)) return;
-    memcpy(y->match_id, m->head->owner.byte, SYNC_ID_BYTES);
+    if (head_is(m->head, y->match_id) && !head_is(m->head, y->mismatch_id)) return;
+    head_short_id(m->head, y->match_id);
     y->mismatches = 0;
     y->backoff_ms = 0;
 }
@@ -146,7 +141,7 @@ void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary)
 void sync_suspect(struct gossip *g, const struct member *from)
 {
     struct sync *y = &g->sync;
-    memcpy(y->mismatch_id, from->head->owner.byte, SYNC_ID_BYTES);
+    head_short_id(from->head, y->mismatch_id);
     y->mismatches = CONTACTS_TO_SYNC;
     if (g->now_ms >= y->backoff_until_ms) sync_look_by(g, g->now_ms);
 }
@@ -248,7 +243,7 @@ static void look_at_digest(struct gossip *g)
         struct member *m = member_find_short(&g->members, y->mismatch_id);
         y->mismatches = 0;
         if (m == NULL || m->self || !start_session(g, m, NULL)) return;
-        memcpy(y->tried_id, y->mismatch_id, SYNC_ID_BYTES);
+        memcpy(y->tried_id, y->mismatch_id, NODE_ID_SHORT_BYTES);
         back_off(g);
         return;
     }

@@ -57,11 +57,11 @@ struct sync {
     bool synced;      /* for good */
     bool compared;    /* with one other at least, since the start */
     uint32_t agreed;  /* of these */
-    uint8_t agreed_id[SYNC_AGREE][SYNC_ID_BYTES];
+    uint8_t agreed_id[SYNC_AGREE][NODE_ID_SHORT_BYTES];
     uint32_t mismatches; /* contacts in a row whose root differed */
-    uint8_t mismatch_id[SYNC_ID_BYTES];
-    uint8_t match_id[SYNC_ID_BYTES]; /* whose was equal last */
-    uint8_t tried_id[SYNC_ID_BYTES]; /* with whom the last session for a mismatch was */
+    uint8_t mismatch_id[NODE_ID_SHORT_BYTES];
+    uint8_t match_id[NODE_ID_SHORT_BYTES]; /* whose was equal last */
+    uint8_t tried_id[NODE_ID_SHORT_BYTES]; /* with whom the last session for a mismatch was */
     uint64_t backoff_until_ms;
     uint32_t backoff_ms;
     uint64_t dead_look_ms; /* not before then */

@@ -169,7 +169,7 @@ static void read_body(struct pack_reader *r, struct sync_message *m, uint32_t it
         read_items(r, m, SYNC_PRINT_BYTES, SYNC_PRINTS_MAX);
         break;
     case SYNC_WANT:
-        read_items(r, m, SYNC_ID_BYTES, SYNC_WANTS_MAX);
+        read_items(r, m, NODE_ID_SHORT_BYTES, SYNC_WANTS_MAX);
         break;
     case SYNC_KEY_WANT:
         m->bytes = pack_read_bin(r);

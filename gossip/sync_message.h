@@ -32,8 +32,7 @@
 #define SYNC_MESSAGE_DEPTH_MAX 6u
 #define SYNC_MESSAGE_ITEMS_MAX 4096u
 #define SYNC_PRINT_BYTES       16u
-#define SYNC_PRINTS_MAX        4096u /* in one LIST */
-#define SYNC_ID_BYTES          8u
+#define SYNC_PRINTS_MAX        4096u  /* in one LIST */
 #define SYNC_WANTS_MAX         256u   /* in one WANT */
 #define SYNC_RECORDS_MAX       256u   /* in one RECORDS */
 #define SYNC_CHUNK_BYTES       65536u /* a RECORDS is sent when it is that long */

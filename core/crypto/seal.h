@@ -30,7 +30,7 @@ struct seal_ring; /* up to SEAL_KEYS_MAX group keys, the first one seals */
 
 struct seal_header {
     uint32_t key_id;
-    uint8_t sender[8];
+    uint8_t sender[NODE_ID_SHORT_BYTES];
     uint64_t epoch;   /* 48 bits */
     uint64_t counter; /* 48 bits */
 };

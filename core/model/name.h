@@ -15,7 +15,8 @@ struct name {
     char text[NAME_BYTES_MAX + 1]; /* NUL-terminated */
 };
 
-#define NODE_ID_BYTES 16u
+#define NODE_ID_BYTES       16u
+#define NODE_ID_SHORT_BYTES 8u /* its first ones: what datagrams and most tables name it by */
 /* First 16 bytes of BLAKE2b-256 of the node's Ed25519 public key (gossip.md 3.1). */
 struct node_id {
     uint8_t byte[NODE_ID_BYTES];

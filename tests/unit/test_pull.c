@@ -52,7 +52,7 @@ static void test_lacks_beyond_the_table_are_found_again(void **state)
     assert_true(lab.g->pulls.missed);
     lab_run(&lab, 120000, ALL); /* the strangers are given up */
     assert_int_equal(lab.g->pulls.count, 1);
-    assert_memory_equal(lab.g->pulls.lack[0].id, lab.peer[1].persona.id.byte, SYNC_ID_BYTES);
+    assert_memory_equal(lab.g->pulls.lack[0].id, lab.peer[1].persona.id.byte, NODE_ID_SHORT_BYTES);
     lab_fini(&lab);
 }
 

@@ -130,7 +130,7 @@ static void test_an_empty_vector_is_answered_with_a_list_of_all_and_wants_are_se
     assert_true(m.last);
     assert_int_equal(m.bytes.len, 4 * SYNC_PRINT_BYTES);
     struct sync_message want = {.kind = SYNC_WANT,
-                                .bytes = span_of(lab.peer[2].persona.id.byte, SYNC_ID_BYTES)};
+                                .bytes = span_of(lab.peer[2].persona.id.byte, NODE_ID_SHORT_BYTES)};
     lab_stream_data(&lab, INBOUND, &want);
     assert_int_equal(last_kind(&lab, &m), SYNC_RECORDS);
     assert_true(m.last);
@@ -148,7 +148,7 @@ static void test_a_want_without_a_session_is_served_behind_our_hello(void **stat
     struct sync_message m, want = {.kind = SYNC_WANT};
     lab_init(&lab, 3);
     open_bound(&lab, 1);
-    want.bytes = span_of(lab.peer[2].persona.id.byte, SYNC_ID_BYTES);
+    want.bytes = span_of(lab.peer[2].persona.id.byte, NODE_ID_SHORT_BYTES);
     lab_stream_data(&lab, INBOUND, &want);
     assert_int_equal(lab_effects(&lab, GOSSIP_STREAM_SEND), 2);
     assert_int_equal(last_kind(&lab, &m), SYNC_RECORDS);
@@ -167,13 +167,13 @@ static void test_what_the_other_side_has_newer_is_wanted(void **state)
     lab_stream_data(&lab, INBOUND, &m);
     struct sync_message list = {.kind = SYNC_LIST, .last = true, .bytes = span_of(prints, 32)};
     const struct head *same = &lab.peer[2].head;
-    memcpy(prints, same->owner.byte, SYNC_ID_BYTES);
+    memcpy(prints, same->owner.byte, NODE_ID_SHORT_BYTES);
     head_put_u64(prints + 8, digest_print(&lab.g->digest, same) & ~UINT64_C(3));
-    memcpy(prints + 16, lab.peer[6].persona.id.byte, SYNC_ID_BYTES); /* a stranger, live */
+    memcpy(prints + 16, lab.peer[6].persona.id.byte, NODE_ID_SHORT_BYTES); /* a stranger, live */
     lab_stream_data(&lab, INBOUND, &list);
     assert_int_equal(last_kind(&lab, &m), SYNC_WANT);
-    assert_int_equal(m.bytes.len, SYNC_ID_BYTES);
-    assert_memory_equal(m.bytes.p, lab.peer[6].persona.id.byte, SYNC_ID_BYTES);
+    assert_int_equal(m.bytes.len, NODE_ID_SHORT_BYTES);
+    assert_memory_equal(m.bytes.p, lab.peer[6].persona.id.byte, NODE_ID_SHORT_BYTES);
     lab_fini(&lab);
 }
 
@@ -187,7 +187,7 @@ static void test_the_dead_that_we_never_knew_are_not_wanted(void **state)
     lab_init(&lab, 3);
     open_bound(&lab, 1);
     lab_stream_data(&lab, INBOUND, &m);
-    memcpy(prints, lab.peer[6].persona.id.byte, SYNC_ID_BYTES);
+    memcpy(prints, lab.peer[6].persona.id.byte, NODE_ID_SHORT_BYTES);
     head_put_u64(prints + 8, SYNC_DEAD);
     struct sync_message list = {.kind = SYNC_LIST, .last = true, .bytes = span_of(prints, 16)};
     lab_stream_data(&lab, INBOUND, &list);

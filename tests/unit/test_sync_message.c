@@ -106,7 +106,7 @@ static void test_lengths_that_are_not_whole_or_too_many_are_refused(void **state
     refused(SYNC_VECTOR, DIGEST_VECTOR_BYTES - 1, ERR_INVALID);
     refused(SYNC_VECTOR, DIGEST_VECTOR_BYTES, ERR_OK);
     refused(SYNC_WANT, 7, ERR_INVALID);
-    refused(SYNC_WANT, (SYNC_WANTS_MAX + 1) * SYNC_ID_BYTES, ERR_TOO_LARGE);
+    refused(SYNC_WANT, (SYNC_WANTS_MAX + 1) * NODE_ID_SHORT_BYTES, ERR_TOO_LARGE);
     refused(SYNC_LIST, 17, ERR_INVALID);
     refused(SYNC_LIST, (SYNC_PRINTS_MAX + 1) * SYNC_PRINT_BYTES, ERR_TOO_LARGE);
 }
