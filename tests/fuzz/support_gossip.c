@@ -62,7 +62,7 @@ static enum err admission_open(struct span cert, const uint8_t issuer_pk[SIGN_PU
     return name_set(&out->name, span_skip(cert, SIGN_PUBLIC_BYTES));
 }
 
-static void hash(struct span bytes, uint8_t out[CRYPTO_OPS_HASH_BYTES])
+void rig_hash(struct span bytes, uint8_t out[CRYPTO_OPS_HASH_BYTES])
 {
     memset(out, 0, CRYPTO_OPS_HASH_BYTES);
     for (size_t i = 0; i < bytes.len; i++)
@@ -83,7 +83,7 @@ static const struct gossip_crypto permissive = {.seal = seal,
                                                 .sign = sign,
                                                 .verify = verify,
                                                 .admission_open = admission_open,
-                                                .hash = hash};
+                                                .hash = rig_hash};
 
 static const uint8_t cert[RIG_PEERS + 1][CERT_BYTES] = {
     {[0] = 'a', [SIGN_PUBLIC_BYTES] = 'n', '0'},
@@ -98,7 +98,7 @@ struct offer rig_offer(const struct rig *r, uint32_t peer)
                           .body = span_str("web")};
 }
 
-void rig_init(struct rig *r)
+void rig_restore(struct rig *r, struct span persisted)
 {
     *r = (struct rig){.now_ms = 1000};
     CHECK(event_effects_init(&r->fx) == ERR_OK);
@@ -108,8 +108,14 @@ void rig_init(struct rig *r)
                                .period_ms = 1000,
                                .datagram_bytes = DATAGRAM_BYTES_MAX,
                                .seed = 1,
+                               .persisted = persisted,
                                .crypto = &permissive};
     CHECK(gossip_new(&o, &r->g) == ERR_OK);
+}
+
+void rig_init(struct rig *r)
+{
+    rig_restore(r, span_of(NULL, 0));
     for (uint32_t i = 1; i <= RIG_PEERS; i++) {
         struct head *h = &r->head[i];
         *h = (struct head){
@@ -117,8 +123,8 @@ void rig_init(struct rig *r)
             .version = 1,
             .addr = {.ip = {10, 0, 0, (uint8_t)(i + 1)}, .port = 7400, .family = ADDR_IP4}};
         memcpy(h->owner.byte, cert[i], NODE_ID_BYTES);
-        hash(span_of(cert[i], CERT_BYTES), h->admission_hash);
-        hash(span_str("web"), h->body_hash);
+        rig_hash(span_of(cert[i], CERT_BYTES), h->admission_hash);
+        rig_hash(span_str("web"), h->body_hash);
         h->sig[0] = 1;
         struct offer offer = rig_offer(r, i);
         CHECK(catalogue_take(r->g, &offer, NULL, CATALOGUE_RESTORED) == CATALOGUE_NEW);
