@@ -55,8 +55,8 @@ bool strbuf_ok(const struct strbuf *sb)
     return !sb->overflow;
 }
 
-/* Room for `more` bytes and the NUL; false and `overflow` when there is none. */
-static bool reserve(struct strbuf *sb, size_t more)
+/* Makes room for `more` bytes and the NUL; false and `overflow` when there is none. */
+static bool grow(struct strbuf *sb, size_t more)
 {
     size_t need;
     if (sb->overflow) return false;
@@ -76,6 +76,13 @@ static bool reserve(struct strbuf *sb, size_t more)
 full:
     sb->overflow = true;
     return false;
+}
+
+static bool reserve(struct strbuf *sb, size_t more)
+{
+    /* The usual case: it is there. `len` < `cap` wherever there is storage. */
+    if (!sb->overflow && more < sb->cap - sb->len) return true;
+    return grow(sb, more);
 }
 
 void strbuf_add(struct strbuf *sb, const void *p, size_t len)

@@ -87,15 +87,39 @@ enum err addr_parse(struct span text, uint16_t default_port, struct addr *out)
     return ERR_OK;
 }
 
+static char *put_number(char *at, unsigned v)
+{
+    char digit[10]; /* 2^32 - 1 has as many */
+    size_t from = sizeof(digit);
+    do {
+        digit[--from] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    memcpy(at, digit + from, sizeof(digit) - from);
+    return at + (sizeof(digit) - from);
+}
+
+/* By hand: every inbound request carries its client's. */
+static void format_ip4(const struct addr *a, char *at)
+{
+    for (size_t i = 0; i < 4; i++) {
+        at = put_number(at, a->ip[i]);
+        *at++ = i < 3 ? '.' : ':';
+    }
+    *put_number(at, a->port) = '\0';
+}
+
 char *addr_format(const struct addr *a, char dst[ADDR_TEXT_MAX])
 {
+    if (a->family == ADDR_IP4) {
+        format_ip4(a, dst);
+        return dst;
+    }
     char ip[INET6_ADDRSTRLEN];
-    bool ip6 = a->family == ADDR_IP6;
-    if (a->family == ADDR_NONE ||
-        inet_ntop(ip6 ? AF_INET6 : AF_INET, a->ip, ip, sizeof(ip)) == NULL)
+    if (a->family == ADDR_NONE || inet_ntop(AF_INET6, a->ip, ip, sizeof(ip)) == NULL)
         snprintf(dst, ADDR_TEXT_MAX, "none");
     else
-        snprintf(dst, ADDR_TEXT_MAX, ip6 ? "[%s]:%u" : "%s:%u", ip, (unsigned)a->port);
+        snprintf(dst, ADDR_TEXT_MAX, "[%s]:%u", ip, (unsigned)a->port);
     return dst;
 }
 

@@ -1,15 +1,13 @@
 #include "core/wire/h2.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "core/base/check.h"
+#include "core/base/uncleared.h"
 #include "core/wire/h2_flood.h"
 #include "core/wire/h2_head.h"
+#include "core/wire/h2_nv.h"
 #include "core/wire/h2_session.h"
 
 #define H2_MAGIC 0x68320001u
-#define NV_MAX   (HEADER_FIELDS_MAX + 8u) /* beside pseudo fields and content-length */
 /* The flood is a reset right behind its request. One that has run for a while holds a place among
  * the streams allowed, which bounds its rate; one that is over costs nothing. */
 #define RAPID_RESET_MS   20u
@@ -26,8 +24,10 @@ struct h2 {
     struct h2_flood flood;
     uint64_t now_ms;
     size_t streams;
-    struct list open;     /* the streams */
-    size_t room, written; /* of the h2_pull in progress */
+    struct list open;          /* the streams */
+    size_t room, written;      /* of the h2_pull in progress */
+    uint32_t indexed;          /* h2_nv.h */
+    struct h2_stream *heading; /* whose head is being received; NULL: nobody's */
 };
 
 /* --- floods --- */
@@ -55,6 +55,7 @@ static void attach(struct h2 *h, struct h2_stream *s)
 
 static void leave(struct h2 *h, struct h2_stream *s)
 {
+    if (h->heading == s) h->heading = NULL;
     s->id = 0;
     h->streams--;
     list_remove(&s->node);
@@ -65,6 +66,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct h2 *h = owner;
     int32_t id = frame->hd.stream_id;
     struct h2_stream *s;
+    h->heading = NULL;
     if (h->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         s = h->over ? NULL : h->events->on_begin(h->owner);
         if (s == NULL)
@@ -85,6 +87,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         if (s->fields == NULL) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
     h2_head_begin(s);
+    h->heading = s;
     return 0;
 }
 
@@ -93,8 +96,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                      void *owner)
 {
     (void)session;
+    (void)frame;
     (void)flags;
-    struct h2_stream *s = stream_of(owner, frame->hd.stream_id);
+    /* Nothing stands between the fields of a head (RFC 9113 4.3). */
+    struct h2_stream *s = ((struct h2 *)owner)->heading;
     if (s == NULL || s->head.too_large || name_len == 0) return 0;
     /* The rest is still decoded, so that the connection's HPACK state stays right (D15). */
     if (!h2_head_field(s, span_of(name, name_len), span_of(value, value_len)))
@@ -236,13 +241,6 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
     return 0;
 }
 
-/* nghttp2 copies both; its structure is not const-correct. */
-static nghttp2_nv nv_of(struct span name, struct span value)
-{
-    return (nghttp2_nv){(uint8_t *)(uintptr_t)name.p, (uint8_t *)(uintptr_t)value.p, name.len,
-                        value.len, NGHTTP2_NV_FLAG_NONE};
-}
-
 static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t len,
                        uint32_t *flags, nghttp2_data_source *source, void *owner)
 {
@@ -266,7 +264,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_
         if (s->out_trailers != NULL && s->out_trailers->count > 0) {
             nghttp2_nv nv[HEADER_FIELDS_MAX];
             for (size_t i = 0; i < s->out_trailers->count; i++)
-                nv[i] = nv_of(s->out_trailers->field[i].name, s->out_trailers->field[i].value);
+                nv[i] = h2_nv_of(s->out_trailers->field[i].name, s->out_trailers->field[i].value);
             if (nghttp2_submit_trailer(session, id, nv, s->out_trailers->count) != 0)
                 return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
             *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
@@ -339,27 +337,6 @@ enum err h2_feed(struct h2 *h, struct span in, uint64_t now_ms)
 
 /* --- submitting --- */
 
-struct nv_list {
-    nghttp2_nv nv[NV_MAX];
-    size_t count;
-    char number[24];
-};
-
-static void nv_add(struct nv_list *l, const char *name, struct span value)
-{
-    l->nv[l->count++] = nv_of(span_str(name), value);
-}
-
-static void nv_fields(struct nv_list *l, const struct h2_head *head)
-{
-    if (head->content_length >= 0) {
-        int len = snprintf(l->number, sizeof l->number, "%" PRId64, head->content_length);
-        nv_add(l, "content-length", span_of(l->number, (size_t)len));
-    }
-    for (size_t i = 0; head->headers != NULL && i < head->headers->count; i++)
-        l->nv[l->count++] = nv_of(head->headers->field[i].name, head->headers->field[i].value);
-}
-
 static enum err submit_error(int code)
 {
     return code == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE ? ERR_FULL : ERR_NOMEM;
@@ -368,13 +345,14 @@ static enum err submit_error(int code)
 enum err h2_request(struct h2 *h, struct h2_stream *s, const struct h2_head *head, bool has_body)
 {
     CHECK(!h->server && s->id == 0);
-    struct nv_list l = {.count = 0};
-    nv_add(&l, ":method", head->method);
-    if (head->scheme.len > 0) nv_add(&l, ":scheme", head->scheme);
-    if (head->authority.len > 0) nv_add(&l, ":authority", head->authority);
-    if (head->path.len > 0) nv_add(&l, ":path", head->path);
-    if (head->protocol.len > 0) nv_add(&l, ":protocol", head->protocol);
-    nv_fields(&l, head);
+    struct h2_nv l UNCLEARED;
+    h2_nv_begin(&l, &h->indexed);
+    h2_nv_add(&l, SPAN_LIT(":method"), head->method);
+    if (head->scheme.len > 0) h2_nv_add(&l, SPAN_LIT(":scheme"), head->scheme);
+    if (head->authority.len > 0) h2_nv_add(&l, SPAN_LIT(":authority"), head->authority);
+    if (head->path.len > 0) h2_nv_add(&l, SPAN_LIT(":path"), head->path);
+    if (head->protocol.len > 0) h2_nv_add(&l, SPAN_LIT(":protocol"), head->protocol);
+    h2_nv_fields(&l, head);
     nghttp2_data_provider provider = {.read_callback = on_read};
     if (!h2_may_open(h)) return ERR_FULL;
     int32_t id =
@@ -387,22 +365,14 @@ enum err h2_request(struct h2 *h, struct h2_stream *s, const struct h2_head *hea
     return ERR_OK;
 }
 
-static void nv_status(struct nv_list *l, char text[4], unsigned status)
-{
-    text[0] = (char)('0' + status / 100 % 10);
-    text[1] = (char)('0' + status / 10 % 10);
-    text[2] = (char)('0' + status % 10);
-    nv_add(l, ":status", span_of(text, 3));
-}
-
 enum err h2_respond(struct h2 *h, struct h2_stream *s, const struct h2_head *head, bool has_body)
 {
     CHECK_OBJ(h, H2_MAGIC);
-    struct nv_list l = {.count = 0};
-    char status[4];
+    struct h2_nv l UNCLEARED;
     if (s->id == 0) return ERR_CANCELLED;
-    nv_status(&l, status, head->status);
-    nv_fields(&l, head);
+    h2_nv_begin(&l, &h->indexed);
+    h2_nv_status(&l, head->status);
+    h2_nv_fields(&l, head);
     nghttp2_data_provider provider = {.read_callback = on_read};
     int code =
         nghttp2_submit_response(h->session, s->id, l.nv, l.count, has_body ? &provider : NULL);
@@ -411,11 +381,11 @@ enum err h2_respond(struct h2 *h, struct h2_stream *s, const struct h2_head *hea
 
 enum err h2_interim(struct h2 *h, struct h2_stream *s, const struct h2_head *head)
 {
-    struct nv_list l = {.count = 0};
-    char status[4];
+    struct h2_nv l UNCLEARED;
     if (s->id == 0) return ERR_CANCELLED;
-    nv_status(&l, status, head->status);
-    nv_fields(&l, head);
+    h2_nv_begin(&l, &h->indexed);
+    h2_nv_status(&l, head->status);
+    h2_nv_fields(&l, head);
     int code =
         nghttp2_submit_headers(h->session, NGHTTP2_FLAG_NONE, s->id, NULL, l.nv, l.count, NULL);
     return code == 0 ? ERR_OK : submit_error(code);

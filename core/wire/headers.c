@@ -1,6 +1,7 @@
 #include "core/wire/headers.h"
 
 #include "core/base/check.h"
+#include "core/base/uncleared.h"
 
 enum err headers_add(struct headers *h, struct span name, struct span value)
 {
@@ -68,14 +69,23 @@ static bool has_name(const struct header *f, struct span name)
     return f->name.len == name.len && folded_prefix(f->name, name);
 }
 
+/* Most heads have none of what is taken off: nothing is moved then, and little looked at. */
 size_t headers_remove(struct headers *h, const char *name)
 {
-    return remove_where(h, has_name, span_str(name));
+    struct span wanted = span_str(name);
+    size_t i = 0;
+    while (i < h->count && !has_name(&h->field[i], wanted))
+        i++;
+    return i < h->count ? remove_where(h, has_name, wanted) : 0;
 }
 
 size_t headers_remove_prefix(struct headers *h, const char *prefix)
 {
-    return remove_where(h, has_prefix, span_str(prefix));
+    struct span wanted = span_str(prefix);
+    size_t i = 0;
+    while (i < h->count && !has_prefix(&h->field[i], wanted))
+        i++;
+    return i < h->count ? remove_where(h, has_prefix, wanted) : 0;
 }
 
 /* Fields that belong to one connection, whether `connection` names them or not. By length first:
@@ -118,21 +128,32 @@ static bool named_by_connection(const struct header *f, struct span list)
     return false;
 }
 
+static bool is_connection(const struct header *f)
+{
+    return f->name.len == 10 && span_eq(f->name, SPAN_LIT("connection"));
+}
+
+/* Names nothing but the connection itself. */
+static bool plain_connection(struct span value)
+{
+    return span_eq_nocase(value, SPAN_LIT("keep-alive")) ||
+           span_eq_nocase(value, SPAN_LIT("close"));
+}
+
 void headers_strip_hop(struct headers *h)
 {
     /* The lists are kept before the `connection` fields go: they point into the head, not into the
      * table. */
-    struct span list[HEADER_FIELDS_MAX];
-    size_t lists = 0;
-    for (size_t i = 0; i < h->count; i++) {
-        const struct header *f = &h->field[i];
-        if (f->name.len == 10 && span_eq(f->name, SPAN_LIT("connection"))) list[lists++] = f->value;
-    }
-    remove_where(h, hop_field, (struct span){NULL, 0});
-    for (size_t i = 0; i < lists; i++)
-        if (!span_eq_nocase(list[i], SPAN_LIT("keep-alive")) &&
-            !span_eq_nocase(list[i], SPAN_LIT("close")))
-            remove_where(h, named_by_connection, list[i]);
+    struct span list[HEADER_FIELDS_MAX] UNCLEARED;
+    size_t lists = 0, i = 0;
+    for (; i < h->count; i++)
+        if (is_connection(&h->field[i]) && !plain_connection(h->field[i].value))
+            list[lists++] = h->field[i].value;
+    for (i = 0; i < h->count && !hop_field(&h->field[i], (struct span){NULL, 0});)
+        i++;
+    if (i < h->count) remove_where(h, hop_field, (struct span){NULL, 0});
+    for (i = 0; i < lists; i++)
+        remove_where(h, named_by_connection, list[i]);
 }
 
 bool headers_trailer_allowed(struct span name)
@@ -170,25 +191,44 @@ bool headers_trailer_allowed(struct span name)
            !folded_prefix(name, SPAN_LIT("x-forwarded-"));
 }
 
-static bool token_char(unsigned char c)
-{
-    /* RFC 9110 5.6.2 tchar, one bit a character below 0x80. */
-    static const uint32_t set[4] = {0, 0x03ff6cfau, 0xc7fffffeu, 0x57ffffffu};
-    return c < 128 && (set[c / 32] >> (c % 32) & 1u) != 0;
-}
-
 bool headers_token_valid(struct span s)
 {
+    /* RFC 9110 5.6.2 tchar, one bit a character below 0x80. */
+    static const uint32_t set[8] = {0, 0x03ff6cfau, 0xc7fffffeu, 0x57ffffffu};
+    uint32_t all = 1;
     for (size_t i = 0; i < s.len; i++)
-        if (!token_char((unsigned char)s.p[i])) return false;
-    return s.len != 0;
+        all &= set[(unsigned char)s.p[i] / 32] >> ((unsigned char)s.p[i] % 32);
+    return all != 0 && s.len != 0;
+}
+
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* May one of eight bytes be a control byte? For those of 0x80 and over, and for HTAB, it says yes
+ * too: then each is looked at. */
+static bool any_control(uint64_t eight)
+{
+    uint64_t del = eight ^ EACH_BYTE(0x7f);
+    return (((eight - EACH_BYTE(0x20)) | (del - EACH_BYTE(1)) | eight) & EACH_BYTE(0x80)) != 0;
+}
+
+static bool value_byte(unsigned char c)
+{
+    return (c >= 0x20 || c == '\t') && c != 0x7f;
 }
 
 bool headers_value_valid(struct span s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f) return false;
+    size_t at = 0;
+    while (at < s.len) {
+        uint64_t eight;
+        if (s.len - at >= sizeof(eight)) {
+            memcpy(&eight, s.p + at, sizeof(eight));
+            if (!any_control(eight)) {
+                at += sizeof(eight);
+                continue;
+            }
+        }
+        if (!value_byte((unsigned char)s.p[at++])) return false;
     }
     return true;
 }

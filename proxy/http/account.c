@@ -1,5 +1,6 @@
 #include "proxy/http/account.h"
 
+#include "core/base/uncleared.h"
 #include "proxy/observe/access_log.h"
 
 static struct metrics_labels labels_of(const struct exchange *ex)
@@ -70,9 +71,12 @@ void account_end(struct exchange *ex)
         ex->origin_app && ex->first_byte_us != 0 ? ex->first_byte_us - ex->begun_us : 0;
     unsigned status = ex->responded && !ex->tcp ? ex->resp.status : 0;
     struct metrics_labels l = labels_of(ex);
-    char uri[SPIFFE_ID_BYTES_MAX + 1] = "";
+    char uri[SPIFFE_ID_BYTES_MAX + 1] UNCLEARED;
+    struct span peer_id = ex->req.peer_uri;
     count(ex, status, duration_us, app_us);
-    if (ex->peer.name.text[0] != '\0') name_spiffe_format(&ex->peer, uri);
+    /* A link knows it as text; one that ended in the middle of a head has not told it yet. */
+    if (ex->direction == DIRECTION_INBOUND && peer_id.len == 0 && ex->peer.name.text[0] != '\0')
+        peer_id = span_of(uri, name_spiffe_format(&ex->peer, uri));
     const struct header *agent = headers_find(ex->req.headers, "user-agent");
     bool outbound = ex->direction == DIRECTION_OUTBOUND;
     struct access_record r = {
@@ -81,7 +85,7 @@ void account_end(struct exchange *ex)
         .direction = ex->direction,
         .service = l.service,
         .peer = l.peer,
-        .peer_id = outbound ? SPAN_LIT("") : span_str(uri),
+        .peer_id = outbound ? SPAN_LIT("") : peer_id,
         .node = span_str(s->node.text),
         .client = ex->client.family != ADDR_NONE ? &ex->client : NULL,
         .proto = ex->tcp ? "tcp" : ex->down_ops->proto,

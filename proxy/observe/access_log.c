@@ -2,20 +2,10 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/uncleared.h"
 #include "core/wire/json.h"
 
 #include <assert.h>
-
-/* Against -ftrivial-auto-var-init: eight kilobytes of zeros a request would cost more than the line
- * that is then written over them. */
-#if defined(__has_attribute)
-#if __has_attribute(uninitialized)
-#define UNCLEARED __attribute__((uninitialized))
-#endif
-#endif
-#ifndef UNCLEARED
-#define UNCLEARED
-#endif
 
 #define INLINED static inline __attribute__((always_inline))
 
@@ -40,14 +30,39 @@ static size_t written_bytes(char c)
     return c == '"' || c == '\\' ? 2 : 1;
 }
 
+#define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))
+
+/* Has one of eight bytes to be escaped? Exact for each byte below 0x80, and for the others too:
+ * their own top bit says so. */
+static bool any_escaped(uint64_t eight)
+{
+    uint64_t quote = eight ^ EACH_BYTE('"'), slash = eight ^ EACH_BYTE('\\');
+    uint64_t del = eight ^ EACH_BYTE(0x7f);
+    uint64_t below = (eight - EACH_BYTE(0x20)) | (quote - EACH_BYTE(1)) | (slash - EACH_BYTE(1)) |
+                     (del - EACH_BYTE(1)) | eight;
+    return (below & EACH_BYTE(0x80)) != 0;
+}
+
+/* How many first bytes of `len` are written as they are. */
+static size_t plain_bytes(const char *p, size_t len)
+{
+    size_t at = 0;
+    for (uint64_t eight; len - at >= sizeof(eight); at += sizeof(eight)) {
+        memcpy(&eight, p + at, sizeof(eight));
+        if (any_escaped(eight)) break;
+    }
+    while (at < len && written_bytes(p[at]) == 1)
+        at++;
+    return at;
+}
+
 /* As much of `s` as is written in at most `share` bytes. `*plain`: nothing in it needs an escape.
  */
 static struct span cut(struct span s, size_t share, bool *plain)
 {
-    size_t used = 0, len = 0;
+    size_t used = 0, most = s.len < share ? s.len : share;
     /* The usual text is short and plain. */
-    while (len < s.len && len < share && written_bytes(s.p[len]) == 1)
-        len++;
+    size_t len = plain_bytes(s.p, most);
     *plain = len == s.len || len == share;
     for (used = len; len < s.len; len++) {
         used += written_bytes(s.p[len]);
@@ -103,22 +118,31 @@ INLINED void put_word(struct line *l, struct span key, const char *value, size_t
     if (value != NULL && value[0] != '\0') put_field(l, key, span_str(value), share);
 }
 
-/* `width` digits at least, zeros in front. */
-static void put_digits(struct line *l, uint64_t v, unsigned width)
+/* As many digits as the number has. */
+static void put_digits(struct line *l, uint64_t v)
 {
     char digit[20]; /* 2^64 - 1 has as many */
     size_t at = sizeof(digit);
-    while (v > 0 || sizeof(digit) - at < width) {
+    do {
         digit[--at] = (char)('0' + v % 10);
         v /= 10;
-    }
+    } while (v > 0);
     put(l, span_of(digit + at, sizeof(digit) - at));
+}
+
+/* `width` digits, zeros in front; a constant where it is called, so that no loop is left. */
+INLINED void put_padded(struct line *l, uint32_t v, unsigned width)
+{
+    CHECK(width <= (size_t)(l->end - l->at));
+    for (unsigned i = width; i-- > 0; v /= 10)
+        l->at[i] = (char)('0' + v % 10);
+    l->at += width;
 }
 
 INLINED void put_number(struct line *l, struct span key, uint64_t v)
 {
     put(l, key);
-    put_digits(l, v, 1);
+    put_digits(l, v);
 }
 
 /* Microseconds as milliseconds with three decimals. */
@@ -126,7 +150,7 @@ static void put_ms(struct line *l, struct span key, uint64_t us)
 {
     put_number(l, key, us / 1000);
     put(l, SPAN_LIT("."));
-    put_digits(l, us % 1000, 3);
+    put_padded(l, (uint32_t)(us % 1000), 3);
 }
 
 /* RFC 3339 in UTC. By hand: gmtime_r takes a lock that all threads share. Days are counted from
@@ -139,20 +163,21 @@ static void put_time(struct line *l, uint64_t wall_us)
     uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
     uint64_t month = (5 * of_year + 2) / 153; /* from March */
     uint64_t day = of_year - (153 * month + 2) / 5 + 1;
+    uint32_t of_day = (uint32_t)(seconds % 86400);
     year += era * 400 + (month >= 10 ? 1 : 0);
-    put_digits(l, year % 10000, 4);
+    put_padded(l, (uint32_t)(year % 10000), 4);
     put(l, SPAN_LIT("-"));
-    put_digits(l, month < 10 ? month + 3 : month - 9, 2);
+    put_padded(l, (uint32_t)(month < 10 ? month + 3 : month - 9), 2);
     put(l, SPAN_LIT("-"));
-    put_digits(l, day, 2);
+    put_padded(l, (uint32_t)day, 2);
     put(l, SPAN_LIT("T"));
-    put_digits(l, seconds / 3600 % 24, 2);
+    put_padded(l, of_day / 3600, 2);
     put(l, SPAN_LIT(":"));
-    put_digits(l, seconds / 60 % 60, 2);
+    put_padded(l, of_day / 60 % 60, 2);
     put(l, SPAN_LIT(":"));
-    put_digits(l, seconds % 60, 2);
+    put_padded(l, of_day % 60, 2);
     put(l, SPAN_LIT("."));
-    put_digits(l, wall_us % 1000000, 6);
+    put_padded(l, (uint32_t)(wall_us % 1000000), 6);
     put(l, SPAN_LIT("Z"));
 }
 
@@ -180,10 +205,10 @@ static void put_client(struct line *l, const struct addr *client)
     put(l, SPAN_LIT(",\"client\":\""));
     if (client->family == ADDR_IP4) {
         for (size_t i = 0; i < 4; i++) {
-            put_digits(l, client->ip[i], 1);
+            put_digits(l, client->ip[i]);
             put(l, i < 3 ? SPAN_LIT(".") : SPAN_LIT(":"));
         }
-        put_digits(l, client->port, 1);
+        put_digits(l, client->port);
     } else {
         put(l, span_str(addr_format(client, text)));
     }

@@ -1,6 +1,7 @@
 #include "proxy/observe/metrics.h"
 
 #include "core/base/check.h"
+#include "core/base/uncleared.h"
 #include "proxy/observe/metrics_shard.h"
 
 #include <stdlib.h>
@@ -78,8 +79,10 @@ void metrics_shard_free(struct metrics_shard *m)
 
 /* --- Series --- */
 
+/* Never NULL, so that it may be compared and copied when it is empty. */
 static struct span clipped(struct span s)
 {
+    if (s.p == NULL) return SPAN_LIT("");
     if (s.len > METRICS_LABEL_BYTES) s.len = METRICS_LABEL_BYTES;
     return s;
 }
@@ -93,8 +96,11 @@ static void copy_label(char *dst, struct span s)
 static bool series_is(const struct metrics_series *s, enum metrics_kind kind,
                       const struct metrics_labels *l)
 {
-    return s->kind == kind && s->direction == l->direction && span_eq_str(l->service, s->service) &&
-           span_eq_str(l->peer, s->peer);
+    /* As make_key lays it out: lengths first, since this runs several times a request. */
+    return s->kind == kind && s->direction == l->direction &&
+           s->key_len == 3 + l->service.len + l->peer.len && s->key[2 + l->service.len] == '\0' &&
+           memcmp(s->key + 2, l->service.p, l->service.len) == 0 &&
+           memcmp(s->key + 3 + l->service.len, l->peer.p, l->peer.len) == 0;
 }
 
 /* Kind, direction, service, NUL, peer. */
@@ -132,7 +138,7 @@ static struct metrics_series *series_add(struct metrics_shard *m, enum metrics_k
 static struct metrics_series *series_of(struct metrics_shard *m, enum metrics_kind kind,
                                         const struct metrics_labels *labels)
 {
-    char key[sizeof(((struct metrics_series *)0)->key)];
+    char key[sizeof(((struct metrics_series *)0)->key)] UNCLEARED;
     CHECK_OBJ(m, METRICS_SHARD_MAGIC);
     struct metrics_labels l = {labels->direction, clipped(labels->service), clipped(labels->peer)};
     struct metrics_series *s = m->recent[kind];

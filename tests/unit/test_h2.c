@@ -386,6 +386,37 @@ static void test_cookie_crumbs_become_one_field(void **state)
     assert_int_equal(j->server.cookie_bytes, 100 * 17 + 99 * 2);
 }
 
+/* Bytes on the wire of a request whose id is told nowhere else. */
+static size_t request_bytes(struct joined *j, unsigned number)
+{
+    char id[27];
+    struct headers h = {.count = 0};
+    enum err result = ERR_OK;
+    snprintf(id, sizeof id, "01ARZ3NDEKTSV4RRFFQ6%06u", number);
+    assert_int_equal(headers_add(&h, SPAN_LIT("x-a"), SPAN_LIT("kept in the table")), ERR_OK);
+    assert_int_equal(headers_add(&h, SPAN_LIT("parley-request-id"), span_str(id)), ERR_OK);
+    assert_int_equal(request(j, 0, &h, false), ERR_OK);
+    assert_int_equal(h2_pull(j->client.h2, 16384), ERR_OK);
+    size_t bytes = j->client.wire.len;
+    move(j, &j->client, &j->server, &result);
+    assert_int_equal(result, ERR_OK);
+    assert_string_equal(j->server.value, "kept in the table");
+    respond(j, 0, 204, false);
+    assert_int_equal(pump(j), ERR_OK);
+    j->server.begun = 0;
+    return bytes;
+}
+
+static void test_fields_that_always_change_leave_the_others_in_the_table(void **state)
+{
+    struct joined *j = *state;
+    size_t first = request_bytes(j, 0), second = request_bytes(j, 1);
+    assert_true(second < first);
+    /* A table of 4 KiB would have let the others go by then. */
+    for (unsigned i = 2; i < 200; i++)
+        assert_int_equal(request_bytes(j, i), second);
+}
+
 static void test_rapid_resets_end_the_connection(void **state)
 {
     struct joined *j = *state;
@@ -544,6 +575,7 @@ int main(void)
         WITH_PAIR(test_interims_come_before_the_head),
         WITH_PAIR(test_heads_over_the_limit_are_cut_and_the_connection_lives),
         WITH_PAIR(test_cookie_crumbs_become_one_field),
+        WITH_PAIR(test_fields_that_always_change_leave_the_others_in_the_table),
         WITH_PAIR(test_rapid_resets_end_the_connection),
         WITH_PAIR(test_late_resets_do_not),
         WITH_PAIR(test_resets_of_answered_streams_do_not),

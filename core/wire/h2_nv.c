@@ -1,0 +1,69 @@
+#include "core/wire/h2_nv.h"
+
+#include "core/base/check.h"
+
+/* nghttp2 copies both; its structure is not const-correct. */
+nghttp2_nv h2_nv_of(struct span name, struct span value)
+{
+    return (nghttp2_nv){(uint8_t *)(uintptr_t)name.p, (uint8_t *)(uintptr_t)value.p, name.len,
+                        value.len, NGHTTP2_NV_FLAG_NONE};
+}
+
+void h2_nv_begin(struct h2_nv *l, uint32_t *indexed)
+{
+    l->count = 0;
+    l->indexed = indexed;
+}
+
+void h2_nv_add(struct h2_nv *l, struct span name, struct span value)
+{
+    CHECK(l->count < H2_NV_MAX);
+    l->nv[l->count++] = h2_nv_of(name, value);
+}
+
+void h2_nv_status(struct h2_nv *l, unsigned status)
+{
+    l->status[0] = (char)('0' + status / 100 % 10);
+    l->status[1] = (char)('0' + status / 10 % 10);
+    l->status[2] = (char)('0' + status % 10);
+    h2_nv_add(l, SPAN_LIT(":status"), span_of(l->status, sizeof(l->status)));
+}
+
+/* A bit for each name whose value is another one in every message; 0: it is none of them. */
+static uint32_t changing(struct span name)
+{
+    switch (name.len) {
+    case 11:
+        if (span_eq(name, SPAN_LIT("parley-load"))) return 1u << 0;
+        return span_eq(name, SPAN_LIT("traceparent")) ? 1u << 1 : 0;
+    case 12:
+        if (span_eq(name, SPAN_LIT("grpc-timeout"))) return 1u << 2;
+        return span_eq(name, SPAN_LIT("x-request-id")) ? 1u << 3 : 0;
+    case 17:
+        return span_eq(name, SPAN_LIT("parley-request-id")) ? 1u << 4 : 0;
+    default:
+        return 0;
+    }
+}
+
+static void add_length(struct h2_nv *l, uint64_t length)
+{
+    size_t at = sizeof(l->number);
+    do {
+        l->number[--at] = (char)('0' + length % 10);
+        length /= 10;
+    } while (length > 0);
+    h2_nv_add(l, SPAN_LIT("content-length"), span_of(l->number + at, sizeof(l->number) - at));
+}
+
+void h2_nv_fields(struct h2_nv *l, const struct h2_head *head)
+{
+    if (head->content_length >= 0) add_length(l, (uint64_t)head->content_length);
+    for (size_t i = 0; head->headers != NULL && i < head->headers->count; i++) {
+        const struct header *f = &head->headers->field[i];
+        uint32_t bit = changing(f->name);
+        h2_nv_add(l, f->name, f->value);
+        if ((*l->indexed & bit) != 0) l->nv[l->count - 1].flags = NGHTTP2_NV_FLAG_NO_INDEX;
+        *l->indexed |= bit;
+    }
+}
