@@ -5,7 +5,9 @@
 #include "core/wire/h2_flood.h"
 #include "core/wire/h2_head.h"
 #include "core/wire/h2_nv.h"
+#include "core/wire/h2_recent.h"
 #include "core/wire/h2_session.h"
+#include "core/wire/h2_walk.h"
 
 #define H2_MAGIC 0x68320001u
 /* The flood is a reset right behind its request. One that has run for a while holds a place among
@@ -20,7 +22,9 @@ struct h2 {
     void *owner;
     struct h2_alloc *alloc; /* borrowed */
     bool server, goaway_seen;
-    bool over; /* told to end for a flood */
+    bool over;               /* told to end for a flood or a broken rule */
+    struct h2_recent recent; /* server: streams of the peer */
+    struct h2_walk walk;     /* server */
     struct h2_flood flood;
     uint64_t now_ms;
     size_t streams;
@@ -30,14 +34,19 @@ struct h2 {
     struct h2_stream *heading; /* whose head is being received; NULL: nobody's */
 };
 
-/* --- floods --- */
+/* --- floods and broken rules --- */
+
+static void end_with(struct h2 *h, uint32_t code)
+{
+    if (h->over) return;
+    h->over = true;
+    /* Fails only for want of memory; then `over` ends the connection by itself. */
+    (void)nghttp2_session_terminate_session(h->session, code);
+}
 
 static void flood_spend(struct h2 *h)
 {
-    if (h2_flood_spend(&h->flood, h->now_ms) || h->over) return;
-    h->over = true;
-    /* Fails only for want of memory; then `over` ends the connection by itself. */
-    (void)nghttp2_session_terminate_session(h->session, NGHTTP2_ENHANCE_YOUR_CALM);
+    if (!h2_flood_spend(&h->flood, h->now_ms)) end_with(h, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /* --- receiving --- */
@@ -61,6 +70,24 @@ static void leave(struct h2 *h, struct h2_stream *s)
     list_remove(&s->node);
 }
 
+/* RFC 9113 5.1, 5.1.1: what comes for a stream that is no more. Late frames for one that we reset
+ * are the peer's right. */
+static void check_stream(struct h2 *h, int32_t id)
+{
+    if (id % 2 == 0 || nghttp2_session_find_stream(h->session, id) != NULL) return;
+    enum h2_recent_state state = h2_recent_look(&h->recent, id);
+    if (state == H2_RECENT_SKIPPED) end_with(h, NGHTTP2_PROTOCOL_ERROR);
+    if (state == H2_RECENT_ENDED) end_with(h, NGHTTP2_STREAM_CLOSED);
+}
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *owner)
+{
+    struct h2 *h = owner;
+    (void)session;
+    if (h->server && hd->type == NGHTTP2_HEADERS) check_stream(h, hd->stream_id);
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
     struct h2 *h = owner;
@@ -68,6 +95,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct h2_stream *s;
     h->heading = NULL;
     if (h->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        h2_recent_open(&h->recent, id);
         s = h->over ? NULL : h->events->on_begin(h->owner);
         if (s == NULL)
             return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id,
@@ -124,11 +152,19 @@ static void headers_received(struct h2 *h, const nghttp2_frame *frame)
     h->events->on_head(h->owner, s, ended);
 }
 
+static bool ends_stream(const nghttp2_frame *frame)
+{
+    if (frame->hd.type == NGHTTP2_RST_STREAM) return true;
+    return (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
+           (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+}
+
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
     struct h2 *h = owner;
     struct h2_stream *s;
     (void)session;
+    if (ends_stream(frame)) h2_recent_end(&h->recent, frame->hd.stream_id);
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
         headers_received(h, frame);
@@ -326,13 +362,27 @@ bool h2_done(const struct h2 *h)
            nghttp2_session_want_write(h->session) == 0;
 }
 
+static enum err give(struct h2 *h, struct span in)
+{
+    ssize_t taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)in.p, in.len);
+    return taken >= 0 && (size_t)taken == in.len ? ERR_OK : ERR_PROTOCOL;
+}
+
 enum err h2_feed(struct h2 *h, struct span in, uint64_t now_ms)
 {
     CHECK_OBJ(h, H2_MAGIC);
     h->now_ms = now_ms;
-    ssize_t taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)in.p, in.len);
-    if (taken < 0 || (size_t)taken != in.len) return ERR_PROTOCOL;
-    return ERR_OK;
+    size_t at = 0, given = 0;
+    bool complete;
+    while (h->server && at < in.len) {
+        at += h2_walk_next(&h->walk, span_skip(in, at), &complete);
+        if (!complete || h->walk.type != NGHTTP2_DATA) continue;
+        /* What is before counts; what the frame does begins with its head's last byte. */
+        if (give(h, span_of(in.p + given, at - 1 - given)) != ERR_OK) return ERR_PROTOCOL;
+        given = at - 1;
+        check_stream(h, h->walk.stream_id);
+    }
+    return give(h, span_skip(in, given));
 }
 
 /* --- submitting --- */
@@ -476,6 +526,7 @@ static enum err session_new(struct h2 *h, const struct h2_options *o)
 {
     nghttp2_session_callbacks *cb = NULL;
     if (nghttp2_session_callbacks_new(&cb) != 0) return ERR_NOMEM;
+    nghttp2_session_callbacks_set_on_begin_frame_callback(cb, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
@@ -498,6 +549,7 @@ enum err h2_new(const struct h2_options *o, struct h2 **out)
                      .owner = o->owner,
                      .server = o->server,
                      .alloc = o->alloc,
+                     .walk.skip = o->server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
                      .now_ms = o->now_ms};
     list_init(&h->open);
     h2_flood_init(&h->flood, o->now_ms);

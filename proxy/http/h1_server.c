@@ -88,6 +88,15 @@ static void reject(struct h1_server *s, enum reason reason)
     exchange_reject(ex, reason);
 }
 
+/* Whoever names another protocol, or none, would not understand an answer. */
+static bool speaks_http(struct span head)
+{
+    struct span line = span_cut(head, '\r', &head), rest = line, word = line;
+    while (rest.p != NULL)
+        word = span_cut(rest, ' ', &rest);
+    return word.len > 5 && span_eq_nocase(span_of(word.p, 5), SPAN_LIT("HTTP/"));
+}
+
 static void head_complete(struct h1_server *s, struct span last)
 {
     size_t len = 0;
@@ -100,7 +109,10 @@ static void head_complete(struct h1_server *s, struct span last)
         return;
     }
     if (h1_request(&ex->down_h1, text, len, &head) != ERR_OK) {
-        reject(s, ex->down_h1.fault);
+        if (speaks_http(span_of(text, len)))
+            reject(s, ex->down_h1.fault);
+        else
+            exchange_client_gone(ex, REASON_BAD_REQUEST);
         return;
     }
     s->version = head.version;

@@ -9,13 +9,12 @@ Time limit: 180 s
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 
 import rows
-from lab import Tap, binary, run, skip_all, wait_for
+from lab import Tap, binary, skip_all, wait_for
+from pair import Node, boot
 
 APP = ("127.0.77.2", 8081)
 NEAR_APP = ("127.0.77.1", 8081)
@@ -66,65 +65,6 @@ method = ["GET"]
 """
 
 
-class Node:
-    def __init__(self, folder, number):
-        self.name = f"h{number}"
-        self.addr = f"127.0.77.{number}"
-        self.root = os.path.join(folder, self.name)
-        self.log = os.path.join(folder, f"{self.name}.log")
-        self.process = None
-
-    def parley(self, *argv):
-        return run([binary(), *argv, "--root", self.root])
-
-    def config(self, text):
-        path = os.path.join(self.root, "etc/parley/conf.d/rows.toml")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w") as f:
-            f.write(text)
-
-    def up(self):
-        with open(self.log, "ab") as out:
-            self.process = subprocess.Popen(
-                [binary(), "up", "--root", self.root],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-            )
-        return wait_for(lambda: self.parley("ready").returncode == 0, 10)
-
-    def alive(self):
-        return self.process is not None and self.process.poll() is None
-
-    def stop(self):
-        if not self.alive():
-            return
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def said(self):
-        try:
-            with open(self.log, errors="replace") as f:
-                return f.read()
-        except OSError:
-            return ""
-
-
-def boot(tap, one, two):
-    r = one.parley("init", "--mesh", "lab", "--node", one.name, "--addr", one.addr)
-    if not tap.ok(r.returncode == 0, "init makes a mesh", r.stdout + r.stderr):
-        return False
-    one.config(NODE_1.format(near=RULES.format(name="near")))
-    if not tap.ok(one.up(), "node 1 is ready", one.said()):
-        return False
-    token = one.parley("token", "create", "-q").stdout.strip()
-    r = two.parley("join", token, "--node", two.name, "--addr", two.addr)
-    if not tap.ok(r.returncode == 0, "node 2 joins", r.stdout + r.stderr):
-        return False
-    two.config(NODE_2.format(api=RULES.format(name="api")))
-    return tap.ok(two.up(), "node 2 is ready", two.said())
-
-
 def run_table(tap, nodes, apps):
     number = 0
     for case in rows.table():
@@ -151,7 +91,8 @@ def run_all(tap, folder):
     one, two = Node(folder, 1), Node(folder, 2)
     apps = {"api": rows.App(*APP), "near": rows.App(*NEAR_APP)}
     try:
-        if not boot(tap, one, two):
+        near, api = RULES.format(name="near"), RULES.format(name="api")
+        if not boot(tap, one, two, NODE_1.format(near=near), NODE_2.format(api=api)):
             return
         clean = wait_for(
             lambda: not rows.marker(LISTEN["api"], apps["api"], 0)
