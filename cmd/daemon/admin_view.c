@@ -31,6 +31,12 @@ static void key_addr(struct json *j, const char *key, const struct addr *a)
     json_member_cstr(j, key, addr_format(a, text));
 }
 
+static void key_target(struct json *j, const char *key, const struct target *t)
+{
+    char text[ADDR_TEXT_MAX];
+    json_member_cstr(j, key, addr_target_format(t, text));
+}
+
 enum admin_progress admin_view_ready(struct admin_call *call)
 {
     const struct daemon *d = call->daemon;
@@ -134,7 +140,7 @@ static void status_upstreams(struct json *j, const struct daemon *d)
         count_endpoints(d, &u->name, count);
         json_object(j);
         json_member_cstr(j, "name", u->name.text);
-        key_addr(j, "listen", &u->listen);
+        key_target(j, "listen", &u->listen);
         json_member_cstr(j, "as", u->as.name.text);
         json_member_cstr(j, "protocol", protocol_words[u->protocol]);
         json_member_bool(j, "identity", identities_get(d->identities, &u->as) != NULL);
@@ -315,7 +321,7 @@ static void service_row(struct admin_call *call, const struct build_endpoint *e,
     for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
         json_member_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
     json_member_bool(j, "here", here);
-    if (u) key_addr(j, "listen", &u->listen);
+    if (u) key_target(j, "listen", &u->listen);
     json_object_end(j);
 }
 

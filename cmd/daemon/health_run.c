@@ -5,6 +5,7 @@
 
 #include "core/base/list.h"
 #include "core/io/conn.h"
+#include "core/wire/proxy_proto.h"
 
 #define HEALTH_RUN_MAGIC  0x68726e31u
 #define FLIPS_MAX         3u
@@ -17,6 +18,7 @@ struct health_check {
     struct health_run *run; /* borrowed */
     struct name service;
     struct target local;
+    enum proxy_proto_version proxy_protocol;
     struct config_health how;
     char path[TARGET_BYTES_MAX + 1]; /* how.path, kept across configurations */
     struct conn *conn;               /* owned while a probe runs */
@@ -79,6 +81,7 @@ static struct health_check *find(const struct health_run *h, const struct name *
 static void check_configure(struct health_check *c, const struct config_service *s)
 {
     c->local = s->local;
+    c->proxy_protocol = s->proxy_protocol;
     c->how = s->health;
     c->path[0] = '\0';
     if (s->health.path != NULL) (void)snprintf(c->path, sizeof c->path, "%s", s->health.path);
@@ -88,8 +91,8 @@ static void check_configure(struct health_check *c, const struct config_service 
 static bool same_check(const struct health_check *c, const struct config_service *s)
 {
     const char *path = s->health.path != NULL ? s->health.path : "";
-    return c->how.kind == s->health.kind && addr_target_eq(&c->local, &s->local) &&
-           strcmp(c->path, path) == 0;
+    return c->how.kind == s->health.kind && c->proxy_protocol == s->proxy_protocol &&
+           addr_target_eq(&c->local, &s->local) && strcmp(c->path, path) == 0;
 }
 
 enum err health_run_sync(struct health_run *h, const struct config *config)
@@ -213,10 +216,14 @@ static void on_open(struct conn *conn, void *owner)
         probe_end(c, true, "");
         return;
     }
-    char host[ADDR_TEXT_MAX] = "localhost";
+    static const struct addr nobody = {.family = ADDR_NONE};
+    char host[ADDR_TEXT_MAX] = "localhost", line[PROXY_PROTO_EMIT_MAX];
     if (c->local.path[0] == '\0') (void)addr_format(&c->local.addr, host);
     struct strbuf sb;
     strbuf_init(&sb, TARGET_BYTES_MAX + 512u);
+    if (c->proxy_protocol != PROXY_PROTO_NONE)
+        strbuf_span(&sb,
+                    span_of(line, proxy_proto_emit(c->proxy_protocol, &nobody, &nobody, line)));
     strbuf_fmt(&sb,
                "GET %s HTTP/1.1\r\nhost: %s\r\nuser-agent: parley-health/" PARLEY_VERSION
                "\r\nconnection: close\r\n\r\n",

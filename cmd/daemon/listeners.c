@@ -6,12 +6,13 @@
 #include "core/base/list.h"
 #include "core/io/sock.h"
 
-#define LISTENERS_MAGIC 0x6c736e31u
+#define LISTENERS_MAGIC  0x6c736e31u
+#define LISTEN_PATH_MODE 0666 /* the folder says who may connect */
 
 struct open_listener {
     struct list node;
     enum listener_kind kind;
-    struct addr addr;
+    struct target at;
     bool prepared;       /* part of the prepared set */
     bool in_use;         /* part of the running set */
     bool closed;         /* retired and closed; the array waits for old snapshots */
@@ -42,17 +43,29 @@ enum err listeners_new(unsigned worker_count, struct listeners **out)
     return ERR_OK;
 }
 
-static void listener_close(struct open_listener *o)
+/* The open listener of another kind at the same place; NULL: none. */
+static struct open_listener *twin(struct listeners *l, const struct open_listener *of)
+{
+    LIST_EACH(pos, tmp, &l->open)
+    {
+        struct open_listener *o = LIST_ENTRY(pos, struct open_listener, node);
+        if (o != of && !o->closed && addr_target_eq(&o->at, &of->at)) return o;
+    }
+    return NULL;
+}
+
+static void listener_close(struct listeners *l, struct open_listener *o)
 {
     for (unsigned i = 0; i < o->count; i++)
         (void)close(o->fd[i]);
+    if (o->count > 0 && o->at.path[0] != '\0' && twin(l, o) == NULL) sock_unlink(o->at.path);
     o->count = 0;
     o->closed = true;
 }
 
-static void listener_free(struct open_listener *o)
+static void listener_free(struct listeners *l, struct open_listener *o)
 {
-    listener_close(o);
+    listener_close(l, o);
     list_remove(&o->node);
     free(o);
 }
@@ -62,21 +75,35 @@ void listeners_free(struct listeners *l)
     if (l == NULL) return;
     CHECK_OBJ(l, LISTENERS_MAGIC);
     LIST_EACH(pos, tmp, &l->open)
-    listener_free(LIST_ENTRY(pos, struct open_listener, node));
+    listener_free(l, LIST_ENTRY(pos, struct open_listener, node));
     free(l->row);
     free(l->row_old);
     l->magic = MAGIC_POISON;
     free(l);
 }
 
-static void say_busy(struct diag *diag, const struct addr *addr, enum err err,
+static void say_busy_path(struct diag *diag, const struct diag_at *at, const char *path,
+                          enum err err, const char *what)
+{
+    const char *why = err == ERR_IN_USE      ? "another process listens there"
+                      : err == ERR_EXISTS    ? "something else is there, which is no socket"
+                      : err == ERR_NOT_FOUND ? "its folder does not exist"
+                      : err == ERR_PERM      ? "this user may not write its folder"
+                                             : err_text(err);
+    diag_error(diag, at, "cannot listen on unix:%s (%s): %s", path, what, why);
+}
+
+static void say_busy(struct diag *diag, const struct target *target, enum err err,
                      const struct config_upstream *u)
 {
+    const struct addr *addr = &target->addr;
     char text[ADDR_TEXT_MAX];
     struct diag_at at = {.file = u != NULL ? u->file : NULL, .line = u != NULL ? u->line : 0};
     (void)addr_format(addr, text);
     const char *what = u != NULL ? u->name.text : "mesh port";
-    if (err == ERR_IN_USE)
+    if (target->path[0] != '\0')
+        say_busy_path(diag, &at, target->path, err, what);
+    else if (err == ERR_IN_USE)
         diag_error(diag, &at,
                    "cannot listen on %s (%s): another process uses it: ss -ltnp 'sport = :%u'",
                    text, what, addr->port);
@@ -93,67 +120,89 @@ static void say_busy(struct diag *diag, const struct addr *addr, enum err err,
 }
 
 static struct open_listener *find(struct listeners *l, enum listener_kind kind,
-                                  const struct addr *addr)
+                                  const struct target *at)
 {
     LIST_EACH(pos, tmp, &l->open)
     {
         struct open_listener *o = LIST_ENTRY(pos, struct open_listener, node);
-        if (!o->closed && o->kind == kind && addr_eq(&o->addr, addr)) return o;
+        if (!o->closed && o->kind == kind && addr_target_eq(&o->at, at)) return o;
     }
     return NULL;
 }
 
-/* SO_REUSEPORT lets a second process of the same user share our port unseen, hence the probe; but
- * when one address changes its kind (http becomes tcp) the probe would find ourselves. */
-static bool ours(struct listeners *l, const struct addr *addr)
+/* SO_REUSEPORT is for IP alone: all workers share one socket of a path. */
+static enum err open_path(struct listeners *l, struct open_listener *o)
 {
-    LIST_EACH(pos, tmp, &l->open)
-    {
-        struct open_listener *o = LIST_ENTRY(pos, struct open_listener, node);
-        if (!o->closed && addr_eq(&o->addr, addr)) return true;
+    const struct open_listener *other = twin(l, o);
+    enum err err = other != NULL ? sock_dup(other->fd[0], &o->fd[0])
+                                 : sock_listen_unix(o->at.path, LISTEN_PATH_MODE, &o->fd[0]);
+    if (err != ERR_OK) return err;
+    for (o->count = 1; o->count < l->worker_count; o->count++) {
+        err = sock_dup(o->fd[0], &o->fd[o->count]);
+        if (err != ERR_OK) return err;
     }
-    return false;
+    return ERR_OK;
 }
 
-static enum err listener_open(struct listeners *l, enum listener_kind kind, const struct addr *addr,
+/* SO_REUSEPORT lets a second process of the same user share our port unseen, hence the probe; but
+ * when one address changes its kind (http becomes tcp) the probe would find ourselves. */
+static enum err open_addr(struct listeners *l, struct open_listener *o)
+{
+    unsigned flags = SOCK_LISTEN_SHARED | (twin(l, o) != NULL ? 0u : SOCK_LISTEN_PROBE);
+    for (; o->count < l->worker_count; o->count++) {
+        enum err err = sock_listen(&o->at.addr, flags, &o->fd[o->count]);
+        if (err != ERR_OK) return err;
+        flags = SOCK_LISTEN_SHARED;
+    }
+    return ERR_OK;
+}
+
+static enum err listener_open(struct listeners *l, enum listener_kind kind, const struct target *at,
                               struct open_listener **out)
 {
-    enum err err = ERR_OK;
-    unsigned flags = SOCK_LISTEN_SHARED | (ours(l, addr) ? 0u : SOCK_LISTEN_PROBE);
     struct open_listener *o = calloc(1, sizeof *o + l->worker_count * sizeof o->fd[0]);
     if (o == NULL) return ERR_NOMEM;
     o->kind = kind;
-    o->addr = *addr;
-    for (; o->count < l->worker_count; o->count++) {
-        err = sock_listen(addr, flags, &o->fd[o->count]);
-        if (err != ERR_OK) goto fail;
-        flags = SOCK_LISTEN_SHARED;
-    }
+    o->at = *at;
+    enum err err = at->path[0] != '\0' ? open_path(l, o) : open_addr(l, o);
+    if (err != ERR_OK) goto fail;
     list_push_back(&l->open, &o->node);
     *out = o;
     return ERR_OK;
 
 fail:
-    listener_close(o);
+    listener_close(l, o);
     free(o);
     return err;
 }
 
-static enum err prepare_one(struct listeners *l, enum listener_kind kind, const struct addr *addr,
+static enum err prepare_one(struct listeners *l, enum listener_kind kind, const struct target *at,
                             const struct config_upstream *u, struct diag *diag)
 {
-    struct open_listener *o = find(l, kind, addr);
+    struct open_listener *o = find(l, kind, at);
+    /* Another upstream's, told apart by SNI. */
+    if (o != NULL && o->prepared) return ERR_OK;
     if (o == NULL) {
-        enum err err = listener_open(l, kind, addr, &o);
+        enum err err = listener_open(l, kind, at, &o);
         if (err != ERR_OK) {
-            say_busy(diag, addr, err, u);
+            say_busy(diag, at, err, u);
             return err;
         }
     }
     o->prepared = true;
-    l->row[l->row_count++] = (struct build_listener){
-        .kind = kind, .addr = *addr, .upstream = u != NULL ? &u->name : NULL, .fd = o->fd};
+    l->row[l->row_count++] =
+        (struct build_listener){.kind = kind,
+                                .at = *at,
+                                .upstream = u != NULL ? &u->name : NULL,
+                                .proxy_protocol = u != NULL && u->proxy_protocol,
+                                .fd = o->fd};
     return ERR_OK;
+}
+
+static enum listener_kind kind_of(const struct config_upstream *u)
+{
+    if (u->sni != NULL) return LISTENER_TLS;
+    return u->protocol == PROTOCOL_TCP ? LISTENER_TCP : LISTENER_HTTP;
 }
 
 enum err listeners_prepare(struct listeners *l, const struct config *c, struct diag *diag)
@@ -167,11 +216,11 @@ enum err listeners_prepare(struct listeners *l, const struct config *c, struct d
     l->row = row;
     l->row_count = 0;
     l->preparing = true;
-    enum err first = prepare_one(l, LISTENER_MESH, &c->node.bind, NULL, diag);
+    const struct target mesh = {.addr = c->node.bind};
+    enum err first = prepare_one(l, LISTENER_MESH, &mesh, NULL, diag);
     for (size_t i = 0; i < c->upstream_count; i++) {
         const struct config_upstream *u = &c->upstream[i];
-        enum listener_kind kind = u->protocol == PROTOCOL_TCP ? LISTENER_TCP : LISTENER_HTTP;
-        enum err err = prepare_one(l, kind, &u->listen, u, diag);
+        enum err err = prepare_one(l, kind_of(u), &u->listen, u, diag);
         if (first == ERR_OK) first = err;
     }
     if (first != ERR_OK) listeners_abort(l);
@@ -194,7 +243,7 @@ void listeners_abort(struct listeners *l)
         struct open_listener *o = LIST_ENTRY(pos, struct open_listener, node);
         bool fresh = o->prepared && !o->in_use && o->retired_at == 0;
         o->prepared = false;
-        if (fresh) listener_free(o);
+        if (fresh) listener_free(l, o);
     }
     free(l->row);
     l->row = l->row_old;
@@ -227,7 +276,7 @@ void listeners_collect(struct listeners *l, uint64_t reached, uint64_t oldest)
     {
         struct open_listener *o = LIST_ENTRY(pos, struct open_listener, node);
         if (o->retired_at == 0) continue;
-        if (!o->closed && reached >= o->retired_at) listener_close(o);
-        if (o->closed && oldest >= o->retired_at) listener_free(o);
+        if (!o->closed && reached >= o->retired_at) listener_close(l, o);
+        if (o->closed && oldest >= o->retired_at) listener_free(l, o);
     }
 }

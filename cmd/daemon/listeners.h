@@ -6,6 +6,8 @@
  * every worker has moved to that generation, and its descriptor array is freed when no snapshot can
  * name it.
  *
+ * A unix socket is one for all workers; its file goes with it.
+ *
  *   prepare -> (snapshot built and published) -> commit(generation) -> collect ...
  *           -> abort: what prepare opened is closed, nothing has changed
  */

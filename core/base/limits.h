@@ -20,6 +20,7 @@
 #define CONFIG_RULES_MAX      1024u /* a service */
 #define CONFIG_PEERS_MAX      32u
 #define CONFIG_INCLUDES_MAX   256u /* files */
+#define CONFIG_SNI_MAX        32u  /* names of a tls-passthrough upstream */
 
 /* Mesh. */
 #define MEMBERS_MAX           20000u

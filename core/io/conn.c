@@ -90,7 +90,7 @@ enum err conn_accept(const struct conn_options *o, int take_fd, struct tls_engin
     c->fd = take_fd;
     c->state = take_tls != NULL ? CONN_HANDSHAKE : CONN_OPENING;
     c->local = sock_local(take_fd);
-    c->remote = sock_remote(take_fd);
+    c->remote = o->remote != NULL ? *o->remote : sock_remote(take_fd);
     start(c, o);
     conn_turn_again(c);
     *out = c;

@@ -53,6 +53,7 @@ struct conn_options {
     enum loop_flush_phase phase; /* LOOP_FLUSH_PLAIN or LOOP_FLUSH_LINK */
     size_t out_max;              /* bytes that may wait; 0: BODY_HIGH_WATER_BYTES * 4 */
     uint64_t open_deadline_ms;   /* on_error(ERR_TIMEOUT) when not open by then; 0: none */
+    const struct addr *remote;   /* conn_accept: what conn_remote says; NULL: the kernel knows */
 };
 
 /* Connects to an address or a unix socket. `tls` NULL: plain; else taken (freed with the

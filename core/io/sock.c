@@ -4,6 +4,7 @@
 #include "core/base/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -182,6 +183,20 @@ fail_path:
 fail_fd:
     close(fd);
     return err;
+}
+
+void sock_unlink(const char *path)
+{
+    struct stat st;
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) (void)!unlink(path);
+}
+
+enum err sock_dup(int fd, int *out)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return err_from_errno(errno);
+    *out = copy;
+    return ERR_OK;
 }
 
 /* Zero, or the errno of a connect that did not start. */

@@ -37,6 +37,11 @@ enum err sock_listen(const struct addr *at, unsigned flags, int *out) MUST_USE;
  * ERR_IN_USE when somebody does, ERR_EXISTS when the path is no socket, ERR_TOO_LARGE. */
 enum err sock_listen_unix(const char *path, mode_t mode, int *out) MUST_USE;
 
+/* Removes a socket's file, when it is one. */
+void sock_unlink(const char *path);
+/* Another descriptor of the same socket. ERR_FULL. */
+enum err sock_dup(int fd, int *out) MUST_USE;
+
 /* Starts to connect. `*done`: connected already; else wait until writable, then sock_error.
  * ERR_REFUSED (also a unix socket whose backlog is full), ERR_NOT_FOUND (no such path), ERR_PERM,
  * ERR_UNREACHABLE, ERR_FULL, ERR_NOMEM, ERR_INVALID (no address). */

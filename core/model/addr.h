@@ -27,6 +27,9 @@ struct target {
     char path[ADDR_UNIX_PATH_MAX + 1];
 };
 
+/* What a relay says in front of a connection (wire/proxy_proto.h). */
+enum proxy_proto_version { PROXY_PROTO_NONE, PROXY_PROTO_V1, PROXY_PROTO_V2 };
+
 bool addr_eq(const struct addr *a, const struct addr *b);
 /* Same host; ports ignored. */
 bool addr_same_ip(const struct addr *a, const struct addr *b);

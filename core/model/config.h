@@ -42,7 +42,8 @@ struct config_service {
     struct config_health health;
     struct policy policy;
     uint32_t weight;
-    uint32_t connect_timeout_ms; /* to the application */
+    uint32_t connect_timeout_ms;             /* to the application */
+    enum proxy_proto_version proxy_protocol; /* what it is told in front of a connection */
     uint32_t tag_count;
     struct service_tag *tag;
     const char *file;
@@ -74,7 +75,12 @@ struct config_retry {
 
 struct config_upstream {
     struct name name; /* the service it reaches */
-    struct addr listen;
+    struct target listen;
+    bool proxy_protocol; /* a relay in front of us says who each connection is from */
+    /* Not NULL: connections are the application's own TLS, told apart by their SNI, so that several
+     * upstreams may share `listen`. Lower case; "*.x" is every name under x. */
+    const char **sni;
+    uint32_t sni_count;
     struct spiffe_id as; /* the identity local applications call with */
     enum service_protocol protocol;
     enum config_balance balance;

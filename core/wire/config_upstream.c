@@ -3,7 +3,8 @@
 #include "core/base/check.h"
 #include "core/wire/config_balance.h"
 
-#define TRIES_MAX 5u
+#define TRIES_MAX    5u
+#define SNI_NAME_MAX 253u /* RFC 1035 2.3.4, without the root's dot */
 
 #define SECOND UINT32_C(1000)
 #define MINUTE (60 * SECOND)
@@ -19,18 +20,93 @@ static void read_listen(const struct config_read_table *t, const struct config_r
         config_read_bad(r, place, "[%s] needs listen, as in listen = \"127.0.0.1:9001\"", t->path);
         return;
     }
-    if (!config_read_listen(t, "listen", &u->listen)) return;
-    if (addr_is_forbidden(&u->listen))
+    config_read_note(t, "listen", &item, "");
+    if (!config_read_is(r, &item, "listen", TOML_STRING)) return;
+    if (addr_target_parse(item.v->u.text, &u->listen) != ERR_OK) {
+        config_read_bad(r, &item,
+                        "\"%.*s\" is neither an address and port nor a socket, as in "
+                        "\"127.0.0.1:9001\", \"[::1]:9001\" or \"unix:/run/api.sock\"",
+                        SPAN_ARG(item.v->u.text));
+        return;
+    }
+    /* Who may connect to a socket is said by the folder that it is in. */
+    if (u->listen.path[0] != '\0') return;
+    if (addr_is_forbidden(&u->listen.addr))
         config_read_bad(r, &item,
                         "%s would let everyone who reaches this host call as one of its services: "
                         "listen on a loopback address",
-                        addr_format(&u->listen, text));
-    else if (!addr_is_loopback(&u->listen))
+                        addr_format(&u->listen.addr, text));
+    else if (!addr_is_loopback(&u->listen.addr))
         config_read_warning(
             r, &item, "L09",
             "listen is not a loopback address: whoever reaches it calls \"%s\" with "
             "an identity of this host",
             u->name.text);
+}
+
+/* RFC 6066 3: a DNS name; we compare in lower case. */
+static bool sni_good(struct span s)
+{
+    if (span_starts(s, SPAN_LIT("*."))) s = span_skip(s, 2);
+    if (s.len == 0 || s.len > SNI_NAME_MAX || s.p[0] == '.' || s.p[s.len - 1] == '.') return false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
+        bool good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                    (c == '.' && s.p[i - 1] != '.');
+        if (!good) return false;
+    }
+    return true;
+}
+
+static void read_sni_list(const struct config_read_table *t, const struct config_read_item *list,
+                          struct config_upstream *u)
+{
+    struct config_read *r = t->read;
+    if (!config_read_is(r, list, "sni", TOML_ARRAY)) return;
+    if (list->v->u.node.count == 0 || list->v->u.node.count > CONFIG_SNI_MAX) {
+        config_read_bad(r, list, "sni is a list of 1 to %u names", CONFIG_SNI_MAX);
+        return;
+    }
+    u->sni = config_read_alloc(r, true, list->v->u.node.count, sizeof(*u->sni));
+    for (const struct toml_value *v = list->v->u.node.child; u->sni != NULL && v; v = v->next) {
+        struct config_read_item item = {.src = list->src, .v = v};
+        if (!config_read_is(r, &item, "a name", TOML_STRING)) continue;
+        if (sni_good(v->u.text))
+            u->sni[u->sni_count++] = config_read_copy(r, v->u.text);
+        else
+            config_read_bad(r, &item,
+                            "\"%.*s\" is no name in lower case, as in \"api.example\" or "
+                            "\"*.example\"",
+                            SPAN_ARG(v->u.text));
+    }
+}
+
+/* Without a list: the service's own name, alone and as a name of the mesh. */
+static void read_sni(const struct config_read_table *t, bool passthrough, struct config_upstream *u)
+{
+    struct config_read *r = t->read;
+    struct config_read_item list = config_read_find(t, "sni");
+    const char *name = u->name.text, *mesh = r->config->node.mesh.text;
+    if (!passthrough) {
+        if (list.v != NULL)
+            config_read_bad(r, &list, "sni is for protocol = \"tls-passthrough\" alone");
+        return;
+    }
+    const char *none = arena_fmt(&r->scratch, "[\"%s\", \"%s.%s\"]", name, name, mesh);
+    if (none == NULL) r->nomem = true;
+    config_read_note(t, "sni", &list, none != NULL ? none : "");
+    if (list.v != NULL) {
+        read_sni_list(t, &list, u);
+        return;
+    }
+    const char *whole = arena_fmt(&r->scratch, "%s.%s", name, mesh);
+    u->sni = config_read_alloc(r, true, 2, sizeof(*u->sni));
+    if (u->sni == NULL || whole == NULL) {
+        r->nomem = true;
+        return;
+    }
+    u->sni[u->sni_count++] = config_read_copy(r, span_str(name));
+    u->sni[u->sni_count++] = config_read_copy(r, span_str(whole));
 }
 
 /* `"web", "api"`: the services an `as` may name. */
@@ -168,20 +244,20 @@ void config_upstream_load(const struct config_read_table *t, const struct config
                           struct config_upstream *out)
 {
     static const char *const known[] = {
-        "listen",      "as",    "protocol",        "balance",
-        "tags",        "split", "aperture",        "slow_start",
-        "panic",       "retry", "connect_timeout", "request_timeout",
-        "idle_timeout"};
+        "listen", "as",      "protocol",        "proxy_protocol",  "sni",
+        "tags",   "balance", "split",           "aperture",        "slow_start",
+        "panic",  "retry",   "connect_timeout", "request_timeout", "idle_timeout"};
     static const char *const later[] = {"eject", "users", "limits", "service", "pool"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
-    static const char *const protocol[] = {"http", "tcp", "h2", "grpc"}; /* enum service_protocol */
-    static const char *const protocol_later[] = {"tls-passthrough"};
-    static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol),
-                                                       protocol_later, ARRAY_LEN(protocol_later)};
+    static const char *const protocol[] = {"http", "tcp", "h2", "grpc", "tls-passthrough"};
+    static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol), NULL, 0};
     config_read_keys(t, &keys);
     read_listen(t, place, out);
-    out->protocol =
-        (enum service_protocol)config_read_word(t, "protocol", &protocols, PROTOCOL_HTTP);
+    unsigned word = config_read_word(t, "protocol", &protocols, PROTOCOL_HTTP);
+    bool passthrough = word > PROTOCOL_GRPC;
+    out->protocol = passthrough ? PROTOCOL_TCP : (enum service_protocol)word;
+    read_sni(t, passthrough, out);
+    config_read_bool(t, "proxy_protocol", false, &out->proxy_protocol);
     read_as(t, place, out);
     config_balance_load(t, out);
     read_retry(t, out);

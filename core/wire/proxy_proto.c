@@ -14,15 +14,15 @@
 
 enum v2_family { V2_UNSPEC, V2_INET, V2_INET6, V2_UNIX };
 
+static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
 static const char v2_signature[12] = "\r\n\r\n\0\r\nQUIT\n";
 
 /* A listener of both families sees IPv4 clients as ::ffff:a.b.c.d; here each has one form. */
 static void unmap(struct addr *a)
 {
-    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-    if (a->family != ADDR_IP6 || memcmp(a->ip, prefix, sizeof prefix) != 0) return;
+    if (a->family != ADDR_IP6 || memcmp(a->ip, mapped_prefix, sizeof mapped_prefix) != 0) return;
     struct addr ip4 = {.family = ADDR_IP4, .port = a->port};
-    memcpy(ip4.ip, a->ip + sizeof prefix, 4);
+    memcpy(ip4.ip, a->ip + sizeof mapped_prefix, 4);
     *a = ip4;
 }
 
@@ -236,11 +236,25 @@ static size_t emit_v2(const struct addr *from, const struct addr *to, char *dst)
     return V2_HEAD_BYTES + len;
 }
 
+static void map(struct addr *a)
+{
+    if (a->family == ADDR_IP6) return;
+    struct addr ip6 = {.family = ADDR_IP6, .port = a->port};
+    memcpy(ip6.ip, mapped_prefix, sizeof mapped_prefix);
+    memcpy(ip6.ip + sizeof mapped_prefix, a->ip, 4);
+    *a = ip6;
+}
+
 size_t proxy_proto_emit(enum proxy_proto_version version, const struct addr *from,
                         const struct addr *to, char dst[PROXY_PROTO_EMIT_MAX])
 {
-    static const struct addr unknown = {.family = ADDR_NONE};
+    struct addr a = *from, b = *to;
     CHECK(version != PROXY_PROTO_NONE);
-    if (from->family != to->family) from = &unknown;
-    return version == PROXY_PROTO_V1 ? emit_v1(from, to, dst) : emit_v2(from, to, dst);
+    if (a.family == ADDR_NONE || b.family == ADDR_NONE) {
+        a.family = ADDR_NONE;
+    } else if (a.family != b.family) {
+        map(&a);
+        map(&b);
+    }
+    return version == PROXY_PROTO_V1 ? emit_v1(&a, &b, dst) : emit_v2(&a, &b, dst);
 }

@@ -19,8 +19,6 @@
 #define PROXY_PROTO_V2_BYTES_MAX 2048u /* as far as we follow TLVs */
 #define PROXY_PROTO_EMIT_MAX     128u
 
-enum proxy_proto_version { PROXY_PROTO_NONE, PROXY_PROTO_V1, PROXY_PROTO_V2 };
-
 struct proxy_proto {
     enum proxy_proto_version version;
     struct addr from, to; /* ADDR_NONE: not said (UNKNOWN, LOCAL, a unix socket) */
@@ -30,8 +28,8 @@ struct proxy_proto {
 /* ERR_MORE: give the same bytes and more; ERR_PROTOCOL: no such header; ERR_TOO_LARGE: more than
  * PROXY_PROTO_V2_BYTES_MAX. */
 enum err proxy_proto_parse(struct span bytes, struct proxy_proto *out) MUST_USE;
-/* Writes the header of a connection between these addresses; its length. When either is ADDR_NONE
- * or their families differ: UNKNOWN, LOCAL. */
+/* Writes the header of a connection between these addresses; its length. Either is ADDR_NONE:
+ * UNKNOWN, LOCAL. Of two families: the IPv4 address in its IPv6 form. */
 size_t proxy_proto_emit(enum proxy_proto_version version, const struct addr *from,
                         const struct addr *to, char dst[PROXY_PROTO_EMIT_MAX]);
 

@@ -23,13 +23,14 @@ static enum filter_verdict refuse(struct filter_ctx *ctx, enum reason reason)
     return FILTER_REPLY;
 }
 
-/* "10.0.0.2", "[fd00::2]": an address without its port, in the exchange's arena. */
+/* "10.0.0.2", "fd00::2", as everybody writes them there, in the exchange's arena. */
 static struct span ip_text(struct filter_ctx *ctx)
 {
     char text[ADDR_TEXT_MAX];
     const char *port = strrchr(addr_format(ctx->client, text), ':');
     size_t len = port != NULL ? (size_t)(port - text) : strlen(text);
-    return arena_span(ctx->arena, span_of(text, len));
+    bool ip6 = text[0] == '[';
+    return arena_span(ctx->arena, ip6 ? span_of(text + 1, len - 2) : span_of(text, len));
 }
 
 static enum filter_verdict stamp_inbound(struct filter_ctx *ctx, struct request *req)

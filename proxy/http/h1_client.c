@@ -5,6 +5,7 @@
 #include "core/wire/h1.h"
 #include "core/wire/h1_emit.h"
 #include "proxy/http/translate.h"
+#include "proxy/net/introduce.h"
 
 #define IDLE_TIMEOUT_MS 4000u /* below the keep-alive of common servers (Node: 5 s) */
 #define IDLE_RISKY_MS   1000u /* for requests that may not be repeated */
@@ -412,6 +413,7 @@ enum err h1_client_open(struct exchange *ex)
     struct conn_options o = {
         .loop = ctx->loop, .events = &events, .owner = c, .phase = LOOP_FLUSH_PLAIN};
     if (conn_connect(&o, &c->target, NULL, &c->conn) != ERR_OK) goto fail_slab;
+    introduce_nobody(c->conn, ex->service);
     list_push_back(&ctx->apps, &c->node);
     ex->up = c;
     return ERR_AGAIN;

@@ -7,6 +7,7 @@
 #include "core/wire/h1_emit.h"
 #include "proxy/http/h2_plain.h"
 #include "proxy/http/translate.h"
+#include "proxy/net/listener.h"
 #include "proxy/net/plain_server.h"
 
 #define HEAD_TIMEOUT_MS 10000u /* O01 */
@@ -76,7 +77,8 @@ static struct exchange *begin(struct h1_server *s)
     s->begun = true;
     s->keep_alive = false;
     s->version = H1_1_1;
-    return plain_server_begin(&s->plain, &down_ops, s->listener_id);
+    const struct view *view = s->plain.session.ctx->view;
+    return plain_server_begin(&s->plain, &down_ops, listener_upstream(view, s->listener_id));
 }
 
 static void reject(struct h1_server *s, enum reason reason)
@@ -470,9 +472,9 @@ static void on_expire(struct loop_timer *t)
 static const struct session_ops session_ops = {.size = sizeof(struct h1_server),
                                                .close = plain_server_close};
 
-void h1_server_open(struct context *ctx, int take_fd, uint64_t listener_id)
+void h1_server_open(struct context *ctx, const struct plain_accepted *take, uint64_t listener_id)
 {
-    struct plain_server *plain = plain_server_open(ctx, take_fd, &session_ops, &events, end);
+    struct plain_server *plain = plain_server_open(ctx, take, &session_ops, &events, end);
     if (plain == NULL) return;
     struct h1_server *s = CONTAINER_OF(plain, struct h1_server, plain);
     s->listener_id = listener_id;

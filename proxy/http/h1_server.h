@@ -15,7 +15,9 @@
 
 #include "proxy/net/context.h"
 
-/* Takes an accepted descriptor of the listener with this id. Closes it when there is no room. */
-void h1_server_open(struct context *ctx, int take_fd, uint64_t listener_id);
+struct plain_accepted;
+
+/* Takes a connection of the listener with this id. Closes it when there is no room. */
+void h1_server_open(struct context *ctx, const struct plain_accepted *take, uint64_t listener_id);
 
 #endif

@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "proxy/http/h2_back.h"
 #include "proxy/http/translate.h"
+#include "proxy/net/introduce.h"
 
 #define IDLE_TIMEOUT_MS 60000u
 
@@ -140,6 +141,7 @@ static enum err connect_app(struct exchange *ex, struct h2_app **out)
         slab_put(slab, a);
         return err;
     }
+    introduce_nobody(a->back.conn, ex->service);
     list_push_back(&ctx->h2_apps, &a->back.node);
     list_push_back(&a->back.state->h2_apps, &a->back.by_state);
     loop_timer_set(ctx->loop, &a->back.timer, now + ex->service->connect_timeout_ms);

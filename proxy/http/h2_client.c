@@ -21,6 +21,16 @@ static void blame(struct h2_client *l)
 
 /* --- the back's questions --- */
 
+/* An address of this host alone says nothing elsewhere. */
+static bool add_client(struct exchange *ex)
+{
+    char text[ADDR_TEXT_MAX];
+    if (ex->client.family == ADDR_NONE || addr_is_loopback(&ex->client)) return true;
+    struct span value = arena_span(&ex->arena, span_str(addr_format(&ex->client, text)));
+    return value.p != NULL &&
+           headers_add(ex->req.headers, SPAN_LIT("parley-client"), value) == ERR_OK;
+}
+
 static enum reason back_head(struct exchange *ex, struct h2_head *head)
 {
     char sni[SNI_BYTES_MAX + 1];
@@ -31,7 +41,8 @@ static enum reason back_head(struct exchange *ex, struct h2_head *head)
                              .content_length = ex->req.body_length >= 0 ? ex->req.body_length : -1};
     if (ex->tcp || head->authority.len == 0)
         head->authority = arena_span(&ex->arena, span_of(sni, sni_len));
-    if (head->authority.p == NULL || !h2_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops + 1))
+    if (head->authority.p == NULL || !add_client(ex) ||
+        !h2_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops + 1))
         return REASON_INTERNAL;
     if (ex->tcp) {
         head->method = SPAN_LIT("CONNECT");

@@ -59,6 +59,7 @@ static void front_head(struct h2_front *f, struct exchange *ex, enum reason reas
     }
     if (id != NULL && request_id_valid(id->value)) ex->req.id = id->value;
     ex->hops = translate_hops(ex->req.headers);
+    translate_client(ex->req.headers, &ex->client);
     ex->req.peer_uri = arena_span(&ex->arena, span_str(link_of(f)->peer_uri));
     ex->tcp = ex->req.connect && ex->service->protocol == PROTOCOL_TCP;
     if (ex->tcp) list_push_back(&ex->ctx->tunnels, &ex->tunnel);

@@ -125,6 +125,14 @@ enum reason translate_request_h2(const struct h2_head *head, bool ended, struct 
     return reason;
 }
 
+void translate_client(const struct headers *h, struct addr *client)
+{
+    const struct header *f = headers_find(h, "parley-client");
+    struct addr named;
+    if (f == NULL || addr_parse(f->value, 0, &named) != ERR_OK || addr_is_loopback(&named)) return;
+    *client = named;
+}
+
 unsigned translate_hops(const struct headers *h)
 {
     const struct header *f = headers_find(h, "parley-hops");

@@ -16,6 +16,7 @@
 #define PROXY_HTTP_TRANSLATE_H
 
 #include "core/base/arena.h"
+#include "core/model/addr.h"
 #include "core/wire/h1.h"
 #include "core/wire/h2.h"
 #include "proxy/http/message.h"
@@ -36,6 +37,9 @@ enum reason translate_response_app(const struct h2_head *head, bool ended,
                                    const struct request *req, struct response *resp);
 /* Takes out what may not stand in a trailer section (A30). Gives `trailers` back; NULL is fine. */
 struct headers *translate_trailers(struct headers *trailers);
+/* Whom the caller's host names as its client (parley-client), when it is not one of that host
+ * alone; else `*client` stays. */
+void translate_client(const struct headers *h, struct addr *client);
 /* How often this request went from one parley to another: its parley-hops; 0 when absent or not a
  * number of two digits. */
 unsigned translate_hops(const struct headers *h);

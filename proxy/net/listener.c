@@ -6,6 +6,8 @@
 #include "core/io/sock.h"
 #include "proxy/http/h1_server.h"
 #include "proxy/net/hello.h"
+#include "proxy/net/plain_server.h"
+#include "proxy/net/preface.h"
 #include "proxy/net/tcp_server.h"
 
 #define ACCEPT_PAUSE_MS 100u
@@ -14,25 +16,23 @@ struct listener {
     struct list node;
     struct context *ctx;
     uint64_t id;
-    enum listener_kind kind;
-    bool listed; /* by the view that is being taken */
+    const struct snapshot_listener *spec; /* in ctx->view */
+    bool listed;                          /* by the view that is being taken */
     struct loop_io io;
     struct loop_timer retry;
 };
 
 static void open_session(struct listener *l, const struct sock_accepted *a)
 {
-    switch (l->kind) {
-    case LISTENER_MESH:
+    const struct plain_accepted take = {.fd = a->fd, .from = a->peer};
+    if (l->spec->kind == LISTENER_MESH)
         hello_open(l->ctx, a);
-        break;
-    case LISTENER_HTTP:
-        h1_server_open(l->ctx, a->fd, l->id);
-        break;
-    case LISTENER_TCP:
-        tcp_server_open(l->ctx, a->fd, l->id);
-        break;
-    }
+    else if (l->spec->proxy_protocol || l->spec->kind == LISTENER_TLS)
+        preface_open(l->ctx, a, l->id);
+    else if (l->spec->kind == LISTENER_HTTP)
+        h1_server_open(l->ctx, &take, l->id);
+    else
+        tcp_server_open(l->ctx, &take, listener_upstream(l->ctx->view, l->id));
 }
 
 static void on_ready(struct loop_io *io, bool readable, bool writable)
@@ -85,7 +85,7 @@ static void add(struct context *ctx, const struct snapshot_listener *from)
     }
     l->ctx = ctx;
     l->id = from->id;
-    l->kind = from->kind;
+    l->spec = from;
     l->listed = true;
     l->retry.on_expire = on_retry;
     loop_io_init(&l->io, from->fd[ctx->index], on_ready);
@@ -102,10 +102,12 @@ void listener_refresh(struct context *ctx)
     }
     for (size_t i = 0; i < s->listener_count; i++) {
         struct listener *l = find(ctx, s->listener[i].id);
-        if (l != NULL)
-            l->listed = true;
-        else
+        if (l == NULL) {
             add(ctx, &s->listener[i]);
+            continue;
+        }
+        l->listed = true;
+        l->spec = &s->listener[i];
     }
     LIST_EACH(node, next, &ctx->listeners)
     {
@@ -122,11 +124,16 @@ void listener_close_all(struct context *ctx)
     }
 }
 
-const struct snapshot_upstream *listener_upstream(const struct view *v, uint64_t listener_id)
+const struct snapshot_listener *listener_find(const struct view *v, uint64_t listener_id)
 {
     const struct snapshot *s = v->snapshot;
     for (size_t i = 0; i < s->listener_count; i++)
-        if (s->listener[i].id == listener_id && s->listener[i].upstream >= 0)
-            return &s->upstream[s->listener[i].upstream];
+        if (s->listener[i].id == listener_id) return &s->listener[i];
     return NULL;
+}
+
+const struct snapshot_upstream *listener_upstream(const struct view *v, uint64_t listener_id)
+{
+    const struct snapshot_listener *l = listener_find(v, listener_id);
+    return l != NULL && l->upstream >= 0 ? &v->snapshot->upstream[l->upstream] : NULL;
 }

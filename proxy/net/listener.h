@@ -14,6 +14,8 @@
 void listener_refresh(struct context *ctx);
 /* Forgets all. For the worker's end. */
 void listener_close_all(struct context *ctx);
+/* NULL: `v` has no listener with this id any more. */
+const struct snapshot_listener *listener_find(const struct view *v, uint64_t listener_id);
 /* Where the listener with this id leads in `v`; NULL: nowhere any more. */
 const struct snapshot_upstream *listener_upstream(const struct view *v, uint64_t listener_id);
 

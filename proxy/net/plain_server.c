@@ -4,24 +4,24 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
-#include "proxy/net/listener.h"
 
 static_assert(offsetof(struct plain_server, session) == 0, "session_new makes the whole object");
 
-struct plain_server *plain_server_open(struct context *ctx, int take_fd,
+struct plain_server *plain_server_open(struct context *ctx, const struct plain_accepted *take,
                                        const struct session_ops *ops,
                                        const struct conn_events *events,
                                        void (*end)(struct plain_server *, bool))
 {
     struct plain_server *s = session_new(ctx, ops);
     if (s == NULL) {
-        close(take_fd);
+        close(take->fd);
         return NULL;
     }
     struct conn_options o = {
         .loop = ctx->loop, .events = events, .owner = s, .phase = LOOP_FLUSH_PLAIN};
+    o.remote = &take->from;
     s->end = end;
-    if (conn_accept(&o, take_fd, NULL, (struct span){NULL, 0}, &s->conn) != ERR_OK) {
+    if (conn_accept(&o, take->fd, NULL, take->seen, &s->conn) != ERR_OK) {
         session_end(&s->session);
         return NULL;
     }
@@ -29,7 +29,7 @@ struct plain_server *plain_server_open(struct context *ctx, int take_fd,
 }
 
 struct exchange *plain_server_begin(struct plain_server *s, const struct downstream_ops *ops,
-                                    uint64_t listener_id)
+                                    const struct snapshot_upstream *upstream)
 {
     struct context *ctx = s->session.ctx;
     struct exchange *ex = exchange_new(ctx, DIRECTION_OUTBOUND, ops, s, conn_remote(s->conn));
@@ -39,7 +39,7 @@ struct exchange *plain_server_begin(struct plain_server *s, const struct downstr
         return NULL;
     }
     s->ex = ex;
-    ex->upstream = listener_upstream(ex->view, listener_id);
+    ex->upstream = upstream;
     if (ex->upstream != NULL) ex->peer = ex->upstream->as;
     ex->req.peer = &ex->peer;
     return ex;

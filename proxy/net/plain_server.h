@@ -20,16 +20,23 @@ struct plain_server {
     void (*end)(struct plain_server *s, bool abort);
 };
 
+/* A connection whose owner it will be. */
+struct plain_accepted {
+    int fd;           /* taken, in any case */
+    struct addr from; /* who it is from: the other end, or whom a relay names */
+    struct span seen; /* read from it already */
+};
+
 /* Takes the descriptor: a session of `ops` (whose object begins with a struct plain_server) on a
  * connection with `events`. NULL: no room or no memory, all is closed. */
-struct plain_server *plain_server_open(struct context *ctx, int take_fd,
+struct plain_server *plain_server_open(struct context *ctx, const struct plain_accepted *take,
                                        const struct session_ops *ops,
                                        const struct conn_events *events,
                                        void (*end)(struct plain_server *, bool));
-/* Begins the exchange of the upstream that this listener is of. NULL: no room, refused and counted;
- * the session has ended. */
+/* Begins the exchange to this upstream of the newest view; `upstream` NULL: to none. NULL: no room,
+ * refused and counted; the session has ended. */
 struct exchange *plain_server_begin(struct plain_server *s, const struct downstream_ops *ops,
-                                    uint64_t listener_id);
+                                    const struct snapshot_upstream *upstream);
 
 /* Hands the application's bytes to the exchange, and pauses reading when it has too many. */
 void plain_server_feed(struct plain_server *s, struct span data);

@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "core/io/conn.h"
+#include "proxy/net/introduce.h"
 
 struct tcp_client {
     struct context *ctx;
@@ -144,6 +145,7 @@ enum err tcp_client_open(struct exchange *ex)
         slab_put(slab, c);
         return err;
     }
+    introduce_client(c->conn, ex->service, &ex->client);
     ex->up_ops = &up_ops;
     ex->up = c;
     return ERR_AGAIN;

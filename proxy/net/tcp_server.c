@@ -84,11 +84,12 @@ static const struct conn_events events = {.on_open = plain_server_on_open,
 static const struct session_ops session_ops = {.size = sizeof(struct plain_server),
                                                .close = plain_server_close};
 
-void tcp_server_open(struct context *ctx, int take_fd, uint64_t listener_id)
+void tcp_server_open(struct context *ctx, const struct plain_accepted *take,
+                     const struct snapshot_upstream *upstream)
 {
-    struct plain_server *s = plain_server_open(ctx, take_fd, &session_ops, &events, end);
+    struct plain_server *s = plain_server_open(ctx, take, &session_ops, &events, end);
     if (s == NULL) return;
-    struct exchange *ex = plain_server_begin(s, &down_ops, listener_id);
+    struct exchange *ex = plain_server_begin(s, &down_ops, upstream);
     if (ex == NULL) return;
     ex->tcp = true;
     ex->req.connect = true;

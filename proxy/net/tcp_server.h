@@ -9,7 +9,10 @@
 
 #include "proxy/net/context.h"
 
-/* Takes an accepted descriptor of the listener with this id. Closes it when there is no room. */
-void tcp_server_open(struct context *ctx, int take_fd, uint64_t listener_id);
+struct plain_accepted;
+
+/* Takes a connection to this upstream of the newest view. Closes it when there is no room. */
+void tcp_server_open(struct context *ctx, const struct plain_accepted *take,
+                     const struct snapshot_upstream *upstream);
 
 #endif

@@ -133,6 +133,7 @@ static enum err build_service(struct build *b, const struct config_service *from
     to->identity = identity_of(b, &to->id);
     to->local = from->local;
     to->protocol = from->protocol;
+    to->proxy_protocol = from->proxy_protocol;
     to->endpoint_id = build_endpoint_id(&b->in->node_id, &from->name);
     to->connect_timeout_ms = from->connect_timeout_ms;
     to->request_timeout_ms = 0;
@@ -298,18 +299,57 @@ static enum err build_upstreams(struct build *b)
 
 /* --- Listeners --- */
 
+/* Exact names first, then the longest ending: the first that fits is the best. */
+static int sni_cmp(const void *a, const void *b)
+{
+    const struct snapshot_sni *x = a, *y = b;
+    bool x_any = x->name.p[0] == '*', y_any = y->name.p[0] == '*';
+    if (x_any != y_any) return x_any ? 1 : -1;
+    if (x->name.len != y->name.len) return x->name.len > y->name.len ? -1 : 1;
+    return span_cmp(x->name, y->name);
+}
+
+/* The names of all upstreams that share this listener. */
+static enum err build_sni(struct build *b, struct snapshot_listener *to)
+{
+    const struct config *c = b->in->config;
+    size_t count = 0;
+    for (size_t i = 0; i < c->upstream_count; i++)
+        if (c->upstream[i].sni != NULL && addr_target_eq(&c->upstream[i].listen, &to->at))
+            count += c->upstream[i].sni_count;
+    struct snapshot_sni *row = arena_array(&b->s->arena, count, sizeof(*row));
+    if (row == NULL) return ERR_NOMEM;
+    to->sni = row;
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        const struct config_upstream *u = &c->upstream[i];
+        if (u->sni == NULL || !addr_target_eq(&u->listen, &to->at)) continue;
+        const struct snapshot_upstream *upstream = snapshot_upstream(b->s, span_str(u->name.text));
+        CHECK(upstream != NULL);
+        for (uint32_t j = 0; j < u->sni_count; j++) {
+            struct span name = arena_span(&b->s->arena, span_str(u->sni[j]));
+            if (name.p == NULL) return ERR_NOMEM;
+            row[to->sni_count++] =
+                (struct snapshot_sni){name, (int32_t)(upstream - b->s->upstream)};
+        }
+    }
+    qsort(row, count, sizeof(*row), sni_cmp);
+    return ERR_OK;
+}
+
 static enum err build_listener(struct build *b, const struct build_listener *from,
                                struct snapshot_listener *to)
 {
     char text[ADDR_TEXT_MAX];
     uint32_t kind = from->kind;
-    addr_format(&from->addr, text);
+    addr_target_format(&from->at, text);
     *to = (struct snapshot_listener){.id = stable_hash(&kind, sizeof(kind), text, strlen(text)),
                                      .kind = from->kind,
-                                     .addr = from->addr,
+                                     .at = from->at,
                                      .upstream = -1,
+                                     .proxy_protocol = from->proxy_protocol,
                                      .fd = from->fd};
     if (from->kind == LISTENER_MESH) return ERR_OK;
+    if (from->kind == LISTENER_TLS) return build_sni(b, to);
     const struct snapshot_upstream *upstream =
         from->upstream != NULL ? snapshot_upstream(b->s, span_str(from->upstream->text)) : NULL;
     if (upstream == NULL) {

@@ -26,9 +26,10 @@ struct build_endpoint {
 
 struct build_listener {
     enum listener_kind kind;
-    struct addr addr;
-    const struct name *upstream; /* NULL for MESH */
-    const int *fd;               /* one a worker */
+    struct target at;
+    const struct name *upstream; /* NULL for MESH; not looked at for TLS */
+    bool proxy_protocol;
+    const int *fd; /* one a worker */
 };
 
 struct build_input {

@@ -27,6 +27,21 @@ const struct snapshot_upstream *snapshot_upstream(const struct snapshot *s, stru
     return bsearch(&name, s->upstream, s->upstream_count, sizeof(*s->upstream), by_name);
 }
 
+static bool sni_fits(struct span name, struct span sni)
+{
+    if (name.p[0] != '*') return span_eq(name, sni);
+    struct span end = span_skip(name, 1);
+    return sni.len > end.len && span_eq(span_skip(sni, sni.len - end.len), end);
+}
+
+const struct snapshot_upstream *snapshot_sni(const struct snapshot *s,
+                                             const struct snapshot_listener *l, struct span sni)
+{
+    for (size_t i = 0; i < l->sni_count; i++)
+        if (sni_fits(l->sni[i].name, sni)) return &s->upstream[l->sni[i].upstream];
+    return NULL;
+}
+
 struct snapshot *snapshot_ref(struct snapshot *s)
 {
     CHECK_OBJ(s, SNAPSHOT_MAGIC);

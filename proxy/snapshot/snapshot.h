@@ -27,7 +27,8 @@ struct snapshot_service { /* an application on this host: where inbound exchange
                                   reference */
     struct target local;
     enum service_protocol protocol;
-    uint64_t endpoint_id; /* stable id of this instance */
+    enum proxy_proto_version proxy_protocol; /* said in front of a connection to `local` */
+    uint64_t endpoint_id;                    /* stable id of this instance */
     uint32_t connect_timeout_ms, idle_timeout_ms;
     uint32_t request_timeout_ms;                     /* 0: none, the caller's side has its own */
     enum service_health health;                      /* of this instance, as announced */
@@ -82,13 +83,20 @@ struct snapshot_upstream { /* a service local applications call through a listen
     size_t filter_count;
 };
 
-enum listener_kind { LISTENER_MESH, LISTENER_HTTP, LISTENER_TCP };
+enum listener_kind { LISTENER_MESH, LISTENER_HTTP, LISTENER_TCP, LISTENER_TLS };
+struct snapshot_sni {
+    struct span name; /* "*.x": every name under x */
+    int32_t upstream;
+};
 struct snapshot_listener {
     uint64_t
         id; /* stable: hash of kind and address; a worker keeps the descriptor while the id stays */
     enum listener_kind kind;
-    struct addr addr;
-    int32_t upstream; /* index; -1 for MESH */
+    struct target at;
+    int32_t upstream;               /* index; -1 for MESH and TLS */
+    bool proxy_protocol;            /* connections begin with its header */
+    const struct snapshot_sni *sni; /* of TLS: exact names, then "*." from the longest */
+    size_t sni_count;
     const int *fd; /* one a worker; borrowed from the control thread, which closes it after the last
                       worker let go */
 };
@@ -119,6 +127,9 @@ struct snapshot {
 const struct snapshot_service *snapshot_service(const struct snapshot *s, struct span name);
 /* NULL: nothing listens for it. `name` is the service that the upstream reaches. */
 const struct snapshot_upstream *snapshot_upstream(const struct snapshot *s, struct span name);
+/* NULL: nobody wants connections with this SNI (lower case). */
+const struct snapshot_upstream *snapshot_sni(const struct snapshot *s,
+                                             const struct snapshot_listener *l, struct span sni);
 /* Control thread: one more reference, for each worker it is published to; a build begins with one.
  */
 struct snapshot *snapshot_ref(struct snapshot *s);

@@ -1,8 +1,8 @@
 """A lab of hosts: network namespaces on one bridge, each with a parley of its own under --root.
 
 Used by the run_*.py scripts. Needs root and iproute2. Everything it starts is ended by process id
-and every namespace it made is removed, also when a test fails. Addresses are 10.77.0.N; nothing
-leaves the machine.
+and every namespace it made is removed, also when a test fails. Addresses are 10.77.0.N, or
+fd00:77::N in a lab of IPv6 alone; nothing leaves the machine.
 """
 
 import json
@@ -80,7 +80,7 @@ class Host:
         self.lab = lab
         self.number = number
         self.name = f"h{number}"
-        self.addr = f"10.77.0.{number}"
+        self.addr = f"fd00:77::{number}" if lab.six else f"10.77.0.{number}"
         self.netns = f"{lab.prefix}{number}"
         self.root = os.path.join(lab.folder, self.name)
         self.agent = None
@@ -146,7 +146,8 @@ class Host:
 
 
 class Lab:
-    def __init__(self, hosts):
+    def __init__(self, hosts, six=False):
+        self.six = six
         self.prefix = f"pl{os.getpid() % 100000}n"
         self.folder = tempfile.mkdtemp(prefix="parley-lab-")
         os.chmod(self.folder, 0o755)
@@ -177,9 +178,17 @@ class Lab:
         cable = ["eth0", "type", "veth", "peer", "name", v, "netns", bridge]
         run(["ip", "-n", h.netns, "link", "add"] + cable, check=True)
         run(["ip", "-n", bridge, "link", "set", v, "master", "br0", "up"], check=True)
-        run(["ip", "-n", h.netns, "addr", "add", f"{h.addr}/24", "dev", "eth0"], check=True)
+        # Without nodad an IPv6 address cannot be bound for its first second.
+        addr = (
+            [f"{h.addr}/64", "dev", "eth0", "nodad"]
+            if self.six
+            else [f"{h.addr}/24", "dev", "eth0"]
+        )
         run(["ip", "-n", h.netns, "link", "set", "eth0", "up"], check=True)
         run(["ip", "-n", h.netns, "link", "set", "lo", "up"], check=True)
+        run(["ip", "-n", h.netns, "addr", "add"] + addr, check=True)
+        if self.six:
+            run(["ip", "-n", h.netns, "addr", "del", "127.0.0.1/8", "dev", "lo"], check=True)
 
     def add(self, host):
         """One more host, which no test waits for; it is removed with the others."""

@@ -185,13 +185,18 @@ void support_node_publish(struct support_node *n)
     const struct config *c = n->config;
     diag_init(&d);
     listener[count++] = (struct build_listener){
-        .kind = LISTENER_MESH, .addr = c->node.addr, .fd = listen_fd(n, &c->node.addr)};
+        .kind = LISTENER_MESH, .at.addr = c->node.addr, .fd = listen_fd(n, &c->node.addr)};
     for (size_t i = 0; i < c->upstream_count; i++) {
         bool tcp = c->upstream[i].protocol == PROTOCOL_TCP;
-        listener[count++] = (struct build_listener){.kind = tcp ? LISTENER_TCP : LISTENER_HTTP,
-                                                    .addr = c->upstream[i].listen,
-                                                    .upstream = &c->upstream[i].name,
-                                                    .fd = listen_fd(n, &c->upstream[i].listen)};
+        const struct addr *at = &c->upstream[i].listen.addr;
+        listener[count++] =
+            (struct build_listener){.kind = c->upstream[i].sni != NULL ? LISTENER_TLS
+                                            : tcp                      ? LISTENER_TCP
+                                                                       : LISTENER_HTTP,
+                                    .at.addr = *at,
+                                    .upstream = &c->upstream[i].name,
+                                    .proxy_protocol = c->upstream[i].proxy_protocol,
+                                    .fd = listen_fd(n, at)};
     }
     struct build_input in = {.generation = ++n->generation,
                              .config = c,

@@ -114,9 +114,9 @@ static struct rig *rig_new(void)
     add_row(r, "api", 1, true);
     add_row(r, "api", 2, false);
     r->listener[0] = (struct build_listener){
-        .kind = LISTENER_MESH, .addr = addr_of("10.0.0.1:7400"), .fd = r->fd};
+        .kind = LISTENER_MESH, .at.addr = addr_of("10.0.0.1:7400"), .fd = r->fd};
     r->listener[1] = (struct build_listener){.kind = LISTENER_HTTP,
-                                             .addr = addr_of("127.0.0.1:9001"),
+                                             .at.addr = addr_of("127.0.0.1:9001"),
                                              .upstream = &r->upstream[1].name,
                                              .fd = r->fd};
     r->in.generation = 5;
@@ -391,12 +391,53 @@ static void test_two_thousand_endpoints_build(void **state)
     rig_free(r);
 }
 
+static const char *reached_by(const struct snapshot *s, const char *sni)
+{
+    const struct snapshot_upstream *u = snapshot_sni(s, &s->listener[1], span_str(sni));
+    return u != NULL ? u->name.text : "";
+}
+
+static void test_sni_reaches_the_upstream_that_names_it_best(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    const char *api[] = {"*.example", "api"}, *db[] = {"*.db.example", "a.example"};
+    const char *bare[] = {"*.other"};
+    struct target at = {.addr = addr_of("127.0.0.1:9443")};
+    r->upstream[0].sni = db;
+    r->upstream[0].sni_count = 2;
+    r->upstream[1].sni = api;
+    r->upstream[1].sni_count = 2;
+    r->upstream[0].listen = r->upstream[1].listen = at;
+    r->listener[1] = (struct build_listener){.kind = LISTENER_TLS, .at = at, .fd = r->fd};
+    struct snapshot *s = build(r);
+    assert_string_equal(reached_by(s, "api"), r->upstream[1].name.text);
+    assert_string_equal(reached_by(s, "a.example"), r->upstream[0].name.text);
+    assert_string_equal(reached_by(s, "b.example"), r->upstream[1].name.text);
+    assert_string_equal(reached_by(s, "x.y.db.example"), r->upstream[0].name.text);
+    assert_string_equal(reached_by(s, "db.example"), r->upstream[1].name.text);
+    assert_string_equal(reached_by(s, "example"), "");
+    assert_string_equal(reached_by(s, ".example"), "");
+    assert_string_equal(reached_by(s, ""), "");
+    snapshot_unref(s);
+    /* One that listens elsewhere has no part in it. */
+    r->upstream[1].sni = bare;
+    r->upstream[1].sni_count = 1;
+    r->upstream[1].listen.addr.port++;
+    s = build(r);
+    assert_string_equal(reached_by(s, "b.example"), "");
+    assert_string_equal(reached_by(s, "x.other"), "");
+    snapshot_unref(s);
+    rig_free(r);
+}
+
 int main(void)
 {
     if (sodium_init() < 0) return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_are_sorted_and_linked),
         cmocka_unit_test(test_endpoints_of_this_host_are_reached_in_the_process),
+        cmocka_unit_test(test_sni_reaches_the_upstream_that_names_it_best),
         cmocka_unit_test(test_everything_is_copied),
         cmocka_unit_test(test_ids_are_the_same_in_every_build),
         cmocka_unit_test(test_repeated_and_foreign_rows_are_left_out),

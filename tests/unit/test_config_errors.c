@@ -15,6 +15,7 @@
 #define WEB                                                                                        \
     "[service.web]\n"                                                                              \
     "local = \"127.0.0.1:8080\"\n"
+#define TLS "[upstream.tls]\nlisten = \"127.0.0.1:9443\"\nprotocol = \"tls-passthrough\"\n"
 #define API                                                                                        \
     "[upstream.api]\n"                                                                             \
     "listen = \"127.0.0.1:9001\"\n"
@@ -327,11 +328,11 @@ static void test_services_are_checked(void **state)
          "\"8080\" is neither an address and port nor a socket, as in \"127.0.0.1:8080\" or "
          "\"unix:/run/web.sock\""},
         {"[service.web]\nlocal = \"0.0.0.0:80\"", "0.0.0.0:80 is no address to connect to"},
-        {WEB "protocol = \"tls-passthrough\"",
-         "protocol \"tls-passthrough\" is not part of this version, which knows \"http\", \"tcp\", "
-         "\"h2\" or \"grpc\""},
-        {WEB "protocol = \"htp\"", "protocol must be \"http\", \"tcp\", \"h2\" or \"grpc\", not "
-                                   "\"htp\"; did you mean \"http\"?"},
+        {WEB "protocol = \"htp\"", "protocol must be \"http\", \"tcp\", \"h2\", \"grpc\" or "
+                                   "\"tls-passthrough\", not \"htp\"; "
+                                   "did you mean \"http\"?"},
+        {WEB "proxy_protocol = \"v3\"",
+         "proxy_protocol must be \"none\", \"v1\" or \"v2\", not \"v3\""},
         {WEB "limits = { rps = 1 }", "\"limits\" in [service.web] is not part of this version"},
         {WEB "weight = 0", "weight must be between 1 and 1000"},
         {WEB "tags = [1]", "tags must be a table, not an array"},
@@ -412,13 +413,39 @@ static void test_rules_are_checked(void **state)
     "balance \"" text "\" must go by header:NAME, cookie:NAME or source, as in "                   \
     "\"hash:header:x-user\""
 
+static void test_names_of_passing_tls_are_checked(void **state)
+{
+    (void)state;
+    static const struct row row[] = {
+        {API "sni = [\"a\"]", "sni is for protocol = \"tls-passthrough\" alone"},
+        {TLS "sni = []", "sni is a list of 1 to 32 names"},
+        {TLS "sni = [\"API.example\"]",
+         "\"API.example\" is no name in lower case, as in \"api.example\" or \"*.example\""},
+        {TLS "sni = [\"a..b\"]",
+         "\"a..b\" is no name in lower case, as in \"api.example\" or \"*.example\""},
+        {TLS "[upstream.z]\nlisten = \"127.0.0.1:9443\"",
+         "127.0.0.1:9443 is taken by upstream \"tls\" at parley.toml:6"},
+        {TLS "[upstream.z]\nprotocol = \"tls-passthrough\"\nlisten = \"127.0.0.1:9443\"\n"
+             "sni = [\"x\", \"tls.shop\"]",
+         "upstreams \"tls\" and \"z\" share an address and the sni \"tls.shop\""},
+        {TLS "[upstream.z]\nprotocol = \"tls-passthrough\"\nlisten = \"127.0.0.1:9443\"\n"
+             "proxy_protocol = true",
+         "upstreams \"tls\" and \"z\" share an address: proxy_protocol is for both or none"},
+    };
+    CHECK_ROWS(row, NODE);
+}
+
 static void test_upstreams_are_checked(void **state)
 {
     (void)state;
     static const struct row row[] = {
         {"[upstream.api]", "[upstream.api] needs listen, as in listen = \"127.0.0.1:9001\""},
-        {"[upstream.api]\nlisten = \"unix:/x\"",
-         "\"unix:/x\" is not an address and port, as in \"127.0.0.1:9001\" or \"[::1]:9001\""},
+        {"[upstream.api]\nlisten = \"unix:x\"",
+         "\"unix:x\" is neither an address and port nor a socket, as in \"127.0.0.1:9001\", "
+         "\"[::1]:9001\" or \"unix:/run/api.sock\""},
+        {"[upstream.api]\nlisten = \"unix:/x\"\n[upstream.b]\nlisten = \"unix:/x\"",
+         "unix:/x is taken by upstream \"api\" at parley.toml:6"},
+        {API "proxy_protocol = \"v1\"", "proxy_protocol must be a boolean, not a string"},
         {"[upstream.api]\nlisten = \"0.0.0.0:9001\"",
          "0.0.0.0:9001 would let everyone who reaches this host call as one of its services: "
          "listen on a loopback address"},
@@ -513,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_the_other_host_tables_are_checked),
         cmocka_unit_test(test_services_are_checked),
         cmocka_unit_test(test_rules_are_checked),
+        cmocka_unit_test(test_names_of_passing_tls_are_checked),
         cmocka_unit_test(test_upstreams_are_checked),
         cmocka_unit_test(test_an_any_address_takes_the_port_of_all),
         cmocka_unit_test(test_no_collector_is_no_trouble),

@@ -216,6 +216,39 @@ static void test_rules_are_read_in_their_order(void **state)
     config_free(c);
 }
 
+static void test_upstreams_told_apart_by_sni_share_an_address(void **state)
+{
+    (void)state;
+    struct config *c = load_one(NODE "[service.web]\n"
+                                     "local = \"unix:/run/web.sock\"\n"
+                                     "protocol = \"tls-passthrough\"\n"
+                                     "proxy_protocol = \"v2\"\n"
+                                     "[upstream.api]\n"
+                                     "listen = \"unix:/run/tls.sock\"\n"
+                                     "protocol = \"tls-passthrough\"\n"
+                                     "[upstream.db]\n"
+                                     "listen = \"unix:/run/tls.sock\"\n"
+                                     "protocol = \"tls-passthrough\"\n"
+                                     "sni = [\"db\", \"*.db\"]\n");
+    const struct config_service *web = config_service(c, SPAN_LIT("web"));
+    const struct config_upstream *u = config_upstream(c, SPAN_LIT("api"));
+    const struct config_upstream *db = config_upstream(c, SPAN_LIT("db"));
+    assert_non_null(web);
+    assert_non_null(u);
+    assert_non_null(db);
+    assert_int_equal(web->protocol, PROTOCOL_TCP);
+    assert_int_equal(web->proxy_protocol, PROXY_PROTO_V2);
+    assert_int_equal(u->protocol, PROTOCOL_TCP);
+    assert_string_equal(u->listen.path, "/run/tls.sock");
+    assert_int_equal(u->sni_count, 2);
+    assert_string_equal(u->sni[0], "api");
+    assert_string_equal(u->sni[1], "api.shop");
+    assert_int_equal(db->sni_count, 2);
+    assert_string_equal(db->sni[1], "*.db");
+    assert_false(u->proxy_protocol);
+    config_free(c);
+}
+
 static void test_an_upstream_has_its_defaults(void **state)
 {
     (void)state;
@@ -228,7 +261,7 @@ static void test_an_upstream_has_its_defaults(void **state)
     const struct config_upstream *db = config_upstream(c, SPAN_LIT("db"));
     assert_non_null(u);
     assert_non_null(db);
-    assert_int_equal(u->listen.port, 9001);
+    assert_int_equal(u->listen.addr.port, 9001);
     assert_int_equal(u->as.kind, IDENTITY_NODE);
     assert_string_equal(u->as.name.text, "web-1");
     assert_string_equal(u->as.mesh.text, "shop");
@@ -377,6 +410,7 @@ static void test_effective_values_name_their_origin(void **state)
                               "defaults.idle_timeout = \"90s\"   # parley.toml:6\n"
                               "upstream.api.listen = \"127.0.0.1:9001\"   # conf.d/a.toml:2\n"
                               "upstream.api.protocol = \"http\"   # default\n"
+                              "upstream.api.proxy_protocol = false   # default\n"
                               "upstream.api.as = \"node\"   # default\n"
                               "upstream.api.balance = \"least-loaded\"   # default\n"
                               "upstream.api.tags = {}   # default\n"
@@ -440,6 +474,7 @@ int main(void)
         cmocka_unit_test(test_a_service_has_its_defaults),
         cmocka_unit_test(test_every_key_of_a_service_is_read),
         cmocka_unit_test(test_rules_are_read_in_their_order),
+        cmocka_unit_test(test_upstreams_told_apart_by_sni_share_an_address),
         cmocka_unit_test(test_an_upstream_has_its_defaults),
         cmocka_unit_test(test_every_key_of_an_upstream_is_read),
         cmocka_unit_test(test_where_requests_are_spread_is_read),

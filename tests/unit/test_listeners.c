@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -36,7 +38,7 @@ static struct config config_of(struct config_upstream *u, size_t count)
 static struct config_upstream upstream_on(const char *name, struct addr at)
 {
     struct config_upstream u = {
-        .listen = at, .protocol = PROTOCOL_HTTP, .file = "p.toml", .line = 7};
+        .listen.addr = at, .protocol = PROTOCOL_HTTP, .file = "p.toml", .line = 7};
     assert_int_equal(name_set(&u.name, span_str(name)), ERR_OK);
     return u;
 }
@@ -60,7 +62,7 @@ static const struct build_listener *row_of(const struct listeners *l, const stru
     size_t count = 0;
     const struct build_listener *row = listeners_rows(l, &count);
     for (size_t i = 0; i < count; i++)
-        if (addr_eq(&row[i].addr, at)) return &row[i];
+        if (addr_eq(&row[i].at.addr, at)) return &row[i];
     return NULL;
 }
 
@@ -70,7 +72,7 @@ static void test_every_worker_gets_a_descriptor_of_its_own(void **state)
     struct config_upstream u = upstream_on("api", free_addr());
     struct config c = config_of(&u, 1);
     struct listeners *l = listeners_with(&c);
-    const struct build_listener *mesh = row_of(l, &c.node.bind), *api = row_of(l, &u.listen);
+    const struct build_listener *mesh = row_of(l, &c.node.bind), *api = row_of(l, &u.listen.addr);
     assert_non_null(mesh);
     assert_non_null(api);
     assert_int_equal(mesh->kind, LISTENER_MESH);
@@ -88,9 +90,9 @@ static void test_busy_port_refuses_the_whole_set_and_names_the_place(void **stat
     struct config_upstream u[2] = {upstream_on("api", free_addr()), upstream_on("db", free_addr())};
     struct config c = config_of(u, 1);
     struct listeners *l = listeners_with(&c);
-    const struct build_listener *before = row_of(l, &u[0].listen);
+    const struct build_listener *before = row_of(l, &u[0].listen.addr);
     int other = -1;
-    assert_int_equal(sock_listen(&u[1].listen, SOCK_LISTEN_SHARED, &other), ERR_OK);
+    assert_int_equal(sock_listen(&u[1].listen.addr, SOCK_LISTEN_SHARED, &other), ERR_OK);
 
     struct diag diag;
     diag_init(&diag);
@@ -105,14 +107,14 @@ static void test_busy_port_refuses_the_whole_set_and_names_the_place(void **stat
     size_t count = 0;
     (void)listeners_rows(l, &count);
     assert_int_equal(count, 2);
-    assert_ptr_equal(row_of(l, &u[0].listen), before);
+    assert_ptr_equal(row_of(l, &u[0].listen.addr), before);
     assert_true(is_open(before->fd[0]));
 
     /* Free again, the same configuration is taken. */
     assert_int_equal(close(other), 0);
     assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
     listeners_commit(l, 2);
-    assert_non_null(row_of(l, &u[1].listen));
+    assert_non_null(row_of(l, &u[1].listen.addr));
     listeners_free(l);
 }
 
@@ -122,11 +124,11 @@ static void test_what_stays_keeps_its_descriptors(void **state)
     struct config_upstream u[2] = {upstream_on("api", free_addr()), upstream_on("db", free_addr())};
     struct config c = config_of(u, 1);
     struct listeners *l = listeners_with(&c);
-    const int *fd = row_of(l, &u[0].listen)->fd;
+    const int *fd = row_of(l, &u[0].listen.addr)->fd;
     c.upstream_count = 2;
     assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
     listeners_commit(l, 2);
-    assert_ptr_equal(row_of(l, &u[0].listen)->fd, fd);
+    assert_ptr_equal(row_of(l, &u[0].listen.addr)->fd, fd);
     listeners_free(l);
 }
 
@@ -136,11 +138,11 @@ static void test_retired_listener_closes_once_every_worker_has_moved_on(void **s
     struct config_upstream u = upstream_on("api", free_addr());
     struct config c = config_of(&u, 1);
     struct listeners *l = listeners_with(&c);
-    int fd = row_of(l, &u.listen)->fd[0];
+    int fd = row_of(l, &u.listen.addr)->fd[0];
     c.upstream_count = 0;
     assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
     listeners_commit(l, 2);
-    assert_null(row_of(l, &u.listen));
+    assert_null(row_of(l, &u.listen.addr));
     listeners_collect(l, 1, 1);
     assert_true(is_open(fd));
     listeners_collect(l, 2, 1); /* an old snapshot still names its descriptors */
@@ -155,7 +157,7 @@ static void test_listener_that_comes_back_before_it_closed_is_kept(void **state)
     struct config_upstream u = upstream_on("api", free_addr());
     struct config c = config_of(&u, 1);
     struct listeners *l = listeners_with(&c);
-    const int *fd = row_of(l, &u.listen)->fd;
+    const int *fd = row_of(l, &u.listen.addr)->fd;
     c.upstream_count = 0;
     assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
     listeners_commit(l, 2);
@@ -163,7 +165,7 @@ static void test_listener_that_comes_back_before_it_closed_is_kept(void **state)
     assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
     listeners_commit(l, 3);
     listeners_collect(l, 3, 3);
-    assert_ptr_equal(row_of(l, &u.listen)->fd, fd);
+    assert_ptr_equal(row_of(l, &u.listen.addr)->fd, fd);
     assert_true(is_open(fd[0]));
     listeners_free(l);
 }
@@ -174,14 +176,69 @@ static void test_one_address_may_change_its_protocol(void **state)
     struct config_upstream u = upstream_on("db", free_addr());
     struct config c = config_of(&u, 1);
     struct listeners *l = listeners_with(&c);
-    int http = row_of(l, &u.listen)->fd[0];
+    int http = row_of(l, &u.listen.addr)->fd[0];
     u.protocol = PROTOCOL_TCP;
     assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
     listeners_commit(l, 2);
-    assert_int_equal(row_of(l, &u.listen)->kind, LISTENER_TCP);
+    assert_int_equal(row_of(l, &u.listen.addr)->kind, LISTENER_TCP);
     listeners_collect(l, 2, 1);
     assert_false(is_open(http));
-    assert_true(is_open(row_of(l, &u.listen)->fd[0]));
+    assert_true(is_open(row_of(l, &u.listen.addr)->fd[0]));
+    listeners_free(l);
+}
+
+static void test_socket_of_a_path_is_shared_and_goes_with_its_last_listener(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/parley-listeners-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    struct config_upstream u = upstream_on("api", (struct addr){.family = ADDR_NONE});
+    snprintf(u.listen.path, sizeof u.listen.path, "%s/api.sock", folder);
+    struct config c = config_of(&u, 1);
+    struct listeners *l = listeners_with(&c);
+    size_t count = 0;
+    const struct build_listener *row = listeners_rows(l, &count);
+    assert_int_equal(count, 2);
+    assert_string_equal(row[1].at.path, u.listen.path);
+    struct stat one, two, file;
+    assert_int_equal(fstat(row[1].fd[0], &one), 0);
+    assert_int_equal(fstat(row[1].fd[1], &two), 0);
+    assert_true(one.st_ino == two.st_ino && row[1].fd[0] != row[1].fd[1]);
+
+    /* Of another kind: the file stays for it when the first has gone. */
+    u.protocol = PROTOCOL_TCP;
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 2);
+    listeners_collect(l, 2, 2);
+    assert_int_equal(stat(u.listen.path, &file), 0);
+    c.upstream_count = 0;
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 3);
+    listeners_collect(l, 3, 3);
+    assert_int_not_equal(stat(u.listen.path, &file), 0);
+    listeners_free(l);
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void test_upstreams_with_sni_have_one_listener_together(void **state)
+{
+    (void)state;
+    const char *a[] = {"a"}, *b[] = {"b"};
+    struct addr at = free_addr();
+    struct config_upstream u[2] = {upstream_on("api", at), upstream_on("db", at)};
+    u[0].sni = a;
+    u[1].sni = b;
+    struct config c = config_of(u, 2);
+    struct listeners *l = listeners_with(&c);
+    size_t count = 0;
+    const struct build_listener *row = listeners_rows(l, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(row[1].kind, LISTENER_TLS);
+    /* The next set has it too. */
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 2);
+    (void)listeners_rows(l, &count);
+    assert_int_equal(count, 2);
     listeners_free(l);
 }
 
@@ -193,11 +250,11 @@ static void test_abort_closes_only_what_was_new(void **state)
     struct listeners *l = listeners_with(&c);
     c.upstream_count = 2;
     assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
-    int fresh = row_of(l, &u[1].listen)->fd[0];
+    int fresh = row_of(l, &u[1].listen.addr)->fd[0];
     listeners_abort(l);
     assert_false(is_open(fresh));
-    assert_null(row_of(l, &u[1].listen));
-    assert_true(is_open(row_of(l, &u[0].listen)->fd[0]));
+    assert_null(row_of(l, &u[1].listen.addr));
+    assert_true(is_open(row_of(l, &u[0].listen.addr)->fd[0]));
     listeners_free(l);
 }
 
@@ -227,6 +284,8 @@ int main(void)
         cmocka_unit_test(test_retired_listener_closes_once_every_worker_has_moved_on),
         cmocka_unit_test(test_listener_that_comes_back_before_it_closed_is_kept),
         cmocka_unit_test(test_one_address_may_change_its_protocol),
+        cmocka_unit_test(test_socket_of_a_path_is_shared_and_goes_with_its_last_listener),
+        cmocka_unit_test(test_upstreams_with_sni_have_one_listener_together),
         cmocka_unit_test(test_abort_closes_only_what_was_new),
         cmocka_unit_test(test_address_of_another_host_is_refused_in_words),
     };
