@@ -18,7 +18,7 @@
 #define UNIT_PER_MS    32.0f
 #define UNIT_PER_ERROR 160.0f
 #define MOVED_SHARE    0.1f
-#define MOVED_MIN_MS   3.0f /* less is noise to anyone who chooses by it */
+#define MOVED_MIN_MS   10.0f /* half of what a first contact is given anyway (tuning.h) */
 
 void coordinate_init(struct coordinate_space *s)
 {

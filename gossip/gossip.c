@@ -414,6 +414,16 @@ const struct gossip_counters *gossip_counters(const struct gossip *g)
     return &g->counters;
 }
 
+bool gossip_messages_next(const struct gossip *g, size_t *pos, struct gossip_messages *out)
+{
+    CHECK_OBJ(g, STATE_MAGIC);
+    if (*pos >= MESSAGE_KINDS) return false;
+    *out = g->told[*pos];
+    out->kind = message_word((enum message_kind) * pos);
+    ++*pos;
+    return true;
+}
+
 const char *gossip_state_word(enum member_state s)
 {
     static const char *const word[MEMBER_STATES] = {"alive", "suspect", "unreachable",

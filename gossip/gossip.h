@@ -132,6 +132,12 @@ struct gossip_counters {
 #undef GOSSIP_COUNTER_FIELD
 };
 const struct gossip_counters *gossip_counters(const struct gossip *g);
+/* Messages in datagrams by kind (message.h): start with *pos = 0; false at the end. */
+struct gossip_messages {
+    const char *kind; /* static */
+    uint64_t sent, received;
+};
+bool gossip_messages_next(const struct gossip *g, size_t *pos, struct gossip_messages *out);
 
 /* alive, suspect, ... static. */
 const char *gossip_state_word(enum member_state s);

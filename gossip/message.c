@@ -185,3 +185,26 @@ enum err message_reader_err(const struct message_reader *mr)
 {
     return pack_reader_err(&mr->reader);
 }
+
+const char *message_word(enum message_kind k)
+{
+    static const char *const word[MESSAGE_KINDS] = {
+        [MESSAGE_UNKNOWN] = "unknown",
+        [MESSAGE_PING] = "ping",
+        [MESSAGE_ACK] = "ack",
+        [MESSAGE_PING_REQ] = "ping_req",
+        [MESSAGE_NACK] = "nack",
+        [MESSAGE_CONFIRM] = "confirm",
+        [MESSAGE_REACHED] = "reached",
+        [MESSAGE_ACCUSED] = "accused",
+        [MESSAGE_RECORD] = "record",
+        [MESSAGE_ACCUSE] = "accuse",
+        [MESSAGE_CONFLICT] = "conflict",
+        [MESSAGE_POLICY] = "policy",
+        [MESSAGE_POLICY_HEAD] = "policy_head",
+        [MESSAGE_POLICY_CONFIRM] = "policy_confirm",
+        [MESSAGE_STATUS_ASK] = "status_ask",
+        [MESSAGE_BALLOT] = "ballot",
+    };
+    return (unsigned)k < MESSAGE_KINDS ? word[k] : word[MESSAGE_UNKNOWN];
+}

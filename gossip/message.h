@@ -56,6 +56,9 @@ enum message_kind {
     MESSAGE_KINDS
 };
 
+/* ping, ack, ping_req, ...; static. */
+const char *message_word(enum message_kind k);
+
 struct message {
     enum message_kind kind;
     uint32_t seq;     /* PING, ACK, PING_REQ, NACK */

@@ -23,6 +23,7 @@ void packet_begin(struct gossip *g, struct packet *p, struct member *to)
     p->to = to;
     p->to_epoch = epoch_of(to);
     p->messages = p->rumours = 0;
+    memset(p->kinds, 0, sizeof(p->kinds));
     pack_writer_init(&p->writer, p->bytes + PACKET_HEADING_BYTES,
                      g->datagram_bytes - SEAL_OVERHEAD_BYTES - PACKET_HEADING_BYTES);
     /* gossip.md 3.2 item 6: whoever is accused hears of it first. */
@@ -38,6 +39,7 @@ bool packet_add(struct packet *p, const struct message *m)
     message_write(&p->writer, m);
     if (pack_writer_ok(&p->writer)) {
         p->messages++;
+        p->kinds[m->kind]++;
         return true;
     }
     p->writer.len = before;
@@ -97,6 +99,8 @@ bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
     e->node = p->to->head->owner;
     g->counters.datagrams_sent++;
     g->counters.bytes_sent += e->data.len;
+    for (size_t i = 0; i < MESSAGE_KINDS; i++)
+        g->told[i].sent += p->kinds[i];
     return true;
 }
 

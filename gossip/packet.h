@@ -20,6 +20,7 @@ struct packet {
     struct pack_writer writer;
     uint32_t messages;
     uint32_t rumours;
+    uint16_t kinds[MESSAGE_KINDS]; /* how many of each are in it */
 };
 
 #define PACKET_HEADING_BYTES 14u /* at most: array32 head, u64 */

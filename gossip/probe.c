@@ -7,10 +7,12 @@
 #include "gossip/suspicion.h"
 #include "gossip/watchers.h"
 
-#define RTT_MIN_US     1u
-#define ACKS_A_PLACE   2u /* every so many acks say where we are */
-#define LOST_SMOOTHING 16.0
-#define SLOTS_FOR_OWN  8u /* that requests of others cannot take */
+#define RTT_MIN_US      1u
+#define PROBE_OTHERWISE UINT32_MAX
+#define ACKS_A_PLACE    2u /* every so many acks say where we are */
+#define LOST_SMOOTHING  16.0
+#define SLOTS_FOR_OWN   8u /* that requests of others cannot take */
+#define HELPERS_NEED    3u /* times RTO: to be asked, to ask, to answer */
 
 void probe_table_init(struct probe_table *t)
 {
@@ -31,15 +33,16 @@ static void send_small(struct gossip *g, struct member *to, const struct message
     if (packet_add(&p, m)) (void)packet_send(g, &p, PACKET_PROBE);
 }
 
-static void ping(struct gossip *g, const struct probe *p)
+/* Each has a seq of its own, so that the answer says which was lost and which was only late. */
+static void ping(struct gossip *g, struct probe *p)
 {
-    struct message m = {.kind = MESSAGE_PING, .seq = p->seq};
+    struct message m = {.kind = MESSAGE_PING, .seq = p->seq + p->pings++};
     send_small(g, p->target, &m);
 }
 
 static bool is_of(const struct probe *p, uint32_t seq)
 {
-    return p->kind == PROBE_QUALITY ? seq - p->seq < p->pings : seq == p->seq;
+    return seq - p->seq < p->pings;
 }
 
 static struct probe *find(struct gossip *g, uint32_t seq)
@@ -264,7 +267,6 @@ static struct probe *start_quality(struct gossip *g, struct member *m)
     if (!is_fit(g) || running(g, m, PROBE_QUALITY)) return NULL;
     struct probe *p = start(g, m, PROBE_QUALITY);
     if (p == NULL) return NULL;
-    p->pings = 1;
     p->again_ms = QUALITY_EVERY_MS;
     p->verdict_ms = g->now_ms + (QUALITY_PINGS - 1) * QUALITY_EVERY_MS + 2 * rto_of(g, m);
     arm(g, p);
@@ -273,8 +275,7 @@ static struct probe *start_quality(struct gossip *g, struct member *m)
 
 static void next_quality(struct gossip *g, struct probe *p)
 {
-    struct message m = {.kind = MESSAGE_PING, .seq = p->seq + p->pings++};
-    send_small(g, p->target, &m);
+    ping(g, p);
     if (p->pings == QUALITY_PINGS)
         state_timer(g, &p->timer, p->verdict_ms);
     else
@@ -338,6 +339,13 @@ static void verdict(struct gossip *g, struct probe *p)
     }
 }
 
+/* Helpers and the stream cost a dozen packets, and most answers that are late come soon after.
+ * Where the verdict leaves others time to try, the second ping is given its own first. */
+static bool can_wait(const struct gossip *g, const struct probe *p)
+{
+    return p->pings == 2 && g->now_ms + (1 + HELPERS_NEED) * p->again_ms <= p->verdict_ms;
+}
+
 void probe_timer(struct gossip *g, struct probe *p)
 {
     if (g->now_ms >= p->verdict_ms) {
@@ -345,14 +353,16 @@ void probe_timer(struct gossip *g, struct probe *p)
         return;
     }
     if (p->kind == PROBE_QUALITY) {
-        next_quality(g, p);
+        if (quality_is_well(p->pings, p->answered))
+            verdict(g, p);
+        else
+            next_quality(g, p);
         return;
     }
-    bool first = !p->repeated;
-    p->repeated = true;
     arm(g, p);
     ping(g, p);
-    if (p->kind != PROBE_REGULAR || !first) return;
+    if (p->kind != PROBE_REGULAR || p->asked || can_wait(g, p)) return;
+    p->asked = true;
     ask_helpers(g, p);
     ask_by_stream(g, p);
 }
@@ -380,7 +390,7 @@ static void sample_rtt(struct gossip *g, const struct probe *p)
     c->rtt_us[0] = rtt;
     struct coordinate peer;
     coordinate_decode(c->place, &peer);
-    if (c->placed) (void)coordinate_sample(&g->space, &g->rng, &peer, median);
+    if (c->placed && p->pings == 1) (void)coordinate_sample(&g->space, &g->rng, &peer, median);
 }
 
 static void note_place(struct gossip *g, struct member *from, const struct message *m)
@@ -403,15 +413,21 @@ static void clone_found(struct gossip *g, const struct probe *p)
     if (packet_add(&packet, &m)) (void)packet_send_plain(g, &packet, PACKET_PROBE, &p->clone);
 }
 
-static void answered(struct gossip *g, struct probe *p, bool direct)
+/* `which` of its pings, or PROBE_OTHERWISE: by a helper, a stream, traffic. */
+static void answered(struct gossip *g, struct probe *p, uint32_t which)
 {
     struct probe done = *p;
+    bool direct = which != PROBE_OTHERWISE, late = which == 0 && p->pings > 1;
+    bool lost = p->pings > 1 && !late;
     end_stream(g, p);
     release(g, p);
-    if (direct && !done.repeated) sample_rtt(g, &done);
+    if (which == 0) {
+        sample_rtt(g, &done);
+        tuning_rto_adapt(&g->tuning, late);
+    }
     if (direct && done.target->contact != NULL) done.target->contact->by_stream = 0;
-    bool startled = done.repeated && quality_startles(g->lost, direct);
-    g->lost += ((done.repeated ? 1.0 : 0.0) - g->lost) / LOST_SMOOTHING;
+    bool startled = lost && quality_startles(g->lost, direct);
+    g->lost += ((lost ? 1.0 : 0.0) - g->lost) / LOST_SMOOTHING;
     suspicion_answered(g, done.target);
     struct message ack = {.kind = MESSAGE_ACK, .seq = done.origin_seq};
     switch (done.kind) {
@@ -449,7 +465,7 @@ void probe_evidence(struct gossip *g, const struct addr *addr)
     for (size_t i = 0; i < g->probes.high; i++) {
         struct probe *p = &g->probes.slot[i];
         if (p->kind != PROBE_REGULAR && p->kind != PROBE_CONFIRM) continue;
-        if (addr_eq(&p->target->head->addr, addr)) answered(g, p, false);
+        if (addr_eq(&p->target->head->addr, addr)) answered(g, p, PROBE_OTHERWISE);
     }
 }
 
@@ -464,14 +480,18 @@ void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq)
 void probe_on_ack(struct gossip *g, struct member *from, const struct message *m)
 {
     struct probe *p = find(g, m->seq);
-    if (p == NULL) return;
+    if (p == NULL) {
+        /* Later than the verdict, but there. */
+        if (from->state == MEMBER_SUSPECT) suspicion_answered(g, from);
+        return;
+    }
     if (from == p->target) note_place(g, from, m);
     if (p->kind == PROBE_QUALITY) {
         if (from == p->target) p->answered |= 1u << (m->seq - p->seq);
         return;
     }
     /* Seqs are random: who knows one was pinged or asked to help. */
-    answered(g, p, from == p->target);
+    answered(g, p, from == p->target ? m->seq - p->seq : PROBE_OTHERWISE);
 }
 
 void probe_on_nack(struct gossip *g, uint32_t seq)
@@ -537,7 +557,7 @@ void probe_on_stream(struct gossip *g, uint32_t seq, bool refused)
         return;
     }
     note_stream(g, p->target);
-    answered(g, p, false);
+    answered(g, p, PROBE_OTHERWISE);
 }
 
 void probe_clone(struct gossip *g, struct member *m, const struct head *other)

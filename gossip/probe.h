@@ -1,7 +1,9 @@
 /* Probes: asking members whether they are there (gossip.md 3.2; SWIM, DSN 2002, section 3).
  *
  *   t0       PING
- *   +RTO     PING again, PING_REQ to 3 helpers, a stream probe
+ *   +RTO     PING again
+ *   +RTO     PING again, PING_REQ to 3 helpers, a stream probe; an RTO earlier when the verdict
+ *            would come too soon for them
  *   +RTO...  PING again, until the verdict
  *   verdict  at 3 RTO + 50 ms, later when much is lost (tuning_pings), at most T;
  *            all times (local health + 1)
@@ -43,8 +45,8 @@ struct probe {
     enum probe_kind kind;
     struct timer timer;
     struct member *target;
-    struct member *origin; /* CONFIRM, RELAY: who asked; NULL when forgotten meanwhile */
-    uint32_t seq;
+    struct member *origin;       /* CONFIRM, RELAY: who asked; NULL when forgotten meanwhile */
+    uint32_t seq;                /* of the first ping; the next ones count on */
     uint32_t origin_seq;         /* RELAY */
     struct accusation_vote vote; /* CONFIRM: of who asked */
     struct addr clone;           /* CLONE: where the other one is */
@@ -53,10 +55,10 @@ struct probe {
     uint64_t verdict_ms;
     uint32_t again_ms;
     uint32_t helpers, nacks;
-    uint32_t pings;    /* QUALITY: sent; they have seq, seq + 1, ... */
+    uint32_t pings;    /* sent */
     uint32_t answered; /* QUALITY: which of them, as bits */
     uint32_t stream;   /* of the stream probe; 0: none */
-    bool repeated;     /* the second ping has gone: no RTT sample (Karn) */
+    bool asked;        /* helpers, and the stream */
     bool refused;      /* the stream was: nobody listens */
 };
 

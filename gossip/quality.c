@@ -5,6 +5,11 @@ bool quality_startles(double lost, bool direct)
     return lost < QUALITY_OWN_FEW || (lost < QUALITY_OWN_MAX && !direct);
 }
 
+bool quality_is_well(uint32_t pings, uint32_t answered)
+{
+    return pings == QUALITY_WELL && answered == (1u << QUALITY_WELL) - 1;
+}
+
 bool quality_is_lossy(uint32_t answered)
 {
     uint32_t upto = 0, got = 0;

@@ -15,6 +15,7 @@
 
 #define QUALITY_PINGS    16u
 #define QUALITY_EVERY_MS 60u
+#define QUALITY_WELL     4u   /* answered without a gap, they are enough */
 #define QUALITY_LOST_MIN 6u   /* of those up to the last answer, and three in five */
 #define QUALITY_OWN_MAX  0.1  /* who loses more with everyone else judges nobody */
 #define QUALITY_OWN_FEW  0.03 /* who loses so little is startled by one lost ping */
@@ -22,6 +23,9 @@
 /* Whether a probe, answered after its first ping, gives reason to measure: `lost` is our share of
  * lost pings with everyone, `direct` that its target answered itself. */
 bool quality_startles(double lost, bool direct);
+/* Of the first pings that were sent, so many were answered that the rest can be spared: who loses
+ * three in five is let off like that once in 40 times, and measured again with the next loss. */
+bool quality_is_well(uint32_t pings, uint32_t answered);
 /* Bit i of `answered`: ping i was. */
 bool quality_is_lossy(uint32_t answered);
 

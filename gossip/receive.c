@@ -15,6 +15,7 @@ static void receive_record(struct gossip *g, const struct offer *o, struct membe
 
 static void receive(struct gossip *g, const struct message *m, struct member *from)
 {
+    g->told[m->kind].received++;
     switch (m->kind) {
     case MESSAGE_PING:
         probe_on_ping(g, from, m->seq);

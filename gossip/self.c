@@ -10,6 +10,8 @@
 
 #define PUBLISH_RATE    1u     /* a second, gossip.md 3.6 */
 #define PLACE_SPREAD_MS 10000u /* nobody waits for it, and not all at once */
+#define PLACE_FIRST_MS  60000u
+#define PLACE_RARE_MS   3600000u
 #define PUBLISH_BURST   5u
 #define STATUS_RATE     2u /* a rollout takes four */
 #define STATUS_BURST    8u
@@ -229,9 +231,16 @@ void self_leave(struct gossip *g)
 
 void self_place(struct gossip *g)
 {
-    struct status s = g->self.status;
-    if (!coordinate_moved(&g->space.own, &g->self.placed)) return;
-    g->self.placed = g->space.own;
+    struct self_record *self = &g->self;
+    struct status s = self->status;
+    if (self->place_wait_ms == 0) {
+        self->place_wait_ms = PLACE_FIRST_MS;
+        self->place_due_ms = g->now_ms + PLACE_FIRST_MS / 2;
+    }
+    if (g->now_ms < self->place_due_ms || !coordinate_moved(&g->space.own, &self->placed)) return;
+    if (self->place_wait_ms < PLACE_RARE_MS) self->place_wait_ms *= 2;
+    self->place_due_ms = g->now_ms + self->place_wait_ms;
+    self->placed = g->space.own;
     s.placed = true;
     coordinate_encode(&g->space.own, s.place);
     self_status(g, &s, rng_below(&g->rng, PLACE_SPREAD_MS));

@@ -36,7 +36,9 @@ enum err self_admission(struct gossip *g, struct span cert) MUST_USE;
  * incarnation, and if `several` say so, think less of our health; in any case `from` (may be NULL)
  * is told what we are. */
 void self_refute(struct gossip *g, uint64_t epoch, uint32_t inc, struct member *from, bool several);
-/* Where we are, said to all when that has changed much; at most once a minute, as it is called. */
+/* Where we are, said to all when that has changed much: each time costs every node a rumour. Not in
+ * the first half minute, in which we only learn it; then after two minutes, four, eight, up to an
+ * hour. To be called now and then. */
 void self_place(struct gossip *g);
 void self_leave(struct gossip *g);
 

@@ -41,6 +41,8 @@ struct self_record {
     size_t body_len;
     struct status status;     /* as it is to be said */
     struct coordinate placed; /* as it was said */
+    uint64_t place_due_ms;    /* not said again before */
+    uint32_t place_wait_ms;   /* the last pause */
     uint64_t status_due_ms;   /* to be spread then; 0: it has been */
     struct timer timer;
     bool leaving;
@@ -76,6 +78,7 @@ struct gossip {
     uint64_t packet_counter;
     uint32_t tells; /* heads sent back in this step */
     struct gossip_counters counters;
+    struct gossip_messages told[MESSAGE_KINDS]; /* without their words */
     struct tuning tuning;
     uint32_t datagram_bytes;
     struct mesh_id mesh;

@@ -5,13 +5,15 @@
 #define MIN_OF_SPREAD 2u /* Min = 2 D: out and back once */
 #define MAX_OF_MIN    6u
 #define FALSE_SILENCE 1e-4
+#define FLOOR_SHRINKS 256u
 
 struct tuning tuning_lan(uint32_t period_ms)
 {
     return (struct tuning){
         .period_ms = period_ms,
         .gossip_ms = 100,
-        .rto_min_ms = 20,
+        .rto_min_ms = TUNING_FLOOR_MIN_US / 1000,
+        .rto_floor_us = TUNING_FLOOR_MIN_US,
         .rto_max_ms = 500,
         .rto_first_ms = 200,
         .dead_hold_ms = 8000,
@@ -68,6 +70,16 @@ uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
     if (rtt == others) ms += t->rto_min_ms;
     if (ms < t->rto_min_ms) return t->rto_min_ms;
     return ms > t->rto_max_ms ? t->rto_max_ms : (uint32_t)ms;
+}
+
+void tuning_rto_adapt(struct tuning *t, bool late)
+{
+    uint32_t us = late ? t->rto_floor_us + t->rto_floor_us / 2
+                       : t->rto_floor_us - t->rto_floor_us / FLOOR_SHRINKS;
+    if (us < TUNING_FLOOR_MIN_US) us = TUNING_FLOOR_MIN_US;
+    if (us > TUNING_FLOOR_MAX_US) us = TUNING_FLOOR_MAX_US;
+    t->rto_floor_us = us;
+    t->rto_min_ms = us / 1000;
 }
 
 uint32_t tuning_rto_estimated_ms(const struct tuning *t, uint32_t estimate_us)

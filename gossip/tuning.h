@@ -7,6 +7,7 @@
 #ifndef GOSSIP_TUNING_H
 #define GOSSIP_TUNING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define TUNING_ACCUSERS_MAX    3u /* K: accusers that make a verdict */
@@ -26,6 +27,7 @@ struct tuning {
     uint32_t period_ms; /* T */
     uint32_t gossip_ms; /* g */
     uint32_t rto_min_ms, rto_max_ms, rto_first_ms;
+    uint32_t rto_floor_us; /* what rto_min_ms is rounded from: see tuning_rto_adapt */
     uint32_t dead_hold_ms; /* unreachable for that long without refutation: dead */
     uint32_t reap_ms;      /* dead or left for that long: forgotten */
     uint32_t persist_ms;
@@ -55,6 +57,12 @@ void tuning_rtt_sample(struct tuning_rtt *rtt, uint32_t us);
  * keep, and 20 ms. */
 uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
                        const struct tuning_rtt *others);
+/* A first ping was answered, `late` or within its RTO: the least RTO grows by half or shrinks by
+ * 1/256, within TUNING_FLOOR_MIN_US and TUNING_FLOOR_MAX_US. So one answer in a hundred is late,
+ * however busy machines are: each late one costs packets, and its sender is well. */
+#define TUNING_FLOOR_MIN_US 20000u
+#define TUNING_FLOOR_MAX_US 150000u
+void tuning_rto_adapt(struct tuning *t, bool late);
 /* The same of a peer never measured, to which coordinates say it takes so long. */
 uint32_t tuning_rto_estimated_ms(const struct tuning *t, uint32_t estimate_us);
 /* How many pings silence must outlast to mean something, when `lost` of 1 are unanswered: so many

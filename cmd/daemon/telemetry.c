@@ -58,6 +58,19 @@ static void gossip_events(struct prom *p, const struct gossip *g)
     }
 }
 
+static void gossip_messages(struct prom *p, const struct gossip *g)
+{
+    struct gossip_messages m;
+    prom_family(p, "parley_gossip_messages_total", PROM_COUNTER,
+                "Messages in gossip datagrams, by kind.");
+    for (size_t pos = 0; gossip_messages_next(g, &pos, &m);) {
+        struct prom_label sent[] = {{"kind", span_str(m.kind)}, {"way", SPAN_LIT("sent")}};
+        struct prom_label received[] = {{"kind", span_str(m.kind)}, {"way", SPAN_LIT("received")}};
+        prom_u64(p, sent, ARRAY_LEN(sent), m.sent);
+        prom_u64(p, received, ARRAY_LEN(received), m.received);
+    }
+}
+
 static void endpoints(struct prom *p, const struct daemon *d)
 {
     size_t n;
@@ -187,6 +200,7 @@ void telemetry_render(const struct daemon *d, struct strbuf *out)
     prom_init(&p, out);
     members(&p, mesh_gossip(d->mesh));
     gossip_events(&p, mesh_gossip(d->mesh));
+    gossip_messages(&p, mesh_gossip(d->mesh));
     endpoints(&p, d);
     certificates(&p, d);
     enrolment(&p, d);

@@ -37,6 +37,15 @@ static void test_one_that_wakes_up_answers_all_it_finds(void **state)
     assert_false(quality_is_lossy(0xfcff));
 }
 
+static void test_a_row_that_begins_without_a_gap_is_long_enough(void **state)
+{
+    (void)state;
+    assert_true(quality_is_well(4, 0xf));
+    assert_false(quality_is_well(3, 0x7));
+    assert_false(quality_is_well(4, 0xd));
+    assert_false(quality_is_well(5, 0xf));
+}
+
 static void test_who_loses_much_itself_is_not_startled(void **state)
 {
     (void)state;
@@ -53,6 +62,7 @@ int main(void)
         cmocka_unit_test(test_one_that_answers_nearly_all_is_not),
         cmocka_unit_test(test_silence_is_not_lossiness),
         cmocka_unit_test(test_one_that_wakes_up_answers_all_it_finds),
+        cmocka_unit_test(test_a_row_that_begins_without_a_gap_is_long_enough),
         cmocka_unit_test(test_who_loses_much_itself_is_not_startled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -229,11 +229,40 @@ static void test_a_certificate_of_another_is_refused_and_our_own_renewed(void **
     lab_fini(&lab);
 }
 
+/* Each time costs every node a rumour: the first once it is known, then more and more rarely. */
+static void test_a_place_that_never_rests_is_said_ever_more_rarely(void **state)
+{
+    (void)state;
+    struct lab lab;
+    uint64_t said[4] = {0}, version = 0;
+    lab_init(&lab, 3);
+    lab_run(&lab, 1000, ALL);
+    lab.g->space.own.error = 0.1f;
+    version = lab.g->self.member->head->version;
+    uint64_t start = lab.now_ms;
+    for (uint32_t n = 0; n < 4;) {
+        lab.g->space.own.axis[0] += 50.0f;
+        self_place(lab.g);
+        lab.now_ms += 1000;
+        struct gossip_event e = {.kind = GOSSIP_TICK};
+        (void)lab_step(&lab, &e);
+        if (lab.g->self.member->head->version == version) continue;
+        version = lab.g->self.member->head->version;
+        said[n++] = lab.now_ms - start;
+        assert_true(lab.now_ms - start < 3600000);
+    }
+    assert_in_range(said[0], 30000, 45000);
+    assert_in_range(said[1] - said[0], 100000, 140000);
+    assert_in_range(said[3] - said[2], 460000, 500000);
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_new_body_is_signed_as_a_new_version_and_spread),
         cmocka_unit_test(test_the_same_body_again_is_no_news),
+        cmocka_unit_test(test_a_place_that_never_rests_is_said_ever_more_rarely),
         cmocka_unit_test(test_a_flapping_body_is_published_once_a_second_and_the_last_one_wins),
         cmocka_unit_test(test_oversized_record_refused),
         cmocka_unit_test(test_an_accusation_of_us_is_refuted_and_the_accuser_told_at_once),

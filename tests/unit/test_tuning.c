@@ -80,6 +80,27 @@ static void test_rto_follows_the_peer_between_its_bounds(void **state)
     assert_int_equal(tuning_rto_ms(&t, &far, &none), t.rto_max_ms);
 }
 
+static void test_the_least_rto_learns_how_late_answers_come(void **state)
+{
+    (void)state;
+    struct tuning t = tuning_lan(1000);
+    uint32_t late = 0, answers = 20000;
+    assert_int_equal(t.rto_min_ms, 20);
+    for (uint32_t i = 0; i < answers; i++) {
+        bool stalled = i % 10 == 0; /* one in ten takes 60 ms */
+        late += stalled && t.rto_min_ms < 60;
+        tuning_rto_adapt(&t, stalled && t.rto_min_ms < 60);
+        assert_in_range(t.rto_min_ms, 20, 150);
+    }
+    assert_true(late < answers / 80);
+    for (int i = 0; i < 3000; i++)
+        tuning_rto_adapt(&t, false);
+    assert_int_equal(t.rto_min_ms, 20);
+    for (int i = 0; i < 20; i++)
+        tuning_rto_adapt(&t, true);
+    assert_int_equal(t.rto_min_ms, 150);
+}
+
 static void test_a_first_contact_is_given_what_others_take_and_more(void **state)
 {
     (void)state;
@@ -117,6 +138,7 @@ int main(void)
         cmocka_unit_test(test_poor_health_lengthens_a_lone_suspicion),
         cmocka_unit_test(test_retransmits_are_log2_and_four),
         cmocka_unit_test(test_rto_follows_the_peer_between_its_bounds),
+        cmocka_unit_test(test_the_least_rto_learns_how_late_answers_come),
         cmocka_unit_test(test_a_first_contact_is_given_what_others_take_and_more),
         cmocka_unit_test(test_verdict_is_an_rto_after_the_last_ping_but_at_most_a_period),
         cmocka_unit_test(test_the_more_is_lost_the_more_pings_a_verdict_needs),
