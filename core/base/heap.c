@@ -14,36 +14,36 @@ void heap_init(struct heap *h, size_t count_max)
 void heap_fini(struct heap *h)
 {
     for (size_t i = 0; i < h->count; i++)
-        h->node[i]->pos = 0;
-    free(h->node);
-    h->node = NULL;
+        h->slot[i].node->pos = 0;
+    free(h->slot);
+    h->slot = NULL;
     h->count = h->cap = 0;
 }
 
-static bool before(const struct heap_node *a, const struct heap_node *b)
+static bool before(const struct heap_slot *a, const struct heap_slot *b)
 {
     return a->key != b->key ? a->key < b->key : a->seq < b->seq;
 }
 
-static void place(struct heap *h, size_t i, struct heap_node *n)
+static void place(struct heap *h, size_t i, const struct heap_slot *s)
 {
-    h->node[i] = n;
-    n->pos = i + 1;
+    h->slot[i] = *s;
+    s->node->pos = i + 1;
 }
 
-/* `n` belongs at slot `i` or nearer the root. */
-static void sift_up(struct heap *h, size_t i, struct heap_node *n)
+/* `s` belongs at place `i` or nearer the root. */
+static void sift_up(struct heap *h, size_t i, const struct heap_slot *s)
 {
     while (i > 0) {
         size_t parent = (i - 1) / 4;
-        if (!before(n, h->node[parent])) break;
-        place(h, i, h->node[parent]);
+        if (!before(s, &h->slot[parent])) break;
+        place(h, i, &h->slot[parent]);
         i = parent;
     }
-    place(h, i, n);
+    place(h, i, s);
 }
 
-static void sift_down(struct heap *h, size_t i, struct heap_node *n)
+static void sift_down(struct heap *h, size_t i, const struct heap_slot *s)
 {
     for (;;) {
         size_t first = i * 4 + 1;
@@ -51,29 +51,29 @@ static void sift_down(struct heap *h, size_t i, struct heap_node *n)
         size_t last = first + 4 < h->count ? first + 4 : h->count;
         size_t least = first;
         for (size_t child = first + 1; child < last; child++)
-            if (before(h->node[child], h->node[least])) least = child;
-        if (!before(h->node[least], n)) break;
-        place(h, i, h->node[least]);
+            if (before(&h->slot[child], &h->slot[least])) least = child;
+        if (!before(&h->slot[least], s)) break;
+        place(h, i, &h->slot[least]);
         i = least;
     }
-    place(h, i, n);
+    place(h, i, s);
 }
 
-static void sift(struct heap *h, size_t i, struct heap_node *n)
+static void sift(struct heap *h, size_t i, const struct heap_slot *s)
 {
-    if (i > 0 && before(n, h->node[(i - 1) / 4]))
-        sift_up(h, i, n);
+    if (i > 0 && before(s, &h->slot[(i - 1) / 4]))
+        sift_up(h, i, s);
     else
-        sift_down(h, i, n);
+        sift_down(h, i, s);
 }
 
 static enum err resize(struct heap *h, size_t cap)
 {
     size_t bytes;
-    if (!size_mul(cap, sizeof(struct heap_node *), &bytes)) return ERR_NOMEM;
-    struct heap_node **node = realloc(h->node, bytes);
-    if (node == NULL) return ERR_NOMEM;
-    h->node = node;
+    if (!size_mul(cap, sizeof(struct heap_slot), &bytes)) return ERR_NOMEM;
+    struct heap_slot *slot = realloc(h->slot, bytes);
+    if (slot == NULL) return ERR_NOMEM;
+    h->slot = slot;
     h->cap = cap;
     return ERR_OK;
 }
@@ -94,10 +94,9 @@ enum err heap_reserve(struct heap *h, size_t count)
 enum err heap_set(struct heap *h, struct heap_node *n, uint64_t key)
 {
     if (n->pos != 0) {
-        CHECK(n->pos <= h->count && h->node[n->pos - 1] == n);
+        CHECK(n->pos <= h->count && h->slot[n->pos - 1].node == n);
         n->key = key;
-        n->seq = h->seq_next++;
-        sift(h, n->pos - 1, n);
+        sift(h, n->pos - 1, &(struct heap_slot){.key = key, .seq = h->seq_next++, .node = n});
         return ERR_OK;
     }
     if (h->count >= h->count_max) return ERR_FULL;
@@ -106,8 +105,7 @@ enum err heap_set(struct heap *h, struct heap_node *n, uint64_t key)
         if (err != ERR_OK) return err;
     }
     n->key = key;
-    n->seq = h->seq_next++;
-    sift_up(h, h->count++, n);
+    sift_up(h, h->count++, &(struct heap_slot){.key = key, .seq = h->seq_next++, .node = n});
     return ERR_OK;
 }
 
@@ -115,15 +113,15 @@ void heap_remove(struct heap *h, struct heap_node *n)
 {
     if (n->pos == 0) return;
     size_t i = n->pos - 1;
-    CHECK(i < h->count && h->node[i] == n);
-    struct heap_node *last = h->node[--h->count];
-    if (last != n) sift(h, i, last);
+    CHECK(i < h->count && h->slot[i].node == n);
+    struct heap_slot last = h->slot[--h->count];
+    if (last.node != n) sift(h, i, &last);
     n->pos = 0;
 }
 
 struct heap_node *heap_min(const struct heap *h)
 {
-    return h->count > 0 ? h->node[0] : NULL;
+    return h->count > 0 ? h->slot[0].node : NULL;
 }
 
 struct heap_node *heap_pop(struct heap *h)

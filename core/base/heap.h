@@ -1,7 +1,9 @@
 /* Deadline heap: a 4-ary min-heap of intrusive nodes keyed by (key, insertion order).
  *
- * One thread. The heap owns its pointer array, not the nodes; a node is in at most one heap. Equal
- * keys leave in the order they came, which keeps simulations replayable.
+ *   slot  | key, order, node | ...   four children lie side by side: a step down looks at no node
+ *
+ * One thread. The heap owns its array, not the nodes; a node is in at most one heap. Equal keys
+ * leave in the order they came, which keeps simulations replayable.
  */
 #ifndef CORE_BASE_HEAP_H
 #define CORE_BASE_HEAP_H
@@ -14,12 +16,16 @@
 
 struct heap_node {
     uint64_t key; /* for deadlines: milliseconds */
-    uint64_t seq;
-    size_t pos; /* 1-based position; 0: on no heap */
+    size_t pos;   /* 1-based position; 0: on no heap */
+};
+
+struct heap_slot {
+    uint64_t key, seq;
+    struct heap_node *node;
 };
 
 struct heap {
-    struct heap_node **node; /* owned array */
+    struct heap_slot *slot; /* owned array */
     size_t count;
     size_t cap;
     size_t count_max;

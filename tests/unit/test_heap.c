@@ -59,10 +59,10 @@ static void test_random_moves_and_removals_keep_the_order(void **state)
         else
             assert_int_equal(heap_set(&h, n, rng_below(&rng, 100)), ERR_OK);
         for (size_t i = 1; round % 500 == 0 && i < h.count; i++) {
-            const struct heap_node *parent = h.node[(i - 1) / 4];
-            assert_true(parent->key < h.node[i]->key ||
-                        (parent->key == h.node[i]->key && parent->seq < h.node[i]->seq));
-            assert_int_equal(h.node[i]->pos, i + 1);
+            const struct heap_slot *parent = &h.slot[(i - 1) / 4], *s = &h.slot[i];
+            assert_true(parent->key < s->key || (parent->key == s->key && parent->seq < s->seq));
+            assert_int_equal(s->key, s->node->key);
+            assert_int_equal(s->node->pos, i + 1);
         }
     }
     uint64_t last = 0;
@@ -114,10 +114,10 @@ static void test_reserved_room_needs_no_memory(void **state)
     heap_init(&h, NODES);
     assert_int_equal(heap_reserve(&h, NODES + 1), ERR_FULL);
     assert_int_equal(heap_reserve(&h, NODES), ERR_OK);
-    struct heap_node **before = h.node;
+    struct heap_slot *before = h.slot;
     for (size_t i = 0; i < NODES; i++)
         assert_int_equal(heap_set(&h, &node[i], i), ERR_OK);
-    assert_ptr_equal(h.node, before);
+    assert_ptr_equal(h.slot, before);
     heap_fini(&h);
 }
 
