@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLAB_PAGE_BYTES 16384u
-#define SLAB_ALIGN      16u
+#define FIRST_PAGE_BYTES 1024u /* each next one is twice as large */
+#define PAGE_BYTES_MAX   16384u
+#define SLAB_ALIGN       16u
 
 struct slab_page {
     struct slab_page *next; /* owned */
-    size_t made;            /* objects handed out of it at least once */
+    uint32_t made;          /* objects handed out of it at least once */
+    uint32_t room;          /* for so many */
 };
 
 struct free_object {
@@ -27,7 +29,8 @@ void slab_init(struct slab *s, size_t object_bytes, size_t objects_max)
         object_bytes > sizeof(struct free_object) ? object_bytes : sizeof(struct free_object);
     CHECK(size_add(bytes, SLAB_ALIGN - 1, &bytes));
     *s = (struct slab){.object_bytes = bytes & ~(size_t)(SLAB_ALIGN - 1),
-                       .objects_max = objects_max};
+                       .objects_max = objects_max,
+                       .page_bytes = FIRST_PAGE_BYTES};
 }
 
 void slab_fini(struct slab *s)
@@ -40,27 +43,28 @@ void slab_fini(struct slab *s)
     s->pages = NULL;
     s->free_list = NULL;
     s->objects_live = s->objects_made = 0;
+    s->page_bytes = FIRST_PAGE_BYTES;
 }
 
 static size_t objects_per_page(const struct slab *s)
 {
-    size_t n = (SLAB_PAGE_BYTES - sizeof(struct slab_page)) / s->object_bytes;
+    size_t n = (s->page_bytes - sizeof(struct slab_page)) / s->object_bytes;
     return n > 0 ? n : 1;
 }
 
 /* The next object of the newest page, or of a page more. */
 static void *make(struct slab *s)
 {
-    size_t per_page = objects_per_page(s);
     struct slab_page *page = s->pages;
-    if (page == NULL || page->made == per_page) {
-        size_t bytes;
-        if (!size_mul(per_page, s->object_bytes, &bytes)) return NULL;
+    if (page == NULL || page->made == page->room) {
+        size_t room = objects_per_page(s), bytes;
+        if (!size_mul(room, s->object_bytes, &bytes)) return NULL;
         if (!size_add(bytes, sizeof(*page), &bytes)) return NULL;
         page = malloc(bytes);
         if (page == NULL) return NULL;
         poison_bytes(page + 1, bytes - sizeof(*page));
-        *page = (struct slab_page){.next = s->pages};
+        *page = (struct slab_page){.next = s->pages, .room = (uint32_t)room};
+        if (s->page_bytes < PAGE_BYTES_MAX) s->page_bytes *= 2;
         s->pages = page;
     }
     s->objects_made++;

@@ -1,4 +1,5 @@
-/* Slab: fixed-size objects from pages of their own, free list, never shrinks.
+/* Slab: fixed-size objects from pages of their own, free list, never shrinks. The first page is
+ * small: most slabs never hold much.
  *
  * One thread. slab_get gives zeroed storage; slab_put takes it back. `objects_max` bounds it: NULL
  * past it.
@@ -18,6 +19,7 @@ struct slab {
     size_t objects_max;
     size_t objects_live;
     size_t objects_made;
+    size_t page_bytes; /* of the next one */
 };
 
 void slab_init(struct slab *s, size_t object_bytes, size_t objects_max);
