@@ -26,6 +26,8 @@ struct algorithm {
     enum err (*step)(void *machine, const struct gossip_event *e,
                      struct gossip_effects *fx) MUST_USE;
     uint64_t (*next_deadline_ms)(const void *machine);
+    /* Asks the caches for what a step of it will touch; NULL: does not know. */
+    void (*prefetch)(const void *machine);
     const struct gossip_counters *(*counters)(const void *machine);
     /* Starts all nodes as if they had known each other for long (world_start_with). ERR_NOMEM. */
     enum err (*preload)(struct world *w) MUST_USE;

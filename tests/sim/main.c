@@ -1,4 +1,5 @@
 /* parley-sim: the gossip machines of a whole mesh in one process and in virtual time. */
+#include "tests/sim/bigpages.h"
 #include "tests/sim/options.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/report.h"
@@ -108,5 +109,7 @@ int main(int argc, char **argv)
         (void)fputs(options_usage(), stdout);
         return 0;
     }
-    return o.self_test ? (selftest_run() ? 0 : EXIT_BROKEN) : run(&o);
+    if (o.self_test) return selftest_run() ? 0 : EXIT_BROKEN;
+    bigpages_prepare(o.run.nodes);
+    return run(&o);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define SMALL_WORLD 32u
+#define PAGE_VIEWS  64u
 
 bool oracle_init(struct oracle *o, uint32_t nodes)
 {
@@ -20,10 +21,23 @@ bool oracle_init(struct oracle *o, uint32_t nodes)
     return false;
 }
 
+static uint32_t pages(const struct oracle *o)
+{
+    return (o->nodes + PAGE_VIEWS - 1) / PAGE_VIEWS;
+}
+
+static void forget(struct oracle *o, uint32_t i)
+{
+    for (uint32_t k = 0; o->view[i] != NULL && k < pages(o); k++)
+        free(o->view[i][k]);
+    free(o->view[i]);
+    o->view[i] = NULL;
+}
+
 void oracle_fini(struct oracle *o)
 {
     for (uint32_t i = 0; o->view != NULL && i < o->nodes; i++)
-        free(o->view[i]);
+        forget(o, i);
     wiretap_fini(&o->tap);
     free(o->view);
     free(o->node);
@@ -57,19 +71,21 @@ static void signed_up_to(struct oracle_node *owner, uint64_t epoch, uint32_t inc
 void oracle_start(struct oracle *o, const struct world *w, uint32_t i)
 {
     struct oracle_node *owner = &o->node[w->node[i].who];
-    free(o->view[i]);
-    o->view[i] = NULL;
+    forget(o, i);
     signed_up_to(owner, w->node[i].epoch, 0);
     wiretap_start(&o->tap, w, i);
 }
 
-/* What node i last saw of `owner`. Big worlds have more of these than memory, so only of a node
- * that has seen something, and of that only the pages which are written, are there. */
+/* What node i last saw of `owner`. Big worlds have more of these than memory, so only the pages are
+ * there in which one has been seen. */
 static struct oracle_view *view_of(struct oracle *o, uint32_t i, uint32_t owner)
 {
-    if (o->view[i] == NULL) o->view[i] = calloc(o->nodes, sizeof(*o->view[i]));
+    if (o->view[i] == NULL) o->view[i] = calloc(pages(o), sizeof(struct oracle_view *));
     CHECK(o->view[i] != NULL);
-    return &o->view[i][owner];
+    struct oracle_view **page = &o->view[i][owner / PAGE_VIEWS];
+    if (*page == NULL) *page = calloc(PAGE_VIEWS, sizeof(struct oracle_view));
+    CHECK(*page != NULL);
+    return &(*page)[owner % PAGE_VIEWS];
 }
 
 void oracle_liar(struct oracle *o, uint32_t i)

@@ -36,8 +36,8 @@ struct oracle_node {
 
 struct oracle {
     uint32_t nodes;
-    struct oracle_view **view; /* owned: of each observer that has looked, one an owner */
-    struct oracle_node *node;  /* owned */
+    struct oracle_view ***view; /* owned: of each observer that has looked, pages of owners */
+    struct oracle_node *node;   /* owned */
     struct wiretap tap;
     bool failed;
     char message[256];

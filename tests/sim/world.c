@@ -14,14 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define EVENTS_MAX       8000000u
-#define DATAGRAMS_MAX    4000000u
-#define SOCKET_PACKETS   256u /* what a host keeps for a machine that does not read */
-#define BUSY_STEP_US     100u /* a machine that has more to do at once */
-#define TRACE_PRIME      UINT64_C(0x9e3779b97f4a7c15)
-#define PREFETCH_LINES   16u
-#define CACHE_LINE_BYTES 64u
-#define BODY_LONG        (BROADCAST_BODY_INLINE_MAX + 200u)
+#define EVENTS_MAX     8000000u
+#define DATAGRAMS_MAX  4000000u
+#define SOCKET_PACKETS 256u /* what a host keeps for a machine that does not read */
+#define BUSY_STEP_US   100u /* a machine that has more to do at once */
+#define TRACE_PRIME    UINT64_C(0x9e3779b97f4a7c15)
+#define BODY_LONG      (BROADCAST_BODY_INLINE_MAX + 200u)
 
 struct datagram {
     struct world_event event;
@@ -280,15 +278,31 @@ static void handle(struct world *w, struct world_event *e)
     }
 }
 
-/* Every event is of another node, whose machine has long left the caches. */
+static const struct world_event *event_at(const struct heap *h, size_t i)
+{
+    return CONTAINER_OF(h->slot[i].node, struct world_event, node);
+}
+
+/* Every event is of another node, which has long left the caches: of the next one the machine is
+ * asked for, of the one after that its node, and of those of which that is one their events. */
 static void prefetch_next(const struct world *w)
 {
-    struct heap_node *next = heap_min(&w->events);
-    if (next == NULL) return;
-    const struct world_event *e = CONTAINER_OF(next, struct world_event, node);
-    const char *machine = (const char *)w->node[e->to].machine;
-    for (size_t line = 0; machine != NULL && line < PREFETCH_LINES; line++)
-        __builtin_prefetch(machine + line * CACHE_LINE_BYTES);
+    const struct heap *h = &w->events;
+    size_t second = 1;
+    for (size_t i = 1; i < h->count && i <= 4; i++) {
+        __builtin_prefetch(h->slot[i].node);
+        if (h->slot[i].key < h->slot[second].key) second = i;
+    }
+    if (second < h->count) {
+        const struct world_node *n = &w->node[event_at(h, second)->to];
+        __builtin_prefetch(&n->tick);
+        __builtin_prefetch(&n->addr);
+        __builtin_prefetch(&n->busy_us);
+        __builtin_prefetch(&n->up_us);
+    }
+    if (h->count == 0) return;
+    const void *machine = w->node[event_at(h, 0)->to].machine;
+    if (machine != NULL && w->algorithm->prefetch != NULL) w->algorithm->prefetch(machine);
 }
 
 bool world_run(struct world *w, uint64_t until_us)
