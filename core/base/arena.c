@@ -87,7 +87,9 @@ static struct arena_chunk *chunk_for(struct arena *a, size_t len)
     if (len > a->chunk_bytes) return chunk_new(len, &a->first);
     if (a->current != NULL && a->current->cap - a->current->used >= len) return a->current;
     struct arena_chunk **link = a->current != NULL ? &a->current->next : &a->first;
-    struct arena_chunk *chunk = a->current != NULL ? *link : NULL;
+    while (a->current == NULL && *link != NULL)
+        link = &(*link)->next; /* behind the large ones, which are no room to go on in */
+    struct arena_chunk *chunk = *link;
     if (chunk == NULL) chunk = chunk_new(a->chunk_bytes, link);
     if (chunk != NULL) a->current = chunk;
     return chunk;

@@ -91,6 +91,29 @@ static void test_large_object_leaves_the_current_chunk_in_use(void **state)
     arena_fini(&a);
 }
 
+/* It is full, and no room for what comes when the first ordinary chunk is. */
+static void test_large_object_before_all_others_is_left_alone(void **state)
+{
+    (void)state;
+    struct arena a;
+    arena_init(&a, 256, 1u << 20);
+    char *large = arena_alloc(&a, 1000), *second = arena_alloc(&a, 500);
+    memset(large, 'l', 1000);
+    memset(second, 's', 500);
+    for (size_t i = 0; i < 100; i++) {
+        char *small = arena_alloc(&a, 16);
+        assert_non_null(small);
+        assert_true(small + 16 <= large || small >= large + 1008);
+        assert_true(small + 16 <= second || small >= second + 512);
+        memset(small, 'x', 16);
+    }
+    for (size_t i = 0; i < 1000; i++)
+        assert_int_equal(large[i], 'l');
+    for (size_t i = 0; i < 500; i++)
+        assert_int_equal(second[i], 's');
+    arena_fini(&a);
+}
+
 static void test_copies_are_terminated(void **state)
 {
     (void)state;
@@ -128,6 +151,7 @@ int main(void)
         cmocka_unit_test(test_lengths_that_wrap_are_refused),
         cmocka_unit_test(test_reset_keeps_ordinary_chunks),
         cmocka_unit_test(test_large_object_leaves_the_current_chunk_in_use),
+        cmocka_unit_test(test_large_object_before_all_others_is_left_alone),
         cmocka_unit_test(test_copies_are_terminated),
         cmocka_unit_test(test_array_is_one_zeroed_object),
     };
