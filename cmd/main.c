@@ -1,3 +1,4 @@
+#include "cmd/daemon/trial_child.h"
 #include "cmd/verb.h"
 
 #include <signal.h>
@@ -7,5 +8,6 @@ int main(int argc, char **argv)
     /* A closed pipe is an error of the write that meets it, not the end of the process. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigaction(SIGPIPE, &ignore, NULL);
+    if (trial_child_asked(argc, argv)) return trial_child_run();
     return (int)verb_main(argc, argv);
 }

@@ -41,6 +41,7 @@ struct daemon_options {
     const char *root;          /* NULL, "" or "/": the system's folders */
     const char *config_path;   /* NULL: ROOT/etc/parley/parley.toml */
     bool strict;               /* refuse to start from last-good.toml */
+    const char *program;       /* this one, for trials of policy; NULL: they are left out */
     const char *notify_socket; /* NOTIFY_SOCKET's value, or NULL */
     uint64_t watchdog_ms;      /* how long the manager waits for WATCHDOG=1; 0: for ever */
     bool journal;              /* descriptor 2 is the journal (JOURNAL_STREAM): write priorities */

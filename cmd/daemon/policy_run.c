@@ -4,7 +4,10 @@
 #include <stdlib.h>
 
 #include "cmd/daemon/compile.h"
+#include "cmd/daemon/host_file.h"
 #include "cmd/daemon/mesh.h"
+#include "cmd/daemon/policy_trial.h"
+#include "cmd/daemon/trial_child.h"
 #include "core/wire/config_policy.h"
 #include "core/wire/pack_manifest.h"
 
@@ -14,6 +17,7 @@
 #define TRYING_BYTES_MAX  160u
 #define TRYING_ADVICE     "delete it"
 #define FIRST_ROOT_ADVICE "the others of the mesh have it"
+#define TRIAL_BYTES_MAX   ((size_t)64 << 20)
 
 struct answer {
     enum gossip_event_kind kind;
@@ -29,6 +33,7 @@ struct policy_run {
     struct manifest_ref active;
     struct answer answer[ANSWERS_MAX];
     unsigned answers, answered;
+    struct policy_trial child; /* before it is judged here */
     struct loop_timer trial;   /* policy-trying is removed when it expires */
     struct manifest_ref tried; /* what policy-trying names; gen 0: nothing */
     unsigned tried_starts;
@@ -39,15 +44,26 @@ struct policy_run {
 
 /* --- Texts to rules --- */
 
-static enum err take_texts(const struct gossip *g, const struct manifest *m,
-                           struct config_text *text,
-                           char (*file)[NAME_BYTES_MAX + sizeof "mesh:.toml"])
+struct texts { /* of a generation; borrowed from gossip */
+    struct config_text text[MANIFEST_TEXTS_MAX];
+    char file[MANIFEST_TEXTS_MAX][NAME_BYTES_MAX + sizeof "mesh:.toml"];
+    size_t count;
+};
+
+static enum err take_texts(const struct gossip *g, const struct manifest_ref *ref,
+                           struct texts *out)
 {
-    for (uint32_t i = 0; i < m->text_count; i++) {
-        struct span body = gossip_policy_text(g, &m->text[i].hash);
+    struct gossip_policy_entry e;
+    struct manifest m;
+    enum err err = gossip_policy_get(g, MANIFEST_POLICY, ref, &e);
+    if (err == ERR_OK) err = pack_manifest_decode(e.bytes, &m);
+    if (err != ERR_OK) return err;
+    out->count = m.text_count;
+    for (uint32_t i = 0; i < m.text_count; i++) {
+        struct span body = gossip_policy_text(g, &m.text[i].hash);
         if (body.p == NULL) return ERR_NOT_FOUND;
-        (void)snprintf(file[i], sizeof file[i], "mesh:%s.toml", m->text[i].name.text);
-        text[i] = (struct config_text){.file = file[i], .text = body};
+        (void)snprintf(out->file[i], sizeof out->file[i], "mesh:%s.toml", m.text[i].name.text);
+        out->text[i] = (struct config_text){.file = out->file[i], .text = body};
     }
     return ERR_OK;
 }
@@ -55,14 +71,9 @@ static enum err take_texts(const struct gossip *g, const struct manifest *m,
 enum err policy_run_load(const struct gossip *g, const struct manifest_ref *ref, struct diag *diag,
                          struct policy_mesh **out)
 {
-    struct config_text text[MANIFEST_TEXTS_MAX];
-    char file[MANIFEST_TEXTS_MAX][NAME_BYTES_MAX + sizeof "mesh:.toml"];
-    struct gossip_policy_entry e;
-    struct manifest m;
-    enum err err = gossip_policy_get(g, MANIFEST_POLICY, ref, &e);
-    if (err == ERR_OK) err = pack_manifest_decode(e.bytes, &m);
-    if (err == ERR_OK) err = take_texts(g, &m, text, file);
-    return err == ERR_OK ? config_policy_load(text, m.text_count, diag, out) : err;
+    struct texts t;
+    enum err err = take_texts(g, ref, &t);
+    return err == ERR_OK ? config_policy_load(t.text, t.count, diag, out) : err;
 }
 
 /* --- Answers --- */
@@ -199,7 +210,7 @@ static enum err not_deadly(const struct policy_run *p, const struct manifest_ref
     return ERR_CANCELLED;
 }
 
-static void validate(struct policy_run *p, const struct manifest_ref *ref)
+static void judge(struct policy_run *p, const struct manifest_ref *ref)
 {
     struct diag diag;
     struct policy_mesh *rules = NULL;
@@ -210,6 +221,62 @@ static void validate(struct policy_run *p, const struct manifest_ref *ref)
     answer(p, GOSSIP_POLICY_VERDICT, ref, err, &diag);
     policy_mesh_free(rules);
     diag_fini(&diag);
+}
+
+/* --- Trials --- */
+
+static void trial_ended(struct policy_trial *t, const char *died)
+{
+    struct policy_run *p = CONTAINER_OF(t, struct policy_run, child);
+    struct diag diag;
+    if (died == NULL) {
+        judge(p, &t->ref);
+    } else {
+        diag_init(&diag);
+        diag_error(&diag, NULL, "%s", died);
+        answer(p, GOSSIP_POLICY_VERDICT, &t->ref, ERR_CANCELLED, &diag);
+        log_error(&p->d->log, "policy", "generation=%llu is refused: %s",
+                  (unsigned long long)t->ref.gen, died);
+        diag_fini(&diag);
+    }
+    mesh_answer(p->d->mesh);
+}
+
+/* The host file that runs is the last good one. Without it the texts alone are tried. */
+static enum err start_trial(struct policy_run *p, const struct manifest_ref *ref)
+{
+    struct host_file host = {.count = 0};
+    struct strbuf input;
+    struct texts t;
+    struct diag diag;
+    enum err err = take_texts(mesh_gossip(p->d->mesh), ref, &t);
+    if (err != ERR_OK) return err;
+    diag_init(&diag);
+    bool found = host_file_read_last_good(&p->d->store, &diag, &host) == ERR_OK;
+    diag_fini(&diag);
+    strbuf_init(&input, TRIAL_BYTES_MAX);
+    err = trial_child_write(host.text, host.count, t.text, t.count, &input);
+    if (found) host_file_fini(&host);
+    p->child.ref = *ref;
+    if (err == ERR_OK)
+        err = policy_trial_start(&p->child, p->d->options.program, strbuf_view(&input));
+    strbuf_fini(&input);
+    return err;
+}
+
+/* A host that has no room for a child judges all the same: one that cannot must not stop all. */
+static void validate(struct policy_run *p, const struct manifest_ref *ref)
+{
+    enum err err = ERR_UNSUPPORTED;
+    policy_trial_stop(&p->child);
+    if (p->d->options.program != NULL && !crashed(p, ref)) {
+        err = start_trial(p, ref);
+        if (err != ERR_OK)
+            log_limited(&p->d->log, LOG_LEVEL_WARN, POLICY_RUN_MAGIC + 5, "policy",
+                        "generation=%llu is judged without a trial: %s",
+                        (unsigned long long)ref->gen, err_text(err));
+    }
+    if (err != ERR_OK) judge(p, ref);
 }
 
 /* Takes `rules` in any case. */
@@ -381,6 +448,8 @@ enum err policy_run_new(struct daemon *d, struct policy_run **out)
     p->magic = POLICY_RUN_MAGIC;
     p->d = d;
     p->trial.on_expire = trial_over;
+    p->child = (struct policy_trial){
+        .loop = d->loop, .wait_ms = POLICY_TRIAL_WAIT_MS, .on_end = trial_ended};
     *out = p;
     return ERR_OK;
 }
@@ -390,6 +459,7 @@ void policy_run_free(struct policy_run *p)
     if (p == NULL) return;
     CHECK_OBJ(p, POLICY_RUN_MAGIC);
     loop_timer_clear(p->d->loop, &p->trial);
+    policy_trial_stop(&p->child);
     policy_mesh_free(p->rules);
     p->magic = MAGIC_POISON;
     free(p);

@@ -5,7 +5,8 @@
  * Answers go back as events once the effects of the step are done. The host only checks signatures,
  * it never makes one.
  *
- *   VALIDATE(ref)  texts -> rules -> compile, thrown away      -> VERDICT ok | reason
+ *   VALIDATE(ref)  a trial in a child process (policy_trial.h), and when that has survived:
+ *                  texts -> rules -> compile, thrown away      -> VERDICT ok | reason
  *   ACTIVATE(ref)  policy-trying written -> rules -> compile -> every worker's slot -> APPLIED
  *   STORE(bytes)   the file `policy`
  *

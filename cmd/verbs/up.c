@@ -25,6 +25,7 @@ enum verb_exit up_run(struct verb_ctx *ctx)
     struct daemon_options o = {.root = ctx->root,
                                .config_path = verb_text(ctx, "config"),
                                .strict = verb_has(ctx, "strict"),
+                               .program = "/proc/self/exe",
                                .notify_socket = getenv("NOTIFY_SOCKET"),
                                .watchdog_ms = notify_watchdog_ms(getenv("WATCHDOG_USEC"),
                                                                  getenv("WATCHDOG_PID"), getpid()),

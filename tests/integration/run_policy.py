@@ -9,6 +9,7 @@ Time limit: 300 s
 import json
 import os
 import re
+import resource
 
 import subprocess
 import sys
@@ -413,8 +414,30 @@ def restart(m):
     m.ok(wait_for(alive, 60, 0.5), "together again")
 
 
+def deadly(m):
+    """What crashes one host, whichever it is, is found out by a trial there, before one has it."""
+    victim = m.lab.host[3]
+    before = max(m.generations())
+    usual = resource.prlimit(victim.agent.pid, resource.RLIMIT_STACK)
+    # Too small for what a trial does, so that it dies; what runs already has its pages.
+    resource.prlimit(victim.agent.pid, resource.RLIMIT_STACK, (65536, usual[1]))
+    for gen in (before + 1, before + 2):
+        r = m.apply(m.lab.host[1], CLOSED + f"# {gen}\n")
+        m.ok(
+            r.returncode == 1 and "h3 rejected" in r.stderr and "its trial crashed" in r.stderr,
+            f"generation {gen} crashes the trial of one host, which refuses it",
+            f"{r.returncode} {r.stdout} {r.stderr}",
+        )
+        said = [h.name for h in m.hosts() if f"active generation={gen} " in h.log()]
+        m.ok(said == [], "no host ever had it in force", said)
+    m.ok(victim.agent.poll() is None and m.get()[0] == 200, "and none died of it")
+    resource.prlimit(victim.agent.pid, resource.RLIMIT_STACK, usual)
+    r = m.apply(m.lab.host[1], OPEN + "# well\n")
+    m.ok(r.returncode == 0, "the next generation goes through", r.stdout + r.stderr)
+
+
 def crash(m):
-    """The first host that puts it in force dies of it, twice: the others never have it."""
+    """What no trial finds: the first host that has it dies of it, twice; the others never do."""
     before = max(m.generations())
     r = m.apply(m.lab.host[1], CLOSED, "--soak", "20s", "--no-wait", "-m", "deadly")
     m.ok(r.returncode == 0, "a generation is under way", r.stderr)
@@ -465,6 +488,7 @@ def main():
                 removed,
                 newcomer,
                 restart,
+                deadly,
                 crash,
             ):
                 tap.note(part.__name__)
