@@ -58,9 +58,15 @@ def skip_all(why):
     sys.exit(0)
 
 
+def patient(seconds):
+    """What a promise of so many seconds may take where it is not proven: the simulator proves it,
+    in virtual time; here the machine may be slow, and busy with other things for a moment."""
+    return 4 * seconds + 2
+
+
 def wait_for(what, seconds, step=0.05):
-    """Polls `what` until it gives something true; that value, or None when the time is over."""
-    end = time.monotonic() + seconds
+    """Polls `what` until it gives something true; that value, or None when it patiently waited."""
+    end = time.monotonic() + patient(seconds)
     while True:
         value = what()
         if value:

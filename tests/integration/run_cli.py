@@ -2,7 +2,7 @@
 """The command line as a person and a script meet it: words, exit codes and JSON of every verb that
 reads, what a tired person mistypes, and leaving a mesh, on two nodes of loopback.
 
-Time limit: 60 s
+Time limit: 240 s
 """
 
 import json

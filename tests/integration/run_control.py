@@ -5,7 +5,7 @@ forged datagrams, half-open streams and token guesses, and hostile requests to t
 Hosts 1 and 2 are a mesh, host 3 is not. After every case the members' incarnations and the view
 are what they were, nobody was answered, and a clean request through the mesh succeeds.
 
-Time limit: 150 s
+Time limit: 600 s
 """
 
 import hashlib

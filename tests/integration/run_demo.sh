@@ -1,5 +1,5 @@
 #!/bin/bash
-# Time limit: 180 s for five demos, one of them of 12 s, also under sanitizers.
+# Time limit: 600 s for five demos, one of them of 12 s, also under sanitizers.
 # `parley demo`: three nodes, a load and a kill, unattended; and that nothing of it stays, whatever
 # ends it. Prints TAP. Needs addresses 127.0.0.11 to 13 and their ports for itself.
 . "$(dirname "$0")/tap.sh"

@@ -6,7 +6,7 @@ Shows: one command; who is missing is said; the old key goes after its hold; who
 by itself, over streams; every datagram is sealed, with a key of the ring; no request fails and no
 host is lost; a stranger and a wrong operator cannot rotate.
 
-Time limit: 240 s
+Time limit: 900 s
 """
 
 import json

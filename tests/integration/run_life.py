@@ -6,7 +6,7 @@ stopped processes (N02); a partition that heals (N13); an address that changes a
 swapped (N23, S20); an identity started twice, rolled back or lost (N08, N10, N11); a name that is
 taken; a whole mesh that starts cold without its seed (N12).
 
-Time limit: 300 s
+Time limit: 1200 s
 
 """
 
@@ -18,7 +18,7 @@ import signal
 import sys
 import time
 
-from lab import Host, Lab, Tap, binary, skip_all, wait_for
+from lab import Host, Lab, Tap, binary, patient, skip_all, wait_for
 
 PORT = 7400
 
@@ -184,16 +184,21 @@ def test_partition(lab, tap):
     healed = wait_for(lambda: all_alive(hosts), 10)
     took = time.monotonic() - began
     tap.ok(healed, "and when it heals, all are members again", report(hosts))
-    tap.ok(healed and took <= 2.5, f"within two seconds ({took:.1f} s)")
+    tap.ok(healed and took <= patient(2), f"within two seconds ({took:.1f} s)")
 
 
 def test_stopped(lab, tap):
     hosts = list(lab.host.values())
     h3, others = hosts[2], [h for h in hosts if h.number != 3]
     h3.kill(signal.SIGSTOP)
+    began = time.monotonic()
     wrong = watch(others, 1, stays_alive(others))
     h3.kill(signal.SIGCONT)
-    tap.ok(not wrong, "N02: stopped for a second, a host is not even missed", wrong)
+    took = time.monotonic() - began
+    if took < 2:
+        tap.ok(not wrong, "N02: stopped for a second, a host is not even missed", wrong)
+    else:
+        tap.skip("N02: stopped for a second, a host is not even missed", f"it was {took:.1f} s")
     h3.kill(signal.SIGSTOP)
     dead = wait_for(lambda: all(states(h).get("h3") == "dead" for h in others), 30)
     tap.ok(dead, "stopped for longer, it is dead", report(others))
@@ -201,7 +206,9 @@ def test_stopped(lab, tap):
     began = time.monotonic()
     back = wait_for(lambda: all_alive(hosts), 10)
     took = time.monotonic() - began
-    tap.ok(back and took <= 2.5, f"and back within two seconds ({took:.1f} s)", report(hosts))
+    tap.ok(
+        back and took <= patient(2), f"and back within two seconds ({took:.1f} s)", report(hosts)
+    )
 
 
 def change_addr(host, old, new):
@@ -262,7 +269,9 @@ def test_moved(lab, tap):
     known = wait_for(lambda: knows(others, {"h5": "10.77.0.55"}), 10)
     took = time.monotonic() - began
     tap.ok(
-        known and took <= 5.5, f"N23: a new address is known ({took:.1f} s)", report(others + [h5])
+        known and took <= patient(5),
+        f"N23: a new address is known ({took:.1f} s)",
+        report(others + [h5]),
     )
     # What was under way to the old one may still end: the second count is the last.
     counts = []
@@ -288,7 +297,9 @@ def test_swapped(lab, tap):
     want = {"h3": "10.77.0.4", "h4": "10.77.0.3"}
     known = wait_for(lambda: knows(hosts, want), 15)
     took = time.monotonic() - began
-    tap.ok(known and took <= 6, f"S20: two swap their addresses ({took:.1f} s)", report(hosts))
+    tap.ok(
+        known and took <= patient(5), f"S20: two swap their addresses ({took:.1f} s)", report(hosts)
+    )
     wrong = watch(others, 6, lambda: None if knows(others, want) else "they moved again")
     tap.ok(not wrong, "and keep them", report(hosts))
 
@@ -335,7 +346,11 @@ def test_cloned(lab, tap):
     began = time.monotonic()
     heard = wait_for(alarm, 12)
     took = time.monotonic() - began
-    tap.ok(heard and took <= 10, f"N11: a clone raises the alarm ({took:.1f} s)", report(hosts))
+    tap.ok(
+        heard and took <= patient(10),
+        f"N11: a clone raises the alarm ({took:.1f} s)",
+        report(hosts),
+    )
     wrong = watch(
         others, 10, lambda: None if knows(others, {"h2": h2.addr}) else "the address moved"
     )
@@ -397,7 +412,7 @@ def test_cold(lab, tap):
     good = wait_for(converged, 12)
     took = time.monotonic() - began
     tap.ok(
-        good and took <= 10,
+        good and took <= patient(10),
         f"N12: a mesh starts cold without its seed ({took:.1f} s)",
         report(late),
     )

@@ -3,7 +3,7 @@
 on a live connection; taken back when it is not confirmed; refused where it does not fit, and then
 nowhere in force; signed by nobody who was removed; kept over restarts and crashes.
 
-Time limit: 300 s
+Time limit: 1200 s
 """
 
 import json

@@ -2,7 +2,7 @@
 """What a person or a stranger gets wrong, against a small mesh on loopback: each is refused with
 its own words and exit code, nothing is half done, and the next good thing works.
 
-Time limit: 90 s
+Time limit: 300 s
 """
 
 import http.client
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from lab import Tap, binary, run, skip_all, wait_for
+from lab import Tap, binary, patient, run, skip_all, wait_for
 
 ADDR = {1: "127.0.0.41", 2: "127.0.0.42", 3: "127.0.0.43", 4: "127.0.0.44"}
 
@@ -197,7 +197,7 @@ def strangers(tap, nodes):
     )
     tap.ok(moved, "garbage datagrams are dropped and counted")
     start = time.monotonic()
-    c = socket.create_connection((ADDR[1], 7400), timeout=5)
+    c = socket.create_connection((ADDR[1], 7400), timeout=30)
     c.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     answer = b""
     try:
@@ -207,7 +207,7 @@ def strangers(tap, nodes):
     took = time.monotonic() - start
     c.close()
     tap.ok(
-        answer == b"" and took <= 1.5,
+        answer == b"" and took <= patient(1),
         f"plaintext on 7400 is closed without a word ({took:.2f} s)",
         answer,
     )

@@ -4,7 +4,7 @@
 Node 1 calls `api` and `only` on node 2, and `near` on itself, which takes the path inside the
 process; every case for `api` runs against both.
 
-Time limit: 180 s
+Time limit: 600 s
 """
 
 import os

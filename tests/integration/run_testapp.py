@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Time limit: 60 s for a dozen small programs, also under sanitizers.
+# Time limit: 240 s for a dozen small programs, also under sanitizers.
 """The sample applications `parley testapp echo` and `testapp load`, over raw sockets and over each
 other. Prints TAP. Addresses 127.0.0.48, ports from 8481."""
 

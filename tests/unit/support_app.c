@@ -68,9 +68,14 @@ static void *serve_main(void *arg)
     return NULL;
 }
 
-static void set_limit(int fd)
+/* An application that nobody talks to any more ends what it serves; a client, which the test waits
+ * for, is patient. */
+#define APP_LIMIT_S    5
+#define CLIENT_LIMIT_S 30
+
+static void set_limit(int fd, int seconds)
 {
-    struct timeval limit = {.tv_sec = 5};
+    struct timeval limit = {.tv_sec = seconds};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
@@ -90,7 +95,7 @@ static void *accept_main(void *arg)
             close(fd);
             continue;
         }
-        set_limit(fd);
+        set_limit(fd, APP_LIMIT_S);
         struct app_conn *c = &app->conn[app->count];
         *c = (struct app_conn){.fd = fd, .app = app};
         if (pthread_create(&c->thread, NULL, serve_main, c) == 0) app->count++;
@@ -133,7 +138,7 @@ int support_dial(const char *addr)
     socklen_t len = sock_to_sys(&a, &sys);
     int fd = socket(sys.ss_family, SOCK_STREAM, 0);
     assert_true(fd >= 0);
-    set_limit(fd);
+    set_limit(fd, CLIENT_LIMIT_S);
     assert_int_equal(connect(fd, (struct sockaddr *)&sys, len), 0);
     return fd;
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define GIVE_UP_MS 20000u
+#define GIVE_UP_MS 30000u
 #define PIECE_MAX  16384u
 
 uint8_t pair_pattern(uint64_t at)

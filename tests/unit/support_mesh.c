@@ -216,7 +216,7 @@ void support_node_publish(struct support_node *n)
         snapshot_free(untaken);
         n->snapshots--;
     }
-    for (unsigned i = 0; i < 5000 && worker_generation(n->worker) != n->generation; i++)
+    for (unsigned i = 0; i < 30000 && worker_generation(n->worker) != n->generation; i++)
         nap();
     assert_int_equal(worker_generation(n->worker), n->generation);
     reclaim(n);
@@ -225,7 +225,7 @@ void support_node_publish(struct support_node *n)
 const char *support_node_line(struct support_node *n, char *buf, size_t cap)
 {
     size_t len = 0;
-    for (unsigned i = 0; i < 5000 && len == 0; i++) {
+    for (unsigned i = 0; i < 30000 && len == 0; i++) {
         len = byte_ring_get(&n->access, buf, cap - 1);
         if (len == 0) nap();
     }
@@ -243,7 +243,7 @@ void support_node_forget_lines(struct support_node *n)
 
 void support_node_quiet(struct support_node *n)
 {
-    for (unsigned i = 0; i < 3000 && worker_in_flight(n->worker) > 0; i++)
+    for (unsigned i = 0; i < 30000 && worker_in_flight(n->worker) > 0; i++)
         nap();
     assert_int_equal(worker_in_flight(n->worker), 0);
 }

@@ -302,7 +302,7 @@ const char *support_rig_get(struct support_rig *r, const char *target, const cha
 void support_rig_await(struct support_rig *r, unsigned count)
 {
     struct timespec ms = {.tv_nsec = 1000000};
-    for (unsigned i = 0; i < 5000 && atomic_load(&r->requests) < count; i++)
+    for (unsigned i = 0; i < 30000 && atomic_load(&r->requests) < count; i++)
         nanosleep(&ms, NULL);
     assert_true(atomic_load(&r->requests) >= count);
 }

@@ -1,7 +1,5 @@
 #include "cmd/daemon/access_sink.h"
 
-#include "core/io/clock.h"
-
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -141,7 +139,8 @@ static void test_none_drains_nothing(void **state)
     assert_int_equal(access(w->path, F_OK), -1);
 }
 
-/* N37: a reader that does not read costs lines, never a turn of the loop. */
+/* N37: a reader that does not read costs lines, never a turn of the loop: were it waited for, this
+ * would not end. */
 static void test_full_pipe_never_blocks_and_counts(void **state)
 {
     struct world *w = *state;
@@ -151,7 +150,6 @@ static void test_full_pipe_never_blocks_and_counts(void **state)
     int reader = open(w->path, O_RDONLY | O_NONBLOCK);
     assert_true(reader >= 0);
     use(w);
-    uint64_t begin_ms = clock_mono_ms();
     uint64_t put = 0;
     struct access_sink_lost lost = {.ring_full = 0};
     while (lost.ring_full == 0 && put < 100000) {
@@ -162,7 +160,6 @@ static void test_full_pipe_never_blocks_and_counts(void **state)
     }
     assert_true(lost.ring_full > 0);
     assert_int_equal(lost.unwritten, 0);
-    assert_true(clock_mono_ms() - begin_ms < 5000);
 
     /* The reader comes back: what waited goes on, in whole lines. */
     char got[65536];

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define SOON_MS  5000u
+#define SOON_MS  30000u
 #define SERVICES "[service.web]\nlocal = \"@:8080\"\nhealth = \"none\"\nweight = 7\n"
 
 struct world {

@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define SOON_MS    8000u
+#define SOON_MS    30000u
 #define STATUS_ERR 100
 
 static int setup(void **state)

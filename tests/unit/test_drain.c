@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define SOON_MS 5000u
+#define SOON_MS 30000u
 
 struct world {
     struct support_daemon mesh;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#define SOON_MS 15000u
+#define SOON_MS 30000u
 
 static void test_status_follows_member_drain_and_health(void **state)
 {

@@ -12,7 +12,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define GIVE_UP_MS  5000u
+#define GIVE_UP_MS  30000u
 #define INTERVAL_MS 10u
 #define CLIENTS_MAX 256u
 

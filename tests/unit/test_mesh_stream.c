@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define GIVE_UP_MS 8000u
+#define GIVE_UP_MS 30000u
 #define STREAM     5u
 
 /* One end: a daemon with no more than a stream needs, and what it heard. */

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define SOON_MS 5000u
+#define SOON_MS 30000u
 #define WEB     "[service.web]\nlocal = \"@:8080\"\n"
 #define API     "[upstream.api]\nlisten = \"@:9311\"\n"
 #define DB      "[upstream.db]\nlisten = \"@:9312\"\nprotocol = \"tcp\"\n"

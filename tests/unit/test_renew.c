@@ -16,7 +16,7 @@
 #include "core/io/clock.h"
 #include "tests/unit/support_daemon.h"
 
-#define SOON_MS 20000u
+#define SOON_MS 30000u
 #define AGE_S   (20 * 3600) /* of 24 hours: past every renewal time */
 
 static int make(void **state)

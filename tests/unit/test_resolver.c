@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define GIVE_UP_MS 10000u
+#define GIVE_UP_MS 30000u
 #define TYPE_A     1u
 #define TYPE_CNAME 5u
 #define TYPE_AAAA  28u

@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define WAIT_MS 5000
+#define WAIT_MS 30000
 
 static struct addr loopback(uint8_t family)
 {

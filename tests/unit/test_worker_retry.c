@@ -167,7 +167,7 @@ static void test_post_whose_host_dies_is_not_replayed(void **state)
     struct support_rig *r = p->rig;
     struct timespec ms = {.tv_nsec = 20000000};
     int fd = -1;
-    for (unsigned i = 0; i < 200 && fd < 0; i++) {
+    for (unsigned i = 0; i < 1500 && fd < 0; i++) {
         /* The host may still be avoided after its death in the test before. */
         fd = hang_at(p, "POST", &p->other);
         if (fd < 0) nanosleep(&ms, NULL);
