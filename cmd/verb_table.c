@@ -142,6 +142,8 @@ static const struct verb table[] = {
     {"undrain", NULL, NULL, "take requests again", 0, 0, NULL, drain_verb_undo_run},
     {"leave", NULL, NULL, "drain, leave the mesh and stop the agent", 0, 0, NULL,
      drain_verb_leave_run},
+    {"circuit", "reset", "NAME", "use the ejected endpoints of a service again", 1, 1, NULL,
+     circuit_verb_reset_run},
     {"forget", NULL, "NODE", "drop a dead node from the membership", 1, 1, NULL, forget_run},
     {"token", "create", NULL, "make a join token", 0, 0, token_create_flags, token_verb_create_run},
     {"token", "list", NULL, "tokens that may still be used", 0, 0, NULL, token_verb_list_run},

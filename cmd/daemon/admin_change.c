@@ -1,5 +1,6 @@
 #include "cmd/daemon/admin_route.h"
 
+#include "cmd/daemon/circuits.h"
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/drain.h"
 #include "cmd/daemon/enroll.h"
@@ -127,6 +128,28 @@ enum admin_progress admin_change_leave(struct admin_call *call)
     if (!timeout_of(call, &ms)) return ADMIN_DONE;
     drain_leave(call->daemon->drain, (uint32_t)ms);
     drain_document(call);
+    return ADMIN_DONE;
+}
+
+enum admin_progress admin_change_circuits(struct admin_call *call)
+{
+    struct daemon *d = call->daemon;
+    const struct config_upstream *u = config_upstream(d->config, call->argument);
+    if (u == NULL) {
+        admin_route_fail(call, 404, "no upstream of this host is called \"%.*s\"",
+                         SPAN_ARG(call->argument));
+        return ADMIN_DONE;
+    }
+    enum err err = circuits_reset(compile_circuits(d->compile), &u->name);
+    if (err != ERR_OK) {
+        admin_route_fail(call, 500, "%s", err_text(err));
+        return ADMIN_DONE;
+    }
+    compile_request(d->compile);
+    json_object(&call->json);
+    json_key(&call->json, "reset");
+    json_str(&call->json, call->argument);
+    json_object_end(&call->json);
     return ADMIN_DONE;
 }
 

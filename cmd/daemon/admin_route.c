@@ -49,6 +49,8 @@ static const struct route {
     {"POST", "/v1/drain", "parley.drain.v1", ADMIN_ADMIN, false, false, admin_change_drain},
     {"POST", "/v1/undrain", "parley.drain.v1", ADMIN_ADMIN, false, false, admin_change_undrain},
     {"POST", "/v1/leave", "parley.drain.v1", ADMIN_ADMIN, false, false, admin_change_leave},
+    {"POST", "/v1/circuits/reset", "parley.circuits.v1", ADMIN_ADMIN, true, false,
+     admin_change_circuits},
     {"POST", "/v1/forget", "parley.forget.v1", ADMIN_ADMIN, true, false, admin_change_forget},
 };
 

@@ -69,6 +69,7 @@ enum admin_progress admin_change_drain(struct admin_call *call);
 enum admin_progress admin_change_undrain(struct admin_call *call);
 enum admin_progress admin_change_leave(struct admin_call *call);
 enum admin_progress admin_change_forget(struct admin_call *call);
+enum admin_progress admin_change_circuits(struct admin_call *call);
 enum admin_progress admin_change_token(struct admin_call *call);
 enum admin_progress admin_change_token_revoke(struct admin_call *call);
 enum admin_progress admin_policy_view(struct admin_call *call);

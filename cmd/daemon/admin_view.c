@@ -1,5 +1,6 @@
 #include "cmd/daemon/admin_route.h"
 
+#include "cmd/daemon/circuits.h"
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/drain.h"
 #include "cmd/daemon/endpoints.h"
@@ -353,6 +354,17 @@ static void endpoint_tags(struct json *j, const struct build_endpoint *e)
     json_object_end(j);
 }
 
+/* Of this host's own requests to it. */
+static void endpoint_circuit(struct json *j, const struct daemon *d, const struct build_endpoint *e)
+{
+    uint64_t id = build_endpoint_id(&e->node_id, &e->service);
+    struct circuits_state s = circuits_get(compile_circuits(d->compile), id);
+    json_member_cstr(j, "circuit", s.open_workers > 0 ? "open" : "closed");
+    json_member_cstr(j, "circuit_cause", circuit_cause_word(s.cause));
+    json_member_u64(j, "circuit_workers", s.open_workers);
+    json_member_u64(j, "ejections", s.opened_total);
+}
+
 enum admin_progress admin_view_endpoints(struct admin_call *call)
 {
     const struct daemon *d = call->daemon;
@@ -375,6 +387,7 @@ enum admin_progress admin_view_endpoints(struct admin_call *call)
         json_member_u64(j, "weight", e[i].weight);
         json_member_cstr(j, "zone", e[i].zone ? e[i].zone->text : "");
         endpoint_tags(j, &e[i]);
+        endpoint_circuit(j, d, &e[i]);
         json_member_bool(j, "self", e[i].self);
         json_object_end(j);
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cmd/daemon/control.h"
+#include "cmd/daemon/circuits.h"
 #include "cmd/daemon/drain.h"
 #include "cmd/daemon/endpoints.h"
 #include "cmd/daemon/identities.h"
@@ -25,6 +26,7 @@ struct compile {
     struct daemon *d;
     struct endpoints *endpoints;
     struct node_record *own; /* scratch */
+    struct circuits *circuits;
     struct list published;
     struct loop_timer timer;
     struct loop_timer collect; /* runs until nobody holds an older snapshot */
@@ -44,6 +46,8 @@ enum err compile_new(struct daemon *d, struct compile **out)
     if (c->own == NULL) goto fail_compile;
     err = endpoints_new(&d->hash_key, &c->endpoints);
     if (err != ERR_OK) goto fail_own;
+    err = circuits_new(&d->hash_key, &c->circuits);
+    if (err != ERR_OK) goto fail_endpoints;
     c->magic = COMPILE_MAGIC;
     c->d = d;
     c->timer.on_expire = timer_due;
@@ -52,6 +56,8 @@ enum err compile_new(struct daemon *d, struct compile **out)
     *out = c;
     return ERR_OK;
 
+fail_endpoints:
+    endpoints_free(c->endpoints);
 fail_own:
     free(c->own);
 fail_compile:
@@ -76,6 +82,7 @@ void compile_free(struct compile *c)
     LIST_EACH(pos, tmp, &c->published)
     published_free(LIST_ENTRY(pos, struct published, node));
     endpoints_free(c->endpoints);
+    circuits_free(c->circuits);
     free(c->own);
     c->magic = MAGIC_POISON;
     free(c);
@@ -134,6 +141,7 @@ static enum err build(struct compile *c, const struct config *config,
                              .draining = d->drain != NULL && drain_closing(d->drain)};
     in.endpoint = endpoints_rows(c->endpoints, &in.endpoint_count);
     in.identity = identities_all(d->identities, &in.identity_count);
+    in.reset = circuits_resets(c->circuits, &in.reset_count);
     in.listener = listeners_rows(d->listeners, &in.listener_count);
     return build_snapshot(&in, diag, out);
 }
@@ -212,6 +220,12 @@ const struct build_endpoint *compile_endpoints(const struct compile *c, size_t *
 {
     CHECK_OBJ(c, COMPILE_MAGIC);
     return endpoints_rows(c->endpoints, count);
+}
+
+struct circuits *compile_circuits(struct compile *c)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    return c->circuits;
 }
 
 uint64_t compile_generation(const struct compile *c)

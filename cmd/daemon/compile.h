@@ -33,6 +33,8 @@ void compile_reclaim(struct compile *c);
 /* The endpoints of the last build, in order of service and node: for status, `services`,
  * `endpoints` and metrics. Borrowed until the next build. */
 const struct build_endpoint *compile_endpoints(const struct compile *c, size_t *count);
+/* Circuits as workers report them; a reset takes effect with the next build. */
+struct circuits *compile_circuits(struct compile *c);
 uint64_t compile_generation(const struct compile *c);
 /* Snapshots that some worker still holds, the newest too. */
 size_t compile_published(const struct compile *c);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cmd/daemon/access_sink.h"
+#include "cmd/daemon/circuits.h"
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/drain.h"
 #include "cmd/daemon/enroll_message.h"
@@ -51,12 +52,14 @@ static void notify(struct control *c, const char *text)
     if (err != ERR_OK) notify_failed(c, err);
 }
 
-static void take_message(struct control *c, struct worker_message *msg)
+static void take_message(struct control *c, unsigned worker, struct worker_message *msg)
 {
     struct daemon *d = c->d;
     struct span seen = span_of(msg->seen, msg->seen_len);
     if (msg->kind == WORKER_DEAD_LINK)
         mesh_hint(d->mesh, &msg->peer);
+    else if (msg->kind == WORKER_CIRCUIT)
+        circuits_note(compile_circuits(d->compile), worker, msg);
     else if (strcmp(msg->alpn, MESH_STREAM_ALPN) == 0)
         mesh_stream_accept(mesh_streams(d->mesh), msg->fd, &msg->from, seen);
     else if (strcmp(msg->alpn, ENROLL_ALPN) == 0 && d->join.on_handoff != NULL)
@@ -74,7 +77,7 @@ static void on_post(struct loop_post *p)
         struct worker_message *msg;
         while (taken < MESSAGES_A_TURN && (msg = worker_receive(c->d->worker[i].worker)) != NULL) {
             taken++;
-            take_message(c, msg);
+            take_message(c, i, msg);
         }
     }
     if (taken == MESSAGES_A_TURN) loop_post(p);

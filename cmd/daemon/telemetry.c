@@ -1,6 +1,7 @@
 #include "cmd/daemon/telemetry.h"
 
 #include "cmd/daemon/access_sink.h"
+#include "cmd/daemon/circuits.h"
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/endpoints.h"
 #include "cmd/daemon/enroll.h"
@@ -87,6 +88,24 @@ static void endpoints(struct prom *p, const struct daemon *d)
                 {"state", span_str(endpoints_status_word((enum endpoint_status)s))}};
             prom_u64(p, labels, 2, count[s]);
         }
+    }
+}
+
+static void circuits(struct prom *p, const struct daemon *d)
+{
+    const struct config *c = d->config;
+    const struct circuits *known = compile_circuits(d->compile);
+    prom_family(p, "parley_endpoints_ejected", PROM_GAUGE,
+                "Endpoints whose circuit is open in some worker of this host.");
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        struct prom_label label = {"service", span_str(c->upstream[i].name.text)};
+        prom_u64(p, &label, 1, circuits_of_service(known, &c->upstream[i].name).open_workers);
+    }
+    prom_family(p, "parley_endpoint_ejections_total", PROM_COUNTER,
+                "Circuits that opened, of all workers.");
+    for (size_t i = 0; i < c->upstream_count; i++) {
+        struct prom_label label = {"service", span_str(c->upstream[i].name.text)};
+        prom_u64(p, &label, 1, circuits_of_service(known, &c->upstream[i].name).opened_total);
     }
 }
 
@@ -202,6 +221,7 @@ void telemetry_render(const struct daemon *d, struct strbuf *out)
     gossip_events(&p, mesh_gossip(d->mesh));
     gossip_messages(&p, mesh_gossip(d->mesh));
     endpoints(&p, d);
+    circuits(&p, d);
     certificates(&p, d);
     enrolment(&p, d);
     logs(&p, d);

@@ -5,11 +5,11 @@
 
 static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value *doc)
 {
-    static const char *const header[] = {"NODE", "ADDRESS", "STATUS", "WEIGHT", "ZONE"};
+    static const char *const header[] = {"NODE", "ADDRESS", "STATUS", "WEIGHT", "ZONE", "CIRCUIT"};
     const struct json_value *list = json_read_get(doc, "data");
     struct table t;
     (void)ctx;
-    table_init(&t, header, 5);
+    table_init(&t, header, 6);
     for (const struct json_value *e = list ? list->child : NULL; e; e = e->next) {
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(e, "node", SPAN_LIT("-"))));
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(e, "address", SPAN_LIT("-"))));
@@ -17,6 +17,9 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
         table_cellf(&t, "%llu", (unsigned long long)json_read_u64(e, "weight", 0));
         struct span zone = json_read_str(e, "zone", SPAN_LIT(""));
         table_cellf(&t, "%.*s", SPAN_ARG(zone.len > 0 ? zone : SPAN_LIT("-")));
+        struct span cause = json_read_str(e, "circuit_cause", SPAN_LIT(""));
+        table_cellf(&t, "%.*s%s%.*s", SPAN_ARG(json_read_str(e, "circuit", SPAN_LIT("-"))),
+                    cause.len > 0 ? ": " : "", SPAN_ARG(cause));
     }
     table_print(&t, stdout);
     table_fini(&t);

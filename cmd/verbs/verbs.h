@@ -19,6 +19,7 @@ enum verb_exit status_run(struct verb_ctx *ctx);
 enum verb_exit ready_run(struct verb_ctx *ctx);
 enum verb_exit members_run(struct verb_ctx *ctx);
 enum verb_exit services_run(struct verb_ctx *ctx);
+enum verb_exit circuit_verb_reset_run(struct verb_ctx *ctx);
 enum verb_exit endpoints_run(struct verb_ctx *ctx);
 enum verb_exit ping_run(struct verb_ctx *ctx);
 enum verb_exit netcheck_run(struct verb_ctx *ctx);

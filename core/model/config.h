@@ -26,6 +26,12 @@
 #define CONFIG_APERTURE            20u
 #define CONFIG_PANIC_PERCENT       10u
 #define CONFIG_SPLITS_MAX          8u
+#define CONFIG_BUDGET_PERCENT      20u
+#define CONFIG_BACKOFF_LEAST_MS    10u
+#define CONFIG_BACKOFF_MOST_MS     250u
+#define CONFIG_EJECT_AFTER         5u
+#define CONFIG_EJECT_FOR_MS        10000u
+#define CONFIG_EJECT_MAX_PERCENT   50u
 
 enum config_health_kind { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP, CONFIG_HEALTH_NONE };
 struct config_health {
@@ -67,10 +73,25 @@ struct config_split { /* a share of the requests for the endpoints that have all
     uint32_t tag_count;
     uint32_t percent;
 };
+#define CONFIG_RETRY_STATUSES_MAX 8u
 struct config_retry {
     uint32_t tries;  /* attempts in all, 1..5 */
     bool on_connect; /* connect failure, refused stream: nothing reached the application */
-    bool on_reset; /* the endpoint died before its response began: GET, HEAD, OPTIONS only, once */
+    bool on_reset;   /* the endpoint died before its response began; once */
+    bool on_timeout; /* `try_timeout` passed */
+    bool on_5xx;     /* an answer of 500 to 599 */
+    bool any_method; /* else only GET, HEAD and OPTIONS once an application may have seen it */
+    uint32_t status[CONFIG_RETRY_STATUSES_MAX]; /* answers */
+    uint32_t status_count;
+    uint32_t budget_percent;
+    uint32_t backoff_least_ms, backoff_most_ms;
+};
+struct config_eject { /* traffic/circuit.h, traffic/outlier.h */
+    uint32_t after;   /* failures in a row; 0: never */
+    uint32_t for_ms;
+    uint32_t max_percent;   /* of the endpoints */
+    uint32_t rate_percent;  /* 0: not by rate */
+    uint32_t latency_times; /* 0: not by latency */
 };
 
 struct config_upstream {
@@ -93,7 +114,9 @@ struct config_upstream {
     uint32_t slow_start_ms; /* a new endpoint reaches its full weight after it; 0: at once */
     uint32_t panic_percent; /* fewer up than this: those that are down get requests too */
     struct config_retry retry;
+    struct config_eject eject;
     uint32_t connect_timeout_ms;
+    uint32_t try_timeout_ms; /* one attempt, until its response begins; 0: no limit of its own */
     uint32_t request_timeout_ms; /* whole exchange until the response begins; HTTP only */
     uint32_t idle_timeout_ms;    /* no byte either way */
     const char *file;

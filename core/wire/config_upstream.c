@@ -2,8 +2,8 @@
 
 #include "core/base/check.h"
 #include "core/wire/config_balance.h"
+#include "core/wire/config_retry.h"
 
-#define TRIES_MAX    5u
 #define SNI_NAME_MAX 253u /* RFC 1035 2.3.4, without the root's dot */
 
 #define SECOND UINT32_C(1000)
@@ -174,49 +174,17 @@ static void read_as(const struct config_read_table *t, const struct config_read_
     u->as.name = s->name;
 }
 
-static void read_retry_on(const struct config_read_table *t, struct config_upstream *u)
+static void read_try_timeout(const struct config_read_table *t, struct config_upstream *u)
 {
-    static const char *const known[] = {"connect", "reset"};
-    static const char *const later[] = {"500", "502", "503", "504", "5xx", "429", "timeout"};
-    static const struct config_read_words words = {known, ARRAY_LEN(known), later,
-                                                   ARRAY_LEN(later)};
-    struct config_read *r = t->read;
-    struct config_read_item list = config_read_find(t, "on");
-    bool tcp = u->protocol == PROTOCOL_TCP;
-    config_read_note(t, "on", &list, tcp ? "[\"connect\"]" : "[\"connect\", \"reset\"]");
-    u->retry.on_connect = list.v == NULL;
-    u->retry.on_reset = list.v == NULL && !tcp;
-    if (list.v == NULL || !config_read_is(r, &list, "on", TOML_ARRAY)) return;
-    for (const struct toml_value *v = list.v->u.node.child; v != NULL; v = v->next) {
-        struct config_read_item item = {.src = list.src, .v = v};
-        unsigned index;
-        if (!config_read_index(r, &item, &words, "on", &index)) continue;
-        if (index == 1 && tcp)
-            config_read_bad(r, &item, "a tcp session that was reset cannot be replayed");
-        if (index == 0) u->retry.on_connect = true;
-        if (index == 1) u->retry.on_reset = true;
-    }
-}
-
-static void read_retry(const struct config_read_table *t, struct config_upstream *u)
-{
-    static const char *const known[] = {"tries", "on"};
-    static const char *const later[] = {"budget", "idempotent_only", "backoff"};
-    static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
-    struct config_read *r = t->read;
-    static const struct config_read_range tries = {
-        .least = 1, .most = TRIES_MAX, .none = CONFIG_TRIES};
-    struct config_read_item item = config_read_find(t, "retry");
-    struct config_read_table sub = {.read = r, .path = arena_fmt(&r->scratch, "%s.retry", t->path)};
-    if (sub.path == NULL) {
-        r->nomem = true;
-        return;
-    }
-    if (item.v != NULL && config_read_is(r, &item, "retry", TOML_TABLE))
-        sub = config_read_sub(t, &item, "retry");
-    config_read_keys(&sub, &keys);
-    config_read_integer(&sub, "tries", tries, &u->retry.tries);
-    read_retry_on(&sub, u);
+    static const struct config_read_range one_try = {.least = 0, .most = HOUR};
+    struct config_read_item item = config_read_find(t, "try_timeout");
+    if (u->protocol != PROTOCOL_TCP)
+        config_read_duration(t, "try_timeout", one_try, &u->try_timeout_ms);
+    else if (item.v != NULL)
+        config_read_error(t->read, item.src, &item.v->key_at,
+                          "try_timeout is for http, and upstream \"%s\" is tcp: use "
+                          "connect_timeout",
+                          u->name.text);
 }
 
 static void read_timeouts(const struct config_read_table *t, struct config_upstream *u)
@@ -231,6 +199,7 @@ static void read_timeouts(const struct config_read_table *t, struct config_upstr
     if (tcp && d->idle_at.v == NULL) idle.none = CONFIG_TCP_IDLE_TIMEOUT_MS;
     config_read_duration(t, "connect_timeout", connect, &u->connect_timeout_ms);
     config_read_duration(t, "idle_timeout", idle, &u->idle_timeout_ms);
+    read_try_timeout(t, u);
     if (!tcp)
         config_read_duration(t, "request_timeout", request, &u->request_timeout_ms);
     else if (item.v != NULL)
@@ -243,11 +212,16 @@ static void read_timeouts(const struct config_read_table *t, struct config_upstr
 void config_upstream_load(const struct config_read_table *t, const struct config_read_item *place,
                           struct config_upstream *out)
 {
-    static const char *const known[] = {
-        "listen", "as",      "protocol",        "proxy_protocol",  "sni",
-        "tags",   "balance", "split",           "aperture",        "slow_start",
-        "panic",  "retry",   "connect_timeout", "request_timeout", "idle_timeout"};
-    static const char *const later[] = {"eject", "users", "limits", "service", "pool"};
+    static const char *const known[] = {"listen",      "as",
+                                        "protocol",    "proxy_protocol",
+                                        "sni",         "tags",
+                                        "balance",     "split",
+                                        "aperture",    "slow_start",
+                                        "panic",       "retry",
+                                        "eject",       "connect_timeout",
+                                        "try_timeout", "request_timeout",
+                                        "idle_timeout"};
+    static const char *const later[] = {"users", "limits", "service", "pool"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
     static const char *const protocol[] = {"http", "tcp", "h2", "grpc", "tls-passthrough"};
     static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol), NULL, 0};
@@ -260,7 +234,8 @@ void config_upstream_load(const struct config_read_table *t, const struct config
     config_read_bool(t, "proxy_protocol", false, &out->proxy_protocol);
     read_as(t, place, out);
     config_balance_load(t, out);
-    read_retry(t, out);
+    config_retry_load(t, out);
+    config_retry_eject(t, out);
     read_timeouts(t, out);
     out->file = config_read_copy(t->read, span_str(place->src->file));
     out->line = place->v->at.line;

@@ -52,6 +52,9 @@ struct filter_attempt {
     bool response_begun;
     unsigned attempts; /* so far, this one included */
     bool replay_safe;
+    bool forbidden;   /* who knows more says not to repeat it once it reached an application */
+    bool try_expired; /* the attempt's own time limit passed, not that of the exchange */
+    unsigned status;  /* of an answer that nobody has seen yet; 0: there is none */
 };
 struct filter_outcome {
     unsigned status;

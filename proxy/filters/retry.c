@@ -27,21 +27,37 @@ static enum err retry_compile(const struct filter_config *config, struct arena *
     return ERR_OK;
 }
 
+static bool status_wanted(const struct config_retry *conf, unsigned status)
+{
+    for (uint32_t i = 0; i < conf->status_count; i++)
+        if (conf->status[i] == status) return true;
+    return conf->on_5xx && status >= 500 && status <= 599;
+}
+
+/* Of an attempt that an application may have seen. */
+static bool repeats_reached(const struct config_retry *conf, struct retry_state *state,
+                            const struct filter_attempt *a)
+{
+    if (a->forbidden || !(a->replay_safe || conf->any_method)) return false;
+    if (a->status != 0) return status_wanted(conf, a->status);
+    if (a->failure == REASON_UPSTREAM_TIMEOUT) return conf->on_timeout && a->try_expired;
+    /* RFC 9110 9.2.2: only when the connection is gone; a broken answer would break again. */
+    if (a->failure != REASON_UPSTREAM_RESET || !conf->on_reset || state->replayed) return false;
+    state->replayed = true;
+    return true;
+}
+
 static enum filter_verdict retry_attempt_end(struct filter_ctx *ctx, const struct filter_attempt *a)
 {
     const struct config_retry *conf = ctx->conf;
-    struct retry_state *state = ctx->state;
-    if (a->failure == REASON_NONE || a->response_begun) return FILTER_NEXT;
-    if (a->attempts >= conf->tries) return FILTER_NEXT;
-    if (!a->reached_application)
-        return conf->on_connect && endpoint_failed(a->failure) ? FILTER_RETRY : FILTER_NEXT;
-    /* RFC 9110 9.2.2: only what is safe to repeat, and only when the connection is gone; a broken
-     * answer (protocol_error) would break again. */
-    if (!conf->on_reset || !a->replay_safe || a->failure != REASON_UPSTREAM_RESET)
-        return FILTER_NEXT;
-    if (state->replayed) return FILTER_NEXT;
-    state->replayed = true;
-    return FILTER_RETRY;
+    bool again = false;
+    if (a->failure == REASON_NONE && a->status == 0) return FILTER_NEXT;
+    if (a->response_begun || a->attempts >= conf->tries) return FILTER_NEXT;
+    if (a->reached_application)
+        again = repeats_reached(conf, ctx->state, a);
+    else
+        again = conf->on_connect && endpoint_failed(a->failure);
+    return again ? FILTER_RETRY : FILTER_NEXT;
 }
 
 const struct filter_ops retry_filter = {

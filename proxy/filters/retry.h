@@ -3,13 +3,18 @@
  * Worker thread, outbound. Within `tries` attempts in all:
  *
  *   the response had begun                                  never
- *   the application cannot have seen the request            yes, with `on_connect`
- *   it may have, the endpoint died, and the request is a    once an exchange, with `on_reset`
- *   GET, HEAD or OPTIONS without a body (replay_safe)
+ *   the application cannot have seen the request            yes, with `connect`
+ *   it may have, and the request is a GET, HEAD or OPTIONS
+ *   without a body, or idempotent_only = false:
+ *     the endpoint died                                     once an exchange, with `reset`
+ *     try_timeout passed                                    with `timeout`
+ *     it answered with a status of `on`                     yes
+ *     ... and a hop further in or out repeats already       never
  *   anything else                                           never
  *
  * A failure that is the client's or the request's own (client_gone, bad_request, a timeout of the
- * whole exchange) would be the same elsewhere and is final.
+ * whole exchange) would be the same elsewhere and is final. The budget is asked afterwards
+ * (http/attempt.h).
  */
 #ifndef PROXY_FILTERS_RETRY_H
 #define PROXY_FILTERS_RETRY_H

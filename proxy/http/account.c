@@ -48,6 +48,7 @@ static void count(struct exchange *ex, unsigned status, uint64_t duration_us, ui
                                  .rx_bytes = ex->req_body.bytes_total,
                                  .tx_bytes = ex->resp_body.bytes_total,
                                  .retries = ex->attempt.count > 1 ? ex->attempt.count - 1 : 0,
+                                 .out_of_budget = ex->out_of_budget,
                                  .verdict = ex->chain.ctx.verdict,
                                  .rule = ex->chain.ctx.rule,
                                  .layer = ex->chain.ctx.layer};

@@ -1,9 +1,11 @@
 #include "proxy/http/attempt.h"
 
 #include "proxy/http/affinity.h"
+#include "proxy/http/reply.h"
 #include "proxy/traffic/load.h"
+#include "proxy/traffic/outlier.h"
 
-/* An endpoint that was tried is tried again only when there is no other. */
+/* An endpoint that was tried is not tried again. */
 static enum err pick(struct exchange *ex)
 {
     struct exchange_attempt *at = &ex->attempt;
@@ -22,6 +24,7 @@ static enum err pick(struct exchange *ex)
     at->tried[at->tried_count++] = at->endpoint->id;
     at->state = view_endpoint(ex->view, ex->upstream, idx);
     at->state->in_flight++;
+    at->probe = circuit_picked(&at->state->circuit, req.now_ms);
     return ERR_OK;
 }
 
@@ -32,39 +35,129 @@ enum err attempt_begin(struct exchange *ex)
         at->state = view_local(ex->view, ex->service);
         at->state->serving++;
     } else {
+        if (at->count == 0)
+            edge_state_request(view_edge(ex->view, ex->upstream),
+                               ex->upstream->retry.budget_percent, ex->view->snapshot->workers,
+                               loop_now_ms(ex->ctx->loop));
         enum err err = pick(ex);
         if (err != ERR_OK) return err;
     }
     at->count++;
     at->begun_us = loop_now_us(ex->ctx->loop);
-    at->reached = at->reused = false;
+    at->reached = at->reused = at->try_expired = false;
+    at->try_deadline_ms = 0;
     at->failure = REASON_NONE;
     return ERR_OK;
 }
 
+void attempt_sent(struct exchange *ex)
+{
+    struct exchange_attempt *at = &ex->attempt;
+    at->sent_us = loop_now_us(ex->ctx->loop);
+    if (ex->direction == DIRECTION_OUTBOUND && ex->upstream->try_timeout_ms > 0)
+        at->try_deadline_ms = loop_now_ms(ex->ctx->loop) + ex->upstream->try_timeout_ms;
+}
+
+/* --- what it teaches --- */
+
+/* Does the failure speak against the endpoint, or the way to it? */
+static bool blames(enum reason reason)
+{
+    return reason == REASON_CONN_REFUSED || reason == REASON_CONN_TIMEOUT ||
+           reason == REASON_UPSTREAM_RESET || reason == REASON_UPSTREAM_TIMEOUT ||
+           reason == REASON_PROTOCOL_ERROR || reason == REASON_PEER_CERT_EXPIRED ||
+           reason == REASON_PEER_CA_UNKNOWN || reason == REASON_PEER_IDENTITY_MISMATCH ||
+           reason == REASON_PEER_NO_CERT;
+}
+
+/* 500 is about a request; these are about who answers it. */
+static bool answers_badly(const struct exchange *ex)
+{
+    unsigned status = ex->resp.status;
+    if (ex->tcp || status < 502 || status > 504) return false;
+    const struct header *field = headers_find(ex->resp.headers, "parley-reason");
+    return field == NULL || blames(reply_reason(field->value));
+}
+
+static void report(struct exchange *ex, bool ok)
+{
+    struct exchange_attempt *at = &ex->attempt;
+    size_t idx = (size_t)(at->endpoint - ex->upstream->endpoint);
+    bool probe = at->probe;
+    at->probe = false;
+    enum circuit_change change =
+        outlier_report(ex->view, ex->upstream, idx, ok, probe, loop_now_ms(ex->ctx->loop));
+    if (change != CIRCUIT_SAME)
+        context_circuit(ex->ctx, &ex->upstream->name, at->endpoint, &at->state->circuit);
+}
+
 void attempt_answered(struct exchange *ex)
 {
-    struct endpoint_state *state = ex->attempt.state;
+    struct exchange_attempt *at = &ex->attempt;
     uint64_t now_ms = loop_now_ms(ex->ctx->loop);
-    endpoint_state_succeeded(state);
+    endpoint_state_succeeded(at->state);
     if (ex->direction == DIRECTION_INBOUND) return;
     const struct header *field = headers_find(ex->resp.headers, "parley-load");
     uint32_t load;
     if (field != NULL && load_parse(field->value, &load))
-        endpoint_state_stamped(state, load, now_ms);
+        endpoint_state_stamped(at->state, load, now_ms);
     if (!ex->tcp)
-        endpoint_state_answered(state, loop_now_us(ex->ctx->loop) - ex->attempt.sent_us, now_ms);
+        endpoint_state_answered(at->state, loop_now_us(ex->ctx->loop) - at->sent_us, now_ms);
+    report(ex, !answers_badly(ex));
+}
+
+void attempt_failed(struct exchange *ex)
+{
+    struct exchange_attempt *at = &ex->attempt;
+    if (ex->direction == DIRECTION_INBOUND || at->state == NULL || !blames(at->failure)) return;
+    if (at->failure == REASON_UPSTREAM_TIMEOUT && !ex->tcp)
+        endpoint_state_answered(at->state, loop_now_us(ex->ctx->loop) - at->sent_us,
+                                loop_now_ms(ex->ctx->loop));
+    report(ex, false);
 }
 
 void attempt_end(struct exchange *ex)
 {
-    struct endpoint_state *state = ex->attempt.state;
-    if (state == NULL) return;
+    struct exchange_attempt *at = &ex->attempt;
+    if (at->state == NULL) return;
+    if (at->probe) circuit_unproved(&at->state->circuit);
+    at->probe = false;
     if (ex->direction == DIRECTION_INBOUND)
-        state->serving--;
+        at->state->serving--;
     else
-        state->in_flight--;
-    ex->attempt.state = NULL;
+        at->state->in_flight--;
+    at->state = NULL;
+}
+
+/* --- again? --- */
+
+bool attempt_repeats(struct exchange *ex, unsigned status)
+{
+    struct exchange_attempt *at = &ex->attempt;
+    struct edge_state *edge = view_edge(ex->view, ex->upstream);
+    struct filter_attempt result = {.failure = at->failure,
+                                    .reached_application = at->reached || status != 0,
+                                    .response_begun = ex->responded,
+                                    .attempts = at->count,
+                                    .replay_safe = ex->req.replay_safe,
+                                    .forbidden = edge->suspended,
+                                    .try_expired = at->try_expired,
+                                    .status = status};
+    if (at->tried_count >= ex->upstream->endpoint_count || at->tried_count == LB_TRIED_MAX)
+        return false;
+    uint64_t now_ms = loop_now_ms(ex->ctx->loop);
+    if (chain_attempt_end(&ex->chain, &result, now_ms) != FILTER_RETRY) return false;
+    ex->out_of_budget = !edge_state_pays(edge, result.reached_application);
+    return !ex->out_of_budget;
+}
+
+uint64_t attempt_pause_ms(struct exchange *ex)
+{
+    const struct exchange_attempt *at = &ex->attempt;
+    if (ex->direction == DIRECTION_INBOUND || !at->reached) return 0;
+    uint64_t least = ex->upstream->retry.backoff_least_ms, most = least << at->count;
+    if (most > ex->upstream->retry.backoff_most_ms) most = ex->upstream->retry.backoff_most_ms;
+    return most > least ? least + rng_below(&ex->ctx->rng, most - least) : least;
 }
 
 void attempt_stamp(struct exchange *ex)

@@ -155,11 +155,12 @@ static uint64_t timeout_ms(const struct exchange *ex, enum exchange_step step)
 static uint64_t deadline_ms(const struct exchange *ex)
 {
     if (ex->upstream == NULL && ex->service == NULL) return 0;
-    if (ex->step == EX_CONNECT) return ex->attempt.deadline_ms;
+    if (ex->step == EX_CONNECT || ex->step == EX_BACKOFF) return ex->attempt.deadline_ms;
     if (ex->step == EX_FORWARD && !ex->tcp) {
         /* A service has no limit of its own: the caller's parley keeps it. */
-        uint64_t limit = timeout_ms(ex, EX_FORWARD);
-        return limit != 0 ? ex->begun_ms + limit : 0;
+        uint64_t limit = timeout_ms(ex, EX_FORWARD), one_try = ex->attempt.try_deadline_ms;
+        uint64_t whole = limit != 0 ? ex->begun_ms + limit : 0;
+        return one_try != 0 && (whole == 0 || one_try < whole) ? one_try : whole;
     }
     return ex->active_ms + timeout_ms(ex, EX_STREAM);
 }
@@ -175,11 +176,19 @@ void exchange_arm(struct exchange *ex)
     loop_timer_set(ex->ctx->loop, &ex->timer, deadline);
 }
 
+static bool whole_time_is_over(const struct exchange *ex)
+{
+    uint64_t limit = timeout_ms(ex, EX_FORWARD);
+    return limit != 0 && loop_now_ms(ex->ctx->loop) >= ex->begun_ms + limit;
+}
+
 static void expired(struct exchange *ex)
 {
     if (ex->step == EX_CONNECT) {
         ex->attempt.failure = REASON_CONN_TIMEOUT;
         go(ex, EX_ATTEMPT_END);
+    } else if (ex->step == EX_BACKOFF) {
+        go(ex, EX_PICK);
     } else if (ex->step == EX_FORWARD) {
         /* An upgrade has no body: the next word is the application's. */
         bool waits_for_client =
@@ -187,6 +196,7 @@ static void expired(struct exchange *ex)
         ex->attempt.failure =
             waits_for_client && !ex->tcp ? REASON_CLIENT_TIMEOUT : REASON_UPSTREAM_TIMEOUT;
         ex->attempt.reached = true;
+        ex->attempt.try_expired = ex->attempt.try_deadline_ms != 0 && !whole_time_is_over(ex);
         go(ex, EX_ATTEMPT_END);
     } else {
         exchange_cut(ex, REASON_IDLE_TIMEOUT);

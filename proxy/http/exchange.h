@@ -13,7 +13,8 @@
  *
  *      EX_ROUTE -> EX_FILTER_REQUEST -> EX_PICK -> EX_CONNECT -> EX_FORWARD -> EX_RESPONSE
  *                        |                 ^           |             |             |
- *                        |                 +--- EX_ATTEMPT_END <-----+             v
+ *                        |                 +--- EX_ATTEMPT_END <-----+-------------+
+ *                        |                 +--- EX_BACKOFF <---+                   v
  *                        v                             v                       EX_STREAM
  *                     EX_REPLY <-----------------------+                           |
  *                        +------------------------> EX_FINISH <-------------------+
@@ -41,6 +42,7 @@
     X(EX_CONNECT, connect)               /* a link or connection to it */                          \
     X(EX_FORWARD, forward)               /* the head goes; wait for the response's */              \
     X(EX_ATTEMPT_END, attempt_end)       /* it failed: again elsewhere, or give up */              \
+    X(EX_BACKOFF, backoff)               /* a while before the next pick */                        \
     X(EX_RESPONSE, response)             /* the response head goes down */                         \
     X(EX_STREAM, stream)                 /* bodies, until both ends are done */                    \
     X(EX_REPLY, reply)                   /* the mesh answers itself */                             \
@@ -58,11 +60,14 @@ struct exchange_attempt {
     const struct snapshot_endpoint *endpoint; /* outbound */
     struct endpoint_state *state;             /* in flight on it; NULL: none */
     uint64_t begun_us, sent_us, deadline_ms;
+    uint64_t try_deadline_ms; /* of this attempt, until its response begins; 0: none */
     enum reason failure;
-    bool sent;    /* the head went to the upstream end */
-    bool fresh;   /* inbound: only a new connection will do */
-    bool reused;  /* inbound: the connection had served before */
-    bool reached; /* bytes of the request may have been seen by the application */
+    bool probe;       /* of an open circuit */
+    bool try_expired; /* try_deadline_ms passed */
+    bool sent;        /* the head went to the upstream end */
+    bool fresh;       /* inbound: only a new connection will do */
+    bool reused;      /* inbound: the connection had served before */
+    bool reached;     /* bytes of the request may have been seen by the application */
 };
 
 struct exchange {
@@ -116,6 +121,7 @@ struct exchange {
     bool aborted;       /* cut: `reason` says why */
     bool refused;       /* the caller was told to go elsewhere */
     bool counted;       /* in the gauges */
+    bool out_of_budget; /* a retry was not made for want of it */
     bool streaming;     /* EX_STREAM has begun */
     bool pumping;       /* of proxy/http/local: bytes are being moved */
     uint64_t begun_us, begun_ms, begun_wall_us, active_ms, first_byte_us, connect_us;

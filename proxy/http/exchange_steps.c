@@ -132,7 +132,7 @@ enum exchange_verdict exchange_steps_connect(struct exchange *ex)
 enum exchange_verdict exchange_steps_forward(struct exchange *ex)
 {
     if (ex->attempt.sent) return EX_WAIT;
-    ex->attempt.sent_us = loop_now_us(ex->ctx->loop);
+    attempt_sent(ex);
     if (ex->connect_us == 0) ex->connect_us = ex->attempt.sent_us - ex->attempt.begun_us;
     exchange_arm(ex);
     ex->attempt.sent = true;
@@ -178,19 +178,38 @@ static bool try_again(struct exchange *ex)
 {
     struct exchange_attempt *at = &ex->attempt;
     if (ex->responded || !body_can_be_sent_again(ex)) return false;
-    if (ex->direction == DIRECTION_INBOUND) {
-        /* The application closed a connection just as we used it again (RFC 9112 9.3.1). */
-        bool stale = at->reused && !at->fresh && at->failure == REASON_UPSTREAM_RESET;
-        if (!stale || (at->reached && !ex->req.replay_safe)) return false;
-        at->fresh = true;
-        return true;
-    }
-    struct filter_attempt result = {.failure = at->failure,
-                                    .reached_application = at->reached,
-                                    .response_begun = ex->responded,
-                                    .attempts = at->count,
-                                    .replay_safe = ex->req.replay_safe};
-    return chain_attempt_end(&ex->chain, &result, loop_now_ms(ex->ctx->loop)) == FILTER_RETRY;
+    if (ex->direction == DIRECTION_OUTBOUND) return attempt_repeats(ex, 0);
+    /* The application closed a connection just as we used it again (RFC 9112 9.3.1). */
+    bool stale = at->reused && !at->fresh && at->failure == REASON_UPSTREAM_RESET;
+    if (!stale || (at->reached && !ex->req.replay_safe)) return false;
+    at->fresh = true;
+    return true;
+}
+
+/* What an attempt has left of a response is not the next one's. */
+static void forget_response(struct exchange *ex)
+{
+    ex->resp_headers.count = ex->resp_headers.bytes = 0;
+    iobuf_clear(&ex->resp_body.buf);
+    ex->resp_body.ended = false;
+    ex->response_done = false;
+}
+
+/* The next attempt, after the pause that the last one asks for. */
+static enum exchange_verdict again(struct exchange *ex)
+{
+    uint64_t pause_ms = attempt_pause_ms(ex);
+    if (pause_ms == 0) return more(ex, EX_PICK);
+    ex->step = EX_BACKOFF;
+    ex->attempt.deadline_ms = loop_now_ms(ex->ctx->loop) + pause_ms;
+    exchange_arm(ex);
+    return EX_WAIT;
+}
+
+enum exchange_verdict exchange_steps_backoff(struct exchange *ex)
+{
+    (void)ex;
+    return EX_WAIT;
 }
 
 /* One failure is told as it is; when every try that was allowed is used up, that is the news. */
@@ -205,16 +224,11 @@ static enum reason final_reason(const struct exchange *ex)
 enum exchange_verdict exchange_steps_attempt_end(struct exchange *ex)
 {
     struct exchange_attempt *at = &ex->attempt;
+    attempt_failed(ex);
     exchange_drop_attempt(ex);
-    /* What an attempt has left of a response is not the next one's. */
-    if (!ex->responded) {
-        ex->resp_headers.count = ex->resp_headers.bytes = 0;
-        iobuf_clear(&ex->resp_body.buf);
-        ex->resp_body.ended = false;
-        ex->response_done = false;
-    }
+    if (!ex->responded) forget_response(ex);
     if (try_again(ex)) {
-        if (rewind_body(ex)) return more(ex, EX_PICK);
+        if (rewind_body(ex)) return again(ex);
         at->failure = REASON_INTERNAL;
     }
     if (ex->responded) return cut(ex, at->failure);
@@ -243,11 +257,25 @@ static void note_origin(struct exchange *ex)
     if (ex->resp.status >= 500) ex->reason = REASON_APP;
 }
 
+/* An answer that is not passed on, for another endpoint may have a better one. */
+static bool better_elsewhere(struct exchange *ex)
+{
+    if (ex->direction == DIRECTION_INBOUND || ex->tcp || ex->resp.status < 400) return false;
+    return body_can_be_sent_again(ex) && attempt_repeats(ex, ex->resp.status);
+}
+
 enum exchange_verdict exchange_steps_response(struct exchange *ex)
 {
     ex->first_byte_us = loop_now_us(ex->ctx->loop);
     ex->attempt.failure = REASON_NONE;
     attempt_answered(ex);
+    if (better_elsewhere(ex)) {
+        ex->attempt.reached = true;
+        exchange_drop_attempt(ex);
+        forget_response(ex);
+        if (rewind_body(ex)) return again(ex);
+        return answer(ex, REASON_INTERNAL);
+    }
     iobuf_clear(&ex->replay);
     ex->replayable = false;
     note_origin(ex);

@@ -169,6 +169,28 @@ void context_dead_link(struct context *c, const struct addr *peer)
     context_wake_control(c);
 }
 
+void context_circuit(struct context *c, const struct name *upstream,
+                     const struct snapshot_endpoint *e, const struct circuit *circuit)
+{
+    bool open = circuit->state != CIRCUIT_CLOSED;
+    log_limited(c->log, open ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, e->id, "circuit",
+                "service=%s node=%s now=%s%s%s", upstream->text, e->node.text,
+                open ? "open" : "closed", open ? " because=" : "",
+                open ? circuit_cause_word(circuit->cause) : "");
+    struct worker_message *m = message_new(WORKER_CIRCUIT, (struct span){NULL, 0});
+    if (m == NULL) return;
+    m->endpoint = e->id;
+    m->service = *upstream;
+    m->open = open;
+    m->cause = circuit->cause;
+    /* What is shown lags then; the next change puts it right. */
+    if (ring_push(&c->mailbox, m) != ERR_OK) {
+        free(m);
+        return;
+    }
+    context_wake_control(c);
+}
+
 void context_handoff(struct context *c, int take_fd, const char *alpn, const struct addr *from,
                      struct span seen)
 {

@@ -74,6 +74,10 @@ void context_drop_view(struct context *c);
 void context_wake_control(struct context *c);
 /* Tells the control thread that a connection to this mesh address failed. */
 void context_dead_link(struct context *c, const struct addr *peer);
+/* Tells the control thread, and the log, that the circuit of `e` of this upstream has opened or
+ * closed. */
+void context_circuit(struct context *c, const struct name *upstream,
+                     const struct snapshot_endpoint *e, const struct circuit *circuit);
 /* Gives an accepted mesh connection and the bytes read from it to the control thread. The
  * descriptor is closed when that is not possible. */
 void context_handoff(struct context *c, int take_fd, const char *alpn, const struct addr *from,

@@ -17,6 +17,7 @@
 #include "core/io/loop.h"
 #include "proxy/observe/metrics.h"
 #include "proxy/snapshot/publish.h"
+#include "proxy/traffic/circuit.h"
 
 struct worker;
 
@@ -32,14 +33,18 @@ struct worker_options {
                                        the access ring has and its reader sleeps */
 };
 
-enum worker_message_kind { WORKER_HANDOFF, WORKER_DEAD_LINK };
+enum worker_message_kind { WORKER_HANDOFF, WORKER_DEAD_LINK, WORKER_CIRCUIT };
 struct worker_message { /* malloc'd by the worker, freed by the control thread */
     enum worker_message_kind kind;
-    int fd;           /* HANDOFF: owned by the receiver */
-    char alpn[32];    /* HANDOFF */
-    struct addr from; /* HANDOFF */
-    struct addr peer; /* DEAD_LINK: a mesh address whose connection failed: a hint to probe it
+    int fd;              /* HANDOFF: owned by the receiver */
+    char alpn[32];       /* HANDOFF */
+    struct addr from;    /* HANDOFF */
+    struct addr peer;    /* DEAD_LINK: a mesh address whose connection failed: a hint to probe it
                          first, never a vote */
+    uint64_t endpoint;   /* CIRCUIT: its stable id */
+    struct name service; /* CIRCUIT */
+    bool open;           /* CIRCUIT */
+    enum circuit_cause cause; /* CIRCUIT */
     size_t seen_len;
     uint8_t seen[]; /* HANDOFF: bytes already read */
 };

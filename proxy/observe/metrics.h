@@ -35,6 +35,7 @@ struct metrics_exchange {
     uint64_t app_us;             /* to its first byte; 0: none */
     uint64_t rx_bytes, tx_bytes; /* of bodies: from the caller, to the caller */
     unsigned retries;
+    bool out_of_budget; /* one more was not made for want of it */
     const char *verdict, *rule, *layer; /* "" or NULL when no decision was made here; verdict and
                                            layer are static */
 };

@@ -334,6 +334,9 @@ static void render_http(struct render *r, uint64_t codes[2][CODES])
     prom_family(p, "parley_retries_total", PROM_COUNTER,
                 "Further attempts made, by how the request ended.");
     render_retries(r);
+    prom_family(p, "parley_retry_budget_exhausted_total", PROM_COUNTER,
+                "Further attempts not made because the budget was used up.");
+    render_counter(r, METRICS_HTTP, offsetof(struct metrics_series, out_of_budget));
     prom_family(p, "parley_requests_in_flight", PROM_GAUGE, "Requests in progress.");
     render_gauge(r, METRICS_HTTP);
     prom_family(p, "parley_request_bytes_total", PROM_COUNTER, "Body bytes from callers.");

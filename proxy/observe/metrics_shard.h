@@ -60,7 +60,7 @@ struct metrics_series {
     _Atomic(struct metrics_decision *) decisions;
     struct metrics_hist duration, app;     /* app: http only */
     _Atomic uint64_t reason[REASON_COUNT]; /* http: failures; tcp: how sessions closed */
-    _Atomic uint64_t retries_won, retries_lost;
+    _Atomic uint64_t retries_won, retries_lost, out_of_budget;
     _Atomic int64_t open; /* http: in flight; tcp: open sessions */
     _Atomic uint64_t rx_bytes, tx_bytes;
 };

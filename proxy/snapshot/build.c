@@ -248,6 +248,13 @@ static enum err build_affinity(struct build *b, const struct config_upstream *fr
     return to->affinity.name != NULL ? ERR_OK : ERR_NOMEM;
 }
 
+static uint64_t resets_of(const struct build *b, const struct name *service)
+{
+    for (size_t i = 0; i < b->in->reset_count; i++)
+        if (name_eq(&b->in->reset[i].service, service)) return b->in->reset[i].count;
+    return 0;
+}
+
 static enum err build_upstream(struct build *b, const struct config_upstream *from,
                                struct snapshot_upstream *to)
 {
@@ -258,6 +265,9 @@ static enum err build_upstream(struct build *b, const struct config_upstream *fr
     to->protocol = from->protocol;
     to->balance = from->balance;
     to->retry = from->retry;
+    to->eject = from->eject;
+    to->resets = resets_of(b, &from->name);
+    to->try_timeout_ms = from->try_timeout_ms;
     to->connect_timeout_ms = from->connect_timeout_ms;
     to->request_timeout_ms = from->request_timeout_ms;
     to->idle_timeout_ms = from->idle_timeout_ms;

@@ -32,6 +32,11 @@ struct build_listener {
     const int *fd; /* one a worker */
 };
 
+struct build_reset { /* how often operators reset the circuits of an upstream */
+    struct name service;
+    uint64_t count;
+};
+
 struct build_input {
     uint64_t generation;
     const struct config *config;
@@ -44,6 +49,8 @@ struct build_input {
     struct trust *trust;
     const struct build_listener *listener;
     size_t listener_count;
+    const struct build_reset *reset;
+    size_t reset_count;
     unsigned workers; /* of this process; 0 counts as 1 */
     bool draining;
 };

@@ -69,7 +69,9 @@ struct snapshot_upstream { /* a service local applications call through a listen
     enum config_balance balance;
     struct config_affinity affinity;
     struct config_retry retry;
-    uint32_t connect_timeout_ms, request_timeout_ms, idle_timeout_ms;
+    struct config_eject eject;
+    uint64_t resets; /* of its circuits, asked for by operators */
+    uint32_t connect_timeout_ms, try_timeout_ms, request_timeout_ms, idle_timeout_ms;
     const struct snapshot_endpoint *endpoint; /* sorted by id */
     size_t endpoint_count;
     uint32_t weight_max;                /* the largest of its endpoints */

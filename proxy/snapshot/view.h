@@ -15,7 +15,8 @@ struct view {
     /* Owned array: all endpoints of all upstreams in order, then one a local service. */
     struct endpoint_state **state;
     size_t state_count;
-    size_t *upstream_first; /* owned: index of upstream u's first endpoint in state[] */
+    size_t *upstream_first;   /* owned: index of upstream u's first endpoint in state[] */
+    struct edge_state **edge; /* owned array: one an upstream */
 };
 
 /* Wraps `s` with one pin and holds the state of every endpoint in it; notes which came up.
@@ -35,6 +36,8 @@ struct endpoint_state *view_endpoint(const struct view *v, const struct snapshot
 /* The live states of all of u's endpoints, in their order. */
 struct endpoint_state *const *view_endpoints(const struct view *v,
                                              const struct snapshot_upstream *u);
+/* The live state of the upstream as a whole. */
+struct edge_state *view_edge(const struct view *v, const struct snapshot_upstream *u);
 /* The live state of this host's instance of `s`. */
 struct endpoint_state *view_local(const struct view *v, const struct snapshot_service *s);
 

@@ -6,12 +6,14 @@ void endpoint_state_table_init(struct endpoint_table *t, const struct hash_key *
 {
     map_init(&t->map, key, ENDPOINT_STATE_MAX);
     slab_init(&t->slab, sizeof(struct endpoint_state), ENDPOINT_STATE_MAX);
+    edge_state_table_init(&t->edges, key);
 }
 
 void endpoint_state_table_fini(struct endpoint_table *t)
 {
     map_fini(&t->map);
     slab_fini(&t->slab);
+    edge_state_table_fini(&t->edges);
 }
 
 static struct span key_of(const uint64_t *id)

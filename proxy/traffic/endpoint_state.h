@@ -12,6 +12,8 @@
 #include "core/base/list.h"
 #include "core/base/map.h"
 #include "core/base/slab.h"
+#include "proxy/traffic/circuit.h"
+#include "proxy/traffic/edge_state.h"
 
 #define ENDPOINT_STATE_MAX    65536u
 #define ENDPOINT_AVOID_MS     250u /* after the first failure; doubles with each more */
@@ -28,8 +30,9 @@ struct endpoint_state {
     uint32_t failures;       /* connect failures and dead links in a row */
     uint64_t avoid_until_ms; /* after a failure: chosen only when nothing else is left */
     int64_t wrr_credit;      /* smooth weighted round robin */
-    bool up;                 /* in the newest view */
-    uint64_t warm_from_ms;   /* it came up beside others that were: slow start; 0: as old as they */
+    struct circuit circuit;
+    bool up;               /* in the newest view */
+    uint64_t warm_from_ms; /* it came up beside others that were: slow start; 0: as old as they */
     uint64_t picks_total;
     uint32_t others;      /* what it serves for others, of its last stamp */
     uint64_t stamped_ms;  /* when that came */
@@ -45,6 +48,7 @@ struct endpoint_state {
 struct endpoint_table {
     struct map map; /* by id */
     struct slab slab;
+    struct edge_table edges;
 };
 
 void endpoint_state_table_init(struct endpoint_table *t, const struct hash_key *key);

@@ -73,7 +73,9 @@ static unsigned rank_of(const struct pick *p, size_t i)
         rank = 8;
         break;
     }
-    if (p->req->now_ms < p->state[i]->avoid_until_ms) rank += 2;
+    if (p->req->now_ms < p->state[i]->avoid_until_ms ||
+        !circuit_ready(&p->state[i]->circuit, p->req->now_ms))
+        rank += 2;
     return p->endpoint[i].group == p->group ? rank : rank + 1;
 }
 

@@ -5,9 +5,9 @@
  * rank counts, and where no one of the pool is UP and well, all endpoints of the upstream are
  * looked at, so that there is an answer while any is left:
  *
- *   UP > UP in its avoid time > DOWN or UNREACHABLE (a wrong control plane must not stop traffic)
- *   > those in their avoid time > DRAINING > DRAINING in its avoid time;
- *   at equal rank those of the group first
+ *   UP > UP, but in its avoid time or ejected (circuit.h) > DOWN or UNREACHABLE (a wrong control
+ *   plane must not stop traffic) > those, avoided or ejected > DRAINING > those, avoided or
+ *   ejected; at equal rank those of the group first
  *
  * What the mesh says of an endpoint outranks what this worker alone saw. In a panic (too few up)
  * DOWN and UNREACHABLE count as UP.

@@ -110,6 +110,7 @@ static const struct {
     {"/until-close", "HTTP/1.1 200 OK\r\n\r\nall of it", true},
     {"/1.0", "HTTP/1.0 200 OK\r\n\r\nold", true},
     {"/500", "HTTP/1.1 500 No\r\nContent-Length: 4\r\nParley-Reason: no_route\r\n\r\noops", false},
+    {"/503", "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", false},
     {"/interim",
      "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
      false},
@@ -201,6 +202,15 @@ void support_rig_http(int fd, void *arg)
         go_on = answer(fd, r, rig);
     }
     free(r);
+}
+
+void support_rig_sick(int fd, void *arg)
+{
+    char head[4096];
+    bool ended = false;
+    (void)arg;
+    while (support_read(fd, head, sizeof head, "\r\n\r\n", &ended) > 0 && !ended)
+        support_send(fd, "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nsick");
 }
 
 void support_rig_tcp(int fd, void *arg)

@@ -43,6 +43,8 @@ void support_rig_http(int fd, void *arg);
 /* The TCP application: greets with "hello\n" at once, echoes, and when the client ends says "bye\n"
  * and ends. */
 void support_rig_tcp(int fd, void *arg);
+/* Answers 503 to every request. `arg` is the rig. */
+void support_rig_sick(int fd, void *arg);
 /* Says nothing, whatever it hears. */
 void support_rig_deaf(int fd, void *arg);
 

@@ -409,6 +409,9 @@ static void test_rules_are_checked(void **state)
     CHECK_ROWS(row, NODE);
 }
 
+#define BACKOFF_BAD                                                                                \
+    "backoff must be from the first pause to the longest, of at most 60000ms, as in "              \
+    "\"10ms..250ms\""
 #define HASH_BAD(text)                                                                             \
     "balance \"" text "\" must go by header:NAME, cookie:NAME or source, as in "                   \
     "\"hash:header:x-user\""
@@ -435,22 +438,10 @@ static void test_names_of_passing_tls_are_checked(void **state)
     CHECK_ROWS(row, NODE);
 }
 
-static void test_upstreams_are_checked(void **state)
+static void test_where_requests_go_is_checked(void **state)
 {
     (void)state;
     static const struct row row[] = {
-        {"[upstream.api]", "[upstream.api] needs listen, as in listen = \"127.0.0.1:9001\""},
-        {"[upstream.api]\nlisten = \"unix:x\"",
-         "\"unix:x\" is neither an address and port nor a socket, as in \"127.0.0.1:9001\", "
-         "\"[::1]:9001\" or \"unix:/run/api.sock\""},
-        {"[upstream.api]\nlisten = \"unix:/x\"\n[upstream.b]\nlisten = \"unix:/x\"",
-         "unix:/x is taken by upstream \"api\" at parley.toml:6"},
-        {API "proxy_protocol = \"v1\"", "proxy_protocol must be a boolean, not a string"},
-        {"[upstream.api]\nlisten = \"0.0.0.0:9001\"",
-         "0.0.0.0:9001 would let everyone who reaches this host call as one of its services: "
-         "listen on a loopback address"},
-        {API "eject = { after = 5 }", "\"eject\" in [upstream.api] is not part of this version"},
-        {API "users = [\"www-data\"]", "\"users\" in [upstream.api] is not part of this version"},
         {API "balance = \"random\"",
          "balance \"random\" is not part of this version, which knows \"least-loaded\", "
          "\"round-robin\" or \"peak-ewma\""},
@@ -478,14 +469,44 @@ static void test_upstreams_are_checked(void **state)
         {API "panic = 50", "panic needs a unit: add it, as in \"20%\""},
         {API "panic = \"half\"", "\"half\" is no percentage, as in \"20%\""},
         {API "panic = \"101%\"", "panic must be between 0% and 100%"},
+    };
+    CHECK_ROWS(row, NODE);
+}
+
+static void test_upstreams_are_checked(void **state)
+{
+    (void)state;
+    static const struct row row[] = {
+        {"[upstream.api]", "[upstream.api] needs listen, as in listen = \"127.0.0.1:9001\""},
+        {"[upstream.api]\nlisten = \"unix:x\"",
+         "\"unix:x\" is neither an address and port nor a socket, as in \"127.0.0.1:9001\", "
+         "\"[::1]:9001\" or \"unix:/run/api.sock\""},
+        {"[upstream.api]\nlisten = \"unix:/x\"\n[upstream.b]\nlisten = \"unix:/x\"",
+         "unix:/x is taken by upstream \"api\" at parley.toml:6"},
+        {API "proxy_protocol = \"v1\"", "proxy_protocol must be a boolean, not a string"},
+        {"[upstream.api]\nlisten = \"0.0.0.0:9001\"",
+         "0.0.0.0:9001 would let everyone who reaches this host call as one of its services: "
+         "listen on a loopback address"},
+        {API "users = [\"www-data\"]", "\"users\" in [upstream.api] is not part of this version"},
         {API "retry = 3", "retry must be a table, not an integer"},
         {API "retry = { tries = 0 }", "tries must be between 1 and 5"},
-        {API "retry = { budget = \"20%\" }",
-         "\"budget\" in [upstream.api.retry] is not part of this version"},
-        {API "retry = { on = [\"503\"] }",
-         "on \"503\" is not part of this version, which knows \"connect\" or \"reset\""},
-        {API "retry = { on = [\"conect\"] }",
-         "on must be \"connect\" or \"reset\", not \"conect\"; did you mean \"connect\"?"},
+        {API "retry = { budget = 20 }", "budget needs a unit: add it, as in \"20%\""},
+        {API "retry = { budgt = \"20%\" }",
+         "unknown key \"budgt\" in [upstream.api.retry]; did you mean \"budget\"?"},
+        {API "retry = { on = [\"404\"] }", "on must be \"connect\", \"reset\", \"timeout\", "
+                                           "\"5xx\", \"429\", \"500\", \"502\", \"503\" "
+                                           "or \"504\", not \"404\"; did you mean \"504\"?"},
+        {API "retry = { backoff = \"10ms\" }", BACKOFF_BAD},
+        {API "retry = { backoff = \"10ms..5ms\" }", BACKOFF_BAD},
+        {API "retry = { backoff = \"10..250\" }", BACKOFF_BAD},
+        {API "retry = { backoff = \"10ms..60001ms\" }", BACKOFF_BAD},
+        {API "eject = 5", "eject must be a table, not an integer"},
+        {API "eject = { for = \"1ms\" }", "for must be between 100ms and 1h"},
+        {API "eject = { max = \"101%\" }", "max must be between 0% and 100%"},
+        {API "protocol = \"tcp\"\ntry_timeout = \"1s\"",
+         "try_timeout is for http, and upstream \"api\" is tcp: use connect_timeout"},
+        {API "protocol = \"tcp\"\nretry = { on = [\"503\"] }",
+         "on must be \"connect\", not \"503\""},
         {API "protocol = \"tcp\"\nretry = { on = [\"reset\"] }",
          "a tcp session that was reset cannot be replayed"},
         {API "protocol = \"tcp\"\nrequest_timeout = \"1s\"",
@@ -541,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_services_are_checked),
         cmocka_unit_test(test_rules_are_checked),
         cmocka_unit_test(test_names_of_passing_tls_are_checked),
+        cmocka_unit_test(test_where_requests_go_is_checked),
         cmocka_unit_test(test_upstreams_are_checked),
         cmocka_unit_test(test_an_any_address_takes_the_port_of_all),
         cmocka_unit_test(test_no_collector_is_no_trouble),

@@ -353,6 +353,36 @@ static void test_where_requests_are_spread_is_read(void **state)
     config_free(c);
 }
 
+static void test_what_failures_lead_to_is_read(void **state)
+{
+    (void)state;
+    struct config *c =
+        load_one(NODE "[upstream.api]\n"
+                      "listen = \"127.0.0.1:9001\"\n"
+                      "try_timeout = \"2s\"\n"
+                      "retry = { on = [\"timeout\", \"503\", \"503\", \"429\", \"5xx\"], "
+                      "budget = \"50%\", idempotent_only = false, "
+                      "backoff = \"5ms..1000ms\" }\n"
+                      "eject = { after = 0, for = \"1s\", max = \"30%\", "
+                      "rate = \"60%\", latency = 5 }\n");
+    const struct config_upstream *u = config_upstream(c, SPAN_LIT("api"));
+    assert_false(u->retry.on_connect || u->retry.on_reset);
+    assert_true(u->retry.on_timeout && u->retry.on_5xx && u->retry.any_method);
+    assert_int_equal(u->retry.status_count, 2);
+    assert_int_equal(u->retry.status[0], 503);
+    assert_int_equal(u->retry.status[1], 429);
+    assert_int_equal(u->retry.budget_percent, 50);
+    assert_int_equal(u->retry.backoff_least_ms, 5);
+    assert_int_equal(u->retry.backoff_most_ms, 1000);
+    assert_int_equal(u->try_timeout_ms, 2000);
+    assert_int_equal(u->eject.after, 0);
+    assert_int_equal(u->eject.for_ms, 1000);
+    assert_int_equal(u->eject.max_percent, 30);
+    assert_int_equal(u->eject.rate_percent, 60);
+    assert_int_equal(u->eject.latency_times, 5);
+    config_free(c);
+}
+
 static void test_files_are_merged(void **state)
 {
     (void)state;
@@ -419,8 +449,17 @@ static void test_effective_values_name_their_origin(void **state)
                               "upstream.api.panic = \"10%\"   # default\n"
                               "upstream.api.retry.tries = 2   # conf.d/a.toml:3\n"
                               "upstream.api.retry.on = [\"connect\", \"reset\"]   # default\n"
+                              "upstream.api.retry.budget = \"20%\"   # default\n"
+                              "upstream.api.retry.idempotent_only = true   # default\n"
+                              "upstream.api.retry.backoff = \"10ms..250ms\"   # default\n"
+                              "upstream.api.eject.after = 5   # default\n"
+                              "upstream.api.eject.for = \"10s\"   # default\n"
+                              "upstream.api.eject.max = \"50%\"   # default\n"
+                              "upstream.api.eject.rate = \"0%\"   # default\n"
+                              "upstream.api.eject.latency = 0   # default\n"
                               "upstream.api.connect_timeout = \"500ms\"   # default\n"
                               "upstream.api.idle_timeout = \"90s\"   # parley.toml:6\n"
+                              "upstream.api.try_timeout = \"0ms\"   # default\n"
                               "upstream.api.request_timeout = \"15s\"   # default\n"
                               "log.format = \"text\"   # default\n"
                               "log.level = \"info\"   # default\n"
@@ -478,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_an_upstream_has_its_defaults),
         cmocka_unit_test(test_every_key_of_an_upstream_is_read),
         cmocka_unit_test(test_where_requests_are_spread_is_read),
+        cmocka_unit_test(test_what_failures_lead_to_is_read),
         cmocka_unit_test(test_files_are_merged),
         cmocka_unit_test(test_the_hash_follows_every_text),
         cmocka_unit_test(test_effective_values_name_their_origin),

@@ -295,6 +295,93 @@ static void test_many_streams_open_another_link(void **state)
     support_node_quiet(&r->api);
 }
 
+static void web_with(struct support_rig *r, const char *upstream)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"@21\"\nport = %u\n"
+             "[service.web]\nlocal = \"@21:%u\"\n"
+             "[upstream.api]\nlisten = \"@21:%u\"\nas = \"web\"\n%s\n",
+             PORT, PORT + 19, PORT + 1, upstream);
+    support_node_config(&r->web, text);
+    support_node_publish(&r->web);
+}
+
+/* Circuits that other tests have opened are closed: an endpoint that comes up is as new. */
+static void clean_sheet(struct support_rig *r)
+{
+    static const enum endpoint_status life[] = {ENDPOINT_DOWN, ENDPOINT_UP};
+    for (size_t s = 0; s < ARRAY_LEN(life); s++) {
+        for (size_t i = 0; i < r->web.endpoint_count; i++)
+            r->web.endpoint[i].status = life[s];
+        support_node_publish(&r->web);
+    }
+}
+
+/* The application of every endpoint answers 503: the client gets its answer, few requests are made
+ * twice, and both circuits open. */
+static void test_503_everywhere_is_passed_on_and_makes_no_storm(void **state)
+{
+    struct pair *p = *state;
+    struct support_rig *r = p->rig;
+    struct worker_message *m;
+    unsigned opened = 0, twice = 0;
+    static const char busy[] = "GET /503 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    web_with(r, "retry = { on = [\"connect\", \"503\"] }\neject = { after = 3 }\n");
+    clean_sheet(r);
+    while ((m = worker_receive(r->web.worker)) != NULL)
+        free(m);
+    support_rig_settle(r);
+    unsigned before = atomic_load(&r->requests);
+    for (unsigned i = 0; i < 100; i++) {
+        send_request(r, busy);
+        assert_non_null(strstr(r->buf, "HTTP/1.1 503 "));
+        assert_non_null(strstr(r->buf, "busy"));
+        support_node_line(&r->web, r->line, sizeof r->line);
+        twice += strstr(r->line, "\"tries\":2") != NULL;
+    }
+    unsigned asked = atomic_load(&r->requests) - before;
+    assert_int_equal(asked, 100 + twice);
+    assert_in_range(twice, 1, 20);
+    while ((m = worker_receive(r->web.worker)) != NULL) {
+        opened += m->kind == WORKER_CIRCUIT && m->open && m->cause == CIRCUIT_CONSECUTIVE;
+        free(m);
+    }
+    assert_int_equal(opened, 2);
+    /* A POST is never repeated, and the first success closes a circuit that is held. */
+    send_request(r, post);
+    assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
+    web_with(r, "");
+    for (unsigned i = 0; i < 20; i++) {
+        send_request(r, get);
+        assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
+    }
+}
+
+/* One of two endpoints answers 503: the client never sees it. */
+static void test_503_of_one_endpoint_is_had_elsewhere(void **state)
+{
+    struct pair *p = *state;
+    struct support_rig *r = p->rig;
+    unsigned twice = 0;
+    web_with(r, "retry = { on = [\"503\"], backoff = \"1ms..2ms\" }\n");
+    clean_sheet(r);
+    support_app_stop(p->other_app);
+    p->other_app = support_app_start("@23:17410", support_rig_sick, r);
+    support_rig_settle(r);
+    for (unsigned i = 0; i < 20; i++) {
+        send_request(r, get);
+        assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
+        support_node_line(&r->web, r->line, sizeof r->line);
+        twice += strstr(r->line, "\"tries\":2") != NULL;
+    }
+    assert_in_range(twice, 1, 8);
+    support_app_stop(p->other_app);
+    p->other_app = support_app_start("@23:17410", support_rig_http, r);
+    web_with(r, "");
+    clean_sheet(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +392,8 @@ int main(void)
         cmocka_unit_test(test_replaced_identity_moves_to_new_links),
         cmocka_unit_test(test_draining_cuts_nothing_and_says_close),
         cmocka_unit_test(test_many_streams_open_another_link),
+        cmocka_unit_test(test_503_everywhere_is_passed_on_and_makes_no_storm),
+        cmocka_unit_test(test_503_of_one_endpoint_is_had_elsewhere),
         cmocka_unit_test(test_get_whose_host_dies_is_replayed_once),
         cmocka_unit_test(test_post_whose_host_dies_is_not_replayed),
         cmocka_unit_test(test_dead_host_is_avoided_and_told),
