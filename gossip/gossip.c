@@ -94,15 +94,16 @@ void gossip_free(struct gossip *g)
 {
     if (g == NULL) return;
     CHECK_OBJ(g, STATE_MAGIC);
+    heap_fini(&g->timers); /* while what is on it is there */
     self_fini(g);
     policy_fini(g);
     pairing_fini(g);
     stream_table_fini(&g->streams);
     probe_table_fini(&g->probes);
+    pull_fini(&g->pulls);
     digest_fini(&g->digest);
     change_fini(&g->changes);
     grave_fini(&g->graves);
-    heap_fini(&g->timers);
     member_table_fini(&g->members);
     g->magic = MAGIC_POISON;
     free(g);

@@ -345,8 +345,8 @@ static void put_answer(const struct policy *p, const struct policy_ask *ask,
 static struct stream *longest_waiting(struct gossip *g)
 {
     struct stream *first = NULL;
-    for (size_t i = 0; i < STREAM_SLOTS; i++) {
-        struct stream *s = &g->streams.slot[i];
+    for (size_t i = 0; i < g->streams.made; i++) {
+        struct stream *s = g->streams.slot[i];
         if (!s->used || s->session.ask == NULL) continue;
         if (first == NULL || s->session.ask->number < first->session.ask->number) first = s;
     }

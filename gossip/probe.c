@@ -7,6 +7,8 @@
 #include "gossip/suspicion.h"
 #include "gossip/watchers.h"
 
+#include <stdlib.h>
+
 #define RTT_MIN_US      1u
 #define PROBE_OTHERWISE UINT32_MAX
 #define ACKS_A_PLACE    2u /* every so many acks say where we are */
@@ -17,12 +19,13 @@
 void probe_table_init(struct probe_table *t)
 {
     *t = (struct probe_table){.period.kind = TIMER_PROBE_PERIOD};
-    for (size_t i = 0; i < PROBE_SLOTS; i++)
-        t->slot[i].timer.kind = TIMER_PROBE_SLOT;
 }
 
 void probe_table_fini(struct probe_table *t)
 {
+    for (size_t i = 0; i < t->made; i++)
+        free(t->slot[i]);
+    t->made = 0;
     schedule_fini(&t->schedule);
 }
 
@@ -49,7 +52,7 @@ static struct probe *find(struct gossip *g, uint32_t seq)
 {
     struct probe_table *t = &g->probes;
     for (size_t i = 0; i < t->high; i++)
-        if (t->slot[i].kind != PROBE_FREE && is_of(&t->slot[i], seq)) return &t->slot[i];
+        if (t->slot[i]->kind != PROBE_FREE && is_of(t->slot[i], seq)) return t->slot[i];
     return NULL;
 }
 
@@ -57,7 +60,7 @@ static bool running(const struct gossip *g, const struct member *m, enum probe_k
 {
     const struct probe_table *t = &g->probes;
     for (size_t i = 0; i < t->high; i++)
-        if (t->slot[i].kind == kind && t->slot[i].target == m) return true;
+        if (t->slot[i]->kind == kind && t->slot[i]->target == m) return true;
     return false;
 }
 
@@ -75,23 +78,35 @@ static void arm(struct gossip *g, struct probe *p)
     state_timer(g, &p->timer, again < p->verdict_ms ? again : p->verdict_ms);
 }
 
+/* NULL: no memory. */
+static struct probe *free_slot(struct probe_table *t)
+{
+    size_t i = 0;
+    while (i < t->made && t->slot[i]->kind != PROBE_FREE)
+        i++;
+    if (i == t->made) {
+        t->slot[i] = malloc(sizeof(struct probe));
+        if (t->slot[i] == NULL) return NULL;
+        t->made++;
+    }
+    if (i >= t->high) t->high = i + 1;
+    t->used++;
+    return t->slot[i];
+}
+
 /* A slot of that kind whose first ping is gone; NULL: none free. */
 static struct probe *start(struct gossip *g, struct member *m, enum probe_kind kind)
 {
     struct probe_table *t = &g->probes;
     bool own = kind == PROBE_REGULAR || kind == PROBE_CLONE;
-    if (t->used + (own ? 0 : SLOTS_FOR_OWN) >= PROBE_SLOTS) {
+    struct probe *p = NULL;
+    if (t->used + (own ? 0 : SLOTS_FOR_OWN) < PROBE_SLOTS) p = free_slot(t);
+    if (p == NULL) {
         g->counters.dropped_quota++;
         return NULL;
     }
-    size_t i = 0;
-    while (t->slot[i].kind != PROBE_FREE)
-        i++;
-    if (i >= t->high) t->high = i + 1;
-    t->used++;
-    struct probe *p = &t->slot[i];
-    struct timer timer = p->timer;
-    *p = (struct probe){.kind = kind, .timer = timer, .target = m, .started_us = g->now_us};
+    *p = (struct probe){
+        .kind = kind, .timer.kind = TIMER_PROBE_SLOT, .target = m, .started_us = g->now_us};
     do
         p->seq = (uint32_t)rng_u64(&g->rng);
     while (p->seq == 0);
@@ -367,16 +382,6 @@ void probe_timer(struct gossip *g, struct probe *p)
     ask_by_stream(g, p);
 }
 
-/* Of the last three, so that one slow answer moves nobody (serf's latency filter). */
-static uint32_t median_us(const uint32_t last[2], uint32_t us)
-{
-    if (last[1] == 0) return us;
-    uint32_t low = last[0] < last[1] ? last[0] : last[1];
-    uint32_t high = last[0] < last[1] ? last[1] : last[0];
-    if (us < low) return low;
-    return us > high ? high : us;
-}
-
 static void sample_rtt(struct gossip *g, const struct probe *p)
 {
     uint64_t us = g->now_us - p->started_us;
@@ -385,7 +390,7 @@ static void sample_rtt(struct gossip *g, const struct probe *p)
     tuning_rtt_sample(&g->rtt, rtt);
     if (c == NULL) return;
     tuning_rtt_sample(&c->rtt, rtt);
-    uint32_t median = median_us(c->rtt_us, rtt);
+    uint32_t median = tuning_median_us(c->rtt_us, rtt);
     c->rtt_us[1] = c->rtt_us[0];
     c->rtt_us[0] = rtt;
     struct coordinate peer;
@@ -454,7 +459,7 @@ static void answered(struct gossip *g, struct probe *p, uint32_t which)
 const struct probe *probe_asking(const struct probe_table *t, size_t *pos)
 {
     while (*pos < t->high) {
-        const struct probe *p = &t->slot[(*pos)++];
+        const struct probe *p = t->slot[(*pos)++];
         if (p->kind == PROBE_REGULAR || p->kind == PROBE_CONFIRM) return p;
     }
     return NULL;
@@ -463,7 +468,7 @@ const struct probe *probe_asking(const struct probe_table *t, size_t *pos)
 void probe_evidence(struct gossip *g, const struct addr *addr)
 {
     for (size_t i = 0; i < g->probes.high; i++) {
-        struct probe *p = &g->probes.slot[i];
+        struct probe *p = g->probes.slot[i];
         if (p->kind != PROBE_REGULAR && p->kind != PROBE_CONFIRM) continue;
         if (addr_eq(&p->target->head->addr, addr)) answered(g, p, PROBE_OTHERWISE);
     }
@@ -572,7 +577,7 @@ void probe_clone(struct gossip *g, struct member *m, const struct head *other)
 void probe_void(struct gossip *g)
 {
     for (size_t i = 0; i < g->probes.high; i++) {
-        struct probe *p = &g->probes.slot[i];
+        struct probe *p = g->probes.slot[i];
         if (p->kind == PROBE_FREE) continue;
         end_stream(g, p);
         release(g, p);
@@ -582,7 +587,7 @@ void probe_void(struct gossip *g)
 void probe_forget(struct gossip *g, struct member *m)
 {
     for (size_t i = 0; i < g->probes.high; i++) {
-        struct probe *p = &g->probes.slot[i];
+        struct probe *p = g->probes.slot[i];
         if (p->kind == PROBE_FREE) continue;
         if (p->origin == m) p->origin = NULL;
         if (p->target != m) continue;

@@ -67,8 +67,9 @@ struct probe_table {
     size_t used;
     struct timer period;
     struct schedule schedule;
-    uint64_t round; /* that the period's timer is set for */
-    struct probe slot[PROBE_SLOTS];
+    uint64_t round;                  /* that the period's timer is set for */
+    size_t made;                     /* slots: most machines never need more than a few */
+    struct probe *slot[PROBE_SLOTS]; /* owned */
 };
 
 void probe_table_init(struct probe_table *t);

@@ -4,9 +4,15 @@
 #include "gossip/reconcile.h"
 #include "gossip/state.h"
 
+#include <assert.h>
+#include <stdlib.h>
+
 #define SOON_MS   50u /* several lacks make one stream */
 #define AGAIN_MS  1000u
 #define TRIES_MAX 5u
+#define FIRST_CAP 8u
+
+static_assert(PULL_LACKS_MAX % FIRST_CAP == 0, "doubling ends at the most");
 
 static struct pull_lack *find(struct pull_table *t, const uint8_t id8[NODE_ID_SHORT_BYTES])
 {
@@ -20,13 +26,32 @@ static void drop(struct pull_table *t, struct pull_lack *p)
     *p = t->lack[--t->count];
 }
 
+static bool make_room(struct pull_table *t)
+{
+    if (t->count < t->cap) return true;
+    if (t->count == PULL_LACKS_MAX) return false;
+    size_t cap = t->cap > 0 ? t->cap * 2 : FIRST_CAP;
+    struct pull_lack *lack = realloc(t->lack, cap * sizeof(lack[0]));
+    if (lack == NULL) return false;
+    t->lack = lack;
+    t->cap = cap;
+    return true;
+}
+
+void pull_fini(struct pull_table *t)
+{
+    free(t->lack);
+    t->lack = NULL;
+    t->count = t->cap = 0;
+}
+
 void pull_lack(struct gossip *g, const struct node_id *id, const struct member *from)
 {
     struct pull_table *t = &g->pulls;
     struct pull_lack *known = find(t, id->byte);
     if (known != NULL && !known->once) return;
     if (known != NULL) drop(t, known); /* someone vouches for it */
-    if (t->count == PULL_LACKS_MAX) {
+    if (!make_room(t)) {
         g->counters.dropped_quota++;
         t->missed = true;
         return;

@@ -26,8 +26,11 @@ struct pull_table {
     size_t count;
     bool missed;          /* one found no room */
     uint64_t stranger_ms; /* no stranger is asked for before then */
-    struct pull_lack lack[PULL_LACKS_MAX];
+    size_t cap;
+    struct pull_lack *lack; /* owned */
 };
+
+void pull_fini(struct pull_table *t);
 
 /* We lack the record of `id`, or a part of it, that `from` told us of (NULL: unknown who). */
 void pull_lack(struct gossip *g, const struct node_id *id, const struct member *from);

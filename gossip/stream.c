@@ -8,8 +8,6 @@
 void stream_table_init(struct stream_table *t)
 {
     *t = (struct stream_table){.id_next = 1};
-    for (size_t i = 0; i < STREAM_SLOTS; i++)
-        t->slot[i].timer.kind = TIMER_STREAM;
 }
 
 static void free_session(struct stream_session *session)
@@ -23,30 +21,40 @@ static void free_session(struct stream_session *session)
 
 void stream_table_fini(struct stream_table *t)
 {
-    for (size_t i = 0; i < STREAM_SLOTS; i++)
-        free_session(&t->slot[i].session);
+    for (size_t i = 0; i < t->made; i++) {
+        free_session(&t->slot[i]->session);
+        free(t->slot[i]);
+    }
+    t->made = 0;
 }
 
 struct stream *stream_find(struct stream_table *t, uint32_t id)
 {
-    for (size_t i = 0; i < STREAM_SLOTS && t->used > 0; i++)
-        if (t->slot[i].used && t->slot[i].id == id) return &t->slot[i];
+    for (size_t i = 0; i < t->made && t->used > 0; i++)
+        if (t->slot[i]->used && t->slot[i]->id == id) return t->slot[i];
     return NULL;
+}
+
+/* NULL: all are taken, or no memory for one more. */
+static struct stream *free_slot(struct stream_table *t)
+{
+    for (size_t i = 0; i < t->made; i++)
+        if (!t->slot[i]->used) return t->slot[i];
+    struct stream *s = t->made < STREAM_SLOTS ? malloc(sizeof(*s)) : NULL;
+    if (s != NULL) t->slot[t->made++] = s;
+    return s;
 }
 
 static struct stream *take_slot(struct gossip *g)
 {
-    struct stream_table *t = &g->streams;
-    for (size_t i = 0; i < STREAM_SLOTS; i++) {
-        struct stream *s = &t->slot[i];
-        if (s->used) continue;
-        struct timer timer = s->timer;
-        *s = (struct stream){.used = true, .timer = timer, .started_ms = g->now_ms};
-        t->used++;
-        return s;
+    struct stream *s = free_slot(&g->streams);
+    if (s == NULL) {
+        g->counters.syncs_refused++;
+        return NULL;
     }
-    g->counters.syncs_refused++;
-    return NULL;
+    *s = (struct stream){.used = true, .timer.kind = TIMER_STREAM, .started_ms = g->now_ms};
+    g->streams.used++;
+    return s;
 }
 
 static uint32_t fresh_id(struct stream_table *t)
@@ -229,8 +237,8 @@ void stream_touch(struct gossip *g, struct stream *s)
 
 void stream_forget(struct gossip *g, struct member *m)
 {
-    for (size_t i = 0; i < STREAM_SLOTS && g->streams.used > 0; i++) {
-        struct stream *s = &g->streams.slot[i];
+    for (size_t i = 0; i < g->streams.made && g->streams.used > 0; i++) {
+        struct stream *s = g->streams.slot[i];
         if (s->used && s->peer == m) stream_close(g, s);
     }
 }

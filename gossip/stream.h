@@ -69,7 +69,8 @@ struct stream {
 struct stream_table {
     size_t used;
     uint32_t id_next;
-    struct stream slot[STREAM_SLOTS];
+    uint32_t made;                     /* slots: most machines never need more than a few */
+    struct stream *slot[STREAM_SLOTS]; /* owned */
 };
 
 void stream_table_init(struct stream_table *t);

@@ -149,8 +149,8 @@ void sync_suspect(struct gossip *g, const struct member *from)
 static uint32_t count_sessions(const struct gossip *g, bool inbound)
 {
     uint32_t n = 0;
-    for (size_t i = 0; i < STREAM_SLOTS && g->streams.used > 0; i++) {
-        const struct stream *s = &g->streams.slot[i];
+    for (size_t i = 0; i < g->streams.made && g->streams.used > 0; i++) {
+        const struct stream *s = g->streams.slot[i];
         if (!s->used || s->inbound != inbound) continue;
         n += inbound ? s->session.active : s->purpose != STREAM_PROBE && s->purpose != STREAM_ASK;
     }

@@ -61,6 +61,15 @@ void tuning_rtt_sample(struct tuning_rtt *rtt, uint32_t us)
     rtt->srtt_us = rtt->srtt_us - rtt->srtt_us / 8 + us / 8;
 }
 
+uint32_t tuning_median_us(const uint32_t last[2], uint32_t us)
+{
+    if (last[1] == 0) return us;
+    uint32_t low = last[0] < last[1] ? last[0] : last[1];
+    uint32_t high = last[0] < last[1] ? last[1] : last[0];
+    if (us < low) return low;
+    return us > high ? high : us;
+}
+
 uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,
                        const struct tuning_rtt *others)
 {

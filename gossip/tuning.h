@@ -53,6 +53,8 @@ struct tuning_rtt {
 };
 /* One more measurement (RFC 6298 section 2). */
 void tuning_rtt_sample(struct tuning_rtt *rtt, uint32_t us);
+/* Of `us` and the two before it, 0: none; one slow answer moves nobody (serf's latency filter). */
+uint32_t tuning_median_us(const uint32_t last[2], uint32_t us);
 /* Retransmission timeout of a peer. Of one never measured: what most of all peers, `others`, would
  * keep, and 20 ms. */
 uint32_t tuning_rto_ms(const struct tuning *t, const struct tuning_rtt *peer,

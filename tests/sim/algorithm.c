@@ -76,7 +76,7 @@ static void parley_prefetch(const void *machine)
     fetch(&g->members, offsetof(struct gossip, digest) - offsetof(struct gossip, members));
     fetch(&g->digest, offsetof(struct digest, bucket));
     fetch(&g->alive, HOT_BYTES);
-    fetch(&g->probes, offsetof(struct probe_table, slot) + sizeof(struct probe));
+    fetch(&g->probes, offsetof(struct probe_table, slot) + sizeof(struct probe *));
     fetch(&g->streams, HOT_BYTES);
     fetch(&g->sync, offsetof(struct sync, seed));
     fetch(&g->pulls, HOT_BYTES);

@@ -108,10 +108,10 @@ static uint32_t sessions_with(const struct lab *lab, uint32_t peer)
 /* Streams to it come to nothing. */
 static void end_streams(struct lab *lab)
 {
-    for (size_t i = 0; i < STREAM_SLOTS; i++) {
+    for (size_t i = 0; i < lab->g->streams.made; i++) {
         struct gossip_event e = {.kind = GOSSIP_STREAM_CLOSED,
-                                 .stream = lab->g->streams.slot[i].id};
-        if (lab->g->streams.slot[i].used) assert_int_equal(lab_step(lab, &e), ERR_OK);
+                                 .stream = lab->g->streams.slot[i]->id};
+        if (lab->g->streams.slot[i]->used) assert_int_equal(lab_step(lab, &e), ERR_OK);
     }
 }
 
