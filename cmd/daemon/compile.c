@@ -138,7 +138,8 @@ static enum err build(struct compile *c, const struct config *config,
                              .node_id = mesh_own_id(d->mesh),
                              .trust = identities_trust(d->identities),
                              .workers = d->worker_count,
-                             .draining = d->drain != NULL && drain_closing(d->drain)};
+                             .draining = d->drain != NULL && drain_closing(d->drain),
+                             .deaf = d->drain != NULL && drain_deaf(d->drain)};
     in.endpoint = endpoints_rows(c->endpoints, &in.endpoint_count);
     in.identity = identities_all(d->identities, &in.identity_count);
     in.reset = circuits_resets(c->circuits, &in.reset_count);

@@ -9,6 +9,7 @@
 #include "cmd/daemon/control.h"
 #include "cmd/daemon/drain.h"
 #include "cmd/daemon/enroll.h"
+#include "cmd/daemon/fd_store.h"
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/listeners.h"
@@ -71,6 +72,9 @@ static enum err open_basics(struct daemon *d, struct diag *diag)
     rng_seed(&d->rng, seed);
     log_init(&d->log, STDERR_FILENO, LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     d->log.journal = d->options.journal;
+    /* First: no descriptor of ours may get the number of one that was passed. */
+    err = fd_store_new(d->options.notify_socket, d->options.listen_fds, &d->log, &d->fd_store);
+    if (err != ERR_OK) return err;
     err = open_store(d, diag);
     if (err != ERR_OK) return err;
     err = load_config(d, diag);
@@ -173,7 +177,7 @@ static enum err make_parts(struct daemon *d, struct diag *diag)
 {
     struct health_run_options health = {
         .loop = d->loop, .log = &d->log, .rng = &d->rng, .on_change = health_changed, .owner = d};
-    enum err err = listeners_new(d->worker_count, &d->listeners);
+    enum err err = listeners_new(d->worker_count, d->fd_store, &d->listeners);
     if (err == ERR_OK) err = policy_run_new(d, &d->policy);
     if (err == ERR_OK) err = mesh_new(d, diag, &d->mesh);
     if (err == ERR_OK) policy_run_restore(d->policy);
@@ -258,6 +262,7 @@ void daemon_free(struct daemon *d)
     mesh_free(d->mesh);
     policy_run_free(d->policy);
     listeners_free(d->listeners);
+    fd_store_free(d->fd_store);
     control_free(d->control);
     free_workers(d);
     identities_free(d->identities);

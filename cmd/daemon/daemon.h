@@ -28,6 +28,7 @@ struct compile;
 struct control;
 struct drain;
 struct enroll;
+struct fd_store;
 struct health_run;
 struct identities;
 struct listeners;
@@ -44,6 +45,7 @@ struct daemon_options {
     const char *program;       /* this one, for trials of policy; NULL: they are left out */
     const char *notify_socket; /* NOTIFY_SOCKET's value, or NULL */
     uint64_t watchdog_ms;      /* how long the manager waits for WATCHDOG=1; 0: for ever */
+    unsigned listen_fds;       /* descriptors from 3 on that the manager kept for us */
     bool journal;              /* descriptor 2 is the journal (JOURNAL_STREAM): write priorities */
 };
 
@@ -85,6 +87,7 @@ struct daemon {
     struct policy_run *policy;
     struct daemon_worker *worker; /* worker_count of them */
     unsigned worker_count;
+    struct fd_store *fd_store;
     struct listeners *listeners;
     struct compile *compile;
     struct health_run *health;

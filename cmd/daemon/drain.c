@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cmd/daemon/compile.h"
+#include "cmd/daemon/fd_store.h"
 #include "cmd/daemon/control.h"
 #include "cmd/daemon/mesh.h"
 #include "proxy/net/worker.h"
@@ -14,14 +15,18 @@
 #define DRAIN_POLL_MS   50u
 #define DRAIN_QUIET     2u   /* polls in a row without an exchange: between two there may be one */
 #define DRAIN_LEAVE_MS  500u /* LEFT is sent three times over 300 ms (gossip.md 3.5) */
+/* For connections that are accepted and have not said anything; requests get the whole timeout. */
+#define DRAIN_SILENT_MS 1000u
 
 struct drain {
     uint32_t magic;
     struct daemon *d;
     struct drain_status status; /* in_flight is filled when asked */
-    bool closing;
+    bool closing, deaf;
     unsigned quiet;
-    uint64_t spread_ms; /* until when peers may still send us new work */
+    uint64_t deaf_ms;         /* since when */
+    uint64_t deaf_generation; /* the first snapshot that is deaf comes behind it */
+    uint64_t spread_ms;       /* until when peers may still send us new work */
     struct loop_timer timer;
 };
 
@@ -103,13 +108,48 @@ static void drained(struct drain *dr, uint64_t left)
     if (st->leaving) leave_now(dr);
 }
 
+static uint64_t sessions(const struct drain *dr)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < dr->d->worker_count; i++)
+        n += worker_sessions(dr->d->worker[i].worker);
+    return n;
+}
+
+/* Every worker has stopped accepting and what it had accepted is over, or will never be. */
+static bool emptied(struct drain *dr, uint64_t now_ms)
+{
+    const struct compile *c = dr->d->compile;
+    bool reached = compile_generation(c) > dr->deaf_generation && compile_settled(c);
+    bool silent = sessions(dr) == 0 || now_ms - dr->deaf_ms >= DRAIN_SILENT_MS;
+    dr->quiet = reached && silent && in_flight(dr) == 0 ? dr->quiet + 1 : 0;
+    return dr->quiet >= DRAIN_QUIET || now_ms >= dr->status.deadline_ms;
+}
+
+static void end_step(struct drain *dr, uint64_t now_ms)
+{
+    struct daemon *d = dr->d;
+    if (!fd_store_keeps(d->fd_store) || (dr->deaf && emptied(dr, now_ms))) {
+        daemon_quit(d, 0);
+        return;
+    }
+    if (!dr->deaf) {
+        dr->deaf = true;
+        dr->deaf_ms = now_ms;
+        dr->deaf_generation = compile_generation(d->compile);
+        dr->quiet = 0;
+        compile_request(d->compile);
+    }
+    loop_timer_set(d->loop, &dr->timer, now_ms + DRAIN_POLL_MS);
+}
+
 static void timer_due(struct loop_timer *t)
 {
     struct drain *dr = CONTAINER_OF(t, struct drain, timer);
     struct daemon *d = dr->d;
     uint64_t now_ms = loop_now_ms(d->loop);
     if (dr->status.state == DRAIN_LEAVING) {
-        daemon_quit(d, 0);
+        end_step(dr, now_ms);
         return;
     }
     if (!dr->closing) {
@@ -171,4 +211,10 @@ bool drain_closing(const struct drain *dr)
 {
     CHECK_OBJ(dr, DRAIN_MAGIC);
     return dr->closing;
+}
+
+bool drain_deaf(const struct drain *dr)
+{
+    CHECK_OBJ(dr, DRAIN_MAGIC);
+    return dr->deaf;
 }

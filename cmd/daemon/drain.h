@@ -5,6 +5,9 @@
  *      ^ drain_undo ------'  |                                 |
  *      '---------------------'      `leave` or SIGTERM: then LEFT is gossiped and the process ends
  *
+ * Whose sockets wait with the service manager (fd_store.h) stops accepting behind LEFT, and ends
+ * when what it had accepted is done: callers that come meanwhile queue for the next process.
+ *
  * Control thread. Draining marks our record, waits until peers have had time to hear it, and
  * publishes a draining snapshot (workers ask long connections to close). SIGTERM drains, leaves and
  * exits 0; a second one ends at once.
@@ -44,5 +47,8 @@ const char *drain_word(enum drain_state s);
 bool drain_active(const struct drain *dr);
 /* True once peers have heard of it: long connections are to be asked to close. */
 bool drain_closing(const struct drain *dr);
+/* True at the very end, when the next process will have our listening sockets: nothing new is
+ * accepted. */
+bool drain_deaf(const struct drain *dr);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cmd/daemon/fd_store.h"
 #include "core/base/list.h"
 #include "core/io/sock.h"
 
@@ -15,6 +16,7 @@ struct open_listener {
     struct target at;
     bool prepared;       /* part of the prepared set */
     bool in_use;         /* part of the running set */
+    bool kept;           /* by the store */
     bool closed;         /* retired and closed; the array waits for old snapshots */
     uint64_t retired_at; /* generation that no longer names it */
     unsigned count;
@@ -24,6 +26,7 @@ struct open_listener {
 struct listeners {
     uint32_t magic;
     unsigned worker_count;
+    struct fd_store *store; /* borrowed */
     struct list open;
     struct build_listener *row; /* owned: of the prepared, else of the running set */
     size_t row_count;
@@ -32,12 +35,13 @@ struct listeners {
     bool preparing;
 };
 
-enum err listeners_new(unsigned worker_count, struct listeners **out)
+enum err listeners_new(unsigned worker_count, struct fd_store *store, struct listeners **out)
 {
     struct listeners *l = calloc(1, sizeof *l);
     if (l == NULL) return ERR_NOMEM;
     l->magic = LISTENERS_MAGIC;
     l->worker_count = worker_count;
+    l->store = store;
     list_init(&l->open);
     *out = l;
     return ERR_OK;
@@ -54,18 +58,35 @@ static struct open_listener *twin(struct listeners *l, const struct open_listene
     return NULL;
 }
 
-static void listener_close(struct listeners *l, struct open_listener *o)
+static void keep(struct listeners *l, struct open_listener *o)
+{
+    fd_store_keep(l->store, &o->at, o->fd, o->count);
+    o->kept = true;
+}
+
+static void listener_close(struct open_listener *o)
 {
     for (unsigned i = 0; i < o->count; i++)
         (void)close(o->fd[i]);
-    if (o->count > 0 && o->at.path[0] != '\0' && twin(l, o) == NULL) sock_unlink(o->at.path);
     o->count = 0;
     o->closed = true;
 }
 
-static void listener_free(struct listeners *l, struct open_listener *o)
+/* Nobody shall find anything there any more, but for a listener of another kind. */
+static void listener_retire(struct listeners *l, struct open_listener *o)
 {
-    listener_close(l, o);
+    struct open_listener *other = twin(l, o);
+    if (o->kept) fd_store_drop(l->store, &o->at);
+    if (other != NULL && other->kept)
+        keep(l, other);
+    else if (other == NULL && o->count > 0 && o->at.path[0] != '\0')
+        sock_unlink(o->at.path);
+    listener_close(o);
+}
+
+static void listener_free(struct open_listener *o)
+{
+    listener_close(o);
     list_remove(&o->node);
     free(o);
 }
@@ -75,7 +96,12 @@ void listeners_free(struct listeners *l)
     if (l == NULL) return;
     CHECK_OBJ(l, LISTENERS_MAGIC);
     LIST_EACH(pos, tmp, &l->open)
-    listener_free(l, LIST_ENTRY(pos, struct open_listener, node));
+    {
+        struct open_listener *o = LIST_ENTRY(pos, struct open_listener, node);
+        bool path = o->count > 0 && o->at.path[0] != '\0';
+        if (path && !fd_store_keeps(l->store)) sock_unlink(o->at.path);
+        listener_free(o);
+    }
     free(l->row);
     free(l->row_old);
     l->magic = MAGIC_POISON;
@@ -134,8 +160,11 @@ static struct open_listener *find(struct listeners *l, enum listener_kind kind,
 static enum err open_path(struct listeners *l, struct open_listener *o)
 {
     const struct open_listener *other = twin(l, o);
-    enum err err = other != NULL ? sock_dup(other->fd[0], &o->fd[0])
-                                 : sock_listen_unix(o->at.path, LISTEN_PATH_MODE, &o->fd[0]);
+    enum err err = ERR_OK;
+    if (other != NULL)
+        err = sock_dup(other->fd[0], &o->fd[0]);
+    else if ((o->fd[0] = fd_store_take(l->store, &o->at)) < 0)
+        err = sock_listen_unix(o->at.path, LISTEN_PATH_MODE, &o->fd[0]);
     if (err != ERR_OK) return err;
     for (o->count = 1; o->count < l->worker_count; o->count++) {
         err = sock_dup(o->fd[0], &o->fd[o->count]);
@@ -150,7 +179,9 @@ static enum err open_addr(struct listeners *l, struct open_listener *o)
 {
     unsigned flags = SOCK_LISTEN_SHARED | (twin(l, o) != NULL ? 0u : SOCK_LISTEN_PROBE);
     for (; o->count < l->worker_count; o->count++) {
-        enum err err = sock_listen(&o->at.addr, flags, &o->fd[o->count]);
+        int *fd = &o->fd[o->count];
+        *fd = fd_store_take(l->store, &o->at);
+        enum err err = *fd < 0 ? sock_listen(&o->at.addr, flags, fd) : ERR_OK;
         if (err != ERR_OK) return err;
         flags = SOCK_LISTEN_SHARED;
     }
@@ -171,7 +202,7 @@ static enum err listener_open(struct listeners *l, enum listener_kind kind, cons
     return ERR_OK;
 
 fail:
-    listener_close(l, o);
+    listener_retire(l, o);
     free(o);
     return err;
 }
@@ -223,7 +254,10 @@ enum err listeners_prepare(struct listeners *l, const struct config *c, struct d
         enum err err = prepare_one(l, kind_of(u), &u->listen, u, diag);
         if (first == ERR_OK) first = err;
     }
-    if (first != ERR_OK) listeners_abort(l);
+    if (first != ERR_OK)
+        listeners_abort(l);
+    else
+        fd_store_settle(l->store);
     return first;
 }
 
@@ -243,7 +277,9 @@ void listeners_abort(struct listeners *l)
         struct open_listener *o = LIST_ENTRY(pos, struct open_listener, node);
         bool fresh = o->prepared && !o->in_use && o->retired_at == 0;
         o->prepared = false;
-        if (fresh) listener_free(l, o);
+        if (!fresh) continue;
+        listener_retire(l, o);
+        listener_free(o);
     }
     free(l->row);
     l->row = l->row_old;
@@ -263,6 +299,7 @@ void listeners_commit(struct listeners *l, uint64_t generation)
         if (o->prepared) o->retired_at = 0;
         o->in_use = o->prepared;
         o->prepared = false;
+        if (o->in_use && !o->kept) keep(l, o);
     }
     free(l->row_old);
     l->row_old = NULL;
@@ -276,7 +313,7 @@ void listeners_collect(struct listeners *l, uint64_t reached, uint64_t oldest)
     {
         struct open_listener *o = LIST_ENTRY(pos, struct open_listener, node);
         if (o->retired_at == 0) continue;
-        if (!o->closed && reached >= o->retired_at) listener_close(l, o);
-        if (o->closed && oldest >= o->retired_at) listener_free(l, o);
+        if (!o->closed && reached >= o->retired_at) listener_retire(l, o);
+        if (o->closed && oldest >= o->retired_at) listener_free(o);
     }
 }

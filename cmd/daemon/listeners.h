@@ -18,10 +18,13 @@
 #include "core/model/config.h"
 #include "proxy/snapshot/build.h"
 
+struct fd_store;
 struct listeners;
 
-enum err listeners_new(unsigned worker_count, struct listeners **out) MUST_USE;
-/* Closes all. No snapshot may be left. */
+/* `store` may hold sockets of the process before, and keeps ours; it outlives `*out`. */
+enum err listeners_new(unsigned worker_count, struct fd_store *store,
+                       struct listeners **out) MUST_USE;
+/* Closes all, without having the store forget any. No snapshot may be left. */
 void listeners_free(struct listeners *l);
 
 /* Opens what `c` needs and is not open. ERR_IN_USE, ERR_PERM, ERR_UNREACHABLE (no such address on

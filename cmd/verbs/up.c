@@ -22,14 +22,16 @@ static enum verb_exit exit_of(enum err err)
 
 enum verb_exit up_run(struct verb_ctx *ctx)
 {
-    struct daemon_options o = {.root = ctx->root,
-                               .config_path = verb_text(ctx, "config"),
-                               .strict = verb_has(ctx, "strict"),
-                               .program = "/proc/self/exe",
-                               .notify_socket = getenv("NOTIFY_SOCKET"),
-                               .watchdog_ms = notify_watchdog_ms(getenv("WATCHDOG_USEC"),
-                                                                 getenv("WATCHDOG_PID"), getpid()),
-                               .journal = getenv("JOURNAL_STREAM") != NULL};
+    struct daemon_options o = {
+        .root = ctx->root,
+        .config_path = verb_text(ctx, "config"),
+        .strict = verb_has(ctx, "strict"),
+        .program = "/proc/self/exe",
+        .notify_socket = getenv("NOTIFY_SOCKET"),
+        .watchdog_ms =
+            notify_watchdog_ms(getenv("WATCHDOG_USEC"), getenv("WATCHDOG_PID"), getpid()),
+        .listen_fds = notify_listen_fds(getenv("LISTEN_FDS"), getenv("LISTEN_PID"), getpid()),
+        .journal = getenv("JOURNAL_STREAM") != NULL};
     struct diag diag;
     struct strbuf text;
     int code = EXIT_FAILED;

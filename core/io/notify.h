@@ -20,6 +20,17 @@ enum err notify_send(const char *socket, struct span state) MUST_USE;
  * clock_mono_us at its begin. */
 enum err notify_reloading(const char *socket, uint64_t mono_us) MUST_USE;
 
+#define NOTIFY_FDS_MAX 64u /* of one name */
+/* FDSTORE=1: the manager holds copies of these descriptors and gives them to the next process of
+ * the service. `name`: printable, without ':'. ERR_TOO_LARGE: more than NOTIFY_FDS_MAX; else as
+ * notify_send. */
+enum err notify_store(const char *socket, const char *name, const int *fd, unsigned count) MUST_USE;
+/* FDSTOREREMOVE=1: it lets go of all with that name. */
+enum err notify_unstore(const char *socket, const char *name) MUST_USE;
+/* How many descriptors, from 3 on, LISTEN_FDS says the manager has given to process `self`; 0 when
+ * LISTEN_PID is another's. */
+unsigned notify_listen_fds(const char *listen_fds, const char *listen_pid, pid_t self);
+
 /* WATCHDOG_USEC in milliseconds when it is meant for process `self` (WATCHDOG_PID missing or
  * equal); 0: no watchdog. Feed it at half of that. */
 uint64_t notify_watchdog_ms(const char *watchdog_usec, const char *watchdog_pid, pid_t self);

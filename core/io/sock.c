@@ -185,6 +185,33 @@ fail_fd:
     return err;
 }
 
+enum err sock_adopt(int fd, struct target *at)
+{
+    struct sockaddr_storage sys = {.ss_family = AF_UNSPEC};
+    int listening = 0, type = 0;
+    socklen_t int_len = sizeof(int), sys_len = sizeof(sys);
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_len) != 0 || !listening)
+        return ERR_UNSUPPORTED;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_len) != 0 || type != SOCK_STREAM)
+        return ERR_UNSUPPORTED;
+    if (getsockname(fd, (struct sockaddr *)&sys, &sys_len) != 0) return err_from_errno(errno);
+    struct target t = {.addr = sock_from_sys(&sys)};
+    if (sys.ss_family == AF_UNIX) {
+        const struct sockaddr_un *un = (const struct sockaddr_un *)&sys;
+        size_t len = sys_len - offsetof(struct sockaddr_un, sun_path);
+        struct span path = span_of(un->sun_path, strnlen(un->sun_path, len));
+        if (path.len == 0 || !span_to_cstr(path, t.path, sizeof(t.path))) return ERR_UNSUPPORTED;
+    } else if (t.addr.family == ADDR_NONE) {
+        return ERR_UNSUPPORTED;
+    }
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return err_from_errno(errno);
+    *at = t;
+    return ERR_OK;
+}
+
 void sock_unlink(const char *path)
 {
     struct stat st;

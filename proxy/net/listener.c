@@ -52,10 +52,14 @@ static void on_ready(struct loop_io *io, bool readable, bool writable)
     loop_timer_set(loop, &l->retry, loop_now_ms(loop) + ACCEPT_PAUSE_MS);
 }
 
+static void listen_on(struct listener *l)
+{
+    loop_io_set(l->ctx->loop, &l->io, !l->ctx->view->snapshot->deaf, false);
+}
+
 static void on_retry(struct loop_timer *t)
 {
-    struct listener *l = CONTAINER_OF(t, struct listener, retry);
-    loop_io_set(l->ctx->loop, &l->io, true, false);
+    listen_on(CONTAINER_OF(t, struct listener, retry));
 }
 
 static void listener_close(struct listener *l)
@@ -89,7 +93,7 @@ static void add(struct context *ctx, const struct snapshot_listener *from)
     l->listed = true;
     l->retry.on_expire = on_retry;
     loop_io_init(&l->io, from->fd[ctx->index], on_ready);
-    loop_io_set(ctx->loop, &l->io, true, false);
+    listen_on(l);
     list_push_back(&ctx->listeners, &l->node);
 }
 
@@ -108,6 +112,7 @@ void listener_refresh(struct context *ctx)
         }
         l->listed = true;
         l->spec = &s->listener[i];
+        if (s->deaf) listen_on(l);
     }
     LIST_EACH(node, next, &ctx->listeners)
     {

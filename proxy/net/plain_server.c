@@ -98,5 +98,5 @@ void plain_server_close(struct session *session)
     if (s->ex != NULL)
         exchange_cut(s->ex, REASON_DRAINING);
     else
-        s->end(s, true);
+        s->end(s, false);
 }

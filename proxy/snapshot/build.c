@@ -403,6 +403,7 @@ static void build_head(struct build *b)
     s->access_query = config->log.access_query;
     s->workers = in->workers > 0 ? in->workers : 1;
     s->draining = in->draining;
+    s->deaf = in->deaf;
 }
 
 enum err build_snapshot(const struct build_input *in, struct diag *d, struct snapshot **out)

@@ -53,6 +53,7 @@ struct build_input {
     size_t reset_count;
     unsigned workers; /* of this process; 0 counts as 1 */
     bool draining;
+    bool deaf;
 };
 
 /* On ERR_OK `*out` has one reference, the caller's. ERR_INVALID: a policy does not compile, or a

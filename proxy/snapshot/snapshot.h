@@ -123,6 +123,7 @@ struct snapshot {
     enum config_access_only access_only;
     bool access_query;
     bool draining;
+    bool deaf; /* nothing is accepted any more: what comes waits for the next process */
 };
 
 /* NULL: not on this host. `name` is a service name. */

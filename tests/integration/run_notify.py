@@ -15,36 +15,9 @@ import tempfile
 import time
 
 from lab import Tap, binary, patient, run, skip_all
+from manager import Manager
 
 ADDR = "127.0.0.46"
-
-
-class Manager:
-    """A NOTIFY_SOCKET that keeps what it hears."""
-
-    def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(path)
-        self.heard = []
-
-    def wait(self, word, seconds):
-        """The first message with a line that starts with `word`; None when the time is over."""
-        end = time.monotonic() + patient(seconds)
-        while True:
-            for message in self.heard:
-                if any(line.startswith(word) for line in message.split("\n")):
-                    return message
-            left = end - time.monotonic()
-            if left <= 0:
-                return None
-            self.sock.settimeout(left)
-            try:
-                self.heard.append(self.sock.recv(4096).decode())
-            except socket.timeout:
-                return None
-
-    def forget(self):
-        self.heard = []
 
 
 def field(pid, name):
@@ -67,14 +40,10 @@ def main():
         r = run([binary(), "init", "--mesh", "m", "--node", "n", "--addr", ADDR, "--root", root])
         tap.ok(r.returncode == 0, "init", r.stdout + r.stderr)
         manager = Manager(os.path.join(folder, "notify"))
-        env = dict(
-            os.environ, NOTIFY_SOCKET=os.path.join(folder, "notify"), WATCHDOG_USEC="1000000"
-        )
+        env = {"WATCHDOG_USEC": "1000000"}
         log = open(os.path.join(folder, "log"), "wb")
         start = time.monotonic()
-        process = subprocess.Popen(
-            [binary(), "up", "--root", root], env=env, stdout=log, stderr=log
-        )
+        process = manager.start([binary(), "up", "--root", root], env=env, stdout=log, stderr=log)
         ready = manager.wait("READY=1", 10)
         took = (time.monotonic() - start) * 1000
         tap.ok(ready, "READY=1 comes", open(os.path.join(folder, "log")).read())

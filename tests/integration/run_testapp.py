@@ -61,9 +61,19 @@ def load(*argv):
 def answers(t):
     status, head, body = split(exchange(API, request("/hello?x=1")))
     doc = json.loads(body)
-    t.ok(status == 200 and doc == {"served_by": "api", "peer": None, "method": "GET",
-                                   "path": "/hello?x=1", "body_bytes": 0},
-         "an ordinary request is answered with who served it", doc)
+    t.ok(
+        status == 200
+        and doc
+        == {
+            "served_by": "api",
+            "peer": None,
+            "method": "GET",
+            "path": "/hello?x=1",
+            "body_bytes": 0,
+        },
+        "an ordinary request is answered with who served it",
+        doc,
+    )
     _, _, body = split(exchange(API, request("/", "parley-peer: spiffe://m/service/web")))
     t.ok(json.loads(body)["peer"] == "spiffe://m/service/web", "the peer is said", body)
     status, _, _ = split(exchange(API, request("/status/503")))
@@ -83,31 +93,57 @@ def answers(t):
     three = request("/a", close=False) + request("/delay/20/b", close=False) + request("/c")
     out = exchange(API, three)
     places = [out.find(b'"path":"/a"'), out.find(b'"path":"/delay/20/b"'), out.find(b'"path":"/c"')]
-    t.ok(-1 not in places and places == sorted(places), "pipelined requests are answered in order",
-         out)
-    out = exchange(API, request("/", "expect: 100-continue", "content-length: 3", method="POST",
-                                body=b"abc"))
-    t.ok(out.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200") and b'"body_bytes":3' in out,
-         "100-continue comes before the answer", out)
+    t.ok(
+        -1 not in places and places == sorted(places),
+        "pipelined requests are answered in order",
+        out,
+    )
+    out = exchange(
+        API, request("/", "expect: 100-continue", "content-length: 3", method="POST", body=b"abc")
+    )
+    t.ok(
+        out.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200") and b'"body_bytes":3' in out,
+        "100-continue comes before the answer",
+        out,
+    )
 
 
 def echoes(t):
     blob = os.urandom(700000)
-    status, head, body = split(exchange(API, request("/echo", f"content-length: {len(blob)}",
-                                                     method="POST", body=blob)))
-    t.ok(status == 200 and f"content-length: {len(blob)}".encode() in head and body == blob,
-         "/echo keeps the length and the bytes", (status, head, len(body)))
+    status, head, body = split(
+        exchange(API, request("/echo", f"content-length: {len(blob)}", method="POST", body=blob))
+    )
+    t.ok(
+        status == 200 and f"content-length: {len(blob)}".encode() in head and body == blob,
+        "/echo keeps the length and the bytes",
+        (status, head, len(body)),
+    )
     chunked = b"3\r\nabc\r\n5\r\ndefgh\r\n0\r\nx-sum: 8\r\n\r\n"
-    status, head, body = split(exchange(API, request("/echo", "transfer-encoding: chunked",
-                                                     method="POST", body=chunked)))
-    t.ok(status == 200 and b"transfer-encoding: chunked" in head and b"content-length" not in head
-         and body.endswith(b"0\r\nx-sum: 8\r\n\r\n") and b"abc" in body and b"defgh" in body,
-         "/echo keeps chunks and trailers", body)
-    out = exchange(API, request("/upgrade", "connection: upgrade", "upgrade: websocket",
-                                close=False) + b"hello there", half_close=True)
+    status, head, body = split(
+        exchange(API, request("/echo", "transfer-encoding: chunked", method="POST", body=chunked))
+    )
+    t.ok(
+        status == 200
+        and b"transfer-encoding: chunked" in head
+        and b"content-length" not in head
+        and body.endswith(b"0\r\nx-sum: 8\r\n\r\n")
+        and b"abc" in body
+        and b"defgh" in body,
+        "/echo keeps chunks and trailers",
+        body,
+    )
+    out = exchange(
+        API,
+        request("/upgrade", "connection: upgrade", "upgrade: websocket", close=False)
+        + b"hello there",
+        half_close=True,
+    )
     status, head, body = split(out)
-    t.ok(status == 101 and b"upgrade: websocket" in head and body == b"hello there",
-         "/upgrade switches and echoes to the end", out)
+    t.ok(
+        status == 101 and b"upgrade: websocket" in head and body == b"hello there",
+        "/upgrade switches and echoes to the end",
+        out,
+    )
     status, _, _ = split(exchange(API, request("/upgrade")))
     t.ok(status == 200, "/upgrade without an upgrade is an ordinary request", status)
     out = exchange(DB, blob, half_close=True)
@@ -118,33 +154,62 @@ def chains(t, db):
     status, _, _ = split(exchange(WEB, request("/")))
     t.ok(status == 200, "web -> api -> db answers 200", status)
     code, schema, data = load("--url", url(WEB), "--rate", "200", "--for", "1s")
-    t.ok(code == 0 and schema == "parley.load.v1" and data["requests"] == data["ok"] == 200,
-         "a load without failures exits 0", data)
-    code, _, data = load("--url", url(API, "/echo"), "--rate", "50", "--for", "1s", "--method",
-                         "POST", "--body-bytes", "300000")
+    t.ok(
+        code == 0 and schema == "parley.load.v1" and data["requests"] == data["ok"] == 200,
+        "a load without failures exits 0",
+        data,
+    )
+    code, _, data = load(
+        "--url",
+        url(API, "/echo"),
+        "--rate",
+        "50",
+        "--for",
+        "1s",
+        "--method",
+        "POST",
+        "--body-bytes",
+        "300000",
+    )
     t.ok(code == 0 and data["status"] == {"200": 50}, "a load sends bodies", data)
     code, _, data = load("--url", url(API, "/status/503"), "--rate", "50", "--for", "1s")
-    t.ok(code == 10 and data["failed"] == 50 and data["status"] == {"503": 50},
-         "other answers than 2xx are failures, exit 10", data)
+    t.ok(
+        code == 10 and data["failed"] == 50 and data["status"] == {"503": 50},
+        "other answers than 2xx are failures, exit 10",
+        data,
+    )
     code, _, data = load("--url", url(NOBODY), "--rate", "50", "--for", "1s")
     t.ok(code == 10 and data["errors"]["connect"] == 50, "a refused connection is told", data)
-    code, _, data = load("--url", url(API, "/delay/200"), "--rate", "10", "--for", "1s",
-                         "--connections", "1")
-    t.ok(code == 0 and data["ok"] == 10 and data["max_ms"] > 900,
-         "waiting behind a slow answer is part of the latency", data)
+    code, _, data = load(
+        "--url", url(API, "/delay/200"), "--rate", "10", "--for", "1s", "--connections", "1"
+    )
+    t.ok(
+        code == 0 and data["ok"] == 10 and data["max_ms"] > 900,
+        "waiting behind a slow answer is part of the latency",
+        data,
+    )
     db.send_signal(signal.SIGTERM)
     t.ok(db.wait(10) == 0, "SIGTERM ends an application with 0", db.returncode)
     status, _, body = split(exchange(WEB, request("/")))
-    t.ok(status == 502 and json.loads(body)["call_failed"] == "status", "a call that fails is 502",
-         body)
+    t.ok(
+        status == 502 and json.loads(body)["call_failed"] == "status",
+        "a call that fails is 502",
+        body,
+    )
 
 
 def refuses(t):
-    bad = [["echo"], ["echo", "--listen", "localhost:80"],
-           ["echo", "--listen", f"{HOST}:1", "--tcp", "--call", url(API)],
-           ["load"], ["load", "--url", "https://127.0.0.1/"], ["load", "--url", f"tcp://{HOST}:1"],
-           ["load", "--url", url(API), "--rate", "0"], ["load", "--url", url(API), "--for", "0s"],
-           ["load", "--url", url(API), "--method", "PUT"]]
+    bad = [
+        ["echo"],
+        ["echo", "--listen", "localhost:80"],
+        ["echo", "--listen", f"{HOST}:1", "--tcp", "--call", url(API)],
+        ["load"],
+        ["load", "--url", "https://127.0.0.1/"],
+        ["load", "--url", f"tcp://{HOST}:1"],
+        ["load", "--url", url(API), "--rate", "0"],
+        ["load", "--url", url(API), "--for", "0s"],
+        ["load", "--url", url(API), "--method", "PUT"],
+    ]
     codes = [run([binary(), "testapp", *argv]).returncode for argv in bad]
     t.ok(codes == [2] * len(bad), "wrong flags are a usage error", codes)
     r = run([binary(), "testapp", "echo", "--listen", f"{HOST}:{API}"])
@@ -158,8 +223,9 @@ def main():
     apps = []
     try:
         apps.append(start("--listen", f"{HOST}:{DB}", "--name", "db", "--tcp"))
-        apps.append(start("--listen", f"{HOST}:{API}", "--name", "api", "--call",
-                          f"tcp://{HOST}:{DB}"))
+        apps.append(
+            start("--listen", f"{HOST}:{API}", "--name", "api", "--call", f"tcp://{HOST}:{DB}")
+        )
         apps.append(start("--listen", f"{HOST}:{WEB}", "--name", "web", "--call", url(API)))
         if t.ok(None not in apps, "three applications listen"):
             answers(t)

@@ -1,5 +1,6 @@
 #include "cmd/daemon/listeners.h"
 
+#include "cmd/daemon/fd_store.h"
 #include "core/io/sock.h"
 
 #include <setjmp.h>
@@ -48,10 +49,22 @@ static bool is_open(int fd)
     return fcntl(fd, F_GETFD) >= 0;
 }
 
+/* One that keeps nothing and has nothing. */
+static struct fd_store *no_store(void)
+{
+    static struct fd_store *store;
+    static struct log log;
+    if (store == NULL) {
+        log_init(&log, STDERR_FILENO, LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+        assert_int_equal(fd_store_new(NULL, 0, &log, &store), ERR_OK);
+    }
+    return store;
+}
+
 static struct listeners *listeners_with(const struct config *c)
 {
     struct listeners *l = NULL;
-    assert_int_equal(listeners_new(WORKERS, &l), ERR_OK);
+    assert_int_equal(listeners_new(WORKERS, no_store(), &l), ERR_OK);
     assert_int_equal(listeners_prepare(l, c, NULL), ERR_OK);
     listeners_commit(l, 1);
     return l;
@@ -268,7 +281,7 @@ static void test_address_of_another_host_is_refused_in_words(void **state)
     struct listeners *l = NULL;
     struct diag diag;
     diag_init(&diag);
-    assert_int_equal(listeners_new(WORKERS, &l), ERR_OK);
+    assert_int_equal(listeners_new(WORKERS, no_store(), &l), ERR_OK);
     assert_int_equal(listeners_prepare(l, &c, &diag), ERR_UNREACHABLE);
     assert_non_null(strstr(diag.entry[0].message, "no address of this host"));
     diag_fini(&diag);

@@ -110,9 +110,62 @@ static void test_watchdog_counts_only_for_its_process(void **state)
         assert_int_equal(notify_watchdog_ms(cases[i].usec, cases[i].pid, 77), cases[i].want_ms);
 }
 
+static void test_descriptors_are_kept_under_a_name(void **state)
+{
+    (void)state;
+    char name[64], text[256];
+    snprintf(name, sizeof(name), "@parley-store-%d", (int)getpid());
+    int manager = manager_open(name), pipes[2];
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(notify_store(name, "127.0.0.1_9001", pipes, 2), ERR_OK);
+    struct iovec iov = {.iov_base = text, .iov_len = sizeof(text)};
+    union {
+        struct cmsghdr align;
+        char room[CMSG_SPACE(2 * sizeof(int))];
+    } control;
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = sizeof(control)};
+    ssize_t n = recvmsg(manager, &msg, MSG_CMSG_CLOEXEC);
+    const char *want = "FDSTORE=1\nFDPOLL=0\nFDNAME=127.0.0.1_9001\n";
+    assert_int_equal(n, strlen(want));
+    assert_memory_equal(text, want, strlen(want));
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    assert_non_null(c);
+    assert_int_equal(c->cmsg_type, SCM_RIGHTS);
+    assert_int_equal(c->cmsg_len, CMSG_LEN(2 * sizeof(int)));
+    int copy[2];
+    memcpy(copy, CMSG_DATA(c), sizeof(copy));
+    assert_int_equal(write(copy[1], "x", 1), 1);
+    assert_int_equal(read(pipes[0], text, sizeof(text)), 1);
+    assert_int_equal(notify_unstore(name, "127.0.0.1_9001"), ERR_OK);
+    assert_message(manager, "FDSTOREREMOVE=1\nFDNAME=127.0.0.1_9001\n");
+    assert_int_equal(notify_store(name, "n", pipes, NOTIFY_FDS_MAX + 1), ERR_TOO_LARGE);
+    assert_int_equal(notify_store(NULL, "n", pipes, 2), ERR_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        close(copy[i]);
+        close(pipes[i]);
+    }
+    close(manager);
+}
+
+static void test_descriptors_are_for_the_process_they_name(void **state)
+{
+    (void)state;
+    assert_int_equal(notify_listen_fds("3", "42", 42), 3);
+    assert_int_equal(notify_listen_fds("3", "43", 42), 0);
+    assert_int_equal(notify_listen_fds("3", NULL, 42), 0);
+    assert_int_equal(notify_listen_fds(NULL, "42", 42), 0);
+    assert_int_equal(notify_listen_fds("-1", "42", 42), 0);
+    assert_int_equal(notify_listen_fds("99999999", "42", 42), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_descriptors_are_kept_under_a_name),
+        cmocka_unit_test(test_descriptors_are_for_the_process_they_name),
         cmocka_unit_test(test_message_reaches_a_socket_by_path),
         cmocka_unit_test(test_message_reaches_an_abstract_socket),
         cmocka_unit_test(test_manager_that_does_not_read_does_not_hold_us),

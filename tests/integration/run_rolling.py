@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""Everything is restarted under load and no request notices: the applications one after the other,
+then every parley, the caller's own too, whose listeners wait with the service manager meanwhile.
+
+Time limit: 180 s
+
+The client repeats nothing: an answer that is missing, cut or another's is a failure. Each POST must
+have reached exactly one application exactly once. `--rate 2000 --seconds 120` is the long version.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from lab import Lab, Tap, binary, skip_all, wait_for
+from manager import Manager
+
+APP = r"""
+import asyncio, os, signal, sys, time
+name, posts = sys.argv[1], open(sys.argv[2], "a", buffering=1)
+busy, leaving, last = 0, False, time.monotonic()
+
+async def serve(reader, writer):
+    global busy, last
+    try:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            busy += 1
+            line = head.split(b"\r\n", 1)[0].decode()
+            method, target, _ = line.split(" ")
+            length = 0
+            for field in head.lower().split(b"\r\n"):
+                if field.startswith(b"content-length:"):
+                    length = int(field.split(b":")[1])
+            body = await reader.readexactly(length)
+            health = target == "/healthz"
+            if not health:
+                last = time.monotonic()
+                await asyncio.sleep(0.002)
+            if method == "POST":
+                posts.write(body.decode() + "\n")
+            status = "503 Leaving" if health and leaving else "200 OK"
+            text = f"{target} {name}".encode()
+            head = f"HTTP/1.1 {status}\r\ncontent-length: {len(text)}\r\n\r\n"
+            writer.write(head.encode() + text)
+            await writer.drain()
+            busy -= 1
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+
+async def main():
+    global leaving, last
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    server = await asyncio.start_server(serve, "127.0.0.1", 8081, backlog=1024)
+    await stop.wait()
+    leaving, last = True, time.monotonic()
+    while busy > 0 or time.monotonic() - last < 1.0:
+        await asyncio.sleep(0.05)
+    os._exit(0)
+asyncio.run(main())
+"""
+LOAD = r"""
+import asyncio, json, signal, sys, time
+rate, connections = int(sys.argv[1]), int(sys.argv[2])
+stop = False
+sent, good, posts, bad, slowest = 0, 0, [], [], 0.0
+
+class Conn:
+    def __init__(self):
+        self.streams = None
+
+    async def ask(self, method, target, body):
+        fresh = self.streams is None
+        if not fresh and self.streams[0].at_eof():
+            self.streams[1].close()
+            fresh = True
+        if fresh:
+            self.streams = await asyncio.open_connection("127.0.0.1", 9001)
+        reader, writer = self.streams
+        head = f"{method} {target} HTTP/1.1\r\nhost: api\r\n"
+        if body:
+            head += f"content-length: {len(body)}\r\n"
+        writer.write(head.encode() + b"\r\n" + body)
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(answer.split("content-length: ")[1].split("\r\n")[0])
+        text = (await reader.readexactly(length)).decode()
+        if "connection: close" in answer:
+            writer.close()
+            self.streams = None
+        return answer.split("\r\n")[0], text
+
+async def one(index, start):
+    global sent, good, slowest
+    conn, n, due = Conn(), 0, start + index / rate
+    while not stop:
+        await asyncio.sleep(max(0, due - time.monotonic()))
+        due = max(due + connections / rate, time.monotonic() - 1)
+        n += 1
+        post = n % 3 == 0
+        target, body = f"/{index}/{n}", f"{index}-{n}".encode() if post else b""
+        sent += 1
+        begun = time.monotonic()
+        try:
+            call = conn.ask("POST" if post else "GET", target, body)
+            status, text = await asyncio.wait_for(call, 30)
+            if " 200 " not in status or not text.startswith(target + " "):
+                bad.append(f"{target}: {status} {text[:200]}")
+            else:
+                good += 1
+                if post:
+                    posts.append(f"{index}-{n}")
+        except Exception as e:
+            bad.append(f"{target} {'POST' if post else 'GET'} at {time.time():.3f}: {e!r}")
+            conn = Conn()
+        slowest = max(slowest, time.monotonic() - begun)
+
+async def main():
+    def end():
+        global stop
+        stop = True
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+    await asyncio.gather(*(one(i, time.monotonic()) for i in range(connections)))
+    print(json.dumps({"sent": sent, "good": good, "posts": posts, "bad": bad, "slowest": slowest}))
+asyncio.run(main())
+"""
+API = (
+    '[service.api]\nlocal = "127.0.0.1:8081"\nallow = ["web"]\n'
+    'health = { http = "/healthz", interval = "200ms", unhealthy_after = 1 }\n'
+)
+WEB = (
+    '[service.web]\nlocal = "127.0.0.1:8080"\nhealth = "none"\n'
+    '[upstream.api]\nlisten = "127.0.0.1:9001"\nas = "web"\n'
+)
+
+
+class Site:
+    def __init__(self, lab, tap):
+        self.lab = lab
+        self.tap = tap
+        self.app = {}
+        self.manager = {}
+        for name, text in (("app.py", APP), ("load.py", LOAD)):
+            with open(os.path.join(lab.folder, name), "w") as f:
+                f.write(text)
+
+    def path(self, name):
+        return os.path.join(self.lab.folder, name)
+
+    def start_app(self, h):
+        argv = [sys.executable, self.path("app.py"), h.name, self.path(f"posts-{h.name}")]
+        self.app[h.name] = h.spawn(*argv, log="app.log")
+
+    def state(self, h):
+        return self.lab.host[1].endpoint_states("api").get(h.name)
+
+    def supervise(self, h):
+        """From now on this host's parley belongs to a manager."""
+        h.kill(signal.SIGTERM)
+        self.manager[h.name] = Manager(self.path(f"notify-{h.name}"))
+        self.start_parley(h)
+
+    def start_parley(self, h):
+        manager = self.manager[h.name]
+        manager.forget()
+        log = open(self.path(f"{h.name}.log"), "ab")
+        argv = [binary(), "up", "--root", h.root]
+        h.agent = manager.start(argv, h.prefix(), stdout=log, stderr=log, start_new_session=True)
+        log.close()
+        self.lab.processes.append(h.agent)
+        self.tap.ok(manager.wait("READY=1", 20), f"{h.name}: READY=1", h.log()[-2000:])
+
+    def restart_parley(self, h):
+        h.kill(signal.SIGTERM)
+        self.tap.ok(h.agent.returncode == 0, f"{h.name}: SIGTERM ends it with 0", h.log()[-2000:])
+        held = sorted(self.manager[h.name].store)
+        self.start_parley(h)
+        return held
+
+    def restart_app(self, h):
+        app = self.app[h.name]
+        os.kill(app.pid, signal.SIGTERM)
+        out = wait_for(lambda: self.state(h) != "up", 20)
+        self.tap.ok(out, f"the application on {h.name} is taken out by its health check")
+        app.wait(timeout=30)
+        self.start_app(h)
+
+
+def all_up(site):
+    return wait_for(lambda: all(site.state(site.lab.host[n]) == "up" for n in (2, 3)), 20)
+
+
+def prepare(site, tap):
+    lab = site.lab
+    lab.host[1].config(WEB)
+    for n in (2, 3):
+        lab.host[n].config(API)
+        site.start_app(lab.host[n])
+    for h in lab.host.values():
+        site.supervise(h)
+    return tap.ok(all_up(site), "both applications are up", lab.host[1].parley("services").stdout)
+
+
+def roll(site, tap):
+    """What a rolling restart does, in its order: wait until one is back before the next goes."""
+    lab = site.lab
+    for n in (2, 3):
+        site.restart_app(lab.host[n])
+        tap.ok(all_up(site), f"the application on h{n} is back")
+    for n in (2, 3):
+        held = site.restart_parley(lab.host[n])
+        tap.ok(any("7400" in name for name in held), f"h{n}: its mesh port waits", held)
+        tap.ok(all_up(site), f"the parley on h{n} is back", lab.host[n].log()[-2000:])
+    held = site.restart_parley(lab.host[1])
+    tap.ok("127.0.0.1_9001" in held, "h1: its callers' listener waits", held)
+    inherited = lambda: "fd_store inherited=" in lab.host[1].log()
+    tap.ok(wait_for(inherited, 5), "and the next process has it", lab.host[1].log()[-2000:])
+    tap.ok(all_up(site), "the caller's own parley is back")
+
+
+def judge(site, tap, load):
+    out, _ = load.communicate(timeout=60)
+    result = json.loads(out)
+    tap.note(f"{result['sent']} requests, the slowest took {result['slowest']:.2f} s")
+    bad = result["bad"]
+    tap.ok(
+        result["good"] > 100 and not bad,
+        f"zero failed requests of {result['sent']}",
+        f"{len(bad)} bad\n" + "\n".join(bad[:20]),
+    )
+    seen = []
+    for n in (2, 3):
+        with open(site.path(f"posts-h{n}")) as f:
+            seen += f.read().split()
+    tap.ok(
+        sorted(seen) == sorted(result["posts"]),
+        f"every POST counted exactly once ({len(seen)})",
+        f"{len(seen)} arrived, {len(result['posts'])} were answered",
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rate", type=int, default=200)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--seconds", type=int, default=0, help="repeat the restarts for so long")
+    args = parser.parse_args()
+    if os.geteuid() != 0:
+        skip_all("network namespaces need root")
+    if not os.path.exists(binary()):
+        skip_all("build/parley does not exist (make all)")
+    tap = Tap()
+    with Lab(3) as lab:
+        site = Site(lab, tap)
+        if lab.mesh(tap) and prepare(site, tap):
+            argv = [sys.executable, site.path("load.py"), str(args.rate), str(args.connections)]
+            h1 = lab.host[1]
+            load = subprocess.Popen(h1.prefix() + argv, stdout=subprocess.PIPE, text=True)
+            lab.processes.append(load)
+            posts = lambda: sum(os.path.getsize(site.path(f"posts-h{n}")) for n in (2, 3))
+            tap.ok(wait_for(posts, 20), "the load runs")
+            end = time.monotonic() + args.seconds
+            roll(site, tap)
+            while time.monotonic() < end:
+                roll(site, tap)
+            load.send_signal(signal.SIGTERM)
+            judge(site, tap, load)
+            for h in lab.host.values():
+                bad = "check failed" in h.log() or "Sanitizer" in h.log()
+                tap.ok(not bad, f"{h.name} reports no failed check", h.log()[-3000:])
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
