@@ -65,6 +65,16 @@ bool accusation_add(struct accusation *a, const struct accusation_vote *v)
     return true;
 }
 
+void accusation_shorten(struct accusation *a, uint32_t count)
+{
+    while (a->count > count) {
+        uint32_t out = a->count - 1;
+        for (uint32_t i = 0; i < a->count; i++)
+            if (a->vote[i].kind == ACCUSATION_LOSSY) out = i;
+        a->vote[out] = a->vote[--a->count];
+    }
+}
+
 uint32_t accusation_count(const struct accusation *a, enum accusation_kind kind)
 {
     uint32_t n = 0;

@@ -51,6 +51,8 @@ bool accusation_has(const struct accusation *a, const struct node_id *accuser);
 /* Adds a vote of someone who has none yet. One that says more (REFUSED, then LOSSY, then the rest)
  * takes the place of their other, or in a full set of another's. False: it changes nothing. */
 bool accusation_add(struct accusation *a, const struct accusation_vote *v);
+/* Keeps `count` votes, LOSSY ones last. */
+void accusation_shorten(struct accusation *a, uint32_t count);
 /* How many say so. */
 uint32_t accusation_count(const struct accusation *a, enum accusation_kind kind);
 /* The bytes written. */

@@ -29,6 +29,7 @@ void packet_begin(struct gossip *g, struct packet *p, struct member *to)
     /* gossip.md 3.2 item 6: whoever is accused hears of it first. */
     struct message m = {.kind = MESSAGE_ACCUSED};
     if (!suspicion_charge(g, to, &m.accusation)) return;
+    accusation_shorten(&m.accusation, TUNING_ACCUSED_VOTES);
     (void)packet_add(p, &m);
     if (to->care != NULL) to->care->poked_ms = g->now_ms > 0 ? g->now_ms : 1;
 }

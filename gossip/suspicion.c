@@ -42,7 +42,7 @@ static uint32_t needed(const struct gossip *g, const struct member *m)
 static uint32_t agreeing(const struct gossip *g, const struct member *m)
 {
     uint32_t k = needed(g, m);
-    return k < 2 ? k : 2;
+    return k < TUNING_ACCUSED_VOTES ? k : TUNING_ACCUSED_VOTES;
 }
 
 /* Where so few are left that fewer than K = 3 must do, one of them is ourselves: no single liar

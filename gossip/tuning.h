@@ -10,7 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TUNING_ACCUSERS_MAX    3u /* K: accusers that make a verdict */
+#define TUNING_ACCUSERS_MAX 3u /* K: accusers that make a verdict */
+/* L: of them, so many are believed; the accused need be shown no more (gossip.md 3.2). */
+#define TUNING_ACCUSED_VOTES   2u
 #define TUNING_PINGS_MIN       2u
 #define TUNING_PINGS_MAX       16u
 #define TUNING_FANOUT          3u  /* targets of one gossip round */

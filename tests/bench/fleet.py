@@ -22,7 +22,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 FIRST_UID = 20000
-TICKS = os.sysconf("SC_CLK_TCK")
+CLOCK_OF_PROCESS = 2  # clock_getcpuclockid(3), as the kernel numbers them
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -165,9 +165,8 @@ class Fleet:
         return bytes_sent, packets, cpu
 
     def cpu_ms(self, i):
-        with open(f"/proc/{self.process[i].pid}/stat") as f:
-            parts = f.read().rsplit(")", 1)[1].split()
-        return (int(parts[11]) + int(parts[12])) * 1000.0 / TICKS
+        """By its own clock, to the nanosecond: ticks of 10 ms would be most of an idle minute."""
+        return time.clock_gettime(~self.process[i].pid << 3 | CLOCK_OF_PROCESS) * 1000.0
 
     def resident_kib(self):
         """Mean over all that are up."""

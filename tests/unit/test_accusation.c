@@ -143,9 +143,29 @@ static void test_cut_empty_and_doubled_accusations_are_refused(void **state)
                      ERR_INVALID);
 }
 
+static void test_a_shortened_one_keeps_what_can_be_refuted_at_once(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter();
+    for (uint32_t i = 0; i < 3; i++) {
+        struct accusation_vote v = vote_of(&a, i, &key);
+        if (i == 1) v.kind = ACCUSATION_LOSSY;
+        assert_true(accusation_add(&a, &v));
+    }
+    struct node_id last = a.vote[2].accuser;
+    accusation_shorten(&a, 3);
+    assert_int_equal(a.count, 3);
+    accusation_shorten(&a, 2);
+    assert_int_equal(a.count, 2);
+    assert_int_equal(accusation_count(&a, ACCUSATION_LOSSY), 0);
+    assert_true(accusation_has(&a, &last));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_shortened_one_keeps_what_can_be_refuted_at_once),
         cmocka_unit_test(test_votes_come_back_and_verify),
         cmocka_unit_test(test_a_vote_for_one_incarnation_is_none_for_another),
         cmocka_unit_test(test_the_kind_of_a_vote_is_signed),
