@@ -38,6 +38,11 @@ static const struct verb_flag ping_flags[] = {
     {"count", 'c', FLAG_COUNT, "4", "how often; at most 100"},
     {0},
 };
+static const struct verb_flag netcheck_flags[] = {
+    {"after", 0, FLAG_TEXT, "NODE",
+     "only nodes whose names come after it; --json asks 64 at a time"},
+    {0},
+};
 static const struct verb_flag check_flags[] = {
     {"strict", 0, FLAG_BOOL, NULL, "warnings alone exit 11"},
     {"list", 0, FLAG_BOOL, NULL, "print what is checked"},
@@ -135,7 +140,7 @@ static const struct verb table[] = {
     {"ping", NULL, "NODE", "round-trip times to a member, by UDP and by TCP", 1, 1, ping_flags,
      ping_run},
     {"netcheck", NULL, "[NODE]", "what works between this node and the others, and what does not",
-     0, 1, NULL, netcheck_run},
+     0, 1, netcheck_flags, netcheck_run},
     {"check", NULL, NULL, "grouped diagnosis of this node", 0, 0, check_flags, checkup_run},
     {"reload", NULL, NULL, "read the host file again", 0, 0, reload_flags, reload_verb_run},
     {"drain", NULL, NULL, "stop taking new requests, tell peers, wait", 0, 0, NULL, drain_verb_run},

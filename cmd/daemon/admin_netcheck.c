@@ -1,5 +1,6 @@
 #include "cmd/daemon/admin_route.h"
 
+#include "cmd/daemon/member_page.h"
 #include "cmd/daemon/mesh.h"
 #include "cmd/daemon/mesh_ask.h"
 #include "core/base/check.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PEERS_MAX    64u
+#define PEERS_MAX    64u /* on a page */
 #define AT_A_TIME    8u
 #define TRIES        3u   /* of a datagram: one may be lost */
 #define SKEW_WARN_MS 2000 /* a person should mend it; policy bears 60 s */
@@ -190,11 +191,6 @@ static void row(struct admin_call *call, const struct peer *p)
 static void add(struct admin_call *call, struct netcheck *n, const struct gossip_member *m,
                 struct node_record *scratch)
 {
-    if (m->self || m->state == MEMBER_LEFT || m->state == MEMBER_BANNED) return;
-    if (n->count == PEERS_MAX) {
-        n->left_out++;
-        return;
-    }
     struct peer *p = &n->peer[n->count++];
     *p = (struct peer){.member = *m};
     if (mesh_record(call->daemon->mesh, &m->id, scratch) == ERR_OK)
@@ -205,29 +201,24 @@ static bool begin(struct admin_call *call)
 {
     struct netcheck *n = arena_alloc(call->arena, sizeof *n);
     struct node_record *scratch = arena_alloc(call->arena, sizeof *scratch);
+    struct gossip_member *m = arena_alloc(call->arena, PEERS_MAX * sizeof *m);
     struct span only = admin_route_query(call, "node");
-    struct gossip_member m;
-    if (n == NULL || scratch == NULL) {
+    if (n == NULL || scratch == NULL || m == NULL) {
         admin_route_fail(call, 500, "out of memory");
         return false;
     }
     n->count = n->left_out = 0;
     call->state = n;
     if (only.len > 0) {
-        if (!admin_ping_member(call, only, &m)) return false;
-        add(call, n, &m, scratch);
+        if (!admin_ping_member(call, only, m)) return false;
+        add(call, n, m, scratch);
         return true;
     }
-    size_t pos = 0;
-    while (gossip_member_next(mesh_gossip(call->daemon->mesh), &pos, &m))
-        add(call, n, &m, scratch);
+    size_t count = member_page_take(mesh_gossip(call->daemon->mesh),
+                                    admin_route_query(call, "after"), m, PEERS_MAX, &n->left_out);
+    for (size_t i = 0; i < count; i++)
+        add(call, n, &m[i], scratch);
     return true;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const struct peer *x = a, *y = b;
-    return strcmp(x->member.name.text, y->member.name.text);
 }
 
 enum admin_progress admin_netcheck_run(struct admin_call *call)
@@ -245,13 +236,12 @@ enum admin_progress admin_netcheck_run(struct admin_call *call)
         done = done && p->stage == STAGE_DONE;
     }
     if (!done) return ADMIN_LATER;
-    qsort(n->peer, n->count, sizeof n->peer[0], by_name);
     json_array(&call->json);
     for (size_t i = 0; i < n->count; i++)
         row(call, &n->peer[i]);
     json_array_end(&call->json);
     if (n->left_out > 0)
-        strbuf_fmt(&call->warnings, "%zu more members were not asked: name one of them\n",
-                   n->left_out);
+        strbuf_fmt(&call->warnings, "%zu more members were not asked: they come after %s\n",
+                   n->left_out, n->peer[n->count - 1].member.name.text);
     return ADMIN_DONE;
 }

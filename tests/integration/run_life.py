@@ -117,6 +117,9 @@ def test_netcheck(lab, tap):
         "netcheck finds nothing where all is well, and the longest datagram",
         r.stdout + r.stderr,
     )
+    r = lab.host[1].parley("netcheck", "--after", "h3")
+    asked = [line.split()[0] for line in r.stdout.splitlines()[1:]]
+    tap.ok(asked == ["h4", "h5"], "it asks page by page, by name", r.stdout + r.stderr)
 
 
 def finding(host, of, id):
