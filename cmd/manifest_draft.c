@@ -41,6 +41,7 @@ enum verb_exit manifest_draft_open(const struct verb_ctx *ctx, struct manifest_d
             err = manifest_draft_read(data, "head", &d->ref[MANIFEST_POLICY],
                                       &d->head[MANIFEST_POLICY]);
         if (err == ERR_OK) err = manifest_draft_read(data, "active", &d->active, NULL);
+        if (err == ERR_OK) err = manifest_draft_read(data, "settled", &d->settled, NULL);
         if (err != ERR_OK)
             code = verb_fail(EXIT_FAILED, "the agent's answer is of another version of parley");
         else if (d->ref[MANIFEST_ROOT].gen == 0)
@@ -126,7 +127,7 @@ void manifest_draft_next(const struct manifest_draft *d, enum manifest_scope sco
     *out = (struct manifest){.scope = scope};
     if (scope == MANIFEST_ROOT) {
         *out = d->head[MANIFEST_ROOT];
-        out->pinned = d->ref[MANIFEST_POLICY];
+        out->pinned = d->settled;
     } else {
         out->plan = manifest_plan_default();
     }

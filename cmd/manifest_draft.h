@@ -17,7 +17,8 @@ struct manifest_draft {
     const struct manifest_operator *self;  /* of `head[ROOT]`: whose key it is */
     struct manifest head[MANIFEST_SCOPES]; /* valid where ref[].gen > 0 */
     struct manifest_ref ref[MANIFEST_SCOPES];
-    struct manifest_ref active; /* gen 0: no policy is in force */
+    struct manifest_ref active;  /* gen 0: no policy is in force */
+    struct manifest_ref settled; /* the newest that waits for no confirmation; gen 0: none */
 };
 
 /* Asks the agent for its mesh and both heads. EXIT_DONE, or the failure has been said. End it with
@@ -33,7 +34,7 @@ enum verb_exit manifest_draft_cosign(const struct verb_ctx *ctx, struct manifest
 void manifest_draft_fini(struct manifest_draft *d);
 
 /* Everything of the next generation that does not depend on what it says: a root keeps operators
- * and keys and pins the policy, a policy has the default plan and no texts. */
+ * and keys and pins the settled policy, a policy has the default plan and no texts. */
 void manifest_draft_next(const struct manifest_draft *d, enum manifest_scope scope,
                          struct manifest *out);
 /* --message into `m`. EXIT_USAGE: too long, or control characters. */

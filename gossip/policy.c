@@ -273,7 +273,8 @@ enum policy_refusal policy_take(struct gossip *g, struct span wire, struct membe
     return r;
 }
 
-/* Those who signed may have been removed since; what the root pins stays as it was. */
+/* Those who signed may have been removed since; what the root pins stays as it was. Not what led to
+ * it: a trial that nobody confirmed then is not to be confirmed by who has been removed. */
 static enum policy_refusal check_confirm(struct gossip *g, struct span wire,
                                          const struct manifest_confirm *c,
                                          const struct policy_item *i)
@@ -282,7 +283,7 @@ static enum policy_refusal check_confirm(struct gossip *g, struct span wire,
     struct authority a = {
         .crypto = g->crypto, .mesh = &g->mesh, .issuer_pk = g->issuer_pk, .root = p->authority};
     enum policy_refusal r = authority_check_confirm(&a, wire, c);
-    if (r != POLICY_UNKNOWN_SIGNER || !policy_head_is_pinned(p, &i->ref.hash)) return r;
+    if (r != POLICY_UNKNOWN_SIGNER || !manifest_ref_eq(&p->authority->pinned, &i->ref)) return r;
     struct manifest *old = malloc(sizeof(*old));
     a.root = old;
     for (size_t n = p->root_count; old != NULL && n > 0 && r == POLICY_UNKNOWN_SIGNER; n--)

@@ -51,17 +51,31 @@ static bool decode(struct admin_call *call, enum manifest_scope scope,
            pack_manifest_decode(e.bytes, m) == ERR_OK;
 }
 
+/* The newest that is no trial, or one that was confirmed; gen 0: none. */
+static struct manifest_ref settled(struct admin_call *call)
+{
+    struct gossip_policy_entry e;
+    struct manifest m;
+    for (size_t pos = 0; gossip_policy_next(machine(call), MANIFEST_POLICY, &pos, &e);)
+        if (!e.sibling && pack_manifest_decode(e.bytes, &m) == ERR_OK &&
+            (m.confirm_within_ms == 0 || e.confirm.len > 0))
+            return e.ref;
+    return (struct manifest_ref){.gen = 0};
+}
+
 enum admin_progress admin_policy_view(struct admin_call *call)
 {
     struct json *j = &call->json;
     struct manifest_ref root = gossip_policy_head(machine(call), MANIFEST_ROOT);
     struct manifest_ref head = gossip_policy_head(machine(call), MANIFEST_POLICY);
     struct manifest_ref active = policy_run_active(call->daemon->policy);
+    struct manifest_ref kept = settled(call);
     json_object(j);
     json_member_hex(j, "mesh_id", mesh_info(call->daemon->mesh)->id.byte, MESH_ID_BYTES);
     key_generation(call, "root", MANIFEST_ROOT, &root);
     key_generation(call, "head", MANIFEST_POLICY, &head);
     key_generation(call, "active", MANIFEST_POLICY, &active);
+    key_generation(call, "settled", MANIFEST_POLICY, &kept);
     json_object_end(j);
     return ADMIN_DONE;
 }

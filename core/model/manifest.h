@@ -103,8 +103,9 @@ struct manifest {
     struct manifest_operator op[MANIFEST_OPERATORS_MAX];
     uint32_t key_count;
     struct manifest_key key[MANIFEST_KEYS_MAX];
-    struct manifest_ref pinned; /* policy head when the root was signed: it and what led to it stay
-                                   good, whoever signed them */
+    /* The newest policy that needed no confirmation, or had one, when the root was signed: it and
+     * what led to it stay good, whoever signed them. */
+    struct manifest_ref pinned;
 };
 
 struct manifest_confirm {

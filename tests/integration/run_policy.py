@@ -352,6 +352,24 @@ def at_once(m):
     m.ok(r.returncode == 0 and m.becomes(200), "open again", r.stderr)
 
 
+def unconfirmed(m):
+    """A trial goes with the operator who signed it."""
+    h1, h4 = m.lab.host[1], m.lab.host[4]
+    good = max(m.generations())
+    dave = os.path.join(m.lab.folder, "dave.key")
+    m.operate(h1, "operator", "add", "dave", "--out", dave)
+    names = lambda h: [x["name"] for x in h.ask("operator", "list")]
+    m.ok(wait_for(lambda: "dave" in names(h4), 10), "h4 knows dave")
+    path = m.write("mesh.toml", CLOSED)
+    r = m.operate(h4, "config", "apply", path, "--yes", "--confirm-within", "1h", key=dave)
+    m.ok(r.returncode == 0 and m.get()[0] == 403, "dave's trial is in force", r.stdout + r.stderr)
+    r = m.operate(h1, "operator", "remove", "dave")
+    back = m.becomes(200) and m.everywhere(good)
+    m.ok(r.returncode == 0 and back, "dave goes, and the trial with them", r.stderr)
+    r = m.operate(h4, "config", "confirm", key=dave)
+    m.ok(r.returncode == 5, "nor can dave confirm it", r.stderr)
+
+
 def removed(m):
     h1, h4 = m.lab.host[1], m.lab.host[4]
     bob = os.path.join(m.lab.folder, "bob.key")
@@ -485,6 +503,7 @@ def main():
                 unfit,
                 siblings,
                 at_once,
+                unconfirmed,
                 removed,
                 newcomer,
                 restart,

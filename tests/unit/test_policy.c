@@ -146,6 +146,85 @@ static void test_what_a_removed_operator_signs_later_is_dropped_everywhere(void 
     crowd_fini(&c);
 }
 
+static enum err confirm(struct crowd *c, uint32_t i, uint32_t by, const struct manifest_ref *ref)
+{
+    struct operators_signed s = {.len = PACK_MANIFEST_CONFIRM_BYTES};
+    operators_confirm(&c->operators, by, ref, crowd_wall_ms(c), s.bytes);
+    return drivers_intent(&c->drivers, i, &s, span_of(NULL, 0));
+}
+
+static void apply_trial(struct crowd *c, uint32_t by, const char *text)
+{
+    struct operators_order order = crowd_order(c, by);
+    order.text = span_str(text);
+    order.confirm_within_ms = 5000;
+    assert_int_equal(crowd_apply(c, 0, &order), ERR_OK);
+    crowd_run(c, 2000);
+}
+
+static void remove_three(struct crowd *c, const struct manifest_ref *pinned)
+{
+    struct operators_order remove = crowd_root_order(c, 0);
+    remove.left_out = 4;
+    remove.pinned = *pinned;
+    assert_int_equal(crowd_apply_root(c, 0, &remove), ERR_OK);
+    crowd_run(c, 3000);
+}
+
+static void test_a_trial_goes_with_its_operator(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 5, false);
+    crowd_apply_next(&c, 0);
+    crowd_run(&c, 2000);
+    struct manifest_ref good = c.policy.ref;
+    apply_trial(&c, 3, "# a trial");
+    assert_true(crowd_all_have(&c, &c.policy.ref));
+    struct manifest_ref trial = c.policy.ref;
+    remove_three(&c, &good);
+    assert_true(crowd_all_have(&c, &good));
+    assert_int_equal(confirm(&c, 1, 3, &trial), ERR_NOT_FOUND);
+    crowd_run(&c, 2000);
+    assert_true(crowd_all_have(&c, &good));
+    crowd_fini(&c);
+}
+
+static void test_who_was_removed_confirms_no_trial_behind_what_is_pinned(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 5, false);
+    apply_trial(&c, 3, "# a trial");
+    struct manifest_ref trial = c.policy.ref;
+    crowd_run(&c, 6000); /* nobody confirms it */
+    crowd_apply_next(&c, 0);
+    crowd_run(&c, 2000);
+    remove_three(&c, &c.policy.ref);
+    assert_int_equal(confirm(&c, 1, 3, &trial), ERR_UNTRUSTED);
+    assert_false(policy_find(&crowd_gossip(&c, 1)->policy, &trial.hash)->confirmed);
+    assert_true(crowd_all_have(&c, &c.policy.ref));
+    crowd_fini(&c);
+}
+
+/* It was confirmed in time: who hears of that after the removal takes it. */
+static void test_what_was_confirmed_before_stays_confirmed(void **state)
+{
+    (void)state;
+    struct crowd c;
+    crowd_init(&c, 5, false);
+    apply_trial(&c, 3, "# a trial");
+    struct manifest_ref trial = c.policy.ref;
+    world_crash(&c.world, 4, true);
+    assert_int_equal(confirm(&c, 1, 3, &trial), ERR_OK);
+    crowd_run(&c, 1000);
+    remove_three(&c, &trial);
+    assert_int_equal(world_start(&c.world, 4), ERR_OK);
+    crowd_run(&c, 20000);
+    assert_true(crowd_all_have(&c, &trial));
+    crowd_fini(&c);
+}
+
 static void test_nobody_removed_outruns_the_one_who_removed_them(void **state)
 {
     (void)state;
@@ -236,6 +315,9 @@ int main(void)
         cmocka_unit_test(test_a_long_text_is_pulled),
         cmocka_unit_test(test_only_operators_sign_policy_and_only_admins_roots),
         cmocka_unit_test(test_what_a_removed_operator_signs_later_is_dropped_everywhere),
+        cmocka_unit_test(test_a_trial_goes_with_its_operator),
+        cmocka_unit_test(test_who_was_removed_confirms_no_trial_behind_what_is_pinned),
+        cmocka_unit_test(test_what_was_confirmed_before_stays_confirmed),
         cmocka_unit_test(test_nobody_removed_outruns_the_one_who_removed_them),
         cmocka_unit_test(test_a_new_operator_may_sign_before_all_know_of_it),
         cmocka_unit_test(test_history_is_bounded_and_a_newcomer_gets_all_of_it),
