@@ -1,5 +1,7 @@
 #include "cmd/manifest_draft.h"
 
+#include "cmd/daemon/store_identity.h"
+#include "cmd/daemon/store_state.h"
 #include "core/base/check.h"
 #include "core/io/clock.h"
 
@@ -42,6 +44,7 @@ enum verb_exit manifest_draft_open(const struct verb_ctx *ctx, struct manifest_d
                                       &d->head[MANIFEST_POLICY]);
         if (err == ERR_OK) err = manifest_draft_read(data, "active", &d->active, NULL);
         if (err == ERR_OK) err = manifest_draft_read(data, "settled", &d->settled, NULL);
+        if (err == ERR_OK) err = manifest_draft_read(data, "issued", &d->issued, NULL);
         if (err != ERR_OK)
             code = verb_fail(EXIT_FAILED, "the agent's answer is of another version of parley");
         else if (d->ref[MANIFEST_ROOT].gen == 0)
@@ -105,6 +108,36 @@ enum verb_exit manifest_draft_cosign(const struct verb_ctx *ctx, struct manifest
     return EXIT_DONE;
 }
 
+static enum verb_exit refuse(enum err err, struct diag *diag)
+{
+    enum verb_exit code = EXIT_FAILED;
+    if (err == ERR_NOT_FOUND)
+        code = verb_fail(EXIT_NOT_PERMITTED, "this host has no issuer key; hosts with the role "
+                                             "signer have: parley members -o wide");
+    else if (err == ERR_PERM)
+        code = verb_fail(EXIT_NOT_PERMITTED, "only root may use the issuer key of this host");
+    else
+        verb_fail(code, "%s", diag->count > 0 ? diag->entry[0].message : err_text(err));
+    diag_fini(diag);
+    return code;
+}
+
+enum verb_exit manifest_draft_issuer(const struct verb_ctx *ctx, struct manifest_draft *d)
+{
+    struct store s;
+    struct store_mesh mesh;
+    struct diag diag;
+    diag_init(&diag);
+    enum err err = store_open(ctx->root, NULL, &s);
+    if (err == ERR_OK) err = store_identity_sign_key(&s, STORE_ISSUER_KEY, &diag, &d->key.key);
+    if (err == ERR_OK) err = store_state_mesh(&s, &diag, &mesh);
+    if (err != ERR_OK) return refuse(err, &diag);
+    diag_fini(&diag);
+    if (memcmp(mesh.id.byte, d->mesh.byte, sizeof mesh.id.byte) != 0)
+        return verb_fail(EXIT_NOT_PERMITTED, "the agent speaks for another mesh than this host's");
+    return EXIT_DONE;
+}
+
 void manifest_draft_fini(struct manifest_draft *d)
 {
     operator_key_fini(&d->key);
@@ -123,7 +156,9 @@ static uint64_t next_hlc(const struct manifest_draft *d)
 void manifest_draft_next(const struct manifest_draft *d, enum manifest_scope scope,
                          struct manifest *out)
 {
-    CHECK(d->key.key != NULL && d->self != NULL);
+    bool by_issuer = d->self == NULL;
+    const struct manifest_ref *after = by_issuer ? &d->issued : &d->ref[scope];
+    CHECK(d->key.key != NULL && (!by_issuer || scope == MANIFEST_ROOT));
     *out = (struct manifest){.scope = scope};
     if (scope == MANIFEST_ROOT) {
         *out = d->head[MANIFEST_ROOT];
@@ -131,11 +166,11 @@ void manifest_draft_next(const struct manifest_draft *d, enum manifest_scope sco
     } else {
         out->plan = manifest_plan_default();
     }
-    out->gen = d->ref[scope].gen + 1;
-    out->parent = d->ref[scope].hash;
+    out->gen = after->gen + 1;
+    out->parent = after->hash;
     out->hlc = next_hlc(d);
-    out->root_gen = d->ref[MANIFEST_ROOT].gen;
-    out->author = d->self->name;
+    out->root_gen = by_issuer ? after->gen : d->ref[MANIFEST_ROOT].gen;
+    out->author = by_issuer ? (struct name){"issuer"} : d->self->name;
     out->signer_count = 1;
     out->signer[0] = sign_manifest_key_id(sign_key_public(d->key.key));
     out->message[0] = '\0';

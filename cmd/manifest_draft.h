@@ -11,14 +11,15 @@
 #include "core/crypto/sign_manifest.h"
 
 struct manifest_draft {
-    struct mesh_id mesh;                   /* what is signed is for it alone */
-    struct operator_key key;               /* owned; none until manifest_draft_key */
-    struct operator_key second;            /* owned; none until manifest_draft_cosign */
-    const struct manifest_operator *self;  /* of `head[ROOT]`: whose key it is */
+    struct mesh_id mesh;                  /* what is signed is for it alone */
+    struct operator_key key;              /* owned; none until manifest_draft_key */
+    struct operator_key second;           /* owned; none until manifest_draft_cosign */
+    const struct manifest_operator *self; /* of `head[ROOT]`: whose key it is; NULL: the issuer's */
     struct manifest head[MANIFEST_SCOPES]; /* valid where ref[].gen > 0 */
     struct manifest_ref ref[MANIFEST_SCOPES];
     struct manifest_ref active;  /* gen 0: no policy is in force */
     struct manifest_ref settled; /* the newest that waits for no confirmation; gen 0: none */
+    struct manifest_ref issued;  /* the newest root that the issuer signed */
 };
 
 /* Asks the agent for its mesh and both heads. EXIT_DONE, or the failure has been said. End it with
@@ -31,9 +32,13 @@ enum verb_exit manifest_draft_key(const struct verb_ctx *ctx, struct manifest_dr
 /* The same for --cosign, another operator's key, which is to sign `m` too. */
 enum verb_exit manifest_draft_cosign(const struct verb_ctx *ctx, struct manifest_draft *d,
                                      enum manifest_role role, struct manifest *m);
+/* Takes the mesh's issuer key from this host's store instead, for roots. EXIT_NOT_PERMITTED: not
+ * readable, not here, or the agent speaks for another mesh than this host is of; EXIT_FAILED. */
+enum verb_exit manifest_draft_issuer(const struct verb_ctx *ctx, struct manifest_draft *d);
 void manifest_draft_fini(struct manifest_draft *d);
 
-/* Everything of the next generation that does not depend on what it says: a root keeps operators
+/* Everything of the next generation that does not depend on what it says: the issuer's root comes
+ * after the last one of its own and outranks all since; a root keeps operators
  * and keys and pins the settled policy, a policy has the default plan and no texts. */
 void manifest_draft_next(const struct manifest_draft *d, enum manifest_scope scope,
                          struct manifest *out);

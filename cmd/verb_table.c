@@ -97,7 +97,14 @@ static const struct verb_flag operator_add_flags[] = {
     MESSAGE_FLAG,
     {0},
 };
-static const struct verb_flag operator_remove_flags[] = {KEY_FLAG, MESSAGE_FLAG, {0}};
+static const struct verb_flag operator_remove_flags[] = {
+    {"issuer", 0, FLAG_BOOL, NULL,
+     "sign with the mesh's issuer key, on a signer: nobody undoes it"},
+    KEY_FLAG,
+    MESSAGE_FLAG,
+    {0},
+};
+static const struct verb_flag operator_settle_flags[] = {MESSAGE_FLAG, {0}};
 static const struct verb_flag reload_flags[] = {
     {"wait", 0, FLAG_BOOL, NULL, "return when every worker uses the new configuration"},
     {0},
@@ -176,6 +183,8 @@ static const struct verb table[] = {
      operator_verb_add_run},
     {"operator", "remove", "NAME", "what this operator signs from now on is refused", 1, 1,
      operator_remove_flags, operator_verb_remove_run},
+    {"operator", "settle", NULL, "on a signer: nobody undoes what operators there are now", 0, 0,
+     operator_settle_flags, operator_verb_settle_run},
     {"keyring", "status", NULL, "gossip keys: which seals, who lacks one, what happens next", 0, 0,
      NULL, keyring_verb_status_run},
     {"keyring", "rotate", NULL, "a new gossip key for the whole mesh", 0, 0, keyring_rotate_flags,

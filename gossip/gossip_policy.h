@@ -33,7 +33,8 @@
     X(POLICY_FORK_LOST, "fork_lost", ERR_DENIED) /* a root beside one by a more senior operator */ \
     X(POLICY_TEXT_MISMATCH, "text_mismatch", ERR_MISMATCH)                                         \
     X(POLICY_TEXT_MISSING, "text_missing", ERR_NOT_FOUND)                                          \
-    X(POLICY_TOO_LATE, "too_late", ERR_EXPIRED) /* a confirmation after the time for it */         \
+    X(POLICY_TOO_LATE, "too_late", ERR_EXPIRED)  /* a confirmation after the time for it */        \
+    X(POLICY_ROOTS_FULL, "roots_full", ERR_FULL) /* until the issuer signs one */                  \
     X(POLICY_FULL, "full", ERR_FULL)
 enum policy_refusal {
 #define POLICY_REFUSAL_ENUM(code, word, err) code,

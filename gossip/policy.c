@@ -170,8 +170,11 @@ static enum policy_refusal judge(struct gossip *g, struct span wire, const struc
     struct policy *p = &g->policy;
     struct authority a = {
         .crypto = g->crypto, .mesh = &g->mesh, .issuer_pk = g->issuer_pk, .root = p->authority};
-    if (p->authority == NULL || m->root_gen > p->root_count) return POLICY_UNKNOWN_ROOT;
-    if (!policy_head_is_pinned(p, hash)) {
+    /* The chain of roots may have been longer, before the issuer shortened it. */
+    bool pinned = policy_head_is_pinned(p, hash);
+    if (p->authority == NULL || (!pinned && m->root_gen > p->root_count))
+        return POLICY_UNKNOWN_ROOT;
+    if (!pinned) {
         if (!catalogue_may_verify(g, from)) return POLICY_FULL;
         enum policy_refusal r = authority_check(&a, wire, m);
         if (r != POLICY_ACCEPTED) return r;

@@ -268,7 +268,7 @@ enum policy_refusal policy_root_take(struct gossip *g, struct span wire, const s
     struct newcomer n = {.wire = wire, .m = m, .hash = hash};
     if (policy_root_has(p, &ref)) return POLICY_KNOWN;
     if (on_fork(p, &ref) != NULL && gathers(p, from)) return POLICY_FORK_LOST;
-    if (m->gen > POLICY_ROOTS_MAX) return POLICY_FULL;
+    if (m->gen > POLICY_ROOTS_MAX) return POLICY_ROOTS_FULL;
     enum policy_refusal r = find_parent(p, gathers(p, from), &n);
     if (r == POLICY_ACCEPTED) r = judge(g, &n, from);
     free(n.parent);

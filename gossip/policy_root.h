@@ -4,7 +4,13 @@
  * they differ first, the most senior signature on any root (seniority.h); then more of it, then the
  * next, so that of equals the longer one stays; then that of the lower hash where they differ
  * first. Nobody who was removed can undo what the one who removed them signed, from however far
- * back.
+ * back, unless they were the more senior. That is so for ever, not only while the removal is young:
+ * a rule that looked at when something was first seen, or how many have it, would tell members that
+ * were away or come later another story than those that were there, and they would never agree. It
+ * also lets the senior undo what a thief of a junior key does, however late they notice. For the
+ * other case there is the issuer, who is above all operators: what it signs, on top of the last
+ * root that it signed, outranks whatever operators have signed or will (`parley operator settle`).
+ * The chain is then no longer than that, so that nobody fills it for good.
  *
  *   - 1 - 2 - 3 - 4 - 5     ours: 4 was signed by the first operator
  *           `-- x - y       a branch by the third: it loses, however long

@@ -5,7 +5,7 @@
 #include "cmd/daemon/store_state.h"
 #include "cmd/operator_key.h"
 #include "core/base/check.h"
-#include "core/wire/pack_manifest.h"
+#include "core/crypto/sign_manifest.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -63,19 +63,33 @@ static struct manifest_ref settled(struct admin_call *call)
     return (struct manifest_ref){.gen = 0};
 }
 
+/* The newest root that the issuer signed. */
+static struct manifest_ref issued(struct admin_call *call)
+{
+    const uint8_t *issuer = mesh_info(call->daemon->mesh)->issuer_pk;
+    struct manifest_key_id id = sign_manifest_key_id(issuer);
+    struct gossip_policy_entry e;
+    struct manifest m;
+    for (size_t pos = 0; gossip_policy_next(machine(call), MANIFEST_ROOT, &pos, &e);)
+        if (pack_manifest_decode(e.bytes, &m) == ERR_OK && manifest_key_id_eq(&m.signer[0], &id))
+            return e.ref;
+    return (struct manifest_ref){.gen = 0};
+}
+
 enum admin_progress admin_policy_view(struct admin_call *call)
 {
     struct json *j = &call->json;
     struct manifest_ref root = gossip_policy_head(machine(call), MANIFEST_ROOT);
     struct manifest_ref head = gossip_policy_head(machine(call), MANIFEST_POLICY);
     struct manifest_ref active = policy_run_active(call->daemon->policy);
-    struct manifest_ref kept = settled(call);
+    struct manifest_ref kept = settled(call), by_issuer = issued(call);
     json_object(j);
     json_member_hex(j, "mesh_id", mesh_info(call->daemon->mesh)->id.byte, MESH_ID_BYTES);
     key_generation(call, "root", MANIFEST_ROOT, &root);
     key_generation(call, "head", MANIFEST_POLICY, &head);
     key_generation(call, "active", MANIFEST_POLICY, &active);
     key_generation(call, "settled", MANIFEST_POLICY, &kept);
+    key_generation(call, "issued", MANIFEST_ROOT, &by_issuer);
     json_object_end(j);
     return ADMIN_DONE;
 }
@@ -318,6 +332,11 @@ static void say_refused(struct admin_call *call, enum err err, enum policy_refus
         admin_route_fail(call, HTTP_PRECONDITION_FAILED,
                          "something newer was applied in between; look at it and try again: parley "
                          "config history");
+        return;
+    case POLICY_ROOTS_FULL:
+        admin_route_fail(call, HTTP_PRECONDITION_FAILED,
+                         "there have been as many generations of operators as can be kept; on a "
+                         "host with the role signer: parley operator settle");
         return;
     case POLICY_FROM_THE_FUTURE:
         admin_route_fail(call, HTTP_PRECONDITION_FAILED,

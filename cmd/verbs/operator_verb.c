@@ -112,7 +112,7 @@ static enum verb_exit send_root(const struct verb_ctx *ctx, const struct manifes
             verb, name, (unsigned long long)ref.gen, hash);
     else if (!ctx->quiet)
         printf("%s %s   operators generation %llu (%s) by %s\n", verb, name,
-               (unsigned long long)ref.gen, hash, d->self->name.text);
+               (unsigned long long)ref.gen, hash, m->author.text);
     return EXIT_DONE;
 }
 
@@ -226,6 +226,11 @@ static enum verb_exit take_out(const struct verb_ctx *ctx, const struct manifest
         return verb_fail(EXIT_FAILED,
                          "\"%s\" is the last operator with the role admin; add another one first",
                          ctx->arg[0]);
+    if (d->self != NULL && d->self > &d->head[MANIFEST_ROOT].op[at] && !ctx->quiet)
+        fprintf(stderr,
+                "warning: %s was an operator before %s and can undo this, until on a host with the "
+                "role signer: parley operator settle\n",
+                ctx->arg[0], d->self->name.text);
     if (d->self == &d->head[MANIFEST_ROOT].op[at] && !ctx->yes)
         return verb_fail(EXIT_USAGE, "that is the operator whose key this is; say --yes to do it");
     memmove(&m->op[at], &m->op[at + 1], (m->operator_count - at - 1) * sizeof m->op[0]);
@@ -239,12 +244,33 @@ enum verb_exit operator_verb_remove_run(struct verb_ctx *ctx)
     struct manifest_draft d;
     struct manifest m;
     enum verb_exit code = manifest_draft_open(ctx, &d);
-    if (code == EXIT_DONE) code = manifest_draft_key(ctx, &d, MANIFEST_ROLE_ADMIN);
+    if (code == EXIT_DONE)
+        code = verb_has(ctx, "issuer") ? manifest_draft_issuer(ctx, &d)
+                                       : manifest_draft_key(ctx, &d, MANIFEST_ROLE_ADMIN);
     if (code == EXIT_DONE) {
         manifest_draft_next(&d, MANIFEST_ROOT, &m);
         code = take_out(ctx, &d, &m);
     }
     if (code == EXIT_DONE) code = send_root(ctx, &d, &m, "removed", ctx->arg[0]);
+    manifest_draft_fini(&d);
+    return code;
+}
+
+/* --- settle --- */
+
+enum verb_exit operator_verb_settle_run(struct verb_ctx *ctx)
+{
+    struct manifest_draft d;
+    struct manifest m;
+    char count[32];
+    enum verb_exit code = manifest_draft_open(ctx, &d);
+    if (code == EXIT_DONE) code = manifest_draft_issuer(ctx, &d);
+    if (code == EXIT_DONE) {
+        manifest_draft_next(&d, MANIFEST_ROOT, &m);
+        (void)snprintf(count, sizeof count, "%u operator%s", m.operator_count,
+                       m.operator_count == 1 ? "" : "s");
+        code = send_root(ctx, &d, &m, "settled", count);
+    }
     manifest_draft_fini(&d);
     return code;
 }

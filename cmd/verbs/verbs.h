@@ -35,6 +35,7 @@ enum verb_exit config_apply_rollback_run(struct verb_ctx *ctx);
 enum verb_exit operator_verb_list_run(struct verb_ctx *ctx);
 enum verb_exit operator_verb_add_run(struct verb_ctx *ctx);
 enum verb_exit operator_verb_remove_run(struct verb_ctx *ctx);
+enum verb_exit operator_verb_settle_run(struct verb_ctx *ctx);
 enum verb_exit keyring_verb_status_run(struct verb_ctx *ctx);
 enum verb_exit keyring_verb_rotate_run(struct verb_ctx *ctx);
 enum verb_exit operator_verb_key_run(struct verb_ctx *ctx);

@@ -397,6 +397,39 @@ def removed(m):
     m.ok(r.returncode == 5, "and bob is refused", r.stderr)
 
 
+def settling(m):
+    """A junior removes the first operator, who could undo that until the issuer settles it."""
+    h1, h4 = m.lab.host[1], m.lab.host[4]
+    erin = os.path.join(m.lab.folder, "erin.key")
+    own = m.operate(h1, "operator", "key").stdout.strip()
+    first = h1.ask("operator", "list")[0]["name"]
+    names = lambda h: [x["name"] for x in h.ask("operator", "list")]
+    all_have = lambda want: wait_for(lambda: all(names(h) == want for h in m.hosts()), 20)
+    m.operate(h1, "operator", "add", "erin", "--role", "admin", "--out", erin)
+    r = m.operate(h1, "operator", "remove", first, key=erin)
+    m.ok(
+        r.returncode == 0 and "operator settle" in r.stderr,
+        "removing who is more senior says what that is worth",
+        r.stderr,
+    )
+    r = h4.parley("operator", "settle")
+    m.ok(
+        r.returncode == 5 and "no issuer key" in r.stderr, "no host but a signer settles", r.stderr
+    )
+    r = h1.parley("operator", "settle")
+    m.ok(
+        r.returncode == 0 and "settled 1 operator " in r.stdout and all_have(["erin"]),
+        "on the signer, with the issuer's key",
+        r.stdout + r.stderr,
+    )
+    r = m.operate(h1, "operator", "add", first, "--role", "admin", "--public-key", own, key=erin)
+    m.ok(r.returncode == 0 and all_have(["erin", first]), "the first comes back", r.stderr)
+    r = h1.parley("operator", "remove", "erin", "--issuer")
+    m.ok(r.returncode == 0 and all_have([first]), "the issuer removes whom it likes", r.stderr)
+    r = m.apply(h4, OPEN + "# settled\n")
+    m.ok(r.returncode == 0 and m.get()[0] == 200, "policy goes on", r.stdout + r.stderr)
+
+
 def newcomer(m):
     lab = m.lab
     h1, h5 = lab.host[1], lab.host[5]
@@ -505,6 +538,7 @@ def main():
                 at_once,
                 unconfirmed,
                 removed,
+                settling,
                 newcomer,
                 restart,
                 deadly,
