@@ -63,6 +63,12 @@ static const char *close_word(const struct exchange *ex)
     return "end";
 }
 
+static const char *proto_of(const struct exchange *ex)
+{
+    if (ex->tcp) return "tcp";
+    return ex->req.grpc ? "grpc" : ex->down_ops->proto;
+}
+
 void account_end(struct exchange *ex)
 {
     const struct snapshot *s = ex->view->snapshot;
@@ -89,7 +95,7 @@ void account_end(struct exchange *ex)
         .peer_id = outbound ? SPAN_LIT("") : peer_id,
         .node = span_str(s->node.text),
         .client = ex->client.family != ADDR_NONE ? &ex->client : NULL,
-        .proto = ex->tcp ? "tcp" : ex->down_ops->proto,
+        .proto = proto_of(ex),
         .method = ex->tcp ? SPAN_LIT("") : ex->req.method,
         .host = ex->req.authority,
         .path = ex->req.target.path,

@@ -152,7 +152,7 @@ static uint64_t timeout_ms(const struct exchange *ex, enum exchange_step step)
     return step == EX_FORWARD ? ex->service->request_timeout_ms : ex->service->idle_timeout_ms;
 }
 
-static uint64_t deadline_ms(const struct exchange *ex)
+static uint64_t step_deadline_ms(const struct exchange *ex)
 {
     if (ex->upstream == NULL && ex->service == NULL) return 0;
     if (ex->step == EX_CONNECT || ex->step == EX_BACKOFF) return ex->attempt.deadline_ms;
@@ -163,6 +163,20 @@ static uint64_t deadline_ms(const struct exchange *ex)
         return one_try != 0 && (whole == 0 || one_try < whole) ? one_try : whole;
     }
     return ex->active_ms + timeout_ms(ex, EX_STREAM);
+}
+
+/* The caller's own, which holds at every step until the answer is here; 0: none. */
+static uint64_t whole_deadline_ms(const struct exchange *ex)
+{
+    if (ex->req.timeout_ms == 0 || ex->resp_body.ended) return 0;
+    return ex->begun_ms + ex->req.timeout_ms;
+}
+
+static uint64_t deadline_ms(const struct exchange *ex)
+{
+    uint64_t step = step_deadline_ms(ex), whole = whole_deadline_ms(ex);
+    if (whole == 0) return step;
+    return step != 0 && step < whole ? step : whole;
 }
 
 void exchange_arm(struct exchange *ex)
@@ -176,30 +190,45 @@ void exchange_arm(struct exchange *ex)
     loop_timer_set(ex->ctx->loop, &ex->timer, deadline);
 }
 
+/* Then no other endpoint is tried either. */
+static bool is_late(const struct exchange *ex)
+{
+    uint64_t whole = whole_deadline_ms(ex);
+    return whole != 0 && loop_now_ms(ex->ctx->loop) >= whole;
+}
+
 static bool whole_time_is_over(const struct exchange *ex)
 {
     uint64_t limit = timeout_ms(ex, EX_FORWARD);
-    return limit != 0 && loop_now_ms(ex->ctx->loop) >= ex->begun_ms + limit;
+    return is_late(ex) || (limit != 0 && loop_now_ms(ex->ctx->loop) >= ex->begun_ms + limit);
+}
+
+static void no_answer_in_time(struct exchange *ex)
+{
+    /* An upgrade has no body: the next word is the application's. */
+    bool waits_for_client = !ex->req_body.ended && ex->req_body.buf.len == 0 && !ex->req.upgrade &&
+                            !ex->tcp && !is_late(ex);
+    ex->attempt.failure = waits_for_client ? REASON_CLIENT_TIMEOUT : REASON_UPSTREAM_TIMEOUT;
+    ex->attempt.reached = true;
+    ex->attempt.try_expired = ex->attempt.try_deadline_ms != 0 && !whole_time_is_over(ex);
+    go(ex, EX_ATTEMPT_END);
 }
 
 static void expired(struct exchange *ex)
 {
-    if (ex->step == EX_CONNECT) {
+    bool late = is_late(ex);
+    if (ex->step == EX_CONNECT && !late) {
         ex->attempt.failure = REASON_CONN_TIMEOUT;
         go(ex, EX_ATTEMPT_END);
-    } else if (ex->step == EX_BACKOFF) {
+    } else if (ex->step == EX_BACKOFF && !late) {
         go(ex, EX_PICK);
-    } else if (ex->step == EX_FORWARD) {
-        /* An upgrade has no body: the next word is the application's. */
-        bool waits_for_client =
-            !ex->req_body.ended && ex->req_body.buf.len == 0 && !ex->req.upgrade;
-        ex->attempt.failure =
-            waits_for_client && !ex->tcp ? REASON_CLIENT_TIMEOUT : REASON_UPSTREAM_TIMEOUT;
-        ex->attempt.reached = true;
-        ex->attempt.try_expired = ex->attempt.try_deadline_ms != 0 && !whole_time_is_over(ex);
-        go(ex, EX_ATTEMPT_END);
+    } else if (ex->step == EX_BACKOFF) {
+        ex->reason = REASON_UPSTREAM_TIMEOUT;
+        go(ex, EX_REPLY);
+    } else if (ex->step == EX_CONNECT || ex->step == EX_FORWARD) {
+        no_answer_in_time(ex);
     } else {
-        exchange_cut(ex, REASON_IDLE_TIMEOUT);
+        exchange_cut(ex, late ? REASON_UPSTREAM_TIMEOUT : REASON_IDLE_TIMEOUT);
     }
 }
 

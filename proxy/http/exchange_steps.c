@@ -218,7 +218,8 @@ static enum reason final_reason(const struct exchange *ex)
     const struct exchange_attempt *at = &ex->attempt;
     bool outbound = ex->direction == DIRECTION_OUTBOUND;
     bool tired = outbound && at->count > 1 && at->count >= ex->upstream->retry.tries;
-    return tired && at->failure != REASON_CLIENT_TIMEOUT ? REASON_RETRY_EXHAUSTED : at->failure;
+    bool timed_out = at->failure == REASON_CLIENT_TIMEOUT || at->failure == REASON_UPSTREAM_TIMEOUT;
+    return tired && !timed_out ? REASON_RETRY_EXHAUSTED : at->failure;
 }
 
 enum exchange_verdict exchange_steps_attempt_end(struct exchange *ex)

@@ -4,6 +4,7 @@
 #include "core/io/conn.h"
 #include "core/wire/h1.h"
 #include "core/wire/h1_emit.h"
+#include "proxy/http/grpc.h"
 #include "proxy/http/translate.h"
 #include "proxy/net/introduce.h"
 
@@ -74,9 +75,18 @@ static void emit_added(struct exchange *ex, struct strbuf *out)
     strbuf_u64(&number, ex->hops);
     h1_emit_field(out, SPAN_LIT("parley-hops"), strbuf_view(&number));
     if (ex->req.expect_continue) h1_emit_field(out, SPAN_LIT("expect"), SPAN_LIT("100-continue"));
+    uint64_t left_ms = grpc_left_ms(ex);
+    if (left_ms > 0) {
+        char text[GRPC_TIMEOUT_BYTES_MAX];
+        h1_emit_field(out, SPAN_LIT("grpc-timeout"),
+                      span_of(text, grpc_timeout_format(left_ms, text)));
+    }
     if (ex->req.upgrade) {
         h1_emit_field(out, SPAN_LIT("connection"), SPAN_LIT("upgrade"));
         h1_emit_field(out, SPAN_LIT("upgrade"), ex->req.upgrade_protocol);
+    } else if (headers_find(ex->req.headers, "te") != NULL) {
+        /* RFC 9110 10.1.4: "trailers", all that is left of it, is for the next hop. */
+        h1_emit_field(out, SPAN_LIT("connection"), SPAN_LIT("te"));
     }
 }
 

@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "proxy/http/h2_back.h"
 #include "proxy/http/translate.h"
+#include "proxy/http/upgrade.h"
 #include "proxy/net/introduce.h"
 
 #define IDLE_TIMEOUT_MS 60000u
@@ -49,8 +50,12 @@ static enum reason back_head(struct exchange *ex, struct h2_head *head)
 
 static enum reason back_response(struct exchange *ex, const struct h2_head *head, bool ended)
 {
-    return translate_response_app(head, ended, &ex->req, &ex->resp);
+    enum reason reason = translate_response_app(head, ended, &ex->req, &ex->resp);
+    bool bad = reason != REASON_NONE || (ex->resp.upgrade && !upgrade_give_proof(ex));
+    return bad ? REASON_PROTOCOL_ERROR : REASON_NONE;
 }
+
+static void spread_waiting(struct h2_back *b);
 
 static void back_settings(struct h2_back *b)
 {
@@ -60,6 +65,7 @@ static void back_settings(struct h2_back *b)
     }
     loop_timer_set(b->ctx->loop, &b->timer, loop_now_ms(b->ctx->loop) + IDLE_TIMEOUT_MS);
     h2_back_opened(b);
+    spread_waiting(b);
 }
 
 static void back_closed(struct h2_back *b)
@@ -169,13 +175,27 @@ static struct choice survey(const struct exchange *ex)
     return c;
 }
 
+/* More came while it was opened than the application allows on one. */
+static void spread_waiting(struct h2_back *b)
+{
+    for (size_t left = b->waiting_count; left > 0; left--) {
+        struct exchange *ex = h2_back_take_waiting(b);
+        struct choice c = survey(ex);
+        struct h2_app *to = c.least;
+        if (c.count < H2_APP_CONNECTIONS_MAX && connect_app(ex, &to) == ERR_OK)
+            ex->attempt.reused = false;
+        if (h2_back_attach(to != NULL ? &to->back : b, ex) == ERR_OK) exchange_connected(ex);
+    }
+}
+
 enum err h2_app_open(struct exchange *ex, enum reason *reason)
 {
     struct choice c = survey(ex);
     struct h2_app *fresh = NULL;
     enum err err = ERR_FULL;
+    if (ex->req.upgrade) upgrade_hide_key(ex);
     if (c.ready != NULL && !ex->attempt.fresh) {
-        ex->attempt.reused = c.ready->back.open;
+        ex->attempt.reused = true;
         return h2_back_attach(&c.ready->back, ex);
     }
     if (c.count < H2_APP_CONNECTIONS_MAX) err = connect_app(ex, &fresh);

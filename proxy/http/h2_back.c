@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "core/base/strbuf.h"
+#include "proxy/http/grpc.h"
 #include "proxy/http/translate.h"
 
 #define NUMBER_BYTES 24u
@@ -78,6 +79,16 @@ bool h2_back_add_number(struct exchange *ex, struct span name, uint64_t number)
     return headers_add(ex->req.headers, name, strbuf_view(&out)) == ERR_OK;
 }
 
+static bool add_timeout(struct exchange *ex)
+{
+    uint64_t left_ms = grpc_left_ms(ex);
+    if (left_ms == 0) return true;
+    char *text = arena_alloc(&ex->arena, GRPC_TIMEOUT_BYTES_MAX);
+    if (text == NULL) return false;
+    struct span value = span_of(text, grpc_timeout_format(left_ms, text));
+    return headers_add(ex->req.headers, SPAN_LIT("grpc-timeout"), value) == ERR_OK;
+}
+
 static enum reason up_send(struct exchange *ex)
 {
     struct h2_back *b = ex->up;
@@ -85,7 +96,7 @@ static enum reason up_send(struct exchange *ex)
     bool body = ex->tcp || ex->req.upgrade || !exchange_request_ended(ex);
     headers_remove(ex->req.headers, "parley-hops");
     size_t fields = ex->req.headers->count, bytes = ex->req.headers->bytes;
-    enum reason reason = b->ops->head(ex, &head);
+    enum reason reason = add_timeout(ex) ? b->ops->head(ex, &head) : REASON_INTERNAL;
     struct h2_stream *s = &ex->up_stream;
     *s = (struct h2_stream){.arena = &ex->arena,
                             .fields = &ex->resp_headers,
@@ -168,6 +179,15 @@ bool h2_back_usable(const struct h2_back *b)
 {
     if (b->draining || b->failed || b->gone) return false;
     return b->open ? h2_may_open(b->h2) : b->waiting_count < b->ops->waiting_max;
+}
+
+struct exchange *h2_back_take_waiting(struct h2_back *b)
+{
+    struct exchange *ex = first_waiting(b);
+    CHECK(ex != NULL);
+    ex->up_ops = NULL;
+    ex->up = NULL;
+    return ex;
 }
 
 static void admit_waiting(struct h2_back *b)

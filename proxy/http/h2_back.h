@@ -61,6 +61,8 @@ void h2_back_close(struct h2_back *b, bool abort);
 /* Gives the exchange this connection as its upstream. ERR_OK: open; ERR_AGAIN: exchange_connected
  * or exchange_failed will come. */
 enum err h2_back_attach(struct h2_back *b, struct exchange *ex) MUST_USE;
+/* The first of those that wait, detached; it must be attached again. At least one waits. */
+struct exchange *h2_back_take_waiting(struct h2_back *b);
 /* Streams and waiting exchanges. */
 size_t h2_back_load(const struct h2_back *b);
 /* Would an exchange get a stream at once, or soon? */

@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "proxy/http/h2_front.h"
 #include "proxy/http/translate.h"
+#include "proxy/http/upgrade.h"
 #include "proxy/net/listener.h"
 
 #define HEAD_TIMEOUT_MS 10000u /* O01 */
@@ -52,23 +53,18 @@ static void front_head(struct h2_front *f, struct exchange *ex, enum reason reas
     ex->hops = translate_hops(ex->req.headers);
     /* RFC 9110 9.3.6: we are no tunnel to anywhere (F05). */
     if (reason == REASON_NONE && ex->req.connect) reason = REASON_METHOD_NOT_ALLOWED;
+    if (reason == REASON_NONE && ex->req.upgrade && !upgrade_add_key(ex))
+        reason = REASON_HEADERS_TOO_LARGE;
     if (reason != REASON_NONE)
         exchange_reject(ex, reason);
     else
         exchange_start(ex);
 }
 
-static bool front_switched(struct exchange *ex)
-{
-    /* RFC 8441 5.1: of the HTTP/1.1 handshake alone. */
-    headers_remove(ex->resp.headers, "sec-websocket-accept");
-    return true;
-}
-
 static const struct h2_front_ops front_ops = {.direction = DIRECTION_OUTBOUND,
                                               .begin = front_begin,
                                               .head = front_head,
-                                              .switched = front_switched,
+                                              .switched = upgrade_check_proof,
                                               .close = front_close};
 
 /* --- the connection --- */

@@ -1,6 +1,7 @@
 #include "proxy/http/local.h"
 
 #include "core/base/check.h"
+#include "proxy/http/grpc.h"
 
 /* --- the request's way: out -> in --- */
 
@@ -42,6 +43,7 @@ static enum reason up_send(struct exchange *out)
     char uri[SPIFFE_ID_BYTES_MAX + 1];
     in->req = out->req;
     in->req.headers = &in->req_headers;
+    in->req.timeout_ms = grpc_left_ms(out);
     copy_headers(&in->req_headers, out->req.headers);
     in->peer = out->peer;
     in->req.peer = &in->peer;

@@ -25,7 +25,10 @@ struct request {
     bool expect_continue;
     bool upgrade; /* an HTTP/1.1 upgrade to `upgrade_protocol` */
     struct span upgrade_protocol;
+    struct span websocket_key;    /* where an end has none (upgrade.h) */
     bool connect;                 /* HTTP/2 CONNECT: a TCP session (RFC 9113 8.5) */
+    bool grpc;                    /* a gRPC call */
+    uint64_t timeout_ms;          /* its grpc-timeout, from when it began; 0: none */
     bool replay_safe;             /* GET, HEAD, OPTIONS without a body */
     const struct spiffe_id *peer; /* who calls */
     struct span peer_uri;

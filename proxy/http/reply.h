@@ -7,7 +7,7 @@
  *
  *      {"error":"denied by the mesh","reason":"denied_default","id":"01JD9C..."}
  *
- * Worker thread.
+ * A gRPC call is answered in its own way (grpc.h). Worker thread.
  */
 #ifndef PROXY_HTTP_REPLY_H
 #define PROXY_HTTP_REPLY_H

@@ -1,5 +1,7 @@
 #include "proxy/http/translate.h"
 
+#include "proxy/http/grpc.h"
+
 /* --- requests --- */
 
 static enum reason set_target(struct request *req, struct span target, struct arena *arena)
@@ -46,6 +48,7 @@ enum reason translate_request_h1(const struct h1_head *head, struct arena *arena
     req->method = head->method;
     req->body_length = head->body_length;
     req->expect_continue = head->expect_continue;
+    grpc_request(req);
     /* RFC 9110 9.3.6: we are no tunnel to anywhere (F05). */
     if (span_eq(head->method, SPAN_LIT("CONNECT"))) return REASON_METHOD_NOT_ALLOWED;
     struct span target = head->target, authority = {NULL, 0};
@@ -101,6 +104,7 @@ enum reason translate_request_h2(const struct h2_head *head, bool ended, struct 
     req->headers = head->headers;
     req->method = head->method;
     req->body_length = h2_body_length(head, ended);
+    grpc_request(req);
     if (head->too_large) return REASON_HEADERS_TOO_LARGE;
     if (!headers_token_valid(head->method)) return REASON_BAD_REQUEST;
     const struct header *expect = headers_find(head->headers, "expect");

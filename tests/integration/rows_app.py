@@ -4,6 +4,8 @@ so that a smuggled one shows, and answers as badly as a case asks for.
 Standard library only.
 """
 
+import base64
+import hashlib
 import socket
 import struct
 import threading
@@ -32,6 +34,7 @@ class App:
     def __init__(self, host, port):
         self.lock = threading.Lock()
         self.seen = []
+        self.step = threading.Semaphore(0)
         self.listener = socket.create_server((host, port), backlog=128)
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -83,6 +86,8 @@ class App:
             conn.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.body = read_body(reader, request.fields)
         self.remember(request)
+        if script == "events":
+            return self.send_events(conn)
         if script in SCRIPTS:
             return SCRIPTS[script](conn, request, reader)
         text = f"{method} {target}\n".encode()
@@ -90,6 +95,15 @@ class App:
             text = b""
         conn.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
         return True
+
+    def send_events(self, conn):
+        """Three server-sent events, each when `step` allows it."""
+        conn.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        for i in range(3):
+            if not self.step.acquire(timeout=10):
+                break
+            conn.sendall(b"data: %d\n\n" % i)
+        return False
 
     def remember(self, request):
         with self.lock:
@@ -170,6 +184,24 @@ def script_websocket(conn, _request, reader):
         conn.sendall(data)
 
 
+def script_handshake(conn, request, reader):
+    """As a WebSocket server would: the answer proves that the key was read."""
+    key = "".join(request.get("sec-websocket-key")) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    accept = base64.b64encode(hashlib.sha1(key.encode()).digest())
+    conn.sendall(
+        b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+        + b"sec-websocket-accept: "
+        + accept
+        + b"\r\n\r\n"
+    )
+    while True:
+        data = reader.read1(4096)
+        if not data:
+            conn.sendall(b"bye")
+            return False
+        conn.sendall(data)
+
+
 def script_early(conn, _request):
     """A35: an answer long before the request's body has ended; the connection stays."""
     conn.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nearly")
@@ -216,6 +248,7 @@ SCRIPTS = {
     "chunk-cut": script_bytes(OK2 + b"transfer-encoding: chunked\r\n\r\n5\r\nshort\r\n"),
     "chunk-bad": script_bytes(OK2 + b"transfer-encoding: chunked\r\n\r\nzz\r\nshort\r\n"),
     "websocket": script_websocket,
+    "handshake": script_handshake,
     "spoof": script_bytes(
         OK2 + b"parley-reason: denied_rule\r\nparley_request_id: x\r\ncontent-length: 2\r\n\r\nok",
         True,
