@@ -368,7 +368,9 @@ def test_websocket(tap, apps):
         tap.ok(good, f"an upgrade that is declined is an answer, {name}", m.heads)
         liar = h2.get("/script/websocket", (":protocol", "websocket"), method="CONNECT")
         m = c.answer(c.request(liar, end=False))
-        tap.ok(m.reset is not None, f"a server that did not read the key is refused, {name}", m.heads)
+        tap.ok(
+            m.reset is not None, f"a server that did not read the key is refused, {name}", m.heads
+        )
         c.close()
     sock, head, rest = h1_websocket("new", "/ws")
     good = head.startswith("http/1.1 101") and ACCEPT.lower() in head
