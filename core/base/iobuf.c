@@ -175,6 +175,32 @@ void iobuf_move(struct iobuf *dst, struct iobuf *src)
     src->len = 0;
 }
 
+void iobuf_move_front(struct iobuf *dst, struct iobuf *src)
+{
+    struct iobuf_block *block = src->head;
+    CHECK(dst->pool == src->pool && dst != src && block != NULL);
+    size_t len = block->end - block->start;
+    src->head = block->next;
+    if (src->head == NULL) src->tail = NULL;
+    src->len -= len;
+    block->next = NULL;
+    if (dst->tail != NULL)
+        dst->tail->next = block;
+    else
+        dst->head = block;
+    dst->tail = block;
+    dst->len += len;
+}
+
+size_t iobuf_runs(const struct iobuf *b, struct span *out, size_t cap)
+{
+    size_t count = 0;
+    for (const struct iobuf_block *block = b->head; block != NULL && count < cap;
+         block = block->next)
+        out[count++] = span_of(block->data + block->start, block->end - block->start);
+    return count;
+}
+
 size_t iobuf_peek(const struct iobuf *b, void *dst, size_t cap)
 {
     char *out = dst;

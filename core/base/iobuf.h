@@ -48,6 +48,11 @@ struct span iobuf_front(const struct iobuf *b);
 void iobuf_consume(struct iobuf *b, size_t len);
 /* Moves every block of `src` behind `dst` (same pool); no byte is copied. */
 void iobuf_move(struct iobuf *dst, struct iobuf *src);
+/* Moves the first block of `src`, which is not empty, behind `dst` (same pool). */
+void iobuf_move_front(struct iobuf *dst, struct iobuf *src);
+/* The unread bytes as the runs that they lie in, up to `cap` of them; how many. Borrowed until the
+ * next change. */
+size_t iobuf_runs(const struct iobuf *b, struct span *out, size_t cap);
 /* Copies up to `cap` first bytes out without consuming; the count. */
 size_t iobuf_peek(const struct iobuf *b, void *dst, size_t cap);
 

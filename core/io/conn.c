@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #define LINGER_OUTPUT_MS 5000u /* for the kernel to take what is queued */
+/* Below it a copy is cheaper than a block of its own in what is sent. */
+#define MOVE_BYTES_MIN 4096u
 
 /* performance.md 6: an idle downstream connection is at most 512 bytes, its session included. */
 static_assert(sizeof(struct conn) <= 480, "an idle connection stays small");
@@ -104,25 +106,52 @@ fail:
     return err;
 }
 
-enum err conn_write(struct conn *c, struct span data)
+/* May `len` more bytes be queued? */
+static enum err may_write(struct conn *c, size_t len)
 {
     CHECK_OBJ(c, CONN_MAGIC);
     CHECK(c->state != CONN_CLOSING && c->state != CONN_CLOSED);
     if (c->state == CONN_FAILED || c->error != ERR_OK || c->shut_wanted) return ERR_EOF;
     if (c->tls != NULL && c->eof_seen) return ERR_EOF;
     size_t queued = conn_queued(c);
-    if (data.len > c->out_max || queued > c->out_max - data.len) {
-        c->drain_wanted = true;
-        conn_turn_again(c);
-        return ERR_FULL;
-    }
-    enum err err = c->tls != NULL ? conn_tls_queue(c, data) : iobuf_append_span(&c->out, data);
-    if (err != ERR_OK) return err;
+    if (len <= c->out_max && queued <= c->out_max - len) return ERR_OK;
+    c->drain_wanted = true;
+    conn_turn_again(c);
+    return ERR_FULL;
+}
+
+static void queued_more(struct conn *c)
+{
     if (conn_queued(c) > conn_low_water(c)) c->drain_wanted = true;
     if (c->error != ERR_OK)
         conn_turn_again(c);
     else
         conn_turn_mark_output(c);
+}
+
+enum err conn_write(struct conn *c, struct span data)
+{
+    enum err err = may_write(c, data.len);
+    if (err != ERR_OK) return err;
+    err = c->tls != NULL ? conn_tls_queue(c, data) : iobuf_append_span(&c->out, data);
+    if (err != ERR_OK) return err;
+    queued_more(c);
+    return ERR_OK;
+}
+
+enum err conn_write_front(struct conn *c, struct iobuf *from, size_t *len)
+{
+    struct span front = iobuf_front(from);
+    bool move = c->tls == NULL && front.len >= MOVE_BYTES_MIN;
+    enum err err = move ? may_write(c, front.len) : conn_write(c, front);
+    if (err != ERR_OK) return err;
+    if (move) {
+        iobuf_move_front(&c->out, from);
+        queued_more(c);
+    } else {
+        iobuf_consume(from, front.len);
+    }
+    *len = front.len;
     return ERR_OK;
 }
 

@@ -74,6 +74,9 @@ void conn_rebind(struct conn *c, const struct conn_events *events, void *owner);
 /* All of `data` or nothing. ERR_FULL: over out_max; ERR_NOMEM; ERR_EOF: our side has ended
  * (conn_shutdown, an error, a TLS peer's end). Before on_open it waits. */
 enum err conn_write(struct conn *c, struct span data) MUST_USE;
+/* As conn_write of the first block of `from` (of the loop's pool, not empty), which goes out of
+ * `from`: a large one is moved, not copied. `*len`: its bytes. */
+enum err conn_write_front(struct conn *c, struct iobuf *from, size_t *len) MUST_USE;
 /* Bytes that may be written now without queueing beyond one record (TLS) or the out bound (plain).
  */
 size_t conn_room(const struct conn *c);

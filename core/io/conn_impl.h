@@ -43,6 +43,7 @@ struct conn {
     bool eof_seen; /* the peer's bytes have ended */
     bool shut_wanted, shut_done;
     bool tls_closing; /* close_notify is queued */
+    bool corked;      /* the last send promised more */
     size_t out_max;
     size_t record_bytes;    /* plaintext in the engine's record, not all sent */
     struct tls_engine *tls; /* owned */
@@ -94,8 +95,12 @@ void conn_turn_opened(struct conn *c);
 void conn_turn_ended(struct conn *c);
 /* Calls on_flush while there is room and the owner wants it; true when it may have more. */
 bool conn_turn_produce(struct conn *c);
-/* One send. ERR_OK: `*sent` > 0 bytes went. ERR_AGAIN: `blocked` is set. */
+/* One send. ERR_OK: `*sent` > 0 bytes went. ERR_AGAIN: `blocked` is set. `more`: the kernel may
+ * wait for what follows at once, and fills its segments; when nothing did, conn_turn_push. */
 enum err conn_turn_send(struct conn *c, struct span data, bool more, size_t *sent) MUST_USE;
+void conn_turn_push(struct conn *c);
+/* One send of what is in `out`, which is not empty. */
+enum err conn_turn_send_queue(struct conn *c, size_t *sent) MUST_USE;
 
 /* Hands `len` bytes from the socket on; how many were used up. All of them when conn_gone. */
 size_t conn_plain_input(struct conn *c, const char *p, size_t len);

@@ -13,9 +13,8 @@ size_t conn_plain_input(struct conn *c, const char *p, size_t len)
 static enum err send_queued(struct conn *c)
 {
     while (c->out.len > 0) {
-        struct span front = iobuf_front(&c->out);
         size_t sent;
-        enum err err = conn_turn_send(c, front, front.len < c->out.len, &sent);
+        enum err err = conn_turn_send_queue(c, &sent);
         if (err != ERR_OK) return err;
         iobuf_consume(&c->out, sent);
     }

@@ -1,5 +1,8 @@
 #include "core/io/conn_impl.h"
 
+/* A record with less room than this is full: a frame and its content did not fit any more. */
+#define RECORD_SLACK_BYTES 512u
+
 /* A fault, or the peer's close_notify, that the engine has met by now. */
 static void settle(struct conn *c)
 {
@@ -64,14 +67,17 @@ bool conn_tls_has_plaintext(const struct conn *c)
 }
 
 /* Sends finished records from the engine's own buffer. While one waits no other is open, so with
- * the last one gone all plaintext in the engine is. */
+ * the last one gone all plaintext in the engine is. A full one is most likely followed by another.
+ */
 static enum err send_records(struct conn *c)
 {
     struct span record;
     bool any = false;
+    bool full = c->record_bytes > TLS_RECORD_PLAIN_MAX - RECORD_SLACK_BYTES;
+    bool more = full && (c->out.len > 0 || c->produce);
     while ((record = tls_engine_out(c->tls)).len > 0) {
         size_t sent;
-        enum err err = conn_turn_send(c, record, false, &sent);
+        enum err err = conn_turn_send(c, record, more, &sent);
         if (err != ERR_OK) return err;
         tls_engine_sent(c->tls, sent);
         any = true;
@@ -91,7 +97,7 @@ static void fill_record(struct conn *c)
     }
 }
 
-enum err conn_tls_output(struct conn *c)
+static enum err output_rounds(struct conn *c)
 {
     for (unsigned round = 0; round < CONN_RECORDS_A_TURN; round++) {
         enum err err = send_records(c);
@@ -113,6 +119,14 @@ enum err conn_tls_output(struct conn *c)
     }
     c->again = true;
     return ERR_OK;
+}
+
+enum err conn_tls_output(struct conn *c)
+{
+    enum err err = output_rounds(c);
+    /* When the kernel is full, writing goes on and ends with a record that is the last. */
+    if (err == ERR_OK && c->corked && c->state != CONN_CLOSED) conn_turn_push(c);
+    return err;
 }
 
 enum err conn_tls_queue(struct conn *c, struct span data)

@@ -1,15 +1,18 @@
 #include "core/io/conn_impl.h"
 
 #include "core/base/limits.h"
+#include "core/base/uncleared.h"
 #include "core/io/sock.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define LINGER_PEER_MS 2000u /* after our FIN, for the peer's */
 #define PAUSED_LOOK_MS 500u
+#define SEND_RUNS_MAX  16u /* 256 KiB in one call */
 
 static bool wants_read(const struct conn *c)
 {
@@ -134,12 +137,9 @@ bool conn_turn_produce(struct conn *c)
     return c->produce && left < room;
 }
 
-enum err conn_turn_send(struct conn *c, struct span data, bool more, size_t *sent)
+/* `n` is what a send has returned. */
+static enum err sent_result(struct conn *c, ssize_t n, size_t *sent)
 {
-    ssize_t n;
-    do
-        n = send(c->fd, data.p, data.len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-    while (n < 0 && errno == EINTR);
     if (n > 0) {
         c->sent_total += (uint64_t)n;
         *sent = (size_t)n;
@@ -148,6 +148,38 @@ enum err conn_turn_send(struct conn *c, struct span data, bool more, size_t *sen
     enum err err = n < 0 ? err_from_errno(errno) : ERR_IO;
     if (err == ERR_AGAIN) c->blocked = true;
     return err;
+}
+
+enum err conn_turn_send(struct conn *c, struct span data, bool more, size_t *sent)
+{
+    ssize_t n;
+    do
+        n = send(c->fd, data.p, data.len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    while (n < 0 && errno == EINTR);
+    c->corked = more;
+    return sent_result(c, n, sent);
+}
+
+void conn_turn_push(struct conn *c)
+{
+    c->corked = false;
+    sock_push(c->fd);
+}
+
+enum err conn_turn_send_queue(struct conn *c, size_t *sent)
+{
+    struct span run[SEND_RUNS_MAX] UNCLEARED;
+    struct iovec iov[SEND_RUNS_MAX] UNCLEARED;
+    size_t count = iobuf_runs(&c->out, run, SEND_RUNS_MAX);
+    if (count == 1) return conn_turn_send(c, run[0], false, sent);
+    for (size_t i = 0; i < count; i++)
+        iov[i] = (struct iovec){(void *)(uintptr_t)run[i].p, run[i].len};
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
+    ssize_t n;
+    do
+        n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return sent_result(c, n, sent);
 }
 
 static size_t input(struct conn *c, const char *p, size_t len)

@@ -135,6 +135,9 @@ static void start_watchers(struct loop *l)
     ev_set_priority(&l->check, EV_MAXPRI);
     ev_prepare_start(l->ev, &l->prepare);
     ev_check_start(l->ev, &l->check);
+    /* libev makes the room for it now, not under load. */
+    ev_idle_start(l->ev, &l->idle);
+    ev_idle_stop(l->ev, &l->idle);
 }
 
 enum err loop_new(struct loop **out)

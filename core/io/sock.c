@@ -343,6 +343,12 @@ void sock_set_abort(int fd)
     (void)!setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
+void sock_push(int fd)
+{
+    /* tcp(7): setting this option sends what is pending, also when it was set before. */
+    set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
 enum err sock_peer_cred(int fd, struct sock_cred *out)
 {
     struct ucred cred = {.pid = 0};

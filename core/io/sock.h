@@ -67,6 +67,8 @@ struct addr sock_local(int fd);
 struct addr sock_remote(int fd);
 /* The next close sends RST and drops what is queued. */
 void sock_set_abort(int fd);
+/* What MSG_MORE holds back leaves now. */
+void sock_push(int fd);
 
 /* Who is at the other end of a unix socket, as the kernel saw it at connect. */
 struct sock_cred {

@@ -119,12 +119,14 @@ static enum reason up_send(struct exchange *ex)
     return written ? REASON_NONE : REASON_UPSTREAM_RESET;
 }
 
-static enum err write_part(struct h1_client *c, struct span part)
+/* The first run of `body`; its bytes are in `*len`. */
+static enum err write_part(struct h1_client *c, struct iobuf *body, size_t *len)
 {
     char line[H1_EMIT_CHUNK_BYTES];
-    if (!c->chunked) return conn_write(c->conn, part);
-    enum err err = conn_write(c->conn, span_of(line, h1_emit_chunk_line(line, part.len)));
-    if (err == ERR_OK) err = conn_write(c->conn, part);
+    if (!c->chunked) return conn_write_front(c->conn, body, len);
+    size_t line_len = h1_emit_chunk_line(line, iobuf_front(body).len);
+    enum err err = conn_write(c->conn, span_of(line, line_len));
+    if (err == ERR_OK) err = conn_write_front(c->conn, body, len);
     return err == ERR_OK ? conn_write(c->conn, SPAN_LIT("\r\n")) : err;
 }
 
@@ -158,11 +160,10 @@ static void up_flush(struct exchange *ex)
     /* The bytes behind an upgrade request are the tunnel's, if there will be one. */
     if (c->request_sent || (ex->req.upgrade && c->client_state != CLIENT_TUNNEL)) return;
     while (body->buf.len > 0 && conn_queued(c->conn) <= conn_low_water(c->conn)) {
-        struct span part = iobuf_front(&body->buf);
+        size_t len;
         /* It no longer takes bytes: on_error or on_eof follows what it had still said (C11). */
-        if (write_part(c, part) != ERR_OK) return;
-        iobuf_consume(&body->buf, part.len);
-        exchange_request_taken(ex, part.len);
+        if (write_part(c, &body->buf, &len) != ERR_OK) return;
+        exchange_request_taken(ex, len);
         if (c->ex != ex) return;
     }
     if (body->ended && body->buf.len == 0) request_end(c, ex);

@@ -323,13 +323,16 @@ static bool down_respond(struct exchange *ex)
     return write_head(s, &out);
 }
 
-static bool write_part(struct h1_server *s, struct span part)
+/* The first run of `body`; its bytes are in `*len`. */
+static bool write_part(struct h1_server *s, struct iobuf *body, size_t *len)
 {
+    struct conn *conn = s->plain.conn;
     char line[H1_EMIT_CHUNK_BYTES];
-    if (!s->chunked) return conn_write(s->plain.conn, part) == ERR_OK;
-    return conn_write(s->plain.conn, span_of(line, h1_emit_chunk_line(line, part.len))) == ERR_OK &&
-           conn_write(s->plain.conn, part) == ERR_OK &&
-           conn_write(s->plain.conn, SPAN_LIT("\r\n")) == ERR_OK;
+    if (!s->chunked) return conn_write_front(conn, body, len) == ERR_OK;
+    size_t line_len = h1_emit_chunk_line(line, iobuf_front(body).len);
+    return conn_write(conn, span_of(line, line_len)) == ERR_OK &&
+           conn_write_front(conn, body, len) == ERR_OK &&
+           conn_write(conn, SPAN_LIT("\r\n")) == ERR_OK;
 }
 
 static bool write_last(struct h1_server *s, struct exchange *ex)
@@ -353,10 +356,9 @@ static void down_flush(struct exchange *ex)
     struct body *body = &ex->resp_body;
     if (ex->delivered) return;
     while (body->buf.len > 0 && conn_queued(s->plain.conn) <= conn_low_water(s->plain.conn)) {
-        struct span part = iobuf_front(&body->buf);
-        if (!write_part(s, part)) goto failed;
-        iobuf_consume(&body->buf, part.len);
-        exchange_response_taken(ex, part.len);
+        size_t len;
+        if (!write_part(s, &body->buf, &len)) goto failed;
+        exchange_response_taken(ex, len);
         if (ex->ended) return;
     }
     if (body->buf.len > 0 || !body->ended) return;

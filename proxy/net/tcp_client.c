@@ -43,11 +43,10 @@ static void up_flush(struct exchange *ex)
     struct tcp_client *c = ex->up;
     struct body *body = &ex->req_body;
     while (body->buf.len > 0 && conn_queued(c->conn) <= conn_low_water(c->conn)) {
-        struct span part = iobuf_front(&body->buf);
+        size_t len;
         /* It ended: on_error or on_eof says so. */
-        if (conn_write(c->conn, part) != ERR_OK) return;
-        iobuf_consume(&body->buf, part.len);
-        exchange_request_taken(ex, part.len);
+        if (conn_write_front(c->conn, &body->buf, &len) != ERR_OK) return;
+        exchange_request_taken(ex, len);
         if (c->ex != ex) return;
     }
     if (!body->ended || body->buf.len > 0 || c->ended) return;

@@ -23,13 +23,12 @@ static void down_flush(struct exchange *ex)
     struct body *body = &ex->resp_body;
     if (ex->delivered) return;
     while (body->buf.len > 0 && conn_queued(s->conn) <= conn_low_water(s->conn)) {
-        struct span part = iobuf_front(&body->buf);
-        if (conn_write(s->conn, part) != ERR_OK) {
+        size_t len;
+        if (conn_write_front(s->conn, &body->buf, &len) != ERR_OK) {
             exchange_client_gone(ex, REASON_CLIENT_GONE);
             return;
         }
-        iobuf_consume(&body->buf, part.len);
-        exchange_response_taken(ex, part.len);
+        exchange_response_taken(ex, len);
         if (ex->ended) return;
     }
     if (body->buf.len > 0 || !body->ended) return;

@@ -112,6 +112,42 @@ static void test_move_joins_chains_without_copying(void **state)
     iobuf_pool_fini(&pool);
 }
 
+static void test_first_block_moves_alone_and_runs_show_the_rest(void **state)
+{
+    (void)state;
+    struct iobuf_pool pool;
+    struct iobuf a, b;
+    struct span run[3];
+    iobuf_pool_init(&pool, 4, 10);
+    iobuf_init(&a, &pool);
+    iobuf_init(&b, &pool);
+    assert_int_equal(iobuf_runs(&a, run, 3), 0);
+    assert_int_equal(iobuf_append_span(&a, SPAN_LIT("x")), ERR_OK);
+    assert_int_equal(iobuf_append_span(&b, SPAN_LIT("abcdefghijklmn")), ERR_OK);
+    iobuf_consume(&b, 1);
+    const char *front = iobuf_front(&b).p;
+    iobuf_move_front(&a, &b);
+    assert_int_equal(a.len, 4);
+    assert_int_equal(b.len, 10);
+    assert_int_equal(iobuf_runs(&a, run, 3), 2);
+    assert_ptr_equal(run[1].p, front);
+    assert_true(span_eq(run[0], SPAN_LIT("x")) && span_eq(run[1], SPAN_LIT("bcd")));
+    assert_int_equal(iobuf_runs(&b, run, 2), 2);
+    assert_true(span_eq(run[1], SPAN_LIT("ijkl")));
+    iobuf_move_front(&a, &b);
+    iobuf_move_front(&a, &b);
+    iobuf_move_front(&a, &b);
+    assert_int_equal(b.len, 0);
+    assert_int_equal(iobuf_append_span(&b, SPAN_LIT("z")), ERR_OK);
+    assert_int_equal(iobuf_append_span(&a, SPAN_LIT("o")), ERR_OK);
+    char text[15];
+    assert_int_equal(iobuf_peek(&a, text, sizeof(text)), 15);
+    assert_memory_equal(text, "xbcdefghijklmno", 15);
+    iobuf_clear(&a);
+    iobuf_clear(&b);
+    iobuf_pool_fini(&pool);
+}
+
 static void test_peek_is_bounded_by_both_sides(void **state)
 {
     (void)state;
@@ -136,6 +172,7 @@ int main(void)
         cmocka_unit_test(test_append_is_all_or_nothing_at_the_bound),
         cmocka_unit_test(test_read_blocks_go_back_to_the_pool),
         cmocka_unit_test(test_move_joins_chains_without_copying),
+        cmocka_unit_test(test_first_block_moves_alone_and_runs_show_the_rest),
         cmocka_unit_test(test_peek_is_bounded_by_both_sides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
