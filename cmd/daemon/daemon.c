@@ -20,6 +20,7 @@
 #include "core/crypto/tls_engine.h"
 #include "core/io/clock.h"
 #include "core/io/thread.h"
+#include "proxy/net/lineage.h"
 #include "proxy/net/worker.h"
 
 #define DAEMON_MAGIC      0x64616531u
@@ -133,6 +134,7 @@ static enum err make_worker(struct daemon *d, unsigned i)
                                .hash_key = d->hash_key,
                                .metrics = w->metrics,
                                .access_ring = &w->access,
+                               .lineage = d->lineage,
                                .control_post = control_post(d->control)};
     return worker_new(&o, &w->worker);
 }
@@ -144,6 +146,9 @@ static enum err make_workers(struct daemon *d)
     d->worker = aligned_alloc(ACCESS_RING_ALIGN, count * sizeof d->worker[0]);
     if (d->worker == NULL) return ERR_NOMEM;
     memset(d->worker, 0, count * sizeof d->worker[0]);
+    d->lineage = calloc(1, sizeof *d->lineage);
+    if (d->lineage == NULL) return ERR_NOMEM;
+    lineage_init(d->lineage, &d->hash_key);
     enum err err = ERR_OK;
     for (unsigned i = 0; i < count && err == ERR_OK; i++) {
         d->worker_count = i + 1;
@@ -245,6 +250,7 @@ static void free_workers(struct daemon *d)
         byte_ring_fini(&w->access);
     }
     free(d->worker);
+    free(d->lineage);
 }
 
 void daemon_free(struct daemon *d)

@@ -88,6 +88,7 @@ struct daemon {
     struct daemon_worker *worker; /* worker_count of them */
     unsigned worker_count;
     struct fd_store *fd_store;
+    struct lineage *lineage; /* shared by the workers */
     struct listeners *listeners;
     struct compile *compile;
     struct health_run *health;

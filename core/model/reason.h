@@ -16,6 +16,7 @@
     X(REASON_CONN_TIMEOUT, "conn_timeout", 504)                                                    \
     X(REASON_UPSTREAM_RESET, "upstream_reset", 502)                                                \
     X(REASON_UPSTREAM_TIMEOUT, "upstream_timeout", 504)                                            \
+    X(REASON_DEADLINE_EXPIRED, "deadline_expired", 504)                                            \
     X(REASON_PROTOCOL_ERROR, "protocol_error", 502)                                                \
     X(REASON_POOL_FULL, "pool_full", 503)                                                          \
     X(REASON_RETRY_EXHAUSTED, "retry_exhausted", 503)                                              \

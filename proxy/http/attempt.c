@@ -1,6 +1,7 @@
 #include "proxy/http/attempt.h"
 
 #include "proxy/http/affinity.h"
+#include "proxy/http/deadline.h"
 #include "proxy/http/reply.h"
 #include "proxy/traffic/load.h"
 #include "proxy/traffic/outlier.h"
@@ -44,6 +45,8 @@ enum err attempt_begin(struct exchange *ex)
     }
     at->count++;
     at->begun_us = loop_now_us(ex->ctx->loop);
+    at->seen_before |= at->reached;
+    at->final = false;
     at->reached = at->reused = at->try_expired = false;
     at->try_deadline_ms = 0;
     at->failure = REASON_NONE;
@@ -103,6 +106,7 @@ void attempt_answered(struct exchange *ex)
         endpoint_state_stamped(at->state, load, now_ms);
     if (!ex->tcp)
         endpoint_state_answered(at->state, loop_now_us(ex->ctx->loop) - at->sent_us, now_ms);
+    at->final = deadline_says_final(&ex->resp);
     report(ex, !answers_badly(ex));
 }
 
@@ -140,12 +144,13 @@ bool attempt_repeats(struct exchange *ex, unsigned status)
                                     .response_begun = ex->responded,
                                     .attempts = at->count,
                                     .replay_safe = ex->req.replay_safe,
-                                    .forbidden = edge->suspended,
+                                    .forbidden = edge->suspended || ex->again_above || at->final,
                                     .try_expired = at->try_expired,
                                     .status = status};
     if (at->tried_count >= ex->upstream->endpoint_count || at->tried_count == LB_TRIED_MAX)
         return false;
     uint64_t now_ms = loop_now_ms(ex->ctx->loop);
+    if (ex->deadline_ms != 0 && now_ms >= ex->deadline_ms) return false;
     if (chain_attempt_end(&ex->chain, &result, now_ms) != FILTER_RETRY) return false;
     ex->out_of_budget = !edge_state_pays(edge, result.reached_application);
     return !ex->out_of_budget;

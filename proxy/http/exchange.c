@@ -152,14 +152,21 @@ static uint64_t timeout_ms(const struct exchange *ex, enum exchange_step step)
     return step == EX_FORWARD ? ex->service->request_timeout_ms : ex->service->idle_timeout_ms;
 }
 
+/* Until the response begins, all attempts together; 0: no limit. */
+static uint64_t answer_deadline_ms(const struct exchange *ex)
+{
+    if (ex->direction == DIRECTION_OUTBOUND) return ex->deadline_ms;
+    uint64_t limit = timeout_ms(ex, EX_FORWARD);
+    return limit != 0 ? ex->begun_ms + limit : 0;
+}
+
 static uint64_t step_deadline_ms(const struct exchange *ex)
 {
     if (ex->upstream == NULL && ex->service == NULL) return 0;
     if (ex->step == EX_CONNECT || ex->step == EX_BACKOFF) return ex->attempt.deadline_ms;
     if (ex->step == EX_FORWARD && !ex->tcp) {
         /* A service has no limit of its own: the caller's parley keeps it. */
-        uint64_t limit = timeout_ms(ex, EX_FORWARD), one_try = ex->attempt.try_deadline_ms;
-        uint64_t whole = limit != 0 ? ex->begun_ms + limit : 0;
+        uint64_t whole = answer_deadline_ms(ex), one_try = ex->attempt.try_deadline_ms;
         return one_try != 0 && (whole == 0 || one_try < whole) ? one_try : whole;
     }
     return ex->active_ms + timeout_ms(ex, EX_STREAM);
@@ -199,8 +206,8 @@ static bool is_late(const struct exchange *ex)
 
 static bool whole_time_is_over(const struct exchange *ex)
 {
-    uint64_t limit = timeout_ms(ex, EX_FORWARD);
-    return is_late(ex) || (limit != 0 && loop_now_ms(ex->ctx->loop) >= ex->begun_ms + limit);
+    uint64_t answer = answer_deadline_ms(ex);
+    return is_late(ex) || (answer != 0 && loop_now_ms(ex->ctx->loop) >= answer);
 }
 
 static void no_answer_in_time(struct exchange *ex)

@@ -33,6 +33,7 @@
 #include "proxy/http/end.h"
 #include "proxy/http/request_id.h"
 #include "proxy/net/context.h"
+#include "proxy/net/lineage.h"
 #include "proxy/traffic/lb.h"
 
 #define EXCHANGE_STEPS(X)                                                                          \
@@ -63,6 +64,8 @@ struct exchange_attempt {
     uint64_t try_deadline_ms; /* of this attempt, until its response begins; 0: none */
     enum reason failure;
     bool probe;       /* of an open circuit */
+    bool seen_before; /* an earlier attempt may have been seen by an application */
+    bool final;       /* the answer is to be had no second time */
     bool try_expired; /* try_deadline_ms passed */
     bool sent;        /* the head went to the upstream end */
     bool fresh;       /* inbound: only a new connection will do */
@@ -99,6 +102,9 @@ struct exchange {
     struct spiffe_id peer;
     char id[REQUEST_ID_BYTES + 1];
     unsigned hops;
+    uint64_t deadline_ms; /* of the whole chain of calls; 0: none */
+    struct lineage_place lineage;
+    bool again_above; /* a hop further out repeats it already */
     unsigned interims;
     struct addr client;
 

@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "proxy/http/account.h"
 #include "proxy/http/attempt.h"
+#include "proxy/http/deadline.h"
 #include "proxy/http/h1_client.h"
 #include "proxy/http/h2_app.h"
 #include "proxy/http/local.h"
@@ -69,6 +70,7 @@ enum exchange_verdict exchange_steps_route(struct exchange *ex)
     account_begin(ex);
     if (ex->direction == DIRECTION_INBOUND) reason = check_inbound(ex);
     if (reason == REASON_NONE && ex->hops >= HOPS_MAX) reason = REASON_LOOP_DETECTED;
+    if (reason == REASON_NONE) reason = deadline_begin(ex);
     return reason == REASON_NONE ? more(ex, EX_FILTER_REQUEST) : answer(ex, reason);
 }
 
@@ -294,6 +296,7 @@ enum exchange_verdict exchange_steps_response(struct exchange *ex)
     if (ex->tunnelled && ex->direction == DIRECTION_INBOUND && !list_linked(&ex->tunnel))
         list_push_back(&ex->ctx->tunnels, &ex->tunnel);
     attempt_stamp(ex);
+    deadline_stamp_response(ex);
     if (!ex->down_ops->respond(ex)) return cut(ex, REASON_INTERNAL);
     ex->responded = true;
     return more(ex, EX_STREAM);
@@ -318,6 +321,7 @@ enum exchange_verdict exchange_steps_reply(struct exchange *ex)
     exchange_drop_attempt(ex);
     if (!reply_make(ex)) return cut(ex, ex->reason);
     attempt_stamp(ex);
+    deadline_stamp_response(ex);
     if (!ex->down_ops->respond(ex)) return cut(ex, ex->reason);
     ex->responded = true;
     return more(ex, EX_STREAM);
@@ -331,6 +335,7 @@ enum exchange_verdict exchange_steps_finish(struct exchange *ex)
     loop_timer_clear(ex->ctx->loop, &ex->timer);
     list_remove(&ex->tunnel);
     account_end(ex);
+    deadline_end(ex);
     if (ex->refused)
         ex->down_ops->refuse(ex);
     else if (ex->aborted)

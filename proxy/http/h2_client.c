@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "core/base/check.h"
+#include "proxy/http/deadline.h"
 #include "proxy/http/translate.h"
 
 static_assert(offsetof(struct h2_client, back) == 0, "the back frees the whole object");
@@ -42,7 +43,8 @@ static enum reason back_head(struct exchange *ex, struct h2_head *head)
     if (ex->tcp || head->authority.len == 0)
         head->authority = arena_span(&ex->arena, span_of(sni, sni_len));
     if (head->authority.p == NULL || !add_client(ex) ||
-        !h2_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops + 1))
+        !h2_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops + 1) ||
+        !deadline_stamp_request(ex))
         return REASON_INTERNAL;
     if (ex->tcp) {
         head->method = SPAN_LIT("CONNECT");

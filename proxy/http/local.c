@@ -49,6 +49,8 @@ static enum reason up_send(struct exchange *out)
     in->req.peer = &in->peer;
     in->req.peer_uri = arena_span(&in->arena, span_of(uri, name_spiffe_format(&in->peer, uri)));
     in->hops = out->hops + 1;
+    in->deadline_ms = out->deadline_ms;
+    in->again_above = out->again_above || out->attempt.seen_before;
     in->tcp = out->tcp;
     in->req_body.ended = exchange_request_ended(out);
     if (in->tcp) list_push_back(&in->ctx->tunnels, &in->tunnel);

@@ -25,6 +25,7 @@ enum err context_init(struct context *c, const struct worker_options *o)
                           .log = o->log,
                           .metrics = o->metrics,
                           .access_ring = o->access_ring,
+                          .lineage = o->lineage,
                           .control_post = o->control_post};
     rng_seed(&c->rng, o->seed);
     list_init(&c->returning);

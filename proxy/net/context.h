@@ -27,6 +27,7 @@ struct context {
     struct rng rng;
     struct metrics_shard *metrics;
     struct byte_ring *access_ring;
+    struct lineage *lineage; /* borrowed; may be NULL */
     struct loop_post *control_post;
     struct publish_slot slot;
     struct ring mailbox;

@@ -19,6 +19,7 @@
 #include "proxy/snapshot/publish.h"
 #include "proxy/traffic/circuit.h"
 
+struct lineage;
 struct worker;
 
 struct worker_options {
@@ -29,6 +30,7 @@ struct worker_options {
     struct hash_key hash_key;
     struct metrics_shard *metrics;  /* borrowed */
     struct byte_ring *access_ring;  /* borrowed */
+    struct lineage *lineage;        /* borrowed, of all workers; NULL: calls are not correlated */
     struct loop_post *control_post; /* posted when the mailbox to control has something, and when
                                        the access ring has and its reader sleeps */
 };

@@ -8,8 +8,8 @@
 #define DRAWS_MAX 8u
 #define PERCENT   100u
 #define PERMILLE  1000u
-/* At equal load an endpoint that takes so many times as long loses; less is noise, and would take
- * the weights of an idle service away. */
+/* At equal load an endpoint that takes so many times as long loses; less is noise. Not where nobody
+ * waits: an idle service is to see its weights. */
 #define LATENCY_TELLS    2u
 #define LATENCY_NOISE_NS 1000000u
 /* Weights are counted in fine units, so that a slow start of weight 1 has steps too. */
@@ -161,6 +161,7 @@ static size_t less_loaded(const struct pick *p, size_t a, size_t b)
     uint64_t load_a = endpoint_state_load(p->state[a], now_ms) * weight_of(p, b);
     uint64_t load_b = endpoint_state_load(p->state[b], now_ms) * weight_of(p, a);
     if (load_a != load_b) return load_b < load_a ? b : a;
+    if (load_a == 0) return a;
     uint64_t mean_a = endpoint_state_mean_ns(p->state[a], now_ms);
     uint64_t mean_b = endpoint_state_mean_ns(p->state[b], now_ms);
     return mean_b > 0 && mean_a > mean_b * LATENCY_TELLS + LATENCY_NOISE_NS ? b : a;

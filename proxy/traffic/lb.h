@@ -14,8 +14,8 @@
  *
  *   least-loaded  two distinct draws, each by weight; the one with less load per weight wins: our
  *                 requests in flight and what its host said it serves for others (load.h). At a tie
- *                 one that takes twice as long loses, else the first wins, so that an idle service
- *                 sees its weights (Mitzenmacher 2001).
+ *                 under load one that takes twice as long loses, else the first wins, so that an
+ *                 idle service sees its weights (Mitzenmacher 2001).
  *   peak-ewma     the same two draws; the lower load times peak latency wins.
  *   round-robin   smooth weighted round robin, ties by lot so that workers do not all begin with
  *                 the same endpoint.

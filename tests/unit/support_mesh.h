@@ -12,6 +12,7 @@
 
 #include "core/base/byte_ring.h"
 #include "core/crypto/x509_mint.h"
+#include "proxy/net/lineage.h"
 #include "proxy/net/worker.h"
 #include "proxy/snapshot/build.h"
 
@@ -33,6 +34,7 @@ struct support_node {
     struct worker *worker;
     struct metrics_shard *metrics;
     struct byte_ring access;
+    struct lineage lineage;
     struct config *config;
     struct node_id id;
     uint64_t generation;

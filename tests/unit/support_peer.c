@@ -32,6 +32,9 @@ static void on_head(void *owner, struct h2_stream *s, bool ended)
     f = headers_find(s->head.headers, "parley-load");
     struct span load = f != NULL ? f->value : SPAN_LIT("");
     snprintf(p->load, sizeof p->load, "%.*s", SPAN_ARG(load));
+    f = headers_find(s->head.headers, "parley-retry");
+    struct span retry = f != NULL ? f->value : SPAN_LIT("");
+    snprintf(p->retry, sizeof p->retry, "%.*s", SPAN_ARG(retry));
 }
 
 static void on_interim(void *owner, struct h2_stream *s)

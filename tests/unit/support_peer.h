@@ -23,6 +23,7 @@ struct support_peer {
     unsigned status;
     char reason[64]; /* parley-reason */
     char load[16];   /* parley-load */
+    char retry[8];   /* parley-retry */
     char body[4096];
     size_t body_len;
     bool ended, closed;

@@ -221,7 +221,7 @@ static void answer(struct rig *r, size_t i, uint64_t latency_us, unsigned times)
         endpoint_state_answered(live(r, i), latency_us, r->now_ms);
 }
 
-static void test_a_tie_goes_to_the_clearly_quicker(void **state)
+static void test_a_tie_under_load_goes_to_the_clearly_quicker(void **state)
 {
     (void)state;
     struct rig r;
@@ -231,15 +231,19 @@ static void test_a_tie_goes_to_the_clearly_quicker(void **state)
     pick_many(&r, 4000);
     expect_share(&r, 0, 0.5, 0.04); /* too few answers to tell */
     answer(&r, 1, 40000, 1);
+    pick_many(&r, 4000);
+    expect_share(&r, 0, 0.5, 0.04); /* nobody waits */
+    live(&r, 0)->in_flight = live(&r, 1)->in_flight = 1;
     pick_many(&r, 500);
     assert_int_equal(r.picks[0], 500);
-    live(&r, 0)->in_flight = 1;
+    live(&r, 0)->in_flight = 2;
     pick_many(&r, 500);
     assert_int_equal(r.picks[1], 500);
-    live(&r, 0)->in_flight = 0;
+    live(&r, 0)->in_flight = 1;
     answer(&r, 1, 15000, 100);
     pick_many(&r, 4000);
     expect_share(&r, 0, 0.5, 0.04);
+    live(&r, 0)->in_flight = live(&r, 1)->in_flight = 0;
     rig_down(&r);
 }
 
@@ -371,7 +375,7 @@ int main(void)
         cmocka_unit_test(test_weights_hold_among_few_of_many),
         cmocka_unit_test(test_a_slow_endpoint_gets_little_of_the_load),
         cmocka_unit_test(test_load_that_others_make_counts_like_ours),
-        cmocka_unit_test(test_a_tie_goes_to_the_clearly_quicker),
+        cmocka_unit_test(test_a_tie_under_load_goes_to_the_clearly_quicker),
         cmocka_unit_test(test_peak_ewma_weighs_load_by_latency),
         cmocka_unit_test(test_avoid_time_is_skipped_until_it_ends),
         cmocka_unit_test(test_ranks_are_used_in_order_down_to_the_last_endpoint),
