@@ -2,8 +2,9 @@
  *
  * Worker thread. Outbound the balancer picks an endpoint; what comes back tells its state how
  * loaded and how quick it is, and its circuit whether it is well; and the edge's budget says
- * whether a failure may be repeated elsewhere. Inbound the endpoint is this host's application, and each
- * response head that leaves is stamped with how many requests wait for it (traffic/load.h).
+ * whether a failure may be repeated elsewhere. Inbound the endpoint is this host's application,
+ * and each response head that leaves is stamped with how many requests wait for it
+ * (traffic/load.h).
  */
 #ifndef PROXY_HTTP_ATTEMPT_H
 #define PROXY_HTTP_ATTEMPT_H

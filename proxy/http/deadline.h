@@ -5,11 +5,11 @@
  * the request (net/lineage.h), so calls that the application makes for it have no more time than it
  * has itself. Work whose time is over is refused (deadline_expired) before an application sees it.
  *
- *   request   parley-deadline-ms: 14950   milliseconds left
- *             parley-attempt: 2           an earlier attempt may have reached the application: hops
- *                                         further in do not repeat what an application may have seen
- *   response  parley-retry: no            an answer of 500 or more that comes of a call further in,
- *                                         which was repeated there if it could be
+ *   request   parley-deadline-ms: 14950  milliseconds left
+ *             parley-attempt: 2          an earlier attempt may have reached the application: hops
+ *                                        further in repeat nothing that one may have seen
+ *   response  parley-retry: no           an answer of 500 or more that comes of a call further in,
+ *                                        which was repeated there if it could be
  */
 #ifndef PROXY_HTTP_DEADLINE_H
 #define PROXY_HTTP_DEADLINE_H
