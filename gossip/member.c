@@ -118,6 +118,13 @@ const struct member *member_peek(const struct member_table *t, size_t i)
     return peek(t, index_at(t, i));
 }
 
+size_t member_next_own(const struct member_table *t, size_t i)
+{
+    while (t->order == NULL && i < t->count && is_of_image(t, t->page[i / PAGE_MEMBERS]))
+        i = (i / PAGE_MEMBERS + 1) * PAGE_MEMBERS;
+    return i < t->count ? i : t->count;
+}
+
 static size_t pages_for(size_t count)
 {
     return count / PAGE_MEMBERS + 1;

@@ -122,15 +122,14 @@ enum err member_reserve(struct member_table *t, size_t count) MUST_USE;
 /* A member with a copy of `head`, all else zero, on no list. ERR_EXISTS: the first 8 bytes of the
  * id are taken. ERR_FULL: MEMBERS_MAX. ERR_NOMEM. */
 enum err member_add(struct member_table *t, const struct head *head, struct member **out) MUST_USE;
-/* What tables can begin with; it outlives them and does not change. It holds the references of
- * its parts, and what a table still has in common with it counts as that. */
+/* What tables can begin with: members that are alive, complete and vouched for. It outlives them
+ * and does not change. What a table still has in common with it counts as its references. */
 struct member_image {
     struct member *row; /* by id; row[i] has index i; room for whole pages */
     size_t count;
     struct member_index ids, names;
 };
-/* The room, in rows, that an image of `count` members takes. */
-size_t member_image_room(size_t count);
+size_t member_image_room(size_t count); /* in rows */
 /* Fills a table that holds its own node alone with the others of the image; that node becomes
  * number `own`, which is its row in the image: `*self`, it, is elsewhere then. ERR_NOMEM:
  * unchanged. */
@@ -138,7 +137,6 @@ enum err member_table_fill(struct member_table *t, const struct member_image *im
                            struct member **self) MUST_USE;
 /* Frees it and what it owns. It must be on no list and no heap. */
 void member_remove(struct member_table *t, struct member *m);
-
 /* NULL: not known. `id8`: NODE_ID_SHORT_BYTES. */
 struct member *member_find(const struct member_table *t, const struct node_id *id);
 struct member *member_find_short(const struct member_table *t, const uint8_t *id8);
@@ -147,6 +145,8 @@ struct member *member_find_name(const struct member_table *t, const struct name 
 struct member *member_at(const struct member_table *t, size_t i);
 /* The same to look at, which costs less: it is neither kept nor compared with another pointer. */
 const struct member *member_peek(const struct member_table *t, size_t i);
+/* The next place from `i` on, past some that are as in the image; the count: none. */
+size_t member_next_own(const struct member_table *t, size_t i);
 /* The place by id of the first member whose id is >= `id`. */
 size_t member_lower_bound(const struct member_table *t, const struct node_id *id);
 /* Gives the member the name of its admission in the table; it must be free. ERR_NOMEM. */

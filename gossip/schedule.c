@@ -99,7 +99,7 @@ struct member *schedule_target(struct schedule *s, const struct member_table *t,
     place = (place + schedule_stride(mesh, round, live)) % live;
     if (s->count == 0) return member_at(t, place);
     /* The first in the table with `place` live ones before it, and itself the next. */
-    size_t low = place, high = t->count - 1;
+    size_t low = place, high = place + s->count;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
         size_t after =

@@ -72,10 +72,11 @@ static size_t find_agreed(const struct sync *y, const struct member *m)
 void sync_vouched(struct gossip *g, const uint8_t *differing)
 {
     g->sync.compared = true;
-    for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = member_peek(&g->members, i);
+    const struct member_table *t = &g->members;
+    for (size_t i = member_next_own(t, 0); i < t->count; i = member_next_own(t, i + 1)) {
+        const struct member *m = member_peek(t, i);
         if (differing != NULL && digest_marked(differing, m->head->owner.byte[0])) continue;
-        if (!m->vouched && member_is_live(m)) member_at(&g->members, i)->vouched = true;
+        if (!m->vouched && member_is_live(m)) member_at(t, i)->vouched = true;
     }
 }
 

@@ -10,8 +10,9 @@
 
 #include <stdint.h>
 
-/* From now on malloc takes what so many nodes are likely to need from big pages, and gives nothing
- * back to the kernel. Does what it can; small worlds are left alone. */
+/* From now on malloc takes what so many machines take as they start from big pages, and gives
+ * nothing back to the kernel. Not all that they come to need: what is used seldom is scattered, and
+ * to clear 2 MB for a little of it costs more than it saves. Small worlds are left alone. */
 void bigpages_prepare(uint32_t nodes);
 
 #endif

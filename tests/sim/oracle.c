@@ -265,9 +265,9 @@ bool oracle_is_converged(const struct world *w)
     if (!counts_agree(w)) return false;
     for (uint32_t i = 0; i < w->options.nodes; i++) {
         if (!world_is_up(w, i)) continue;
-        const struct gossip *g = w->node[i].gossip;
-        for (size_t k = 0; k < g->members.count; k++) {
-            const struct member *m = member_peek(&g->members, k);
+        const struct member_table *t = &w->node[i].gossip->members;
+        for (size_t k = member_next_own(t, 0); k < t->count; k = member_next_own(t, k + 1)) {
+            const struct member *m = member_peek(t, k);
             bool complete = m->state == MEMBER_ALIVE && !m->body_missing && !m->admission_missing;
             if (!complete && world_is_up(w, world_by_id(w, &m->head->owner))) return false;
         }

@@ -251,6 +251,13 @@ static void test_tables_that_begin_with_one_image_change_apart(void **state)
     assert_ptr_equal(self->care->member, self);
     (void)begin_with(&b, first.archive, &image, 4);
     assert_int_equal(a.t.count, IMAGED);
+    size_t own = 0;
+    bool found = false;
+    for (size_t i = member_next_own(&a.t, 0); i < IMAGED; i = member_next_own(&a.t, i + 1)) {
+        own++;
+        found = found || member_peek(&a.t, i) == self;
+    }
+    assert_true(found && own < IMAGED);
 
     struct head newer = {.owner = id_of(7), .version = 2};
     assert_int_equal(member_set_head(&a.t, find(&a, 7), &newer), ERR_OK);
