@@ -152,6 +152,16 @@ static void headers_received(struct h2 *h, const nghttp2_frame *frame)
     h->events->on_head(h->owner, s, ended);
 }
 
+/* Streams beyond those allowed, which nghttp2 refuses by itself, cost us a reset each. */
+static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int code,
+                            void *owner)
+{
+    (void)session;
+    (void)frame;
+    if (code == NGHTTP2_ERR_REFUSED_STREAM) flood_spend(owner);
+    return 0;
+}
+
 static bool ends_stream(const nghttp2_frame *frame)
 {
     if (frame->hd.type == NGHTTP2_RST_STREAM) return true;
@@ -530,6 +540,7 @@ static enum err session_new(struct h2 *h, const struct h2_options *o)
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame_recv);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data_chunk_recv);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);

@@ -291,7 +291,7 @@ class App:
                     self.on_data(calls[stream], payload)
                 if kind in (HEADERS, DATA) and peer.streams[stream].ended:
                     self.on_end(calls[stream])
-        except (Gone, Late):
+        except (Gone, Late, OSError):
             pass  # the other side is done with us
         finally:
             conn.close()

@@ -247,6 +247,7 @@ SCRIPTS = {
     "short": script_bytes(OK2 + b"content-length: 100\r\n\r\nshort"),
     "chunk-cut": script_bytes(OK2 + b"transfer-encoding: chunked\r\n\r\n5\r\nshort\r\n"),
     "chunk-bad": script_bytes(OK2 + b"transfer-encoding: chunked\r\n\r\nzz\r\nshort\r\n"),
+    "large": script_bytes(OK2 + b"content-length: 4194304\r\n\r\n" + bytes(4194304)),
     "websocket": script_websocket,
     "handshake": script_handshake,
     "spoof": script_bytes(
