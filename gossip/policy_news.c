@@ -129,6 +129,12 @@ void policy_news_fill(struct gossip *g, struct packet *p, bool fresh)
     }
 }
 
+bool policy_news_add_head(const struct gossip *g, struct packet *p)
+{
+    const struct policy_item *head = g->policy.head;
+    return head != NULL && add(g, p, NEWS_HEAD, head);
+}
+
 static void heard(struct gossip *g, const struct manifest_hash *hash, bool confirm)
 {
     for (size_t k = 0; k < NEWS_KINDS; k++) {

@@ -39,12 +39,12 @@ struct policy_rumour {
 struct policy_news {
     struct policy_rumour rumour[NEWS_KINDS];
     struct bucket pulls;
-    struct bucket answers; /* bytes */
-    uint64_t answer_ms;    /* the next is to be tried then; UINT64_MAX: none waits */
-    uint64_t asks;         /* of others, so far: the order in which they came */
-    bool lacking;          /* something is to be pulled */
+    struct bucket answers;             /* bytes */
+    uint64_t answer_ms;                /* the next is to be tried then; UINT64_MAX: none waits */
+    uint64_t asks;                     /* of others, so far: the order in which they came */
+    bool lacking;                      /* something is to be pulled */
     uint8_t from[NODE_ID_SHORT_BYTES]; /* of whom first */
-    uint64_t due_ms;       /* of the pull */
+    uint64_t due_ms;                   /* of the pull */
     uint32_t tries;
     uint32_t asked;           /* on that stream */
     uint32_t stream;          /* that pulls; 0: none */
@@ -68,6 +68,8 @@ bool policy_news_active(const struct gossip *g);
 bool policy_news_fresh(const struct gossip *g);
 /* Adds what fits; `fresh` alone what is. */
 void policy_news_fill(struct gossip *g, struct packet *p, bool fresh);
+/* Adds the head, however often it was told; false: there is none, or no room. */
+bool policy_news_add_head(const struct gossip *g, struct packet *p);
 /* A datagram brought POLICY, POLICY_HEAD or POLICY_CONFIRM. */
 void policy_news_receive(struct gossip *g, const struct message *m, struct member *from);
 

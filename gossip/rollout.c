@@ -429,7 +429,15 @@ static void end_settling(struct gossip *g)
     policy_store_soon(g);
 }
 
-/* A rumour may miss one of many; then a rollout must not wait for anti-entropy. */
+/* A rumour may miss one of many; then a rollout must not wait for anti-entropy: who is asked may
+ * not have heard of the generation at all. In a large mesh, where all ask the same few, the first
+ * wave tells them that. */
+static bool must_tell(const struct gossip *g)
+{
+    const struct rollout *r = &g->policy.rollout;
+    return r->stage == ROLLOUT_VALID && (r->own_wave == 0 || state_live(g) <= ROLLOUT_VOTERS_MAX);
+}
+
 static void ask_silent(struct gossip *g)
 {
     struct rollout *r = &g->policy.rollout;
@@ -443,6 +451,7 @@ static void ask_silent(struct gossip *g)
         struct message ask = {.kind = MESSAGE_STATUS_ASK};
         struct packet p;
         packet_begin(g, &p, m);
+        if (must_tell(g)) (void)policy_news_add_head(g, &p);
         if (packet_add(&p, &ask)) (void)packet_send(g, &p, PACKET_RUMOUR);
     }
     uint32_t slower = r->asks > ASKS_FAST ? r->asks - ASKS_FAST : 0;

@@ -1,5 +1,6 @@
 /* Members that are there, answer pings, and say nothing of a generation. */
 #include "tests/unit/support_policy.h"
+#include "tests/unit/support_siege.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,6 +141,26 @@ static void test_what_it_says_at_last_counts(void **state)
     crowd_fini(&c);
 }
 
+/* The rumour has been told often enough, and missed them: who waits for them tells them again. */
+static void test_who_is_asked_is_told_what_of(void **state)
+{
+    (void)state;
+    struct siege s;
+    support_siege_init(&s);
+    struct gossip_event verdict = {.kind = GOSSIP_POLICY_VERDICT, .ref = s.first.ref};
+    assert_int_equal(lab_step(&s.lab, &verdict), ERR_OK);
+    lab_run(&s.lab, 4000, ~0u);
+    assert_false(policy_news_active(s.lab.g));
+    lab_forget(&s.lab);
+    lab_run(&s.lab, 3000, ~0u);
+    for (uint32_t peer = 1; peer <= 4; peer++) {
+        size_t asked = lab_count(&s.lab, peer, MESSAGE_STATUS_ASK);
+        assert_true(asked > 0);
+        assert_int_equal(lab_count(&s.lab, peer, MESSAGE_POLICY), asked);
+    }
+    support_siege_fini(&s);
+}
+
 static void test_who_is_down_is_not_mute(void **state)
 {
     (void)state;
@@ -235,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_half_of_the_voters_are_never_passed_over),
         cmocka_unit_test(test_a_refusal_uses_up_what_silence_may_have),
         cmocka_unit_test(test_what_it_says_at_last_counts),
+        cmocka_unit_test(test_who_is_asked_is_told_what_of),
         cmocka_unit_test(test_who_is_down_is_not_mute),
         cmocka_unit_test(test_a_canary_that_hangs_holds_it_and_is_named),
         cmocka_unit_test(test_where_one_may_fail_the_next_goes_first),
