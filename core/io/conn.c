@@ -91,7 +91,6 @@ enum err conn_accept(const struct conn_options *o, int take_fd, struct tls_engin
     if (err != ERR_OK) goto fail_conn;
     c->fd = take_fd;
     c->state = take_tls != NULL ? CONN_HANDSHAKE : CONN_OPENING;
-    c->local = sock_local(take_fd);
     c->remote = o->remote != NULL ? *o->remote : sock_remote(take_fd);
     start(c, o);
     conn_turn_again(c);
@@ -234,6 +233,12 @@ void conn_close(struct conn *c, bool abort)
     conn_turn_again(c);
 }
 
+void conn_close_last(struct conn *c)
+{
+    c->last = c->tls == NULL;
+    conn_close(c, false);
+}
+
 const struct x509_leaf *conn_peer(const struct conn *c)
 {
     return c->tls != NULL ? tls_engine_peer(c->tls) : NULL;
@@ -249,8 +254,9 @@ const struct addr *conn_remote(const struct conn *c)
     return &c->remote;
 }
 
-const struct addr *conn_local(const struct conn *c)
+const struct addr *conn_local(struct conn *c)
 {
+    if (c->local.family == ADDR_NONE && c->fd >= 0) c->local = sock_local(c->fd);
     return &c->local;
 }
 

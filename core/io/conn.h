@@ -93,11 +93,14 @@ void conn_shutdown(struct conn *c);
  * then what the peer still sends is thrown away until its end, at most 2 s: the owner hears nothing
  * of that. `abort`: RST, nothing flushed. Before on_open and after on_error: at once. */
 void conn_close(struct conn *c, bool abort);
+/* As conn_close without `abort`, of a peer that has said that it sends nothing more: a plain
+ * connection does not wait for its end. What it sends all the same is answered with RST. */
+void conn_close_last(struct conn *c);
 
 const struct x509_leaf *conn_peer(const struct conn *c); /* NULL when plain or anonymous */
 struct tls_engine *conn_engine(struct conn *c);          /* borrowed, NULL when plain */
 const struct addr *conn_remote(const struct conn *c);
-const struct addr *conn_local(const struct conn *c);
+const struct addr *conn_local(struct conn *c);
 /* Bytes the kernel took: ciphertext when TLS. */
 uint64_t conn_sent_total(const struct conn *c);
 

@@ -44,6 +44,7 @@ struct conn {
     bool shut_wanted, shut_done;
     bool tls_closing; /* close_notify is queued */
     bool corked;      /* the last send promised more */
+    bool last;        /* conn_close_last */
     size_t out_max;
     size_t record_bytes;    /* plaintext in the engine's record, not all sent */
     struct tls_engine *tls; /* owned */
@@ -53,7 +54,8 @@ struct conn {
     struct loop_flush flush;
     struct loop_timer timer; /* open deadline; while nothing is read; end of lingering */
     struct loop_orphan orphan;
-    struct addr local, remote;
+    struct addr local; /* once it was asked for */
+    struct addr remote;
     uint64_t sent_total;
     struct loop *loop;                /* borrowed */
     const struct conn_events *events; /* borrowed */

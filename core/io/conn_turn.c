@@ -322,8 +322,9 @@ static void close_step(struct conn *c)
 {
     if (!c->shut_done) {
         enum err err = output(c);
-        if (err == ERR_OK && nothing_waits(c)) err = finish_output(c);
-        if (err != ERR_OK && err != ERR_AGAIN) {
+        bool sent = err == ERR_OK && nothing_waits(c);
+        if (sent && !c->last) err = finish_output(c);
+        if ((sent && c->last) || (err != ERR_OK && err != ERR_AGAIN)) {
             conn_turn_end(c);
             return;
         }
@@ -332,10 +333,8 @@ static void close_step(struct conn *c)
         tls_engine_free(c->tls);
         c->tls = NULL;
     }
-    if (c->eof_seen)
-        conn_turn_end(c);
-    else
-        discard(c);
+    /* Its end, and what it sends before, shows by the descriptor. */
+    if (c->eof_seen) conn_turn_end(c);
 }
 
 /* More output appeared after its step: on_drain wrote some. */
@@ -381,7 +380,6 @@ static void connected(struct conn *c)
         conn_turn_fail(c, err);
         return;
     }
-    c->local = sock_local(c->fd);
     if (c->tls == NULL) {
         conn_turn_opened(c);
         return;

@@ -135,8 +135,15 @@ static void start_watchers(struct loop *l)
     ev_set_priority(&l->check, EV_MAXPRI);
     ev_prepare_start(l->ev, &l->prepare);
     ev_check_start(l->ev, &l->check);
-    /* libev makes the room for it now, not under load. */
+}
+
+/* libev makes room for idle watchers and expired timers when the first of them comes: now, not
+ * under load. */
+static void make_room(struct loop *l)
+{
     ev_idle_start(l->ev, &l->idle);
+    ev_timer_start(l->ev, &l->timer);
+    ev_run(l->ev, EVRUN_NOWAIT);
     ev_idle_stop(l->ev, &l->idle);
 }
 
@@ -167,6 +174,7 @@ enum err loop_new(struct loop **out)
     list_init(&l->orphans);
     iobuf_pool_init(&l->pool, LOOP_BLOCK_BYTES, LOOP_BLOCKS_MAX);
     start_watchers(l);
+    make_room(l);
     *out = l;
     return ERR_OK;
 fail_buffer:

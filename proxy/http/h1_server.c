@@ -30,6 +30,7 @@ struct h1_server {
     enum h1_version version;
     bool begun;           /* it has had a request */
     bool keep_alive;      /* the client and we go on after this exchange */
+    bool last;            /* the client sends nothing behind this request (RFC 9112 9.6) */
     bool chunked;         /* the response's body */
     bool pipeline_paused; /* reading waits for the exchange to end */
     bool half_closed;     /* the client has ended its side behind a whole request */
@@ -45,7 +46,10 @@ static void end(struct plain_server *plain, bool abort)
     if (plain->session.gone) return;
     loop_timer_clear(plain->session.ctx->loop, &s->timer);
     iobuf_clear(&s->head);
-    conn_close(plain->conn, abort);
+    if (!abort && s->last && s->state == SERVER_WAIT)
+        conn_close_last(plain->conn);
+    else
+        conn_close(plain->conn, abort);
     session_end(&plain->session);
 }
 
@@ -75,7 +79,7 @@ static char *gather(struct h1_server *s, struct exchange *ex, struct span last, 
 static struct exchange *begin(struct h1_server *s)
 {
     s->begun = true;
-    s->keep_alive = false;
+    s->keep_alive = s->last = false;
     s->version = H1_1_1;
     const struct view *view = s->plain.session.ctx->view;
     return plain_server_begin(&s->plain, &down_ops, listener_upstream(view, s->listener_id));
@@ -85,7 +89,7 @@ static void reject(struct h1_server *s, enum reason reason)
 {
     struct exchange *ex = s->plain.ex != NULL ? s->plain.ex : begin(s);
     if (ex == NULL) return;
-    s->keep_alive = false;
+    s->keep_alive = s->last = false;
     s->state = SERVER_WAIT;
     exchange_reject(ex, reason);
 }
@@ -124,6 +128,7 @@ static void head_complete(struct h1_server *s, struct span last)
         return;
     }
     s->keep_alive = head.keep_alive;
+    s->last = !head.keep_alive;
     s->state = ex->down_h1.done ? SERVER_WAIT : SERVER_BODY;
     ex->req_body.ended = ex->down_h1.done && !ex->req.upgrade;
     ex->hops = translate_hops(ex->req.headers);
