@@ -194,9 +194,9 @@ fuzz: $(FUZZ:%=$(B)/fuzz/bin/%)
 BENCH_SCRIPTS := $(sort $(wildcard tests/bench/*.sh)) tests/bench/plot_detection.py \
                  tests/bench/versus_serf.py tests/bench/pair.py
 bench: all $(BENCH:%=$(B)/rel/bench/%) $(B)/rel/bench/pair_relay
-	@set -e; for program in $(BENCH:%=$(B)/rel/bench/%) $(BENCH_SCRIPTS); do \
-	    echo "# $$program"; $$program; \
-	done
+	@failed=0; for program in $(BENCH:%=$(B)/rel/bench/%) $(BENCH_SCRIPTS); do \
+	    echo "# $$program"; $$program || failed=1; \
+	done; exit $$failed
 
 demo: $(B)/parley
 	@$(B)/parley demo

@@ -24,6 +24,12 @@ static const struct more more[] = {
      "one of a hundred loses most of what it sends"},
     {{.scenario = SCENARIO_KILL, .nodes = 100, .seed = 1, .loss = 0.05, .for_ms = 45000},
      "processes of a hundred are killed"},
+    {{.scenario = SCENARIO_CHURN, .nodes = 30, .seed = 64, .loss = 0.05, .for_ms = 45000},
+     "one is paused again while it is"},
+    {{.scenario = SCENARIO_CHURN, .nodes = 30, .seed = 20, .loss = 0.05, .for_ms = 90000},
+     "a cut of which another takes a part"},
+    {{.scenario = SCENARIO_CHURN, .nodes = 30, .seed = 3017, .loss = 0.05, .for_ms = 120000},
+     "a deaf one takes a paused one for dead"},
     {{.scenario = SCENARIO_CRASH, .nodes = 1000, .seed = 1, .for_ms = 60000},
      "two of a thousand missed every vote"},
 };

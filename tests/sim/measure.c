@@ -251,12 +251,21 @@ static enum truth truth_of(const struct world *w, uint32_t i, uint32_t target)
     return TRUTH_FALSE;
 }
 
-/* Declared dead during a pause that is shorter than a death. */
-static bool was_only_paused(const struct world *w, uint32_t target)
+/* Whether nothing but a pause or a start was lately done to it. */
+static bool pauses_at_most(const struct world *w, const struct world_node *n)
+{
+    bool well = n->faults == 0 && w->now_us >= n->touched_us + MEASURE_GRACE_US;
+    bool started = n->faults == 0 && n->touched_us == n->up_us;
+    return well || started || (n->faults <= 1 && n->touched_us == n->paused_us);
+}
+
+/* Declared dead during a pause that is shorter than a death, by one who could hear that it is not. */
+static bool was_only_paused(const struct world *w, uint32_t i, uint32_t target)
 {
     const struct world_node *n = &w->node[target];
     return n->pause_us > 0 && n->pause_us <= MEASURE_PAUSE_US &&
-           w->now_us < n->paused_us + MEASURE_GRACE_US && w->now_us > n->up_us + MEASURE_GRACE_US;
+           w->now_us < n->paused_us + MEASURE_GRACE_US && w->now_us > n->up_us + MEASURE_GRACE_US &&
+           pauses_at_most(w, n) && pauses_at_most(w, &w->node[i]);
 }
 
 static void judge(struct measure *m, const struct world *w, uint32_t i, uint32_t target,
@@ -270,7 +279,7 @@ static void judge(struct measure *m, const struct world *w, uint32_t i, uint32_t
     bool is_false = truth == TRUTH_FALSE;
     m->false_unreachable += news && is_false;
     m->faulty_unreachable += news && !is_false;
-    if (dead && (is_false || was_only_paused(w, target)))
+    if (dead && (is_false || was_only_paused(w, i, target)))
         m->false_dead++;
     else
         m->faulty_dead += dead;

@@ -108,8 +108,12 @@ static void split(struct nemesis *n, const struct fault *f, size_t index, bool o
 {
     struct world *w = n->world;
     uint16_t group = (uint16_t)(index % (UINT16_MAX - 1u) + 1);
-    for (uint32_t i = f->first; i <= f->last; i++)
-        if (on || w->network.node[i].group == group) w->network.node[i].group = on ? group : 0;
+    for (uint32_t i = f->first; i <= f->last; i++) {
+        uint16_t *of = &w->network.node[i].group;
+        /* Taken from another part, it meets those again who are taken from the rest. */
+        if (on && *of != 0) w->network.healed_us = w->now_us;
+        if (on || *of == group) *of = on ? group : 0;
+    }
     if (on) {
         w->network.splits++;
         measure_cut(n->measure, w);

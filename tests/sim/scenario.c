@@ -344,8 +344,9 @@ const char *scenario_judge(const struct scenario_options *o, const struct scenar
     if (o->scenario == SCENARIO_WIDE && o->algorithm->strict && o->for_ms >= WIDE_SETTLES_MS &&
         (r->estimates_off < 0 || r->estimates_off > WIDE_OFF_HALF))
         return "coordinates tell round-trip times badly";
-    bool wild = o->scenario == SCENARIO_CHURN || o->scenario == SCENARIO_CLONE;
-    if (!wild && m->false_dead > 0) return "a member that lived was declared dead";
+    /* A clone speaks for the node it is a copy of. */
+    if (o->scenario != SCENARIO_CLONE && m->false_dead > 0)
+        return "a member that lived was declared dead";
     if (o->scenario == SCENARIO_BOOTSTRAP && r->bootstrap_ms > READY_MAX_MS)
         return "not all knew all in time";
     /* I17, and S9, S10, S12: who is well stays out of it. */

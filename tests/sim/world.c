@@ -441,9 +441,12 @@ void world_crash(struct world *w, uint32_t i, bool refuses)
 
 void world_pause(struct world *w, uint32_t i, uint64_t for_us)
 {
-    w->node[i].paused_us = w->now_us + for_us;
-    w->node[i].pause_us = for_us;
-    w->node[i].touched_us = w->node[i].paused_us;
+    struct world_node *n = &w->node[i];
+    /* One that begins within another makes that longer, never shorter. */
+    uint64_t began_us = n->paused_us > w->now_us ? n->paused_us - n->pause_us : w->now_us;
+    if (n->paused_us < w->now_us + for_us) n->paused_us = w->now_us + for_us;
+    n->pause_us = n->paused_us - began_us;
+    n->touched_us = n->paused_us;
 }
 
 static const struct hash_key archive_key = {"parley-sim"};
