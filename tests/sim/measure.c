@@ -259,7 +259,7 @@ static bool pauses_at_most(const struct world *w, const struct world_node *n)
     return well || started || (n->faults <= 1 && n->touched_us == n->paused_us);
 }
 
-/* Declared dead during a pause that is shorter than a death, by one who could hear that it is not. */
+/* Declared dead during a pause shorter than a death, by one who could hear that it is not. */
 static bool was_only_paused(const struct world *w, uint32_t i, uint32_t target)
 {
     const struct world_node *n = &w->node[target];
