@@ -15,7 +15,7 @@ struct member;
 
 struct packet {
     struct member *to;
-    uint64_t to_epoch;               /* of the life of `to` that it is meant for, 48 bits */
+    uint64_t to_epoch;               /* of the life of `to` that it is meant for; 0: a hail */
     uint8_t bytes[PACKET_BYTES_MAX]; /* room for the heading, then messages */
     struct pack_writer writer;
     uint32_t messages;
@@ -32,6 +32,8 @@ enum packet_pay {
 
 /* An empty packet. To one that is accused it begins with saying so (the buddy system). */
 void packet_begin(struct gossip *g, struct packet *p, struct member *to);
+/* One that holds a hail (hail.h). */
+void packet_begin_hail(const struct gossip *g, struct packet *p, struct member *to);
 /* False: no room, and the packet is as before. */
 bool packet_add(struct packet *p, const struct message *m);
 /* Fills up with rumours unless the member is unreachable, seals and sends to its address. False:
@@ -42,8 +44,9 @@ bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
                        const struct addr *to);
 /* The life that a head announces, as packets name it: 48 bits. */
 uint64_t packet_epoch(const struct head *h);
-/* Opens a datagram into `plain` (PACKET_BYTES_MAX): the sender, or NULL, dropped and counted. */
+/* Opens a datagram into `plain` (PACKET_BYTES_MAX): the sender, or NULL, dropped and counted.
+ * `*hail`: it is one, and may have been replayed. */
 struct member *packet_open(struct gossip *g, struct span datagram, const struct addr *from,
-                           uint8_t *plain, size_t *len);
+                           uint8_t *plain, size_t *len, bool *hail);
 
 #endif

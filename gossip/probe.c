@@ -1,6 +1,7 @@
 #include "gossip/probe.h"
 
 #include "gossip/change.h"
+#include "gossip/hail.h"
 #include "gossip/packet.h"
 #include "gossip/quality.h"
 #include "gossip/state.h"
@@ -41,6 +42,8 @@ static void ping(struct gossip *g, struct probe *p)
 {
     struct message m = {.kind = MESSAGE_PING, .seq = p->seq + p->pings++};
     send_small(g, p->target, &m);
+    /* It may not have been our ping that was lost: it may be of another life. */
+    if (p->pings == 2 && p->target->restored) hail_send(g, p->target);
 }
 
 static bool is_of(const struct probe *p, uint32_t seq)

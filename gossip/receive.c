@@ -2,6 +2,7 @@
 
 #include "gossip/catalogue.h"
 #include "gossip/change.h"
+#include "gossip/hail.h"
 #include "gossip/packet.h"
 #include "gossip/state.h"
 #include "gossip/suspicion.h"
@@ -113,6 +114,11 @@ void receive_datagram(struct gossip *g, struct span datagram, const struct addr 
     size_t len;
     g->counters.datagrams_received++;
     g->counters.bytes_received += datagram.len;
-    struct member *sender = packet_open(g, datagram, from, plain, &len);
-    if (sender != NULL) receive_plain(g, span_of(plain, len), sender);
+    bool hail;
+    struct member *sender = packet_open(g, datagram, from, plain, &len, &hail);
+    if (sender == NULL) return;
+    if (hail)
+        hail_receive(g, span_of(plain, len), sender);
+    else
+        receive_plain(g, span_of(plain, len), sender);
 }

@@ -2,6 +2,7 @@
 
 #include "gossip/catalogue.h"
 #include "gossip/change.h"
+#include "gossip/hail.h"
 #include "gossip/pull.h"
 #include "gossip/reconcile.h"
 #include "gossip/self.h"
@@ -165,6 +166,7 @@ static bool start_session(struct gossip *g, struct member *m, const struct addr 
         m != NULL && m->state == MEMBER_DEAD ? SYNC_OUTBOUND_MAX / 2 : SYNC_OUTBOUND_MAX;
     if (count_sessions(g, false) >= limit) return false;
     if (stream_dial(g, m, addr, m != NULL ? STREAM_SYNC : STREAM_JOIN) == NULL) return false;
+    if (m != NULL && m->state == MEMBER_DEAD) hail_send(g, m);
     g->counters.syncs_started++;
     return true;
 }

@@ -10,7 +10,8 @@
  *  key     BLAKE2b-256(key = group key, X25519(sender, receiver) || lower id || higher id || mesh)
  *
  * The group key alone speaks for nobody, a node's key alone is not heard. A packet is good for one
- * life of its receiver: what was recorded before it restarted does not open after.
+ * life of its receiver: what was recorded before it restarted does not open after. Life 0 is that
+ * of hails (gossip/hail.h), which may be replayed.
  * sender8 is the first half of the node_id. Any thread, one owner. Keys lie in sodium_malloc
  * memory. Time and randomness never enter: (epoch, counter) never repeats for a sender because the
  * epoch is stored before the first send.

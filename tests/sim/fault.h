@@ -46,6 +46,7 @@
     X(DOUBLE, "double", FAULT_LASTS | FAULT_NUMBER)           /* V % of all arrive twice */        \
     X(REORDER, "reorder", FAULT_LASTS | FAULT_NUMBER)         /* V % of all are held back */       \
     X(MTU, "mtu", FAULT_LASTS | FAULT_NUMBER)                 /* longer than V bytes is lost */    \
+    X(NO_STREAMS, "no-streams", FAULT_LASTS)                  /* only datagrams get through */   \
     X(ANNOUNCE, "announce", FAULT_NODES)                      /* a new record */                   \
     X(ROTATE, "rotate", FAULT_NODES)              /* an operator makes a new group key there */    \
     X(APPLY, "apply", FAULT_NODES | FAULT_NUMBER) /* campaign.h, kind V */                         \

@@ -96,6 +96,9 @@ static void set_profile(struct nemesis *n, const struct fault *f, bool on)
     case FAULT_REORDER:
         p->reorder = on ? share : n->normal.reorder;
         break;
+    case FAULT_NO_STREAMS:
+        p->no_streams = on;
+        break;
     case FAULT_MTU:
         p->mtu = on ? (uint32_t)f->number : n->normal.mtu;
         break;

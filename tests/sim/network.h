@@ -40,6 +40,7 @@ struct network_profile {
     double reorder;                   /* probability of being held back */
     uint32_t mtu;                     /* longest payload that is carried */
     bool wide;                        /* besides, what wide.h says */
+    bool no_streams;                  /* only datagrams get through */
 };
 
 struct network {

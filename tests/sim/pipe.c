@@ -98,7 +98,7 @@ static struct pipe *find(struct world *w, uint32_t node, uint32_t id, unsigned *
 /* Nothing gets through in at least one direction, so TCP does not either. */
 static bool is_cut(const struct world *w, uint32_t a, uint32_t b)
 {
-    return network_blocked(&w->network, w->now_us, a, b) ||
+    return w->network.profile.no_streams || network_blocked(&w->network, w->now_us, a, b) ||
            network_blocked(&w->network, w->now_us, b, a);
 }
 
