@@ -87,6 +87,8 @@ static void test_killed_daemon_is_missed_and_welcomed_back(void **state)
     support_daemon_up(a, false);
     support_daemon_up(b, false);
     assert_true(support_daemon_hears(a, "ready, 2 members", SOON_MS));
+    /* What it says is heard, and with it go the sockets that it hands over: nobody keeps them. */
+    assert_true(support_daemon_hears(b, "ready, 2 members", SOON_MS));
     assert_int_equal(kill(b->pid, SIGKILL), 0);
     assert_int_equal(support_daemon_wait(b, SOON_MS), -1);
     assert_true(support_daemon_hears(a, "ready, 1 member,", SOON_MS));
