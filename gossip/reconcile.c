@@ -103,6 +103,16 @@ static void put_print(const struct gossip *g, const struct member *m, uint8_t *e
     head_put_u64(entry + NODE_ID_SHORT_BYTES, print_of(g, m));
 }
 
+static enum reconcile_result say_list(struct gossip *g, struct stream *s, struct sync_message *m,
+                                      struct span prints)
+{
+    m->bytes = prints;
+    memcpy(m->bitmap, s->session.bitmap, sizeof(m->bitmap));
+    s->session.listing = !m->last;
+    s->session.listed = m->last;
+    return say(g, s, m);
+}
+
 /* Who began has seen the other's list, and got what it wanted of it: of what it has itself, it
  * lists what the other lacks or still has otherwise. */
 static enum reconcile_result send_differences(struct gossip *g, struct stream *s)
@@ -120,11 +130,7 @@ static enum reconcile_result send_differences(struct gossip *g, struct stream *s
         put_print(g, ours, prints + n++ * SYNC_PRINT_BYTES);
     }
     m.last = session->tell_at == session->tell_count;
-    m.bytes = span_of(prints, n * SYNC_PRINT_BYTES);
-    memcpy(m.bitmap, session->bitmap, sizeof(m.bitmap));
-    session->listing = !m.last;
-    session->listed = m.last;
-    return say(g, s, &m);
+    return say_list(g, s, &m, span_of(prints, n * SYNC_PRINT_BYTES));
 }
 
 static enum reconcile_result send_list(struct gossip *g, struct stream *s)
@@ -146,11 +152,7 @@ static enum reconcile_result send_list(struct gossip *g, struct stream *s)
         }
         put_print(g, member, prints + n++ * SYNC_PRINT_BYTES);
     }
-    m.bytes = span_of(prints, n * SYNC_PRINT_BYTES);
-    memcpy(m.bitmap, session->bitmap, sizeof(m.bitmap));
-    session->listing = !m.last;
-    session->listed = m.last;
-    return say(g, s, &m);
+    return say_list(g, s, &m, span_of(prints, n * SYNC_PRINT_BYTES));
 }
 
 static enum reconcile_result send_records(struct gossip *g, struct stream *s)
