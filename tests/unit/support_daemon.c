@@ -1,4 +1,3 @@
-#define _XOPEN_SOURCE 700 /* nftw */
 #include "tests/unit/support_daemon.h"
 
 #include "cmd/daemon/daemon.h"
@@ -6,13 +5,13 @@
 #include "cmd/daemon/store_state.h"
 #include "core/crypto/x509_check.h"
 #include "core/io/clock.h"
+#include "tests/unit/support_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,15 +27,14 @@
 #define CA_TTL_S      (2 * LEAF_TTL_S)
 #define STATUS_ERR    100
 #define LOOK_MS       5u
-#define FOLDERS_OPEN  16
 #define LOG_BYTES_MAX (1u << 20)
 
 void support_daemon_open(struct support_daemon *m)
 {
     uint8_t public_key[P256_PUBLIC_BYTES];
     int64_t now_s = clock_wall_s();
-    *m = (struct support_daemon){.folder = "/tmp/parley-mesh-XXXXXX"};
-    assert_non_null(mkdtemp(m->folder));
+    *m = (struct support_daemon){.count = 0};
+    support_folder_make(m->folder);
     assert_int_equal(name_set(&m->name, SPAN_LIT("shop")), ERR_OK);
     memset(&m->id, 7, sizeof m->id);
     memset(m->group_key, 9, sizeof m->group_key);
@@ -44,14 +42,6 @@ void support_daemon_open(struct support_daemon *m)
     assert_int_equal(x509_mint_ca(&m->name, m->ca_secret, now_s - 60, now_s + CA_TTL_S, &m->ca),
                      ERR_OK);
     assert_int_equal(sign_key_new(NULL, &m->issuer), ERR_OK);
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
 }
 
 void support_daemon_close(struct support_daemon *m)
@@ -65,7 +55,7 @@ void support_daemon_close(struct support_daemon *m)
         (void)close(n->notify);
     }
     sign_key_free(m->issuer);
-    assert_int_equal(nftw(m->folder, remove_one, FOLDERS_OPEN, FTW_DEPTH | FTW_PHYS), 0);
+    support_folder_remove(m->folder);
 }
 
 static struct x509_der mint(struct support_daemon *m, const char *name, enum identity_kind kind,

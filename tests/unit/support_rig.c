@@ -292,6 +292,18 @@ void support_rig_free(struct support_rig *r)
     free(r);
 }
 
+int support_rig_setup(void **state)
+{
+    *state = support_rig_new(SUPPORT_RIG_PORT, NULL);
+    return 0;
+}
+
+int support_rig_teardown(void **state)
+{
+    support_rig_free(*state);
+    return 0;
+}
+
 void support_rig_rules(struct support_rig *r, unsigned port, const char *api_rules)
 {
     char text[2048];

@@ -26,6 +26,10 @@ struct support_rig {
  * allow = ["web"]. */
 struct support_rig *support_rig_new(unsigned port, const char *api_rules);
 void support_rig_free(struct support_rig *r);
+/* For cmocka: one rig for a group of tests, at this port. */
+#define SUPPORT_RIG_PORT 17400u
+int support_rig_setup(void **state);
+int support_rig_teardown(void **state);
 /* New rules for api, published. */
 void support_rig_rules(struct support_rig *r, unsigned port, const char *api_rules);
 /* One request to api; the answer is in r->buf. Adds `connection: close`. */

@@ -13,6 +13,7 @@
 
 #include "cmd/daemon/enroll_decide.h"
 #include "cmd/daemon/store_identity.h"
+#include "tests/unit/support_folder.h"
 
 #define NOW    INT64_C(1795000000)
 #define CA_END (NOW + 10 * 86400)
@@ -60,8 +61,7 @@ static int make(void **state)
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     assert_true(sodium_init() >= 0);
-    snprintf(f->root, sizeof f->root, "/tmp/parley-test-XXXXXX");
-    assert_non_null(mkdtemp(f->root));
+    support_folder_make(f->root);
     assert_int_equal(store_open(f->root, NULL, &f->store), ERR_OK);
     assert_int_equal(name_set(&f->world.mesh, SPAN_LIT("shop")), ERR_OK);
     make_signer(f);
@@ -84,20 +84,7 @@ static int make(void **state)
 static int drop(void **state)
 {
     struct fixture *f = *state;
-    static const enum store_file files[] = {STORE_CA_KEY, STORE_ISSUER_KEY, STORE_CA_CRT,
-                                            STORE_TOKENS};
-    static const enum store_file folders[] = {STORE_CA,     STORE_SERVICES, STORE_STATE,
-                                              STORE_CONF_D, STORE_ETC,      STORE_RUN};
-    char path[STORE_PATH_MAX];
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        assert_int_equal(store_remove(&f->store, files[i], NULL), ERR_OK);
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
-        remove(store_path(&f->store, folders[i], path));
-    static const char *const parents[] = {"var/lib", "var", "etc", "run", ""};
-    for (size_t i = 0; i < sizeof parents / sizeof *parents; i++) {
-        snprintf(path, sizeof path, "%s/%s", f->root, parents[i]);
-        remove(path);
-    }
+    support_folder_remove(f->root);
     token_book_free(f->book);
     signer_free(f->signer);
     seal_ring_free(f->ring);

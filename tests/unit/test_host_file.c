@@ -1,4 +1,5 @@
 #include "cmd/daemon/host_file.h"
+#include "tests/unit/support_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,20 +11,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static const char *const known[] = {
-    "etc/parley/parley.toml",         "etc/parley/conf.d/10-a.toml", "etc/parley/conf.d/20-b.toml",
-    "etc/parley/conf.d/.hidden.toml", "etc/parley/conf.d/note.txt",  "etc/parley/one.toml",
-    "var/lib/parley/last-good.toml"};
-static const char *const folder[] = {"etc/parley/conf.d",
-                                     "etc/parley",
-                                     "etc",
-                                     "var/lib/parley/services",
-                                     "var/lib/parley",
-                                     "var/lib",
-                                     "var",
-                                     "run/parley",
-                                     "run"};
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define MAIN      "etc/parley/parley.toml"
+#define LAST_GOOD "var/lib/parley/last-good.toml"
 
 struct world {
     char root[64];
@@ -35,8 +24,7 @@ static int setup(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
     assert_non_null(w);
-    (void)snprintf(w->root, sizeof w->root, "/tmp/parley-host-XXXXXX");
-    assert_non_null(mkdtemp(w->root));
+    support_folder_make(w->root);
     assert_int_equal(store_open(w->root, NULL, &w->store), ERR_OK);
     diag_init(&w->diag);
     assert_int_equal(store_prepare(&w->store, false, &w->diag), ERR_OK);
@@ -53,12 +41,7 @@ static char *path_of(const struct world *w, const char *path, char dst[STORE_PAT
 static int teardown(void **state)
 {
     struct world *w = *state;
-    char path[STORE_PATH_MAX];
-    for (size_t i = 0; i < COUNT(known); i++)
-        (void)remove(path_of(w, known[i], path));
-    for (size_t i = 0; i < COUNT(folder); i++)
-        (void)remove(path_of(w, folder[i], path));
-    assert_int_equal(rmdir(w->root), 0);
+    support_folder_remove(w->root);
     diag_fini(&w->diag);
     free(w);
     return 0;
@@ -91,16 +74,16 @@ static void test_default_include_takes_conf_d_in_order(void **state)
 {
     struct world *w = *state;
     struct host_file h;
-    put(w, known[0], "[node]\nname = \"a\"\n");
-    put(w, known[2], "# b\n");
-    put(w, known[1], "# a\n");
-    put(w, known[3], "# hidden\n");
-    put(w, known[4], "no toml\n");
+    put(w, MAIN, "[node]\nname = \"a\"\n");
+    put(w, "etc/parley/conf.d/20-b.toml", "# b\n");
+    put(w, "etc/parley/conf.d/10-a.toml", "# a\n");
+    put(w, "etc/parley/conf.d/.hidden.toml", "# hidden\n");
+    put(w, "etc/parley/conf.d/note.txt", "no toml\n");
     assert_int_equal(host_file_read(&w->store, &w->diag, &h), ERR_OK);
     assert_int_equal(h.count, 3);
-    assert_true(ends_with(h.text[0].file, known[0]));
-    assert_true(ends_with(h.text[1].file, known[1]));
-    assert_true(ends_with(h.text[2].file, known[2]));
+    assert_true(ends_with(h.text[0].file, MAIN));
+    assert_true(ends_with(h.text[1].file, "etc/parley/conf.d/10-a.toml"));
+    assert_true(ends_with(h.text[2].file, "etc/parley/conf.d/20-b.toml"));
     assert_true(span_eq_str(h.text[2].text, "# b\n"));
     host_file_fini(&h);
 }
@@ -109,10 +92,10 @@ static void test_named_include_must_be_there(void **state)
 {
     struct world *w = *state;
     struct host_file h;
-    put(w, known[0], "include = [\"one.toml\"]\n");
+    put(w, MAIN, "include = [\"one.toml\"]\n");
     assert_int_equal(host_file_read(&w->store, &w->diag, &h), ERR_NOT_FOUND);
     assert_non_null(strstr(w->diag.entry[0].message, "one.toml, which does not exist"));
-    put(w, known[5], "# one\n");
+    put(w, "etc/parley/one.toml", "# one\n");
     assert_int_equal(host_file_read(&w->store, &w->diag, &h), ERR_OK);
     assert_int_equal(h.count, 2);
     host_file_fini(&h);
@@ -122,7 +105,7 @@ static void test_pattern_over_a_missing_folder_matches_nothing(void **state)
 {
     struct world *w = *state;
     struct host_file h;
-    put(w, known[0], "include = [\"none.d/*.toml\"]\n");
+    put(w, MAIN, "include = [\"none.d/*.toml\"]\n");
     assert_int_equal(host_file_read(&w->store, &w->diag, &h), ERR_OK);
     assert_int_equal(h.count, 1);
     host_file_fini(&h);
@@ -132,7 +115,7 @@ static void test_star_in_a_folder_is_refused(void **state)
 {
     struct world *w = *state;
     struct host_file h;
-    put(w, known[0], "include = [\"*/a.toml\"]\n");
+    put(w, MAIN, "include = [\"*/a.toml\"]\n");
     assert_int_equal(host_file_read(&w->store, &w->diag, &h), ERR_INVALID);
     assert_non_null(strstr(w->diag.entry[0].message, "last part only"));
 }
@@ -142,9 +125,9 @@ static void test_last_good_gives_every_text_back_with_its_place(void **state)
     struct world *w = *state;
     struct host_file h, back;
     assert_int_equal(host_file_read_last_good(&w->store, &w->diag, &back), ERR_NOT_FOUND);
-    put(w, known[0], "[node]\nname = \"a\"");
-    put(w, known[1], "");
-    put(w, known[2], "# parley-file 3 x\nabc\n");
+    put(w, MAIN, "[node]\nname = \"a\"");
+    put(w, "etc/parley/conf.d/10-a.toml", "");
+    put(w, "etc/parley/conf.d/20-b.toml", "# parley-file 3 x\nabc\n");
     assert_int_equal(host_file_read(&w->store, &w->diag, &h), ERR_OK);
     assert_int_equal(host_file_save_last_good(&w->store, &h, &w->diag), ERR_OK);
     assert_int_equal(host_file_read_last_good(&w->store, &w->diag, &back), ERR_OK);
@@ -161,7 +144,7 @@ static void test_damaged_last_good_is_corrupt(void **state)
 {
     struct world *w = *state;
     struct host_file h;
-    put(w, known[6], "parley-state 1 3 0123456789abcdef\nabc");
+    put(w, LAST_GOOD, "parley-state 1 3 0123456789abcdef\nabc");
     assert_int_equal(host_file_read_last_good(&w->store, &w->diag, &h), ERR_CORRUPT);
     assert_int_equal(
         store_write_checked(&w->store, STORE_LAST_GOOD, SPAN_LIT("# parley-file 9 x\nabc\n"), NULL),
@@ -174,8 +157,8 @@ static void test_file_over_the_limit_is_refused(void **state)
     struct world *w = *state;
     struct host_file h;
     char path[STORE_PATH_MAX];
-    put(w, known[0], "#");
-    assert_int_equal(truncate(path_of(w, known[0], path), CONFIG_FILE_BYTES_MAX + 1), 0);
+    put(w, MAIN, "#");
+    assert_int_equal(truncate(path_of(w, MAIN, path), CONFIG_FILE_BYTES_MAX + 1), 0);
     assert_int_equal(host_file_read(&w->store, &w->diag, &h), ERR_TOO_LARGE);
     assert_int_equal(w->diag.errors, 1);
 }

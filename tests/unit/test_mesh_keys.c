@@ -3,6 +3,7 @@
 #include "cmd/daemon/mesh_keys.h"
 
 #include "cmd/daemon/store_state.h"
+#include "tests/unit/support_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,8 +37,7 @@ static int make(void **state)
 {
     struct rig *r = calloc(1, sizeof(*r));
     assert_non_null(r);
-    (void)snprintf(r->root, sizeof(r->root), "/tmp/parley-keys-XXXXXX");
-    assert_non_null(mkdtemp(r->root));
+    support_folder_make(r->root);
     diag_init(&r->diag);
     assert_int_equal(store_open(r->root, NULL, &r->d.store), ERR_OK);
     assert_int_equal(store_prepare(&r->d.store, false, &r->diag), ERR_OK);
@@ -52,23 +52,8 @@ static int make(void **state)
 
 static int drop(void **state)
 {
-    static const char *const left[] = {"var/lib/parley/keyring",
-                                       "var/lib/parley/services",
-                                       "var/lib/parley",
-                                       "var/lib",
-                                       "var",
-                                       "etc/parley/conf.d",
-                                       "etc/parley",
-                                       "etc",
-                                       "run/parley",
-                                       "run"};
     struct rig *r = *state;
-    char path[STORE_PATH_MAX];
-    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", r->root, left[i]);
-        (void)remove(path);
-    }
-    assert_int_equal(remove(r->root), 0);
+    support_folder_remove(r->root);
     seal_ring_free(r->ring);
     diag_fini(&r->diag);
     close(r->null);

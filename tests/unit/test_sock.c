@@ -2,6 +2,7 @@
 #include "core/io/sock.h"
 
 #include "core/base/check.h"
+#include "tests/unit/support_sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,36 +21,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define WAIT_MS 30000
-
-static struct addr loopback(uint8_t family)
-{
-    struct addr a = {.family = family};
-    if (family == ADDR_IP4) {
-        a.ip[0] = 127;
-        a.ip[3] = 1;
-    } else {
-        a.ip[15] = 1;
-    }
-    return a;
-}
-
-/* Containers often have no ::1. */
-static bool has_ip6(void)
-{
-    struct addr at = loopback(ADDR_IP6);
-    int fd;
-    if (sock_listen(&at, 0, &fd) != ERR_OK) return false;
-    close(fd);
-    return true;
-}
-
-static void wait_for(int fd, short events)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-}
-
 static void assert_flags(int fd)
 {
     assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
@@ -66,7 +37,7 @@ static int option(int fd, int level, int name)
 
 static void connect_and_compare(uint8_t family)
 {
-    struct addr at = loopback(family);
+    struct addr at = support_sock_loopback(family);
     int listener, client;
     bool done;
     struct sock_accepted accepted[4];
@@ -76,9 +47,9 @@ static void connect_and_compare(uint8_t family)
     assert_int_equal(to.addr.family, family);
     assert_true(to.addr.port != 0);
     assert_int_equal(sock_connect(&to, &client, &done), ERR_OK);
-    wait_for(client, POLLOUT);
+    support_sock_wait(client, POLLOUT);
     assert_int_equal(sock_error(client), ERR_OK);
-    wait_for(listener, POLLIN);
+    support_sock_wait(listener, POLLIN);
     assert_int_equal(sock_accept(listener, accepted, 4, &count), ERR_AGAIN);
     assert_int_equal(count, 1);
     struct addr local = sock_local(client), remote = sock_remote(client);
@@ -102,13 +73,13 @@ static void test_connection_knows_both_ends_and_inherits_options(void **state)
 {
     (void)state;
     connect_and_compare(ADDR_IP4);
-    if (has_ip6()) connect_and_compare(ADDR_IP6);
+    if (support_sock_has_ip6()) connect_and_compare(ADDR_IP6);
 }
 
 static void test_taken_port_is_in_use_even_when_its_holder_shares_it(void **state)
 {
     (void)state;
-    struct addr at = loopback(ADDR_IP4);
+    struct addr at = support_sock_loopback(ADDR_IP4);
     int first, second;
     assert_int_equal(sock_listen(&at, SOCK_LISTEN_SHARED | SOCK_LISTEN_PROBE, &first), ERR_OK);
     at = sock_local(first);
@@ -135,7 +106,7 @@ static void test_address_of_another_host_is_unreachable(void **state)
 static void test_closed_port_refuses(void **state)
 {
     (void)state;
-    struct addr at = loopback(ADDR_IP4);
+    struct addr at = support_sock_loopback(ADDR_IP4);
     int listener, client;
     bool done;
     assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);
@@ -143,7 +114,7 @@ static void test_closed_port_refuses(void **state)
     close(listener);
     enum err err = sock_connect(&to, &client, &done);
     if (err == ERR_OK) {
-        wait_for(client, POLLOUT);
+        support_sock_wait(client, POLLOUT);
         err = sock_error(client);
         close(client);
     }
@@ -153,7 +124,7 @@ static void test_closed_port_refuses(void **state)
 static void test_accept_batches_and_says_when_more_may_wait(void **state)
 {
     (void)state;
-    struct addr at = loopback(ADDR_IP4);
+    struct addr at = support_sock_loopback(ADDR_IP4);
     int listener, client[3];
     bool done;
     struct sock_accepted accepted[2];
@@ -162,7 +133,7 @@ static void test_accept_batches_and_says_when_more_may_wait(void **state)
     struct target to = {.addr = sock_local(listener)};
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(sock_connect(&to, &client[i], &done), ERR_OK);
-        wait_for(client[i], POLLOUT);
+        support_sock_wait(client[i], POLLOUT);
     }
     assert_int_equal(sock_accept(listener, accepted, 2, &count), ERR_OK);
     assert_int_equal(count, 2);
@@ -179,7 +150,7 @@ static void test_accept_batches_and_says_when_more_may_wait(void **state)
 static void test_accept_without_descriptors_is_full_and_works_again_later(void **state)
 {
     (void)state;
-    struct addr at = loopback(ADDR_IP4);
+    struct addr at = support_sock_loopback(ADDR_IP4);
     int listener, client;
     bool done;
     struct sock_accepted accepted[2];
@@ -188,7 +159,7 @@ static void test_accept_without_descriptors_is_full_and_works_again_later(void *
     assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);
     struct target to = {.addr = sock_local(listener)};
     assert_int_equal(sock_connect(&to, &client, &done), ERR_OK);
-    wait_for(listener, POLLIN);
+    support_sock_wait(listener, POLLIN);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
     none = limit;
     none.rlim_cur = 0;
@@ -282,7 +253,7 @@ static void test_unix_peer_is_known_by_user_group_and_process(void **state)
 static void test_tcp_peer_has_no_credentials(void **state)
 {
     (void)state;
-    struct addr at = loopback(ADDR_IP4);
+    struct addr at = support_sock_loopback(ADDR_IP4);
     struct sock_cred cred;
     int listener;
     assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);

@@ -3,6 +3,7 @@
 #include "cmd/daemon/store_identity.h"
 #include "cmd/daemon/store_state.h"
 #include "core/base/check.h"
+#include "tests/unit/support_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,9 +26,8 @@ struct world {
 static int setup(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
-    (void)snprintf(w->root, sizeof w->root, "/tmp/parley-store-XXXXXX");
     assert_non_null(w);
-    assert_non_null(mkdtemp(w->root));
+    support_folder_make(w->root);
     assert_int_equal(store_open(w->root, NULL, &w->store), ERR_OK);
     diag_init(&w->diag);
     assert_int_equal(store_prepare(&w->store, true, &w->diag), ERR_OK);
@@ -35,37 +35,11 @@ static int setup(void **state)
     return 0;
 }
 
-static void remove_file(const struct world *w, const char *path)
-{
-    char full[STORE_PATH_MAX];
-    (void)snprintf(full, sizeof full, "%s/%s", w->root, path);
-    (void)remove(full);
-}
-
 static int teardown(void **state)
 {
-    static const char *const extra[] = {
-        "var/lib/parley/services/web.key", "var/lib/parley/services/web.crt",
-        "var/lib/parley/services/web.key.next", "var/lib/parley/node.key.next"};
-    static const char *const folder[] = {"var/lib/parley/services",
-                                         "var/lib/parley/ca",
-                                         "var/lib/parley",
-                                         "var/lib",
-                                         "var",
-                                         "etc/parley/conf.d",
-                                         "etc/parley",
-                                         "etc",
-                                         "run/parley",
-                                         "run"};
     struct world *w = *state;
     store_close(&w->store);
-    for (enum store_file f = 0; f < STORE_FILES; f++)
-        assert_true(store_remove(&w->store, f, NULL) != ERR_NOMEM);
-    for (size_t i = 0; i < ARRAY_LEN(extra); i++)
-        remove_file(w, extra[i]);
-    for (size_t i = 0; i < ARRAY_LEN(folder); i++)
-        remove_file(w, folder[i]);
-    assert_int_equal(rmdir(w->root), 0);
+    support_folder_remove(w->root);
     diag_fini(&w->diag);
     free(w);
     return 0;

@@ -3,6 +3,7 @@
 
 #include "core/base/check.h"
 #include "core/io/sock.h"
+#include "tests/unit/support_sock.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -13,36 +14,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define WAIT_MS 30000
-
-static struct addr loopback(uint8_t family)
-{
-    struct addr a = {.family = family};
-    if (family == ADDR_IP4) {
-        a.ip[0] = 127;
-        a.ip[3] = 1;
-    } else {
-        a.ip[15] = 1;
-    }
-    return a;
-}
-
-/* Containers often have no ::1. */
-static bool has_ip6(void)
-{
-    struct addr at = loopback(ADDR_IP6);
-    int fd;
-    if (udp_bind(&at, &fd) != ERR_OK) return false;
-    close(fd);
-    return true;
-}
-
-static void wait_for(int fd, short events)
-{
-    struct pollfd p = {.fd = fd, .events = events};
-    assert_int_equal(poll(&p, 1, WAIT_MS), 1);
-}
-
 static void assert_flags(int fd)
 {
     assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
@@ -51,7 +22,7 @@ static void assert_flags(int fd)
 
 static void send_and_receive(uint8_t family)
 {
-    struct addr at = loopback(family);
+    struct addr at = support_sock_loopback(family);
     int a, b;
     static uint8_t buffer[65536];
     struct udp_datagram out[20], in[UDP_BATCH_MAX];
@@ -68,7 +39,7 @@ static void send_and_receive(uint8_t family)
     size_t total = 0;
     struct addr from = sock_local(a);
     while (total < 20) {
-        wait_for(b, POLLIN);
+        support_sock_wait(b, POLLIN);
         enum err err = udp_recv(b, buffer, sizeof(buffer), in, &count);
         assert_int_equal(err, count == UDP_BATCH_MAX ? ERR_OK : ERR_AGAIN);
         for (size_t i = 0; i < count; i++, total++) {
@@ -87,13 +58,13 @@ static void test_datagrams_keep_order_bounds_and_sender(void **state)
 {
     (void)state;
     send_and_receive(ADDR_IP4);
-    if (has_ip6()) send_and_receive(ADDR_IP6);
+    if (support_sock_has_ip6()) send_and_receive(ADDR_IP6);
 }
 
 static void test_datagram_longer_than_its_slice_is_marked_cut(void **state)
 {
     (void)state;
-    struct addr at = loopback(ADDR_IP4);
+    struct addr at = support_sock_loopback(ADDR_IP4);
     int fd;
     uint8_t buffer[UDP_BATCH_MAX * 4];
     struct udp_datagram in[UDP_BATCH_MAX];
@@ -101,7 +72,7 @@ static void test_datagram_longer_than_its_slice_is_marked_cut(void **state)
     assert_int_equal(udp_bind(&at, &fd), ERR_OK);
     struct udp_datagram out = {.peer = sock_local(fd), .data = SPAN_LIT("12345")};
     assert_int_equal(udp_send(fd, &out, 1, &handled, NULL), ERR_OK);
-    wait_for(fd, POLLIN);
+    support_sock_wait(fd, POLLIN);
     assert_int_equal(udp_recv(fd, buffer, sizeof(buffer), in, &count), ERR_AGAIN);
     assert_int_equal(count, 1);
     assert_true(in[0].cut);
@@ -113,7 +84,7 @@ static void test_datagram_the_kernel_refuses_does_not_stop_those_behind_it(void 
 {
     (void)state;
     static char large[70000];
-    struct addr at = loopback(ADDR_IP4);
+    struct addr at = support_sock_loopback(ADDR_IP4);
     int fd;
     uint8_t buffer[4096];
     struct udp_datagram in[UDP_BATCH_MAX];
@@ -126,7 +97,7 @@ static void test_datagram_the_kernel_refuses_does_not_stop_those_behind_it(void 
     assert_int_equal(udp_send(fd, out, 3, &handled, &refused), ERR_OK);
     assert_int_equal(handled, 3);
     assert_int_equal(refused, 1);
-    wait_for(fd, POLLIN);
+    support_sock_wait(fd, POLLIN);
     assert_int_equal(udp_recv(fd, buffer, sizeof(buffer), in, &count), ERR_AGAIN);
     assert_int_equal(count, 2);
     assert_true(span_eq(in[1].data, SPAN_LIT("three")));
@@ -136,7 +107,7 @@ static void test_datagram_the_kernel_refuses_does_not_stop_those_behind_it(void 
 static void test_udp_port_is_never_shared(void **state)
 {
     (void)state;
-    struct addr at = loopback(ADDR_IP4);
+    struct addr at = support_sock_loopback(ADDR_IP4);
     int first, second;
     assert_int_equal(udp_bind(&at, &first), ERR_OK);
     at = sock_local(first);

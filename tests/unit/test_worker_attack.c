@@ -19,20 +19,6 @@
 
 #include <cmocka.h>
 
-#define PORT 17400u
-
-static int setup(void **state)
-{
-    *state = support_rig_new(PORT, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    support_rig_free(*state);
-    return 0;
-}
-
 #define P           "POST /length HTTP/1.1\r\nHost: a\r\n"
 #define G           "GET /echo HTTP/1.1\r\nHost: a\r\n"
 #define BYTES(text) (text), sizeof(text) - 1
@@ -169,7 +155,7 @@ static void test_plaintext_on_the_mesh_port_is_closed_without_a_word(void **stat
     struct support_rig *r = *state;
     char addr[32];
     uint64_t count = metrics_count_get(r->api.metrics, METRICS_PLAINTEXT_ON_MESH);
-    snprintf(addr, sizeof addr, "@22:%u", PORT);
+    snprintf(addr, sizeof addr, "@22:%u", SUPPORT_RIG_PORT);
     support_exchange(addr, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", r->buf, sizeof r->buf);
     assert_string_equal(r->buf, "");
     assert_int_equal(metrics_count_get(r->api.metrics, METRICS_PLAINTEXT_ON_MESH), count + 1);
@@ -262,5 +248,5 @@ int main(void)
         cmocka_unit_test(test_want_of_descriptors_pauses_accepting_without_spinning),
         cmocka_unit_test(test_ten_thousand_pipelined_requests_are_answered_in_order),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, support_rig_setup, support_rig_teardown);
 }

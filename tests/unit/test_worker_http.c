@@ -11,20 +11,6 @@
 
 #include <cmocka.h>
 
-#define PORT 17400u
-
-static int setup(void **state)
-{
-    *state = support_rig_new(PORT, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    support_rig_free(*state);
-    return 0;
-}
-
 static unsigned count_of(const char *text, const char *what)
 {
     unsigned count = 0;
@@ -406,5 +392,5 @@ int main(void)
         cmocka_unit_test(test_unwanted_switch_of_protocol_is_an_error),
         cmocka_unit_test(test_client_that_leaves_cancels_the_application),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, support_rig_setup, support_rig_teardown);
 }

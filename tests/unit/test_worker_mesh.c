@@ -17,20 +17,7 @@
 
 #include <cmocka.h>
 
-#define PORT 17400u
 #define MESH "@22:17400"
-
-static int setup(void **state)
-{
-    *state = support_rig_new(PORT, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    support_rig_free(*state);
-    return 0;
-}
 
 /* What a peer may say on a stream, and what comes of it; status 0: a reset. NULL: left out. */
 static const struct row {
@@ -259,7 +246,7 @@ static void test_server_of_another_mesh_is_not_trusted(void **state)
     snprintf(text, sizeof text,
              "[node]\nname = \"h9\"\nmesh = \"shop\"\naddr = \"@24\"\nport = %u\n"
              "[service.api]\nlocal = \"@24:%u\"\nallow = [\"web\"]\n",
-             PORT, PORT + 10);
+             SUPPORT_RIG_PORT, SUPPORT_RIG_PORT + 10);
     support_node_init(&impostor, &other, 9, text);
     support_node_publish(&impostor);
     r->web.endpoint[0].addr = impostor.config->node.addr;
@@ -281,7 +268,7 @@ static void web_with(struct support_rig *r, const char *upstream)
              "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"@21\"\nport = %u\n"
              "[service.web]\nlocal = \"@21:%u\"\n"
              "[upstream.api]\nlisten = \"@21:%u\"\nas = \"web\"\n%s\n",
-             PORT, PORT + 19, PORT + 1, upstream);
+             SUPPORT_RIG_PORT, SUPPORT_RIG_PORT + 19, SUPPORT_RIG_PORT + 1, upstream);
     support_node_config(&r->web, text);
     support_node_publish(&r->web);
 }
@@ -395,5 +382,5 @@ int main(void)
         cmocka_unit_test(test_host_that_falls_silent_is_given_up),
         cmocka_unit_test(test_silence_ends_with_the_limit_that_was_passed),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, support_rig_setup, support_rig_teardown);
 }

@@ -11,25 +11,11 @@
 
 #include <cmocka.h>
 
-#define PORT 17400u
-
-static int setup(void **state)
-{
-    *state = support_rig_new(PORT, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    support_rig_free(*state);
-    return 0;
-}
-
 static void test_request_without_a_rule_never_reaches_the_application(void **state)
 {
     struct support_rig *r = *state;
     unsigned before = atomic_load(&r->requests);
-    support_rig_rules(r, PORT, "allow = [\"other\"]");
+    support_rig_rules(r, SUPPORT_RIG_PORT, "allow = [\"other\"]");
     support_rig_settle(r);
     support_rig_get(r, "/x", "");
     assert_non_null(strstr(r->buf, "HTTP/1.1 403 Forbidden\r\n"));
@@ -43,27 +29,27 @@ static void test_request_without_a_rule_never_reaches_the_application(void **sta
         strstr(r->line, "\"code\":403,\"reason\":\"denied_default\",\"origin\":\"mesh\""));
     support_node_line(&r->api, r->line, sizeof r->line);
     assert_non_null(strstr(r->line, "\"verdict\":\"deny\""));
-    support_rig_rules(r, PORT, NULL);
+    support_rig_rules(r, SUPPORT_RIG_PORT, NULL);
 }
 
 static void test_policy_takes_effect_on_a_live_connection(void **state)
 {
     struct support_rig *r = *state;
     static const char get[] = "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n";
-    support_rig_rules(r, PORT, "allow = [\"other\"]");
+    support_rig_rules(r, SUPPORT_RIG_PORT, "allow = [\"other\"]");
     int fd = support_dial(r->api_addr);
     support_send(fd, get);
     support_read(fd, r->buf, sizeof r->buf, "}\n", NULL);
     assert_non_null(strstr(r->buf, "HTTP/1.1 403 "));
-    support_rig_rules(r, PORT, NULL);
+    support_rig_rules(r, SUPPORT_RIG_PORT, NULL);
     support_send(fd, get);
     support_read(fd, r->buf, sizeof r->buf, "\r\n\r\nok", NULL);
     assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
-    support_rig_rules(r, PORT, "allow = [\"other\"]");
+    support_rig_rules(r, SUPPORT_RIG_PORT, "allow = [\"other\"]");
     support_send(fd, get);
     support_read(fd, r->buf, sizeof r->buf, "}\n", NULL);
     assert_non_null(strstr(r->buf, "HTTP/1.1 403 "));
-    support_rig_rules(r, PORT, NULL);
+    support_rig_rules(r, SUPPORT_RIG_PORT, NULL);
     close(fd);
 }
 
@@ -73,7 +59,7 @@ static void test_judged_path_is_the_forwarded_path(void **state)
     static const char *const same[] = {"//admin",  "/./admin", "/x/../admin", "/%61dmin",
                                        "/admin?x", "/admin",   "/admin/",     "/admin;x"};
     static const char *const bad[] = {"/admin%2f", "/\\admin", "/admin#f", "/..", "/%00"};
-    support_rig_rules(r, PORT,
+    support_rig_rules(r, SUPPORT_RIG_PORT,
                       "allow = [\"web\"]\n[[service.api.rule]]\nname = \"no\"\naction = \"deny\"\n"
                       "path = [\"/admin\"]\n");
     unsigned before = atomic_load(&r->requests);
@@ -89,7 +75,7 @@ static void test_judged_path_is_the_forwarded_path(void **state)
     assert_int_equal(atomic_load(&r->requests), before);
     support_rig_get(r, "/x/..//%7euser/./b?q=%41", "");
     assert_non_null(strstr(r->buf, "GET /~user/b?q=%41 HTTP/1.1\r\n"));
-    support_rig_rules(r, PORT, NULL);
+    support_rig_rules(r, SUPPORT_RIG_PORT, NULL);
 }
 
 static void test_spoofed_identity_never_crosses(void **state)
@@ -211,5 +197,5 @@ int main(void)
         cmocka_unit_test(test_call_within_the_host_has_the_same_records),
         cmocka_unit_test(test_call_within_the_host_streams_and_upgrades),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, support_rig_setup, support_rig_teardown);
 }

@@ -12,20 +12,6 @@
 
 #include <cmocka.h>
 
-#define PORT 17400u
-
-static int setup(void **state)
-{
-    *state = support_rig_new(PORT, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    support_rig_free(*state);
-    return 0;
-}
-
 static void test_server_speaks_first_and_ends_are_halves(void **state)
 {
     struct support_rig *r = *state;
@@ -96,7 +82,7 @@ static void test_denied_session_is_reset(void **state)
     snprintf(text, sizeof text,
              "[node]\nname = \"h2\"\nmesh = \"shop\"\naddr = \"@22\"\nport = %u\n"
              "[service.db]\nlocal = \"%s\"\nprotocol = \"tcp\"\nallow = [\"other\"]\n",
-             PORT, r->db_local);
+             SUPPORT_RIG_PORT, r->db_local);
     support_node_config(&r->api, text);
     support_node_publish(&r->api);
     int fd = support_dial(r->db_addr);
@@ -106,7 +92,7 @@ static void test_denied_session_is_reset(void **state)
     assert_non_null(strstr(r->line, "\"reason\":\"denied_default\""));
     support_node_line(&r->api, r->line, sizeof r->line);
     assert_non_null(strstr(r->line, "\"reason\":\"denied_default\""));
-    support_rig_rules(r, PORT, NULL);
+    support_rig_rules(r, SUPPORT_RIG_PORT, NULL);
 }
 
 static void test_session_ends_when_the_policy_no_longer_allows_it(void **state)
@@ -124,14 +110,14 @@ static void test_session_ends_when_the_policy_no_longer_allows_it(void **state)
     snprintf(text, sizeof text,
              "[node]\nname = \"h2\"\nmesh = \"shop\"\naddr = \"@22\"\nport = %u\n"
              "[service.db]\nlocal = \"%s\"\nprotocol = \"tcp\"\nallow = [\"other\"]\n",
-             PORT, r->db_local);
+             SUPPORT_RIG_PORT, r->db_local);
     support_node_config(&r->api, text);
     support_node_publish(&r->api);
     assert_true(recv(fd, r->buf, 1, 0) <= 0);
     close(fd);
     support_node_line(&r->api, r->line, sizeof r->line);
     assert_non_null(strstr(r->line, "\"close\":\"policy_changed\""));
-    support_rig_rules(r, PORT, NULL);
+    support_rig_rules(r, SUPPORT_RIG_PORT, NULL);
 }
 
 static void test_no_application_is_a_reset_with_its_reason(void **state)
@@ -162,5 +148,5 @@ int main(void)
         cmocka_unit_test(test_session_ends_when_the_policy_no_longer_allows_it),
         cmocka_unit_test(test_no_application_is_a_reset_with_its_reason),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, support_rig_setup, support_rig_teardown);
 }
