@@ -27,6 +27,8 @@ struct compile {
     struct endpoints *endpoints;
     struct node_record *own; /* scratch */
     struct circuits *circuits;
+    struct build_gate *gate; /* owned, and what they point to: for as long as workers run */
+    size_t gate_count;
     struct list published;
     struct loop_timer timer;
     struct loop_timer collect; /* runs until nobody holds an older snapshot */
@@ -83,6 +85,9 @@ void compile_free(struct compile *c)
     published_free(LIST_ENTRY(pos, struct published, node));
     endpoints_free(c->endpoints);
     circuits_free(c->circuits);
+    for (size_t i = 0; i < c->gate_count; i++)
+        free(c->gate[i].gate);
+    free(c->gate);
     free(c->own);
     c->magic = MAGIC_POISON;
     free(c);
@@ -121,12 +126,34 @@ void compile_reclaim(struct compile *c)
     listeners_collect(c->d->listeners, reached_generation(c), oldest_generation(c));
 }
 
+/* A service keeps its gate for good, also while it has no limits: what is inside is counted. */
+static enum err make_gates(struct compile *c, const struct config *config)
+{
+    for (size_t s = 0; s < config->service_count; s++) {
+        const struct config_service *from = &config->service[s];
+        size_t i = 0;
+        if (from->limits.in_flight == 0 && from->limits.rps == 0) continue;
+        while (i < c->gate_count && !name_eq(&c->gate[i].service, &from->name))
+            i++;
+        if (i < c->gate_count) continue;
+        struct build_gate *grown = realloc(c->gate, (c->gate_count + 1) * sizeof *grown);
+        if (grown == NULL) return ERR_NOMEM;
+        c->gate = grown;
+        struct gate *gate = calloc(1, sizeof *gate);
+        if (gate == NULL) return ERR_NOMEM;
+        c->gate[c->gate_count++] = (struct build_gate){.service = from->name, .gate = gate};
+    }
+    return ERR_OK;
+}
+
 static enum err build(struct compile *c, const struct config *config,
                       const struct policy_mesh *mesh, struct diag *diag, struct snapshot **out)
 {
     struct daemon *d = c->d;
     own_record_build(d, config, c->own);
-    enum err err = endpoints_collect(c->endpoints, d->mesh, c->own);
+    enum err err = make_gates(c, config);
+    if (err != ERR_OK) return err;
+    err = endpoints_collect(c->endpoints, d->mesh, c->own);
     if (err == ERR_FULL)
         log_limited(&d->log, LOG_LEVEL_WARN, COMPILE_MAGIC, "catalogue",
                     "more than %u endpoints: the rest is left out", ENDPOINTS_MAX);
@@ -142,6 +169,8 @@ static enum err build(struct compile *c, const struct config *config,
                              .deaf = d->drain != NULL && drain_deaf(d->drain)};
     in.endpoint = endpoints_rows(c->endpoints, &in.endpoint_count);
     in.identity = identities_all(d->identities, &in.identity_count);
+    in.gate = c->gate;
+    in.gate_count = c->gate_count;
     in.reset = circuits_resets(c->circuits, &in.reset_count);
     in.listener = listeners_rows(d->listeners, &in.listener_count);
     return build_snapshot(&in, diag, out);

@@ -41,12 +41,18 @@ struct config_health {
     uint32_t unhealthy_after, healthy_after; /* consecutive results */
 };
 
+struct config_limits { /* of what reaches the application; 0: none */
+    uint32_t in_flight, queue, rps;
+    uint32_t wait_ms; /* at most, in the queue */
+};
+
 struct config_service {
     struct name name;
     struct target local; /* where the application listens */
     enum service_protocol protocol;
     struct config_health health;
     struct policy policy;
+    struct config_limits limits;
     uint32_t weight;
     uint32_t connect_timeout_ms;             /* to the application */
     enum proxy_proto_version proxy_protocol; /* what it is told in front of a connection */

@@ -19,6 +19,8 @@
     X(REASON_DEADLINE_EXPIRED, "deadline_expired", 504)                                            \
     X(REASON_PROTOCOL_ERROR, "protocol_error", 502)                                                \
     X(REASON_POOL_FULL, "pool_full", 503)                                                          \
+    X(REASON_OVERLOADED, "overloaded", 503)                                                        \
+    X(REASON_RATE_LIMITED, "rate_limited", 429)                                                    \
     X(REASON_RETRY_EXHAUSTED, "retry_exhausted", 503)                                              \
     X(REASON_DENIED_RULE, "denied_rule", 403)                                                      \
     X(REASON_DENIED_DEFAULT, "denied_default", 403)                                                \

@@ -6,6 +6,7 @@
 
 #define HEALTH_PATH_MAX 1024u
 #define WEIGHT_MAX      1000u
+#define LIMIT_MAX       1000000u
 
 #define SECOND UINT32_C(1000)
 #define HOUR   (3600 * SECOND)
@@ -131,12 +132,39 @@ static void read_health(const struct config_read_table *t, struct config_health 
         read_health_table(&empty, h);
 }
 
+static void read_limits(const struct config_read_table *t, struct config_limits *limits)
+{
+    static const char *const known[] = {"in_flight", "queue", "rps", "wait"};
+    static const char *const later[] = {"body"};
+    static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
+    static const struct config_read_range count = {.least = 0, .most = LIMIT_MAX};
+    static const struct config_read_range wait = {.least = 1, .most = HOUR, .none = SECOND};
+    struct config_read *r = t->read;
+    struct config_read_item item = config_read_find(t, "limits");
+    struct config_read_table sub = {.read = r,
+                                    .path = arena_fmt(&r->scratch, "%s.limits", t->path)};
+    if (sub.path == NULL) {
+        r->nomem = true;
+        return;
+    }
+    if (item.v != NULL && config_read_is(r, &item, "limits", TOML_TABLE))
+        sub = config_read_sub(t, &item, "limits");
+    config_read_keys(&sub, &keys);
+    config_read_integer(&sub, "in_flight", count, &limits->in_flight);
+    config_read_integer(&sub, "queue", count, &limits->queue);
+    config_read_integer(&sub, "rps", count, &limits->rps);
+    config_read_duration(&sub, "wait", wait, &limits->wait_ms);
+    struct config_read_item queue = config_read_find(&sub, "queue");
+    if (queue.v != NULL && limits->queue > 0 && limits->in_flight == 0)
+        config_read_bad(r, &queue, "a queue needs in_flight: without it nobody waits");
+}
+
 void config_service_load(const struct config_read_table *t, const struct config_read_item *place,
                          struct config_service *out)
 {
-    static const char *const known[] = {"local", "protocol", "health", "allow",
-                                        "rule",  "tags",     "weight", "proxy_protocol"};
-    static const char *const later[] = {"limits", "mode", "users", "drain", "faults"};
+    static const char *const known[] = {"local", "protocol", "health",         "allow", "rule",
+                                        "tags",  "weight",   "proxy_protocol", "limits"};
+    static const char *const later[] = {"mode", "users", "drain", "faults"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
     static const char *const protocol[] = {"http", "tcp", "h2", "grpc", "tls-passthrough"};
     static const char *const proxy[] = {"none", "v1", "v2"}; /* enum proxy_proto_version */
@@ -157,6 +185,7 @@ void config_service_load(const struct config_read_table *t, const struct config_
     out->tag = tags.tag;
     out->tag_count = tags.count;
     config_read_integer(t, "weight", weight, &out->weight);
+    read_limits(t, &out->limits);
     out->connect_timeout_ms = t->read->defaults.connect_timeout_ms;
     out->file = config_read_copy(t->read, span_str(place->src->file));
     out->line = place->v->at.line;

@@ -46,7 +46,7 @@ enum err attempt_begin(struct exchange *ex)
     at->count++;
     at->begun_us = loop_now_us(ex->ctx->loop);
     at->seen_before |= at->reached;
-    at->final = false;
+    at->final = at->not_taken = false;
     at->reached = at->reused = at->try_expired = false;
     at->try_deadline_ms = 0;
     at->failure = REASON_NONE;
@@ -106,6 +106,9 @@ void attempt_answered(struct exchange *ex)
         endpoint_state_stamped(at->state, load, now_ms);
     if (!ex->tcp)
         endpoint_state_answered(at->state, loop_now_us(ex->ctx->loop) - at->sent_us, now_ms);
+    field = headers_find(ex->resp.headers, "parley-reason");
+    enum reason why = field != NULL ? reply_reason(field->value) : REASON_NONE;
+    at->not_taken = why == REASON_OVERLOADED || why == REASON_RATE_LIMITED;
     at->final = deadline_says_final(&ex->resp);
     report(ex, !answers_badly(ex));
 }
@@ -147,12 +150,17 @@ bool attempt_repeats(struct exchange *ex, unsigned status)
                                     .forbidden = edge->suspended || ex->again_above || at->final,
                                     .try_expired = at->try_expired,
                                     .status = status};
+    if (at->not_taken) {
+        result.failure = REASON_POOL_FULL;
+        result.reached_application = false;
+        result.status = 0;
+    }
     if (at->tried_count >= ex->upstream->endpoint_count || at->tried_count == LB_TRIED_MAX)
         return false;
     uint64_t now_ms = loop_now_ms(ex->ctx->loop);
     if (ex->deadline_ms != 0 && now_ms >= ex->deadline_ms) return false;
     if (chain_attempt_end(&ex->chain, &result, now_ms) != FILTER_RETRY) return false;
-    ex->out_of_budget = !edge_state_pays(edge, result.reached_application);
+    ex->out_of_budget = !edge_state_pays(edge, result.reached_application || at->not_taken);
     return !ex->out_of_budget;
 }
 
@@ -170,7 +178,8 @@ void attempt_stamp(struct exchange *ex)
     if (ex->direction != DIRECTION_INBOUND || ex->service == NULL) return;
     /* This worker knows its own share; those of its siblings are alike, for the kernel spreads
      * links over them. */
-    uint64_t waiting = view_local(ex->view, ex->service)->serving;
+    const struct endpoint_state *state = view_local(ex->view, ex->service);
+    uint64_t waiting = (uint64_t)state->serving + state->waiting_count;
     waiting *= ex->view->snapshot->workers;
     /* Without room it goes without: a hint. */
     (void)!headers_add(ex->resp.headers, SPAN_LIT("parley-load"), load_stamp(waiting));

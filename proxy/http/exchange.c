@@ -163,7 +163,8 @@ static uint64_t answer_deadline_ms(const struct exchange *ex)
 static uint64_t step_deadline_ms(const struct exchange *ex)
 {
     if (ex->upstream == NULL && ex->service == NULL) return 0;
-    if (ex->step == EX_CONNECT || ex->step == EX_BACKOFF) return ex->attempt.deadline_ms;
+    if (ex->step == EX_CONNECT || ex->step == EX_BACKOFF || ex->step == EX_ADMIT)
+        return ex->attempt.deadline_ms;
     if (ex->step == EX_FORWARD && !ex->tcp) {
         /* A service has no limit of its own: the caller's parley keeps it. */
         uint64_t whole = answer_deadline_ms(ex), one_try = ex->attempt.try_deadline_ms;
@@ -224,7 +225,9 @@ static void no_answer_in_time(struct exchange *ex)
 static void expired(struct exchange *ex)
 {
     bool late = is_late(ex);
-    if (ex->step == EX_CONNECT && !late) {
+    if (ex->step == EX_ADMIT) {
+        exchange_run(ex);
+    } else if (ex->step == EX_CONNECT && !late) {
         ex->attempt.failure = REASON_CONN_TIMEOUT;
         go(ex, EX_ATTEMPT_END);
     } else if (ex->step == EX_BACKOFF && !late) {

@@ -11,7 +11,9 @@
  * The steps, each function of exchange_steps.c, return MORE (next step now), WAIT (an event will
  * come) or DONE:
  *
- *      EX_ROUTE -> EX_FILTER_REQUEST -> EX_PICK -> EX_CONNECT -> EX_FORWARD -> EX_RESPONSE
+ *      EX_ROUTE -> EX_FILTER_REQUEST -> EX_ADMIT
+ *                                          |
+ *                                       EX_PICK -> EX_CONNECT -> EX_FORWARD -> EX_RESPONSE
  *                        |                 ^           |             |             |
  *                        |                 +--- EX_ATTEMPT_END <-----+-------------+
  *                        |                 +--- EX_BACKOFF <---+                   v
@@ -39,6 +41,7 @@
 #define EXCHANGE_STEPS(X)                                                                          \
     X(EX_ROUTE, route)                   /* which service; may it be called this way */            \
     X(EX_FILTER_REQUEST, filter_request) /* authz, headers, retry */                               \
+    X(EX_ADMIT, admit)                   /* its turn, where the service has limits */              \
     X(EX_PICK, pick)                     /* an endpoint */                                         \
     X(EX_CONNECT, connect)               /* a link or connection to it */                          \
     X(EX_FORWARD, forward)               /* the head goes; wait for the response's */              \
@@ -65,6 +68,7 @@ struct exchange_attempt {
     enum reason failure;
     bool probe;       /* of an open circuit */
     bool seen_before; /* an earlier attempt may have been seen by an application */
+    bool not_taken;   /* its host answered that the application has enough to do */
     bool final;       /* the answer is to be had no second time */
     bool try_expired; /* try_deadline_ms passed */
     bool sent;        /* the head went to the upstream end */
@@ -104,7 +108,9 @@ struct exchange {
     unsigned hops;
     uint64_t deadline_ms; /* of the whole chain of calls; 0: none */
     struct lineage_place lineage;
-    bool again_above; /* a hop further out repeats it already */
+    struct list on_gate; /* inbound: waits in its service's queue */
+    bool admitted;       /* is counted inside its service's gate */
+    bool again_above;    /* a hop further out repeats it already */
     unsigned interims;
     struct addr client;
 

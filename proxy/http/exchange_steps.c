@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "proxy/http/account.h"
+#include "proxy/http/admission.h"
 #include "proxy/http/attempt.h"
 #include "proxy/http/deadline.h"
 #include "proxy/http/h1_client.h"
@@ -91,13 +92,21 @@ enum exchange_verdict exchange_steps_filter_request(struct exchange *ex)
     } else {
         verdict = chain_request(&ex->chain, &ex->req, now_ms);
     }
-    if (verdict == FILTER_NEXT) return more(ex, EX_PICK);
+    if (verdict == FILTER_NEXT) return more(ex, EX_ADMIT);
     /* A TCP caller's parley learns the reason too; for HTTP an abort is an abort. */
     if (verdict == FILTER_REPLY || ex->tcp) return answer(ex, ex->chain.ctx.reason);
     return cut(ex, ex->chain.ctx.reason);
 }
 
-/* --- EX_PICK --- */
+/* --- EX_ADMIT, EX_PICK --- */
+
+enum exchange_verdict exchange_steps_admit(struct exchange *ex)
+{
+    bool admitted;
+    enum reason reason = admission_try(ex, &admitted);
+    if (reason != REASON_NONE) return answer(ex, reason);
+    return admitted ? more(ex, EX_PICK) : EX_WAIT;
+}
 
 enum exchange_verdict exchange_steps_pick(struct exchange *ex)
 {
@@ -273,7 +282,7 @@ enum exchange_verdict exchange_steps_response(struct exchange *ex)
     ex->attempt.failure = REASON_NONE;
     attempt_answered(ex);
     if (better_elsewhere(ex)) {
-        ex->attempt.reached = true;
+        ex->attempt.reached = !ex->attempt.not_taken;
         exchange_drop_attempt(ex);
         forget_response(ex);
         if (rewind_body(ex)) return again(ex);
@@ -336,6 +345,7 @@ enum exchange_verdict exchange_steps_finish(struct exchange *ex)
     list_remove(&ex->tunnel);
     account_end(ex);
     deadline_end(ex);
+    admission_end(ex);
     if (ex->refused)
         ex->down_ops->refuse(ex);
     else if (ex->aborted)

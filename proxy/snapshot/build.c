@@ -125,6 +125,14 @@ static enum err check_tcp(const struct policy *p, const struct name *service, st
     return ERR_OK;
 }
 
+static struct gate *gate_of(const struct build *b, const struct config_service *s)
+{
+    if (s->limits.in_flight == 0 && s->limits.rps == 0) return NULL;
+    for (size_t i = 0; i < b->in->gate_count; i++)
+        if (name_eq(&b->in->gate[i].service, &s->name)) return b->in->gate[i].gate;
+    return NULL;
+}
+
 static enum err build_service(struct build *b, const struct config_service *from,
                               struct snapshot_service *to)
 {
@@ -136,6 +144,8 @@ static enum err build_service(struct build *b, const struct config_service *from
     to->proxy_protocol = from->proxy_protocol;
     to->endpoint_id = build_endpoint_id(&b->in->node_id, &from->name);
     to->connect_timeout_ms = from->connect_timeout_ms;
+    to->limits = from->limits;
+    to->gate = gate_of(b, from);
     to->request_timeout_ms = 0;
     to->idle_timeout_ms =
         from->protocol == PROTOCOL_TCP ? CONFIG_TCP_IDLE_TIMEOUT_MS : CONFIG_IDLE_TIMEOUT_MS;

@@ -37,6 +37,11 @@ struct build_reset { /* how often operators reset the circuits of an upstream */
     uint64_t count;
 };
 
+struct build_gate { /* of a service with limits */
+    struct name service;
+    struct gate *gate; /* borrowed for as long as workers run */
+};
+
 struct build_input {
     uint64_t generation;
     const struct config *config;
@@ -49,6 +54,8 @@ struct build_input {
     struct trust *trust;
     const struct build_listener *listener;
     size_t listener_count;
+    const struct build_gate *gate;
+    size_t gate_count;
     const struct build_reset *reset;
     size_t reset_count;
     unsigned workers; /* of this process; 0 counts as 1 */

@@ -11,6 +11,7 @@
 #include "core/crypto/identity.h"
 #include "core/model/config.h"
 #include "proxy/filters/filter.h"
+#include "proxy/traffic/gate.h"
 #include "proxy/traffic/lb_table.h"
 
 #define SNAPSHOT_MAGIC       0x5aa95407u
@@ -29,6 +30,9 @@ struct snapshot_service { /* an application on this host: where inbound exchange
     enum service_protocol protocol;
     enum proxy_proto_version proxy_protocol; /* said in front of a connection to `local` */
     uint64_t endpoint_id;                    /* stable id of this instance */
+    struct config_limits limits;
+    struct gate *gate; /* borrowed from the control thread for as long as workers run; NULL: no
+                          limits */
     uint32_t connect_timeout_ms, idle_timeout_ms;
     uint32_t request_timeout_ms;                     /* 0: none, the caller's side has its own */
     enum service_health health;                      /* of this instance, as announced */

@@ -30,6 +30,7 @@ struct endpoint_state *endpoint_state_hold(struct endpoint_table *t, uint64_t id
         e->id = id;
         list_init(&e->links);
         list_init(&e->apps);
+        list_init(&e->waiting);
         list_init(&e->h2_apps);
         if (map_put(&t->map, key_of(&e->id), e) != ERR_OK) {
             slab_put(&t->slab, e);

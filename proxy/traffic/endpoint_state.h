@@ -31,6 +31,8 @@ struct endpoint_state {
     uint64_t avoid_until_ms; /* after a failure: chosen only when nothing else is left */
     int64_t wrr_credit;      /* smooth weighted round robin */
     struct circuit circuit;
+    struct list waiting; /* when it is a local application: exchanges at its gate */
+    uint32_t waiting_count;
     bool up;               /* in the newest view */
     uint64_t warm_from_ms; /* it came up beside others that were: slow start; 0: as old as they */
     uint64_t picks_total;

@@ -199,6 +199,8 @@ void support_node_publish(struct support_node *n)
                                     .proxy_protocol = c->upstream[i].proxy_protocol,
                                     .fd = listen_fd(n, at)};
     }
+    struct build_gate gate = {.gate = &n->gate};
+    if (c->service_count > 0) gate.service = c->service[0].name;
     struct build_input in = {.generation = ++n->generation,
                              .config = c,
                              .node_id = n->id,
@@ -209,6 +211,8 @@ void support_node_publish(struct support_node *n)
                              .trust = n->mesh->trust,
                              .listener = listener,
                              .listener_count = count,
+                             .gate = &gate,
+                             .gate_count = 1,
                              .draining = n->draining};
     assert_int_equal(build_snapshot(&in, &d, &s), ERR_OK);
     n->snapshots++;

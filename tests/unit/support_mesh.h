@@ -35,6 +35,7 @@ struct support_node {
     struct metrics_shard *metrics;
     struct byte_ring access;
     struct lineage lineage;
+    struct gate gate; /* of the first of its services, which alone may have limits */
     struct config *config;
     struct node_id id;
     uint64_t generation;
