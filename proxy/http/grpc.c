@@ -87,7 +87,8 @@ uint64_t grpc_left_ms(const struct exchange *ex)
 
 unsigned grpc_status(enum reason reason)
 {
-    if (reason == REASON_UPSTREAM_TIMEOUT || reason == REASON_CLIENT_TIMEOUT)
+    if (reason == REASON_UPSTREAM_TIMEOUT || reason == REASON_CLIENT_TIMEOUT ||
+        reason == REASON_DEADLINE_EXPIRED)
         return GRPC_DEADLINE_EXCEEDED;
     switch (reason_status(reason)) {
     case 400:

@@ -35,7 +35,7 @@ class App:
         self.lock = threading.Lock()
         self.seen = []
         self.step = threading.Semaphore(0)
-        self.listener = socket.create_server((host, port), backlog=128)
+        self.listener = socket.create_server((host, port), backlog=1024)
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):

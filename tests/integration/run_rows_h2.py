@@ -72,6 +72,7 @@ frontend in
 backend out
     server app {FAR}:8081
 """
+CHECKED = "/asan/" in binary() or "/tsan/" in binary()
 MEMORY_KIB = 24 * 1024  # more than the application's bytes that may wait, far below all of them
 
 
@@ -121,7 +122,11 @@ def half_heads(tap, nodes):
     for _ in range(2000):
         half_head()
     grown = sum(resident_kib(n) for n in nodes) - before
-    tap.ok(grown < 2048, "D06 2 000 half heads leave nothing behind", f"{grown} KiB more")
+    name = "D06 2 000 half heads leave nothing behind"
+    if CHECKED:
+        tap.skip(name, "a checked build keeps what is freed")
+    else:
+        tap.ok(grown < 2048, name, f"{grown} KiB more")
 
 
 def slow_readers(tap, nodes):
@@ -144,7 +149,11 @@ def slow_readers(tap, nodes):
         settled = wait_for(lambda: still(nodes), 20, step=0.3)
         grown = [resident_kib(n) - b for n, b in zip(nodes, before)]
         good = settled and max(grown) < MEMORY_KIB
-        tap.ok(good, f"{id} {what}: memory stays bounded", f"{grown} KiB more")
+        name = f"{id} {what}: memory stays bounded"
+        if CHECKED:
+            tap.skip(name, "a checked build keeps what is freed")
+        else:
+            tap.ok(good, name, f"{grown} KiB more")
         peer.close()
 
 

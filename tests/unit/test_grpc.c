@@ -88,6 +88,7 @@ static void test_reasons_have_a_status(void **state)
     assert_int_equal(grpc_status(REASON_DENIED_RULE), 7);
     assert_int_equal(grpc_status(REASON_DENIED_DEFAULT), 7);
     assert_int_equal(grpc_status(REASON_UPSTREAM_TIMEOUT), 4);
+    assert_int_equal(grpc_status(REASON_DEADLINE_EXPIRED), 4);
     assert_int_equal(grpc_status(REASON_CONN_TIMEOUT), 14);
     assert_int_equal(grpc_status(REASON_NO_ENDPOINT), 14);
     assert_int_equal(grpc_status(REASON_RETRY_EXHAUSTED), 14);
