@@ -50,6 +50,7 @@
 #define BODY_LOW_WATER_BYTES      (64u * 1024)
 #define READ_BUFFER_BYTES         (64u * 1024) /* one a thread, shared by all its connections */
 #define ACCEPT_BATCH_MAX          64u          /* accepts a loop turn */
+#define FD_RESERVE                64           /* descriptors that clients never get (O04) */
 #define ACCESS_LOG_LINE_BYTES_MAX 8192u
 #define ACCESS_LOG_RING_BYTES     (256u * 1024) /* a worker */
 #define METRIC_SERIES_MAX         20000u

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <limits.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -183,6 +185,13 @@ fail_path:
 fail_fd:
     close(fd);
     return err;
+}
+
+int sock_fd_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > INT_MAX) return INT_MAX;
+    return (int)files.rlim_cur;
 }
 
 enum err sock_adopt(int fd, struct target *at)

@@ -37,6 +37,9 @@ enum err sock_listen(const struct addr *at, unsigned flags, int *out) MUST_USE;
  * ERR_IN_USE when somebody does, ERR_EXISTS when the path is no socket, ERR_TOO_LARGE. */
 enum err sock_listen_unix(const char *path, mode_t mode, int *out) MUST_USE;
 
+/* Descriptor numbers from here on are refused to this process (RLIMIT_NOFILE); it may change while
+ * we run. */
+int sock_fd_limit(void);
 /* A descriptor from another process: where its socket listens; makes it non-blocking and
  * close-on-exec. ERR_UNSUPPORTED: no listening stream socket of IP or a path; ERR_INVALID (no
  * descriptor), ERR_IO. */

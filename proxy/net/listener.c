@@ -1,6 +1,7 @@
 #include "proxy/net/listener.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/base/check.h"
 #include "core/io/sock.h"
@@ -35,21 +36,42 @@ static void open_session(struct listener *l, const struct sock_accepted *a)
         tcp_server_open(l->ctx, &take, listener_upstream(l->ctx->view, l->id));
 }
 
-static void on_ready(struct loop_io *io, bool readable, bool writable)
+/* O04: the last descriptors are for the admin socket, health checks and the application's side of
+ * what is under way. Descriptors are handed out from the lowest free number on. */
+static bool is_reserved(int fd, int limit)
 {
-    struct listener *l = CONTAINER_OF(io, struct listener, io);
+    int reserve = limit / 4 < FD_RESERVE ? limit / 4 : FD_RESERVE;
+    return fd >= limit - reserve;
+}
+
+static void pause_accepting(struct listener *l)
+{
     struct loop *loop = l->ctx->loop;
-    struct sock_accepted accepted[ACCEPT_BATCH_MAX];
-    size_t count = 0;
-    (void)readable;
-    (void)writable;
-    enum err err = sock_accept(io->ev.fd, accepted, ACCEPT_BATCH_MAX, &count);
-    for (size_t i = 0; i < count; i++)
-        open_session(l, &accepted[i]);
-    if (err == ERR_OK || err == ERR_AGAIN) return;
     metrics_count(l->ctx->metrics, METRICS_ACCEPT_ERRORS, 1);
     loop_io_set(loop, &l->io, false, false);
     loop_timer_set(loop, &l->retry, loop_now_ms(loop) + ACCEPT_PAUSE_MS);
+}
+
+static void on_ready(struct loop_io *io, bool readable, bool writable)
+{
+    struct listener *l = CONTAINER_OF(io, struct listener, io);
+    struct sock_accepted accepted[ACCEPT_BATCH_MAX];
+    size_t count = 0;
+    int limit = sock_fd_limit();
+    bool full = false;
+    (void)readable;
+    (void)writable;
+    enum err err = sock_accept(io->ev.fd, accepted, ACCEPT_BATCH_MAX, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_reserved(accepted[i].fd, limit)) {
+            open_session(l, &accepted[i]);
+            continue;
+        }
+        full = true;
+        metrics_count(l->ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
+        close(accepted[i].fd);
+    }
+    if (full || (err != ERR_OK && err != ERR_AGAIN)) pause_accepting(l);
 }
 
 static void listen_on(struct listener *l)

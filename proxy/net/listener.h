@@ -3,7 +3,8 @@
  * Worker thread. The descriptors belong to the control thread, which made one a worker
  * (SO_REUSEPORT) and closes them after the snapshot that names them has come back. A listener stays
  * while snapshots carry its id, so a reload drops no connection and no pending accept. Accepts come
- * in batches; when descriptors run out accepting pauses for a moment instead of spinning (O04).
+ * in batches; when all but the last descriptors (FD_RESERVE) are used, or the kernel has none,
+ * accepting pauses for a moment instead of spinning (O04).
  */
 #ifndef PROXY_NET_LISTENER_H
 #define PROXY_NET_LISTENER_H

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from lab import Tap, binary, patient, run, skip_all
+from lab import Tap, binary, run, skip_all
 from manager import Manager
 
 ADDR = "127.0.0.46"
