@@ -82,6 +82,14 @@ static bool answers_badly(const struct exchange *ex)
     return field == NULL || blames(reply_reason(field->value));
 }
 
+static bool not_taken(const struct response *resp)
+{
+    if (resp->status != 503 && resp->status != 429) return false;
+    const struct header *field = headers_find(resp->headers, "parley-reason");
+    enum reason why = field != NULL ? reply_reason(field->value) : REASON_NONE;
+    return why == REASON_OVERLOADED || why == REASON_RATE_LIMITED;
+}
+
 static void report(struct exchange *ex, bool ok)
 {
     struct exchange_attempt *at = &ex->attempt;
@@ -106,9 +114,7 @@ void attempt_answered(struct exchange *ex)
         endpoint_state_stamped(at->state, load, now_ms);
     if (!ex->tcp)
         endpoint_state_answered(at->state, loop_now_us(ex->ctx->loop) - at->sent_us, now_ms);
-    field = headers_find(ex->resp.headers, "parley-reason");
-    enum reason why = field != NULL ? reply_reason(field->value) : REASON_NONE;
-    at->not_taken = why == REASON_OVERLOADED || why == REASON_RATE_LIMITED;
+    at->not_taken = not_taken(&ex->resp);
     at->final = deadline_says_final(&ex->resp);
     report(ex, !answers_badly(ex));
 }

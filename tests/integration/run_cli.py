@@ -114,6 +114,21 @@ def filters(tap, node):
     tap.ok(max(ages) < 60, "nobody is alive for longer than the mesh exists", ages)
 
 
+def circuits(tap, node):
+    node.write(
+        '[upstream.jobs]\nlisten = "127.0.0.51:9002"\nas = "node"\n', "etc/parley/conf.d/j.toml"
+    )
+    r = node.parley("reload", "--wait")
+    tap.ok(r.returncode == 0, "an upstream is added", r.stderr)
+    r = node.parley("circuit", "reset", "jobs")
+    tap.ok(r.returncode == 0 and "jobs" in r.stdout, "its circuits are reset", r.stderr)
+    refused(tap, node.parley("circuit", "reset", "qqq"), 1, "qqq", "no circuits of no upstream")
+    rows = json.loads(node.parley("endpoints", "api", "--json").stdout)["data"]
+    tap.ok([e["circuit"] for e in rows] == ["closed"], "an endpoint shows its circuit", rows)
+    rules = node.parley("config", "show", "--effective").stdout
+    tap.ok("upstream.jobs.eject.after = 5   # default" in rules, "and its rules are shown")
+
+
 def tokens(tap, node):
     refused(tap, node.parley("token", "create", "--node", "A B"), 2, "a-z", "a bad name pattern")
     refused(tap, node.parley("token", "create", "--uses", "0"), 2, "uses", "a token without a use")
@@ -223,6 +238,7 @@ def main():
             tap.ok(wait_for(known, 10), "the first node knows the service of the second")
             reads(tap, one)
             filters(tap, one)
+            circuits(tap, one)
             tokens(tap, one)
             refusal_is_kept(tap, one)
             unreadable(tap, one)

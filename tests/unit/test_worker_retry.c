@@ -84,6 +84,33 @@ static void test_both_endpoints_are_used(void **state)
     assert_true(h2 && h3);
 }
 
+/* A client that keeps its connection is served by an endpoint that came after it. */
+static void test_a_new_endpoint_is_reached_over_an_old_connection(void **state)
+{
+    struct pair *p = *state;
+    struct support_rig *r = p->rig;
+    static const char keep[] = "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n";
+    size_t last = r->web.endpoint_count - 1;
+    unsigned there[2] = {0};
+    r->web.endpoint[last].status = ENDPOINT_DOWN;
+    support_node_publish(&r->web);
+    support_rig_settle(r);
+    int fd = support_dial(r->api_addr);
+    for (unsigned i = 0; i < 80; i++) {
+        if (i == 40) {
+            r->web.endpoint[last].status = ENDPOINT_UP;
+            support_node_publish(&r->web);
+        }
+        support_send(fd, keep);
+        support_read(fd, r->buf, sizeof r->buf, "\r\n\r\nok", NULL);
+        support_node_line(&r->web, r->line, sizeof r->line);
+        there[i / 40] += strstr(r->line, "\"endpoint\":\"h3\"") != NULL;
+    }
+    close(fd);
+    assert_int_equal(there[0], 0);
+    assert_true(there[1] > 0);
+}
+
 static void test_refused_application_sends_any_method_elsewhere(void **state)
 {
     struct pair *p = *state;
@@ -386,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_endpoints_are_used),
+        cmocka_unit_test(test_a_new_endpoint_is_reached_over_an_old_connection),
         cmocka_unit_test(test_refused_application_sends_any_method_elsewhere),
         cmocka_unit_test(test_no_application_anywhere_says_why),
         cmocka_unit_test(test_snapshots_under_load_fail_nothing),
