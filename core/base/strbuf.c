@@ -78,7 +78,7 @@ full:
     return false;
 }
 
-static bool reserve(struct strbuf *sb, size_t more)
+static inline bool reserve(struct strbuf *sb, size_t more)
 {
     /* The usual case: it is there. `len` < `cap` wherever there is storage. */
     if (!sb->overflow && more < sb->cap - sb->len) return true;

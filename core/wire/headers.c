@@ -3,11 +3,31 @@
 #include "core/base/check.h"
 #include "core/base/uncleared.h"
 
+static uint64_t length_bit(size_t len)
+{
+    return UINT64_C(1) << (len < 31 ? len : 31);
+}
+
+/* Upper and lower case alike; a '-' and a '_', which aliases confuse, start no name we look for. */
+static uint64_t first_bit(struct span name)
+{
+    return name.len > 0 ? UINT64_C(1) << (32 + ((unsigned char)name.p[0] & 31)) : 0;
+}
+
+/* May there be a field of that name? */
+static bool may_have(const struct headers *h, struct span name)
+{
+    uint64_t bits = length_bit(name.len) | first_bit(name);
+    return h->count > 0 && (h->seen & bits) == bits;
+}
+
 enum err headers_add(struct headers *h, struct span name, struct span value)
 {
     /* Names and values are bounded by their head, so the sum cannot wrap. */
     size_t bytes = h->bytes + name.len + value.len;
     if (h->count == HEADER_FIELDS_MAX || bytes > HEADER_BYTES_MAX) return ERR_FULL;
+    if (h->count == 0) h->seen = 0;
+    h->seen |= length_bit(name.len) | first_bit(name);
     h->field[h->count++] = (struct header){name, value};
     h->bytes = bytes;
     return ERR_OK;
@@ -16,6 +36,7 @@ enum err headers_add(struct headers *h, struct span name, struct span value)
 const struct header *headers_find(const struct headers *h, const char *name)
 {
     struct span wanted = span_str(name);
+    if (!may_have(h, wanted)) return NULL;
     for (size_t i = 0; i < h->count; i++)
         if (span_eq(h->field[i].name, wanted)) return &h->field[i];
     return NULL;
@@ -74,6 +95,7 @@ size_t headers_remove(struct headers *h, const char *name)
 {
     struct span wanted = span_str(name);
     size_t i = 0;
+    if (!may_have(h, wanted)) return 0;
     while (i < h->count && !has_name(&h->field[i], wanted))
         i++;
     return i < h->count ? remove_where(h, has_name, wanted) : 0;
@@ -83,6 +105,7 @@ size_t headers_remove_prefix(struct headers *h, const char *prefix)
 {
     struct span wanted = span_str(prefix);
     size_t i = 0;
+    if (h->count == 0 || (h->seen & first_bit(wanted)) == 0) return 0;
     while (i < h->count && !has_prefix(&h->field[i], wanted))
         i++;
     return i < h->count ? remove_where(h, has_prefix, wanted) : 0;

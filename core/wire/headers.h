@@ -20,6 +20,9 @@ struct headers {
     struct header field[HEADER_FIELDS_MAX];
     size_t count;
     size_t bytes; /* names + values */
+    /* What names there may be: bit n of the low half for one of n bytes (31: or more), bit c of the
+     * high half for one whose first letter is the c-th. Most that is looked for is not there. */
+    uint64_t seen;
 };
 
 /* ERR_FULL: HEADER_FIELDS_MAX or HEADER_BYTES_MAX. */

@@ -35,6 +35,7 @@ static void copy_headers(struct headers *to, const struct headers *from)
     memcpy(to->field, from->field, from->count * sizeof from->field[0]);
     to->count = from->count;
     to->bytes = from->bytes;
+    to->seen = from->seen;
 }
 
 static enum reason up_send(struct exchange *out)

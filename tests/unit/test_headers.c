@@ -138,6 +138,37 @@ static void test_lists_are_searched_by_whole_items(void **state)
     assert_false(headers_list_has(SPAN_LIT(""), "close"));
 }
 
+static void test_names_are_found_whatever_their_length_and_spelling(void **state)
+{
+    (void)state;
+    struct headers h;
+    char name[80];
+    memset(&h, 0xff, sizeof h);
+    h.count = h.bytes = 0;
+    assert_null(headers_find(&h, "a"));
+    assert_int_equal(headers_remove(&h, "a"), 0);
+    assert_int_equal(headers_remove_prefix(&h, "a"), 0);
+    for (size_t len = 1; len < sizeof name; len++) {
+        memset(name, 'q', len);
+        name[len] = '\0';
+        assert_null(headers_find(&h, name));
+        assert_int_equal(headers_add(&h, span_str(name), SPAN_LIT("1")), ERR_OK);
+        assert_non_null(headers_find(&h, name));
+        assert_int_equal(headers_remove(&h, name), 1);
+        assert_null(headers_find(&h, name));
+    }
+    assert_int_equal(headers_add(&h, SPAN_LIT("PARLEY_Id"), SPAN_LIT("1")), ERR_OK);
+    assert_int_equal(headers_add(&h, SPAN_LIT("x_real_ip"), SPAN_LIT("1")), ERR_OK);
+    struct headers copy = h;
+    assert_int_equal(headers_remove_prefix(&copy, "parley-"), 1);
+    assert_int_equal(headers_remove(&copy, "x-real-ip"), 1);
+    h.count = h.bytes = 0;
+    assert_null(headers_find(&h, "x_real_ip"));
+    assert_int_equal(headers_add(&h, SPAN_LIT("te"), SPAN_LIT("1")), ERR_OK);
+    assert_null(headers_find(&h, "x_real_ip"));
+    assert_non_null(headers_find(&h, "te"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_trailers_that_frame_route_or_identify_are_refused),
         cmocka_unit_test(test_token_characters_are_those_of_the_rfc),
         cmocka_unit_test(test_lists_are_searched_by_whole_items),
+        cmocka_unit_test(test_names_are_found_whatever_their_length_and_spelling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
