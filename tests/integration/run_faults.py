@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The rows N24 to N31, N33, N47 to N52, N54 and N55 of the fault catalogue on three hosts: what
+"""The rows N24 to N31, N33, N47 and N49 to N55 of the fault catalogue on three hosts: what
 applications, clients, networks and operators do wrong, and what must come of it.
 
 Time limit: 300 s
@@ -505,6 +505,76 @@ def n51(site, tap):
     )
 
 
+def cpu_group(pid, percent):
+    """A control group that gives this process so much of one core; None when there is no way."""
+    name = f"parley-test-{os.getpid()}"
+    for base, quota, text in (
+        ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", f"{percent * 1000}"),
+        ("/sys/fs/cgroup", "cpu.max", f"{percent * 1000} 100000"),
+    ):
+        group = os.path.join(base, name)
+        try:
+            os.mkdir(group)
+            with open(os.path.join(group, quota), "w") as f:
+                f.write(text)
+            with open(os.path.join(group, "cgroup.procs"), "w") as f:
+                f.write(str(pid))
+            return group
+        except OSError:
+            if os.path.isdir(group):
+                os.rmdir(group)
+    return None
+
+
+def lost(site, mark):
+    """What hosts h1 and h3 have said since `mark` of members that they gave up."""
+    logs = [h.log()[m:] for h, m in zip((site.h1, site.h3), mark)]
+    return [l for log in logs for l in log.splitlines() if "now=dead" in l]
+
+
+def n52(site, tap):
+    mark = [len(h.log()) for h in (site.h1, site.h3)]
+    group = cpu_group(site.h2.agent.pid, 5)
+    if not group:
+        tap.skip("N52: five percent of a core", "no control group may be made here")
+        return
+    end = time.monotonic() + 10
+    codes = []
+    while time.monotonic() < end:
+        codes.append(status(site.get("/n52", 9001)))
+    ready = site.h2.parley("ready").returncode == 0
+    with open(os.path.join(os.path.dirname(group), "cgroup.procs"), "w") as f:
+        f.write(str(site.h2.agent.pid))
+    os.rmdir(group)
+    gone = lost(site, mark)
+    tap.ok(
+        codes and set(codes) == {200} and ready and not gone,
+        f"N52: five percent of a core: slow ({len(codes)} requests), alive and ready",
+        f"{sorted(set(codes))} ready={ready} {gone}",
+    )
+
+
+def n53(site, tap):
+    mark = [len(h.log()) for h in (site.h1, site.h3)]
+    noise = [
+        site.h2.spawn(sys.executable, "-c", "while True: sum(range(10**6))", log="noise")
+        for _ in range(4 * (os.cpu_count() or 1))
+    ]
+    end = time.monotonic() + 10
+    codes = []
+    while time.monotonic() < end:
+        codes.append(status(site.get("/n53", 9001)))
+    for p in noise:
+        p.kill()
+        p.wait()
+    gone = lost(site, mark)
+    tap.ok(
+        codes and set(codes) == {200} and not gone,
+        f"N53: four busy neighbours a core: {len(codes)} requests served, nobody is given up",
+        f"{sorted(set(codes))} {gone}",
+    )
+
+
 def n54(site, tap):
     """Few ports at the application's host: pooling makes do, and what cannot says so."""
     site.h2.run("sysctl", "-qw", "net.ipv4.ip_local_port_range=40000 40049")
@@ -580,7 +650,22 @@ def main():
     with Lab(3) as lab:
         site = Site(lab, tap)
         if lab.mesh(tap) and site.start():
-            for row in (n24, n25, n26_27, n28, n29, n30_31, n33, n47, n49_50, n54, n55, n51):
+            for row in (
+                n24,
+                n25,
+                n26_27,
+                n28,
+                n29,
+                n30_31,
+                n33,
+                n47,
+                n49_50,
+                n52,
+                n53,
+                n54,
+                n55,
+                n51,
+            ):
                 if len(sys.argv) < 2 or row.__name__ in sys.argv[1:]:
                     begun = time.monotonic()
                     row(site, tap)
