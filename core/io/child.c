@@ -80,7 +80,7 @@ static enum err spawn(const char *path, const char *const *argv, int in_fd, int 
 enum err child_start(const char *path, const char *const *argv, struct span input,
                      struct child *out)
 {
-    int in_fd, pipe_fd[2];
+    int in_fd = -1, pipe_fd[2];
     pid_t pid;
     enum err err = input_file(input, &in_fd);
     if (err != ERR_OK) return err;
