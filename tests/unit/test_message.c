@@ -136,9 +136,21 @@ static void test_a_message_that_does_not_fit_overflows_the_writer(void **state)
     assert_false(pack_writer_ok(&w));
 }
 
+static void test_each_kind_has_a_word_of_its_own(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < MESSAGE_KINDS; i++) {
+        assert_non_null(message_word((enum message_kind)i));
+        for (unsigned j = 0; j < i; j++)
+            assert_string_not_equal(message_word((enum message_kind)i),
+                                    message_word((enum message_kind)j));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_kind_has_a_word_of_its_own),
         cmocka_unit_test(test_every_kind_comes_back_as_it_was),
         cmocka_unit_test(test_what_was_voted_and_reached_comes_back),
         cmocka_unit_test(test_every_prefix_is_refused),

@@ -448,6 +448,24 @@ static void test_asked_about_a_lossy_one_we_measure_and_vote(void **state)
     lab_fini(&lab);
 }
 
+static void test_messages_are_counted_by_kind_and_way(void **state)
+{
+    (void)state;
+    struct lab lab;
+    struct message ping = {.kind = MESSAGE_PING, .seq = 1};
+    struct gossip_messages before[MESSAGE_KINDS], m;
+    lab_init(&lab, 3);
+    for (size_t pos = 0; gossip_messages_next(lab.g, &pos, &m);)
+        before[pos - 1] = m;
+    lab_say(&lab, 2, &ping);
+    for (size_t pos = 0; gossip_messages_next(lab.g, &pos, &m);) {
+        const struct gossip_messages *was = &before[pos - 1];
+        assert_int_equal(m.received - was->received, strcmp(m.kind, "ping") == 0);
+        assert_int_equal(m.sent - was->sent, strcmp(m.kind, "ack") == 0);
+    }
+    lab_fini(&lab);
+}
+
 /* When it is we who were late, the answer may lie behind other packets: nobody is asked again. */
 static void test_timers_wait_for_the_last_of_what_came_together(void **state)
 {
@@ -489,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_silence_of_all_helpers_lowers_our_own_health),
         cmocka_unit_test(test_a_helper_relays_the_ack),
         cmocka_unit_test(test_timers_wait_for_the_last_of_what_came_together),
+        cmocka_unit_test(test_messages_are_counted_by_kind_and_way),
         cmocka_unit_test(test_a_helper_that_hears_nothing_says_nack),
         cmocka_unit_test(test_asked_to_confirm_we_say_reached_or_vote_ourselves),
         cmocka_unit_test(test_requests_of_others_leave_room_for_our_own_probes),
