@@ -19,7 +19,7 @@
 
 #define TRIAL_CHILD_WORD    "policy-trial" /* the one argument; no verb for people */
 #define TRIAL_CHILD_CPU_S   4u
-#define TRIAL_CHILD_ALARM_S 10u /* should its parent be gone */
+#define TRIAL_CHILD_ALARM_S 90u /* should its parent be gone */
 
 /* What the child reads. ERR_NOMEM. */
 enum err trial_child_write(const struct config_text *host, size_t host_count,
