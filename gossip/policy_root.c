@@ -157,8 +157,10 @@ static bool make_item(const struct gossip *g, const struct newcomer *n, struct p
 static enum policy_refusal append(struct gossip *g, const struct newcomer *n)
 {
     struct policy *p = &g->policy;
+    struct newcomer last = *n;
     if (!reserve(&p->root, &p->root_cap, p->root_count + 1)) return POLICY_FULL;
-    if (!make_item(g, n, &p->root[p->root_count])) return POLICY_FULL;
+    if (n->after != NULL) last.after = &p->root[p->root_count - 1]; /* the array may have moved */
+    if (!make_item(g, &last, &p->root[p->root_count])) return POLICY_FULL;
     p->root_count++;
     if (decode_newest(p)) return POLICY_ACCEPTED;
     truncate(p, p->root_count - 1);
