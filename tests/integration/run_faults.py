@@ -427,7 +427,13 @@ def n47(site, tap):
     stop.set()
     thread.join()
     tap.ok(not bad, "N47: 300 reloads, no request fails", "\n".join(bad[:3]))
-    tap.ok(after < warm + 2048, f"and memory stays ({warm} to {after} KiB)")
+    with open(f"/proc/{site.h1.agent.pid}/maps") as f:
+        sanitized = "libasan" in f.read()
+    # The sanitizer keeps what was freed, to see who still uses it.
+    if sanitized:
+        tap.skip("and memory stays", "a sanitizer's heap grows")
+    else:
+        tap.ok(after < warm + 2048, f"and memory stays ({warm} to {after} KiB)")
 
 
 def n49_50(site, tap):

@@ -157,7 +157,11 @@ def resets(site, tap):
     back = wait_for(lambda: site.descriptors() <= quiet + 4, 15)
     grown = site.figure("VmRSS") - memory
     tap.ok(back, "no descriptor is left behind", f"{quiet} to {site.descriptors()}")
-    tap.ok(grown < 8192, f"and memory is bounded (+{grown} KiB)")
+    # A sanitizer keeps what was freed, up to 256 MiB.
+    tap.ok(
+        grown < (8192 if "asan" not in binary() else 300000),
+        f"and memory is bounded (+{grown} KiB)",
+    )
 
 
 def pipeline(site, tap):
