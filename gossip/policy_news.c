@@ -58,7 +58,7 @@ bool policy_news_active(const struct gossip *g)
 
 bool policy_news_enough(uint32_t sends, uint32_t duplicates, uint32_t limit)
 {
-    return sends >= limit || (sends >= POLICY_NEWS_SENDS && duplicates >= TUNING_DUPLICATES);
+    return sends >= limit || (sends >= POLICY_NEWS_SENDS && duplicates >= POLICY_NEWS_DUPLICATES);
 }
 
 static bool is_fresh(const struct policy_rumour *r)

@@ -28,7 +28,10 @@ enum policy_news_kind { NEWS_ROOT, NEWS_HEAD, NEWS_SIBLING, NEWS_CONFIRM, NEWS_K
 /* What is pushed at once is heard from others before the first round: their copies alone must not
  * end it, or some would never hear (of n nodes that each tell k others once, n / e^k are missed).
  */
-#define POLICY_NEWS_SENDS 6u
+#define POLICY_NEWS_SENDS 5u
+/* And it ends for who has heard it this often besides. What a node still misses then comes with the
+ * question for its vote. */
+#define POLICY_NEWS_DUPLICATES 2u
 
 struct policy_rumour {
     bool active;
