@@ -39,7 +39,8 @@ static void check_config(const struct config *c)
     for (size_t i = 0; i < c->upstream_count; i++) {
         const struct config_upstream *u = &c->upstream[i];
         CHECK(config_upstream(c, span_str(u->name.text)) == u);
-        CHECK(u->as.name.text[0] != '\0' && u->listen.port > 0 && u->retry.tries > 0);
+        CHECK(u->listen.path[0] != '\0' || u->listen.addr.port > 0);
+        CHECK(u->as.name.text[0] != '\0' && u->retry.tries > 0);
         CHECK(u->connect_timeout_ms > 0 && u->idle_timeout_ms > 0);
     }
     strbuf_init(&out, PRINTED_BYTES_MAX);
