@@ -55,12 +55,11 @@ static uint16_t news_ahead(const struct gossip *g, const struct member *m)
 }
 
 /* Who has more to say of itself than any honest member can is not passed on: every member would
- * send it to some, as often as its budget allows. */
-static bool may_have_news(struct gossip *g, const struct member *m)
+ * send it to some, as often as its budget allows. Anyone may tell what another signed long ago, one
+ * record after the other; what streams bring is still taken, so that the newest gets through. */
+static bool has_much_news(const struct gossip *g, const struct member *m)
 {
-    if (news_ahead(g, m) < NEWS_SAVED) return true;
-    g->counters.dropped_quota++;
-    return false;
+    return news_ahead(g, m) >= NEWS_SAVED;
 }
 
 static void has_news(const struct gossip *g, struct member *m)
@@ -327,7 +326,12 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
     bool left = m->state == MEMBER_LEFT && o->head.epoch == before.epoch;
     if (left && (o->head.flags & HEAD_LEFT) == 0) return CATALOGUE_STALE;
     if (m->state == MEMBER_BANNED) return CATALOGUE_REFUSED;
-    if (!may_have_news(g, m) || !catalogue_may_take(g, from, source)) return CATALOGUE_REFUSED;
+    bool much = has_much_news(g, m);
+    if (much && source == CATALOGUE_GOSSIP) {
+        g->counters.dropped_quota++;
+        return CATALOGUE_REFUSED;
+    }
+    if (!catalogue_may_take(g, from, source)) return CATALOGUE_REFUSED;
     if (!head_verify(g->crypto, m->admission->public_key, &o->head)) {
         g->counters.dropped_signature++;
         return CATALOGUE_REFUSED;
@@ -344,7 +348,7 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
         member_take_name(&g->members, m) != ERR_OK)
         return CATALOGUE_REFUSED;
     if (member_set_head(&g->members, m, &o->head) != ERR_OK) return CATALOGUE_REFUSED;
-    has_news(g, m);
+    if (!much) has_news(g, m);
     g->persist_due = true;
     if (admission) {
         m->admission_missing = true;
@@ -357,7 +361,7 @@ static enum catalogue_verdict take_newer(struct gossip *g, struct member *m, con
     settle_state(g, m, &before);
     digest_note(&g->digest, m, g->now_ms);
     ask_for_rest(g, m, from);
-    spread(g, m, &before, source, news);
+    if (!much) spread(g, m, &before, source, news);
     return CATALOGUE_NEW;
 }
 

@@ -1,5 +1,6 @@
 /* A member with valid keys of its own, and nobody else's, against the machine: what it says of
  * itself and of what it knows. */
+#include "gossip/catalogue.h"
 #include "gossip/change.h"
 #include "gossip/self.h"
 #include "tests/unit/support_gossip.h"
@@ -150,12 +151,38 @@ static void test_a_flatterer_does_not_keep_us_from_others(void **state)
     lab_fini(&lab);
 }
 
+static struct offer next_record(struct lab *lab, uint32_t peer)
+{
+    lab->peer[peer].head.version++;
+    lab_sign(lab, peer);
+    return lab_offer(lab, peer);
+}
+
+/* Who kept the records of another, and tells them late and one by one to who has been away, must
+ * not keep the newest from it. */
+static void test_old_records_do_not_keep_out_the_newest(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 0; i < 40; i++) {
+        struct offer o = next_record(&lab, 1);
+        lab_say_record(&lab, BAD, &o);
+    }
+    struct offer newest = next_record(&lab, 1);
+    assert_true(lab_member(&lab, 1)->head->version < newest.head.version);
+    assert_int_equal(catalogue_take(lab.g, &newest, lab_member(&lab, 2), CATALOGUE_SYNC),
+                     CATALOGUE_NEW);
+    lab_fini(&lab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_speaks_on_two_ways_is_one_witness),
         cmocka_unit_test(test_a_flood_of_its_own_records_is_not_passed_on),
         cmocka_unit_test(test_forged_records_do_not_silence_their_owner),
+        cmocka_unit_test(test_old_records_do_not_keep_out_the_newest),
         cmocka_unit_test(test_a_lie_about_what_it_knows_does_not_keep_us_from_others),
         cmocka_unit_test(test_a_flatterer_does_not_keep_us_from_others),
     };
