@@ -56,6 +56,16 @@ static int set_signals(posix_spawnattr_t *attr)
                    : no;
 }
 
+/* Who started us may have ignored SIGCHLD, which is handed down: the system then forgets how a
+ * child ended, and its number may be another's when it is stopped. */
+static enum err keep_ends(void)
+{
+    struct sigaction usual = {.sa_handler = SIG_DFL}, now;
+    if (sigaction(SIGCHLD, NULL, &now) != 0) return err_from_errno(errno);
+    if (now.sa_handler != SIG_IGN && (now.sa_flags & SA_NOCLDWAIT) == 0) return ERR_OK;
+    return sigaction(SIGCHLD, &usual, NULL) == 0 ? ERR_OK : err_from_errno(errno);
+}
+
 static enum err spawn(const char *path, const char *const *argv, int in_fd, int out_fd, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
@@ -82,7 +92,8 @@ enum err child_start(const char *path, const char *const *argv, struct span inpu
 {
     int in_fd = -1, pipe_fd[2];
     pid_t pid;
-    enum err err = input_file(input, &in_fd);
+    enum err err = keep_ends();
+    if (err == ERR_OK) err = input_file(input, &in_fd);
     if (err != ERR_OK) return err;
     if (pipe2(pipe_fd, O_CLOEXEC) != 0) {
         err = err_from_errno(errno);

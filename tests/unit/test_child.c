@@ -133,6 +133,20 @@ static void test_a_crash_is_told_by_its_signal(void **state)
     assert_true(end.signum == SIGSEGV || end.code == 1); /* a sanitizer says exit code 1 */
 }
 
+/* A parent that ignores SIGCHLD hands that down, and then nobody is told how a child ended. */
+static void test_a_crash_is_told_where_ends_were_ignored(void **state)
+{
+    (void)state;
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    char none[16];
+    assert_int_equal(sigaction(SIGCHLD, &ignore, &before), 0);
+    struct child c = start("abort", span_of(NULL, 0));
+    assert_int_equal(listen_to(&c, none, sizeof none), 0);
+    struct child_end end = child_stop(&c);
+    assert_true(end.signum == SIGSEGV || end.code == 1);
+    assert_int_equal(sigaction(SIGCHLD, &before, NULL), 0);
+}
+
 static void test_one_that_does_not_end_is_killed(void **state)
 {
     (void)state;
@@ -156,6 +170,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_it_sees_nothing_of_ours),
         cmocka_unit_test(test_its_signals_are_the_usual),
         cmocka_unit_test(test_a_crash_is_told_by_its_signal),
+        cmocka_unit_test(test_a_crash_is_told_where_ends_were_ignored),
         cmocka_unit_test(test_one_that_does_not_end_is_killed),
         cmocka_unit_test(test_no_such_program),
     };
