@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "core/base/limits.h"
 #include "core/base/poison.h"
 #include "core/wire/config_policy.h"
 #include "core/wire/pack.h"
@@ -14,7 +15,7 @@
 
 #define INPUT_BYTES_MAX   ((size_t)64 << 20)
 #define MEMORY_BYTES_MAX  ((size_t)2 << 30)
-#define TEXTS_MAX         256u
+#define TEXTS_MAX         (CONFIG_INCLUDES_MAX + 1u) /* of a host file: it and what it includes */
 #define DEPTH_MAX         3u
 #define VALUES_MAX        (6u * TEXTS_MAX)
 #define HEADING_BYTES     16u /* of an array or a text */

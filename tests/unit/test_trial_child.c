@@ -1,5 +1,6 @@
 /* What a trial's child does with a host file and a mesh policy. */
 #include "cmd/daemon/trial_child.h"
+#include "core/base/limits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,6 +41,24 @@ static void test_what_fits_survives(void **state)
     (void)state;
     assert_true(judge(HOST, MESH) > 20);
     assert_int_equal(judge("", MESH), 0); /* without its host file */
+}
+
+/* The main file and all that it may include. */
+static void test_a_host_file_may_include_many(void **state)
+{
+    (void)state;
+    struct config_text host[CONFIG_INCLUDES_MAX + 1];
+    struct config_text m = {.file = "mesh:mesh.toml", .text = span_str(MESH)};
+    struct strbuf input;
+    for (size_t i = 0; i <= CONFIG_INCLUDES_MAX; i++)
+        host[i] = (struct config_text){.file = "more.toml", .text = span_str("")};
+    host[0].text = span_str(HOST);
+    strbuf_init(&input, 1u << 20);
+    assert_int_equal(trial_child_write(host, CONFIG_INCLUDES_MAX + 1, &m, 1, &input), ERR_OK);
+    uint32_t judged;
+    assert_int_equal(trial_child_judge(strbuf_view(&input), &judged), ERR_OK);
+    assert_true(judged > 20);
+    strbuf_fini(&input);
 }
 
 /* The agent says what is wrong with it. */
@@ -96,6 +115,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_fits_survives),
+        cmocka_unit_test(test_a_host_file_may_include_many),
         cmocka_unit_test(test_what_does_not_load_survives_too),
         cmocka_unit_test(test_many_rules_are_bounded_work),
         cmocka_unit_test(test_what_is_no_input_is_refused),
