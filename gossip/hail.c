@@ -24,6 +24,8 @@ void hail_receive(struct gossip *g, struct span plain, struct member *from)
         g->counters.dropped_malformed++;
         return;
     }
-    if (catalogue_take(g, &m.offer, from, CATALOGUE_GOSSIP) != CATALOGUE_NEW)
+    /* What is known already would count as heard, and end the rumour of it. */
+    bool told = head_cmp(&m.offer.head, from->head) == 0 && !catalogue_has_gap(from);
+    if (told || catalogue_take(g, &m.offer, from, CATALOGUE_GOSSIP) != CATALOGUE_NEW)
         g->counters.dropped_replay++;
 }

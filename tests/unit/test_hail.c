@@ -63,6 +63,23 @@ static void test_a_hail_brings_a_new_life_and_is_not_answered(void **state)
     lab_fini(&lab);
 }
 
+static void test_a_hail_again_does_not_end_the_rumour_of_it(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 4);
+    lab.peer[WHO].head.epoch += 500;
+    lab_sign(&lab, WHO);
+    lab.now_ms += 10;
+    hail_with(&lab, WHO);
+    size_t rumours = lab.g->broadcast.count;
+    assert_true(rumours > 0);
+    for (unsigned i = 0; i < 2 * TUNING_DUPLICATES; i++)
+        hail_with(&lab, WHO);
+    assert_int_equal(lab.g->broadcast.count, rumours);
+    lab_fini(&lab);
+}
+
 static void test_nothing_else_counts_in_a_hail(void **state)
 {
     (void)state;
@@ -101,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_hail_brings_a_new_life_and_is_not_answered),
+        cmocka_unit_test(test_a_hail_again_does_not_end_the_rumour_of_it),
         cmocka_unit_test(test_nothing_else_counts_in_a_hail),
         cmocka_unit_test(test_who_was_stored_and_is_silent_is_hailed),
     };
