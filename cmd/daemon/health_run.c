@@ -205,7 +205,9 @@ static void probe_end(struct health_check *c, bool ok, const char *why)
 {
     struct conn *conn = c->conn;
     c->conn = NULL;
-    if (conn != NULL) conn_close(conn, true);
+    /* A reset of what passed would stand in the logs of many applications as an error. */
+    if (conn != NULL && ok) conn_close_last(conn);
+    if (conn != NULL && !ok) conn_close(conn, true);
     judge(c, ok, why);
 }
 

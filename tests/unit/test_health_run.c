@@ -4,6 +4,7 @@
 #include "core/io/clock.h"
 #include "core/io/sock.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -168,6 +169,23 @@ static void test_service_is_unknown_until_its_first_result(void **state)
     assert_int_equal(status_of(w).checks_total, 1);
 }
 
+static void test_check_that_passed_ends_without_a_reset(void **state)
+{
+    struct world *w = *state;
+    struct sock_accepted in;
+    size_t count = 0;
+    char byte;
+    sync(w);
+    run_changes(w, 1);
+    if (w->client_count == 0) {
+        assert_int_equal(sock_accept(w->fd, &in, 1, &count), ERR_OK);
+        w->client[w->client_count++] = in.fd;
+    }
+    struct pollfd end = {.fd = w->client[0], .events = POLLIN};
+    assert_int_equal(poll(&end, 1, GIVE_UP_MS), 1);
+    assert_int_equal(read(w->client[0], &byte, 1), 0);
+}
+
 static void test_refused_connection_makes_it_down_after_three(void **state)
 {
     struct world *w = *state;
@@ -328,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_service_is_unknown_until_its_first_result),
+        CASE(test_check_that_passed_ends_without_a_reset),
         CASE(test_refused_connection_makes_it_down_after_three),
         CASE(test_first_failure_counts_at_once),
         CASE(test_service_comes_back_with_one_success),
