@@ -350,7 +350,9 @@ void exchange_connected(struct exchange *ex)
 void exchange_request_taken(struct exchange *ex, size_t bytes)
 {
     active(ex);
-    if (bytes > 0 && !ex->ended) ex->down_ops->consumed(ex, bytes);
+    size_t known = bytes < ex->again_bytes ? bytes : ex->again_bytes;
+    ex->again_bytes -= known;
+    if (bytes > known && !ex->ended) ex->down_ops->consumed(ex, bytes - known);
 }
 
 void exchange_request_sent(struct exchange *ex)

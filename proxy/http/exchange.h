@@ -102,6 +102,7 @@ struct exchange {
     struct body req_body, resp_body;
     struct iobuf replay; /* what came of a small request body so far */
     bool replayable;     /* `replay` holds all of it */
+    size_t again_bytes;  /* of req_body: an earlier attempt had taken them, the client knows */
     struct chain chain;
     struct spiffe_id peer;
     char id[REQUEST_ID_BYTES + 1];

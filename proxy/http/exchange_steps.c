@@ -171,6 +171,7 @@ static bool rewind_body(struct exchange *ex)
     struct iobuf again;
     if (ex->req_body.bytes_total == ex->req_body.buf.len) return true;
     iobuf_init(&again, loop_pool(ex->ctx->loop));
+    ex->again_bytes += ex->req_body.bytes_total - ex->req_body.buf.len;
     iobuf_clear(&ex->req_body.buf);
     iobuf_move(&again, &ex->replay);
     while (again.len > 0) {

@@ -213,8 +213,10 @@ static void on_head(void *owner, struct h2_stream *s, bool ended)
         exchange_failed(ex, REASON_PROTOCOL_ERROR, true);
         return;
     }
+    int32_t id = s->id;
     exchange_response_head(ex);
-    if (ended) exchange_response_end(ex, NULL);
+    /* The head may have begun another attempt, on this connection too: the end is not of that. */
+    if (ended && ex->up == b && s->id == id) exchange_response_end(ex, NULL);
 }
 
 static void on_interim(void *owner, struct h2_stream *s)

@@ -409,6 +409,87 @@ static void test_503_of_one_endpoint_is_had_elsewhere(void **state)
     clean_sheet(r);
 }
 
+/* An answer whose head is its end is as bad as any, and leaves nothing behind in the next one. */
+static void serve_empty_503(int fd, void *arg)
+{
+    char head[4096];
+    bool ended = false;
+    (void)arg;
+    while (support_read(fd, head, sizeof head, "\r\n\r\n", &ended) > 0 && !ended)
+        support_send(fd, "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+}
+
+static void test_503_without_a_body_is_had_elsewhere(void **state)
+{
+    struct pair *p = *state;
+    struct support_rig *r = p->rig;
+    unsigned twice = 0;
+    web_with(r, "retry = { on = [\"503\"], backoff = \"1ms..2ms\" }\n");
+    clean_sheet(r);
+    support_app_stop(p->other_app);
+    p->other_app = support_app_start("@23:17410", serve_empty_503, r);
+    support_rig_settle(r);
+    for (unsigned i = 0; i < 20; i++) {
+        send_request(r, get);
+        assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
+        assert_non_null(strstr(r->buf, "\r\n\r\nok"));
+        support_node_line(&r->web, r->line, sizeof r->line);
+        twice += strstr(r->line, "\"tries\":2") != NULL;
+    }
+    assert_in_range(twice, 1, 8);
+    support_app_stop(p->other_app);
+    p->other_app = support_app_start("@23:17410", support_rig_http, r);
+    web_with(r, "");
+    clean_sheet(r);
+}
+
+/* --- a client that speaks HTTP/2 --- */
+
+static const char h2_post[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+                              "\0\0\0\x4\0\0\0\0\0"    /* SETTINGS */
+                              "\0\0\xe\x1\x4\0\0\0\x1" /* HEADERS, END_HEADERS */
+                              "\x83\x86\x4\x7/length\x1\x1"
+                              "a"                           /* POST, http, :path, :authority */
+                              "\0\0\x5\0\x1\0\0\0\x1hello"; /* DATA, END_STREAM */
+
+/* Reads until the application's count of the request's bytes is there. */
+static bool counts_five(int fd)
+{
+    static const char wanted[] = "0000000005";
+    char bytes[4096];
+    size_t len = 0;
+    while (len < sizeof bytes) {
+        ssize_t n = recv(fd, bytes + len, sizeof bytes - len, 0);
+        if (n <= 0) return false;
+        len += (size_t)n;
+        for (size_t at = 0; at + sizeof wanted - 1 <= len; at++)
+            if (memcmp(bytes + at, wanted, sizeof wanted - 1) == 0) return true;
+    }
+    return false;
+}
+
+/* A body that one endpoint took and another takes again opens the client's window once. */
+static void test_refused_body_of_an_http2_client_goes_elsewhere(void **state)
+{
+    struct pair *p = *state;
+    struct support_rig *r = p->rig;
+    unsigned twice = 0;
+    support_app_stop(p->other_app);
+    p->other_app = NULL;
+    clean_sheet(r);
+    support_rig_settle(r);
+    for (unsigned i = 0; i < 20; i++) {
+        int fd = support_dial(r->api_addr);
+        assert_int_equal(send(fd, h2_post, sizeof h2_post - 1, MSG_NOSIGNAL), sizeof h2_post - 1);
+        assert_true(counts_five(fd));
+        support_node_line(&r->web, r->line, sizeof r->line);
+        twice += strstr(r->line, "\"tries\":2") != NULL;
+        close(fd);
+    }
+    assert_true(twice > 0);
+    p->other_app = support_app_start("@23:17410", support_rig_http, r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +503,8 @@ int main(void)
         cmocka_unit_test(test_many_streams_open_another_link),
         cmocka_unit_test(test_503_everywhere_is_passed_on_and_makes_no_storm),
         cmocka_unit_test(test_503_of_one_endpoint_is_had_elsewhere),
+        cmocka_unit_test(test_503_without_a_body_is_had_elsewhere),
+        cmocka_unit_test(test_refused_body_of_an_http2_client_goes_elsewhere),
         cmocka_unit_test(test_get_whose_host_dies_is_replayed_once),
         cmocka_unit_test(test_post_whose_host_dies_is_not_replayed),
         cmocka_unit_test(test_dead_host_is_avoided_and_told),
