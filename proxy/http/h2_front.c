@@ -175,8 +175,10 @@ static void on_sent_end(void *owner, struct h2_stream *stream)
 
 static void on_close(void *owner, struct h2_stream *stream, enum h2_close how)
 {
+    struct h2_front *f = owner;
     struct exchange *ex = stream->owner;
-    (void)owner;
+    /* A head that was refused on the way is none that is waited for. */
+    if (!stream->head_seen) f->head_since_ms = 0;
     /* Complete both ways: what is left of the request still goes to the application, maybe long
      * after this link has gone. */
     if (how == H2_CLOSED && ex->delivered) {
