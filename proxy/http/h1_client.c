@@ -119,15 +119,18 @@ static enum reason up_send(struct exchange *ex)
     return written ? REASON_NONE : REASON_UPSTREAM_RESET;
 }
 
-/* The first run of `body`; its bytes are in `*len`. */
+/* The first run of `body`; its bytes are in `*len`. ERR_PROTOCOL: a chunk has begun and cannot go
+ * on, so nothing can follow it. */
 static enum err write_part(struct h1_client *c, struct iobuf *body, size_t *len)
 {
     char line[H1_EMIT_CHUNK_BYTES];
     if (!c->chunked) return conn_write_front(c->conn, body, len);
     size_t line_len = h1_emit_chunk_line(line, iobuf_front(body).len);
     enum err err = conn_write(c->conn, span_of(line, line_len));
-    if (err == ERR_OK) err = conn_write_front(c->conn, body, len);
-    return err == ERR_OK ? conn_write(c->conn, SPAN_LIT("\r\n")) : err;
+    if (err != ERR_OK) return err;
+    err = conn_write_front(c->conn, body, len);
+    if (err == ERR_OK) err = conn_write(c->conn, SPAN_LIT("\r\n"));
+    return err == ERR_OK || err == ERR_EOF ? err : ERR_PROTOCOL;
 }
 
 static void request_end(struct h1_client *c, struct exchange *ex)
@@ -161,8 +164,10 @@ static void up_flush(struct exchange *ex)
     if (c->request_sent || (ex->req.upgrade && c->client_state != CLIENT_TUNNEL)) return;
     while (body->buf.len > 0 && conn_queued(c->conn) <= conn_low_water(c->conn)) {
         size_t len;
+        enum err err = write_part(c, &body->buf, &len);
+        if (err == ERR_PROTOCOL) exchange_cut(ex, REASON_INTERNAL);
         /* It no longer takes bytes: on_error or on_eof follows what it had still said (C11). */
-        if (write_part(c, &body->buf, &len) != ERR_OK) return;
+        if (err != ERR_OK) return;
         exchange_request_taken(ex, len);
         if (c->ex != ex) return;
     }

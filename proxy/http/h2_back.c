@@ -330,6 +330,7 @@ size_t h2_back_on_data(struct conn *c, void *owner, struct span data)
 {
     struct h2_back *b = owner;
     (void)c;
+    if (b->failed) return data.len;
     if (b->ops->heard != NULL) b->ops->heard(b);
     if (h2_feed(b->h2, data, loop_now_ms(b->ctx->loop)) != ERR_OK) b->failed = true;
     mark(b);

@@ -241,6 +241,7 @@ size_t h2_front_on_data(struct conn *c, void *owner, struct span data)
 {
     struct h2_front *f = owner;
     (void)c;
+    if (f->failed) return data.len;
     enum err err = h2_feed(f->h2, data, loop_now_ms(f->session.ctx->loop));
     if (err != ERR_OK) f->failed = true;
     mark(f);
