@@ -239,6 +239,14 @@ static bool says_as_much(const struct member *m, const struct accusation *a)
            a->count >= known->count && !says_more(known, a);
 }
 
+/* No vote counts any more: nobody is told of any. */
+static void acquit(struct gossip *g, struct member *m)
+{
+    member_acquit(&g->members, m);
+    broadcast_drop(g, m, RUMOUR_ACCUSATION);
+    digest_accuse(&g->digest, m, g->now_ms);
+}
+
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
                     enum suspicion_source source)
 {
@@ -271,7 +279,7 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
     else if (says_as_much(m, a))
         broadcast_heard(g, m, RUMOUR_ACCUSATION);
     if (known->count == 0)
-        member_acquit(&g->members, m);
+        acquit(g, m);
     else if (fresh && source == SUSPICION_SYNC)
         suspicion_poke(g, m);
 }

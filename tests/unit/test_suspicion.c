@@ -299,6 +299,29 @@ static void test_the_lossy_are_shunned_whatever_they_say_and_then_welcome(void *
     lab_fini(&lab);
 }
 
+/* What stood against it is void since it refuted, and nothing stands anew: neither those who ask
+ * for what they missed nor the next rumours hear of it. */
+static void test_a_false_vote_against_the_lossy_that_refuted_leaves_nothing(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 2; i <= 4; i++) {
+        struct accusation a = lab_accuse_as(&lab, 1, i, ACCUSATION_LOSSY);
+        say_accusation(&lab, i, &a);
+    }
+    refute(&lab, 1);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    struct accusation forged = lab_accuse_as(&lab, 1, 5, ACCUSATION_LOSSY);
+    forged.vote[0].sig[0] ^= 1;
+    say_accusation(&lab, 6, &forged);
+    assert_null(member_votes(lab_member(&lab, 1)));
+    lab_run(&lab, 2000, ALL);
+    suspicion_remind(lab.g, lab_member(&lab, 7));
+    assert_true(list_empty(&lab.g->digest.accused_list));
+    lab_fini(&lab);
+}
+
 static void test_the_lossy_that_restart_or_die_are_lossy_no_more(void **state)
 {
     (void)state;
@@ -509,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_two_accusers_of_many_are_too_few_when_the_time_is_over),
         cmocka_unit_test(test_of_five_of_which_three_are_gone_two_can_judge),
         cmocka_unit_test(test_the_lossy_are_shunned_whatever_they_say_and_then_welcome),
+        cmocka_unit_test(test_a_false_vote_against_the_lossy_that_refuted_leaves_nothing),
         cmocka_unit_test(test_the_lossy_that_restart_or_die_are_lossy_no_more),
         cmocka_unit_test(test_silence_of_the_lossy_is_nothing_new),
         cmocka_unit_test(test_who_was_refuted_too_often_has_no_vote),
