@@ -22,8 +22,9 @@
  * then fell silent may be ill of it, and is followed only where max_rejected allows for it.
  *
  * Evidence only grows, and counts until the rollout is complete here: all voters have applied it,
- * or this node has, and SETTLE_MS and the soaks of later waves are over since. That is stored with
- * the generation: what a member says afterwards changes nothing, also where a node starts again.
+ * or this node has, and ROLLOUT_SETTLE_MS and the soaks of later waves are over since. That is
+ * stored with the generation: what a member says afterwards changes nothing, also where a node
+ * starts again.
  * Gossip thread; embedded in struct policy.
  */
 #ifndef GOSSIP_ROLLOUT_H
