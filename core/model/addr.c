@@ -123,6 +123,13 @@ char *addr_format(const struct addr *a, char dst[ADDR_TEXT_MAX])
     return dst;
 }
 
+struct span addr_format_ip(const struct addr *a, char text[ADDR_TEXT_MAX])
+{
+    const char *port = strrchr(addr_format(a, text), ':');
+    size_t len = port != NULL ? (size_t)(port - text) : strlen(text);
+    return a->family == ADDR_IP6 ? span_of(text + 1, len - 2) : span_of(text, len);
+}
+
 bool addr_is_loopback(const struct addr *a)
 {
     if (a->family == ADDR_IP4) return a->ip[0] == 127;

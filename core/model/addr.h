@@ -38,6 +38,8 @@ bool addr_same_ip(const struct addr *a, const struct addr *b);
 enum err addr_parse(struct span text, uint16_t default_port, struct addr *out) MUST_USE;
 /* Writes the text form, NUL-terminated; returns `dst`. */
 char *addr_format(const struct addr *a, char dst[ADDR_TEXT_MAX]);
+/* The same in `text`; returns the address alone, a part of it: "10.0.0.2", "fd00::2". */
+struct span addr_format_ip(const struct addr *a, char text[ADDR_TEXT_MAX]);
 /* 127.0.0.0/8, ::1. */
 bool addr_is_loopback(const struct addr *a);
 bool addr_is_any(const struct addr *a);

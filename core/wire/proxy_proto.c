@@ -193,22 +193,12 @@ enum err proxy_proto_parse(struct span bytes, struct proxy_proto *out)
 
 /* --- emitting --- */
 
-/* The address alone, without brackets and port. */
-static struct span ip_text(const struct addr *a, char text[ADDR_TEXT_MAX])
-{
-    struct span s = span_str(addr_format(a, text));
-    while (s.p[s.len - 1] != ':')
-        s.len--;
-    s.len--;
-    return a->family == ADDR_IP6 ? span_of(s.p + 1, s.len - 2) : s;
-}
-
 static size_t emit_v1(const struct addr *from, const struct addr *to, char *dst)
 {
     char a[ADDR_TEXT_MAX], b[ADDR_TEXT_MAX];
     if (from->family == ADDR_NONE)
         return (size_t)snprintf(dst, PROXY_PROTO_EMIT_MAX, "PROXY UNKNOWN\r\n");
-    struct span from_ip = ip_text(from, a), to_ip = ip_text(to, b);
+    struct span from_ip = addr_format_ip(from, a), to_ip = addr_format_ip(to, b);
     return (size_t)snprintf(dst, PROXY_PROTO_EMIT_MAX, "PROXY %s %.*s %.*s %u %u\r\n",
                             from->family == ADDR_IP4 ? "TCP4" : "TCP6", SPAN_ARG(from_ip),
                             SPAN_ARG(to_ip), (unsigned)from->port, (unsigned)to->port);

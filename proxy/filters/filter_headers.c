@@ -23,23 +23,14 @@ static enum filter_verdict refuse(struct filter_ctx *ctx, enum reason reason)
     return FILTER_REPLY;
 }
 
-/* "10.0.0.2", "fd00::2", as everybody writes them there, in the exchange's arena. */
-static struct span ip_text(struct filter_ctx *ctx)
-{
-    char text[ADDR_TEXT_MAX];
-    const char *port = strrchr(addr_format(ctx->client, text), ':');
-    size_t len = port != NULL ? (size_t)(port - text) : strlen(text);
-    bool ip6 = text[0] == '[';
-    return arena_span(ctx->arena, ip6 ? span_of(text + 1, len - 2) : span_of(text, len));
-}
-
 static enum filter_verdict stamp_inbound(struct filter_ctx *ctx, struct request *req)
 {
+    char text[ADDR_TEXT_MAX];
     if (req->peer_uri.len > 0 &&
         headers_add(req->headers, SPAN_LIT("parley-peer"), req->peer_uri) != ERR_OK)
         return refuse(ctx, REASON_HEADERS_TOO_LARGE);
     if (ctx->client == NULL || ctx->client->family == ADDR_NONE) return FILTER_NEXT;
-    struct span ip = ip_text(ctx);
+    struct span ip = arena_span(ctx->arena, addr_format_ip(ctx->client, text));
     if (ip.p == NULL) return refuse(ctx, REASON_INTERNAL);
     if (headers_add(req->headers, SPAN_LIT("x-forwarded-for"), ip) != ERR_OK)
         return refuse(ctx, REASON_HEADERS_TOO_LARGE);
