@@ -42,9 +42,6 @@ static enum reason back_head(struct exchange *ex, struct h2_head *head)
     }
     if (head->path.p == NULL || !h2_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops))
         return REASON_INTERNAL;
-    if (req->expect_continue &&
-        headers_add(req->headers, SPAN_LIT("expect"), SPAN_LIT("100-continue")) != ERR_OK)
-        return REASON_INTERNAL;
     return REASON_NONE;
 }
 

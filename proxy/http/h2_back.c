@@ -89,6 +89,12 @@ static bool add_timeout(struct exchange *ex)
     return headers_add(ex->req.headers, SPAN_LIT("grpc-timeout"), value) == ERR_OK;
 }
 
+static bool add_expect(struct exchange *ex)
+{
+    if (!ex->req.expect_continue) return true;
+    return headers_add(ex->req.headers, SPAN_LIT("expect"), SPAN_LIT("100-continue")) == ERR_OK;
+}
+
 static enum reason up_send(struct exchange *ex)
 {
     struct h2_back *b = ex->up;
@@ -97,6 +103,7 @@ static enum reason up_send(struct exchange *ex)
     headers_remove(ex->req.headers, "parley-hops");
     size_t fields = ex->req.headers->count, bytes = ex->req.headers->bytes;
     enum reason reason = add_timeout(ex) ? b->ops->head(ex, &head) : REASON_INTERNAL;
+    if (reason == REASON_NONE && !add_expect(ex)) reason = REASON_INTERNAL;
     struct h2_stream *s = &ex->up_stream;
     *s = (struct h2_stream){.arena = &ex->arena,
                             .fields = &ex->resp_headers,

@@ -58,9 +58,6 @@ static enum reason back_head(struct exchange *ex, struct h2_head *head)
         head->method = SPAN_LIT("CONNECT");
         head->protocol = ex->req.upgrade_protocol;
     }
-    if (ex->req.expect_continue &&
-        headers_add(ex->req.headers, SPAN_LIT("expect"), SPAN_LIT("100-continue")) != ERR_OK)
-        return REASON_INTERNAL;
     return head->path.p != NULL ? REASON_NONE : REASON_INTERNAL;
 }
 
