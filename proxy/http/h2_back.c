@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "core/base/strbuf.h"
 #include "proxy/http/grpc.h"
+#include "proxy/http/h2_pump.h"
 #include "proxy/http/translate.h"
 
 #define NUMBER_BYTES 24u
@@ -355,17 +356,10 @@ static void turn_away(struct h2_back *b)
 void h2_back_on_flush(struct conn *c, void *owner)
 {
     struct h2_back *b = owner;
-    size_t room;
     if (b->h2 == NULL) return;
     turn_away(b);
     admit_waiting(b);
-    while ((room = conn_room(c)) > 0 && h2_wants_write(b->h2)) {
-        size_t before = conn_queued(c);
-        if (before > conn_low_water(c)) break;
-        if (room > BODY_LOW_WATER_BYTES) room = BODY_LOW_WATER_BYTES;
-        if (h2_pull(b->h2, room) != ERR_OK) b->failed = true;
-        if (b->failed || conn_queued(c) == before) break;
-    }
+    h2_pump_run(b->h2, c, &b->failed);
     if (b->ops->flushed != NULL) b->ops->flushed(b);
     if (b->failed || h2_done(b->h2))
         h2_back_die(b, b->open ? REASON_UPSTREAM_RESET : REASON_PROTOCOL_ERROR);

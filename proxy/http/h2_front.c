@@ -1,6 +1,7 @@
 #include "proxy/http/h2_front.h"
 
 #include "core/base/check.h"
+#include "proxy/http/h2_pump.h"
 #include "proxy/http/translate.h"
 
 static void mark(struct h2_front *f)
@@ -251,15 +252,7 @@ size_t h2_front_on_data(struct conn *c, void *owner, struct span data)
 void h2_front_on_flush(struct conn *c, void *owner)
 {
     struct h2_front *f = owner;
-    size_t room;
-    while ((room = conn_room(c)) > 0 && h2_wants_write(f->h2)) {
-        size_t before = conn_queued(c);
-        /* Bodies wait in their exchanges, where they push back, not here (D13). */
-        if (before > conn_low_water(c)) break;
-        if (room > BODY_LOW_WATER_BYTES) room = BODY_LOW_WATER_BYTES;
-        if (h2_pull(f->h2, room) != ERR_OK) f->failed = true;
-        if (f->failed || conn_queued(c) == before) break;
-    }
+    h2_pump_run(f->h2, c, &f->failed);
     if (f->failed || h2_done(f->h2)) h2_front_cut(f, false);
 }
 
