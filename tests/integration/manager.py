@@ -4,7 +4,6 @@ descriptors that it is given to keep (FDSTORE=1), which the next start finds fro
 Used by the run_*.py scripts; Linux's sd_notify(3) and sd_listen_fds(3), as far as parley uses them.
 """
 
-import array
 import os
 import socket
 import subprocess

@@ -1,7 +1,6 @@
 """Rows C, F and G of the threat tables: bad responses, upgrades, authorization and identity."""
 
 import socket
-import time
 
 from rows_case import HIDDEN, SMUGGLED, Case, G, P, converse, no_field, refused
 

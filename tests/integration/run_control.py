@@ -9,7 +9,6 @@ Time limit: 600 s
 """
 
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -20,7 +19,7 @@ import sys
 import time
 
 import gossip_wire
-from lab import Lab, Tap, binary, run, skip_all, wait_for
+from lab import Lab, Tap, binary, skip_all, wait_for
 
 PORT = 7400
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -19,7 +19,7 @@ import threading
 import time
 
 from faults_app import APP, ECHO
-from inside import Net, get, read_all, read_until
+from inside import Net, read_all, read_until
 from lab import Lab, Tap, binary, patient, run, skip_all, wait_for
 from manager import Manager
 

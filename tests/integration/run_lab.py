@@ -9,12 +9,10 @@ Time limit: 900 s
 
 """
 
-import http.client
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
