@@ -11,6 +11,8 @@ import time
 
 from hpack import Decoder, Encoder
 
+from acceptor import Acceptor
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
 END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
@@ -250,23 +252,14 @@ class Call:
             self.peer.headers(self.stream, trailers, end=True)
 
 
-class App:
+class App(Acceptor):
     """An HTTP/2 application by prior knowledge. `on_head(call)` when a request's head has come,
     `on_end(call)` when all of it has; either may answer. Keeps every call in `calls`."""
 
     def __init__(self, address, on_end, on_head=None, on_data=None, **own):
         self.on_end, self.on_head, self.on_data, self.own = on_end, on_head, on_data, own
         self.calls, self.peers = [], []
-        self.listener = socket.create_server(address, backlog=128)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
+        super().__init__(address)
 
     def serve(self, conn):
         peer = None
@@ -297,6 +290,6 @@ class App:
             conn.close()
 
     def close(self):
-        self.listener.close()
+        super().close()
         for peer in self.peers:
             peer.close()

@@ -12,8 +12,8 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import threading
 
+from acceptor import Acceptor
 from lab import binary, run, wait_for
 
 
@@ -89,7 +89,7 @@ def key_pem(path):
     return f"-----BEGIN EC PRIVATE KEY-----\n{text}\n-----END EC PRIVATE KEY-----\n"
 
 
-class Relay:
+class Relay(Acceptor):
     """Plain TCP here, mutual TLS with ALPN h2 as `service` of `node` there."""
 
     def __init__(self, listen, mesh, sni, node, service):
@@ -103,16 +103,7 @@ class Relay:
             key.write(key_pem(node.state("services", f"{service}.key")))
             key.flush()
             self.context.load_cert_chain(node.state("services", f"{service}.crt"), key.name)
-        self.listener = socket.create_server(listen, backlog=128)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
+        super().__init__(listen)
 
     def serve(self, plain):
         tls = None
@@ -138,6 +129,3 @@ class Relay:
                 if not data:
                     return
                 (tls if source is plain else plain).sendall(data)
-
-    def close(self):
-        self.listener.close()

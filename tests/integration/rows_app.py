@@ -11,6 +11,8 @@ import struct
 import threading
 import time
 
+from acceptor import Acceptor
+
 MARKER = "/marker/"
 
 
@@ -28,26 +30,14 @@ class Request:
         return f"{self.method} {self.target[:80]} body={self.body[:40]!r}"
 
 
-class App:
+class App(Acceptor):
     """An HTTP/1.1 server that remembers. GET /script/NAME is answered by SCRIPTS[NAME]."""
 
     def __init__(self, host, port):
         self.lock = threading.Lock()
         self.seen = []
         self.step = threading.Semaphore(0)
-        self.listener = socket.create_server((host, port), backlog=1024)
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                conn, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
-
-    def close(self):
-        self.listener.close()
+        super().__init__((host, port), backlog=1024)
 
     def mark(self):
         with self.lock:
