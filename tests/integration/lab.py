@@ -252,3 +252,17 @@ class Lab:
             "every host sees every host alive",
             "\n".join(h.parley("members").stdout for h in self.host.values()),
         )
+
+    def sound(self, tap):
+        """No host's log tells of a failed check or of a sanitizer's finding."""
+        for h in self.host.values():
+            bad = "check failed" in h.log() or "Sanitizer" in h.log()
+            tap.ok(not bad, f"{h.name} reports no failed check", h.log()[-3000:])
+
+
+def timed(tap, rows, site):
+    """Each row in turn on this site; how long it took is noted."""
+    for row in rows:
+        begun = time.monotonic()
+        row(site, tap)
+        tap.note(f"{row.__name__}: {time.monotonic() - begun:.1f} s")

@@ -10,10 +10,9 @@ import re
 import subprocess
 import sys
 import threading
-import time
 
 from inside import Net, get, read_all
-from lab import Lab, Tap, binary, patient, skip_all, wait_for
+from lab import Lab, Tap, binary, patient, skip_all, timed, wait_for
 
 API = '[service.api]\nlocal = "127.0.0.1:8081"\nallow = ["web"]\n'
 WEB = (
@@ -210,14 +209,9 @@ def main():
     with Lab(2) as lab:
         site = Site(lab)
         if lab.mesh(tap) and site.start(tap):
-            for row in (pipeline, labels, resets, slow_bodies, slow_heads):
-                begun = time.monotonic()
-                row(site, tap)
-                tap.note(f"{row.__name__}: {time.monotonic() - begun:.1f} s")
+            timed(tap, (pipeline, labels, resets, slow_bodies, slow_heads), site)
             tap.ok(site.well(), "and all is well behind it")
-            for h in lab.host.values():
-                bad = "check failed" in h.log() or "Sanitizer" in h.log()
-                tap.ok(not bad, f"{h.name} reports no failed check", h.log()[-3000:])
+            lab.sound(tap)
     return tap.done()
 
 

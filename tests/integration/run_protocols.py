@@ -401,9 +401,7 @@ def mesh(tap, six):
         tap.ok(
             r.returncode == 0 and wait_for(gone, 5), "an upstream that goes takes its socket along"
         )
-        for h in (one, two):
-            bad = "check failed" in h.log() or "Sanitizer" in h.log()
-            tap.ok(not bad, f"{h.name} reports no failed check", h.log()[-3000:])
+        lab.sound(tap)
 
 
 def main():
