@@ -17,7 +17,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../integration"))
 
 from lab import Tap, binary, run, skip_all, wait_for
-from pair import Node, Relay, boot
+from loopback import Node, Relay, boot
 
 APP = "127.0.77.2:8081"
 CLIENT_PORT = ("127.0.77.1", 9001)

@@ -20,7 +20,7 @@ import threading
 import time
 
 from lab import Tap, binary, skip_all, wait_for
-from pair import Node, boot
+from loopback import Node, boot
 from rows_app import App as H1App
 
 try:

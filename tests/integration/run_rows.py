@@ -14,7 +14,7 @@ import tempfile
 
 import rows
 from lab import Tap, binary, skip_all, wait_for
-from pair import Node, boot
+from loopback import Node, boot
 
 APP = ("127.0.77.2", 8081)
 NEAR_APP = ("127.0.77.1", 8081)

@@ -18,7 +18,7 @@ import tempfile
 import time
 
 from lab import Tap, binary, skip_all, wait_for
-from pair import Node, Relay, boot
+from loopback import Node, Relay, boot
 from rows_app import App
 from rows_case import marker
 
