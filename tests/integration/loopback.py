@@ -7,6 +7,7 @@ Standard library only. Everything it starts is ended by process id.
 import base64
 import os
 import select
+import shutil
 import signal
 import socket
 import ssl
@@ -14,7 +15,7 @@ import subprocess
 import tempfile
 
 from acceptor import Acceptor
-from lab import binary, run, wait_for
+from lab import Tap, binary, run, skip_all, wait_for
 
 
 class Node:
@@ -78,6 +79,22 @@ def boot(tap, one, two, text_one, text_two):
         return False
     two.config(text_two)
     return tap.ok(two.up(), "node 2 is ready", two.said())
+
+
+def main(run_all, prefix):
+    """A whole script: run_all(tap, folder), whose folder goes with it unless LAB_KEEP is set."""
+    if not os.access(binary(), os.X_OK):
+        skip_all(f"no {binary()}")
+    tap = Tap()
+    folder = tempfile.mkdtemp(prefix=prefix)
+    try:
+        run_all(tap, folder)
+    finally:
+        if os.environ.get("LAB_KEEP"):
+            tap.note(f"kept {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    return tap.done()
 
 
 def key_pem(path):

@@ -11,16 +11,14 @@ Time limit: 150 s
 import base64
 import hashlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-from lab import Tap, binary, skip_all, wait_for
-from loopback import Node, boot
+from lab import binary, skip_all, wait_for
+from loopback import Node, boot, main
 from rows_app import App as H1App
 
 try:
@@ -495,20 +493,5 @@ def run_all(tap, folder):
         apps.close()
 
 
-def main():
-    if not os.access(binary(), os.X_OK):
-        skip_all(f"no {binary()}")
-    tap = Tap()
-    folder = tempfile.mkdtemp(prefix="parley-h2-")
-    try:
-        run_all(tap, folder)
-    finally:
-        if os.environ.get("LAB_KEEP"):
-            tap.note(f"kept {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    return tap.done()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run_all, "parley-h2-"))

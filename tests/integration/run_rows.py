@@ -7,14 +7,11 @@ process; every case for `api` runs against both.
 Time limit: 600 s
 """
 
-import os
-import shutil
 import sys
-import tempfile
 
 import rows
-from lab import Tap, binary, skip_all, wait_for
-from loopback import Node, boot
+from lab import wait_for
+from loopback import Node, boot, main
 
 APP = ("127.0.77.2", 8081)
 NEAR_APP = ("127.0.77.1", 8081)
@@ -115,20 +112,5 @@ def run_all(tap, folder):
             app.close()
 
 
-def main():
-    if not os.access(binary(), os.X_OK):
-        skip_all(f"no {binary()}")
-    tap = Tap()
-    folder = tempfile.mkdtemp(prefix="parley-rows-")
-    try:
-        run_all(tap, folder)
-    finally:
-        if os.environ.get("LAB_KEEP"):
-            tap.note(f"kept {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    return tap.done()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run_all, "parley-rows-"))

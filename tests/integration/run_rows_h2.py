@@ -14,11 +14,10 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 
-from lab import Tap, binary, skip_all, wait_for
-from loopback import Node, Relay, boot
+from lab import binary, skip_all, wait_for
+from loopback import Node, Relay, boot, main
 from rows_app import App
 from rows_case import marker
 
@@ -259,20 +258,5 @@ def run_all(tap, folder):
             app.close()
 
 
-def main():
-    if not os.access(binary(), os.X_OK):
-        skip_all(f"no {binary()}")
-    tap = Tap()
-    folder = tempfile.mkdtemp(prefix="parley-rows-h2-")
-    try:
-        run_all(tap, folder)
-    finally:
-        if os.environ.get("LAB_KEEP"):
-            tap.note(f"kept {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-    return tap.done()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(run_all, "parley-rows-h2-"))
