@@ -231,7 +231,7 @@ def clients(lab, tap):
 
 def denied_then_allowed(lab, tap):
     """On one keep-alive connection, made from inside the first host's namespace."""
-    code = f"""
+    code = """
 import http.client, sys, time
 c = http.client.HTTPConnection("127.0.0.1", 9002, timeout=5)
 def ask():

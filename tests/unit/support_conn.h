@@ -67,7 +67,6 @@ struct pair_side *pair_other(struct pair_side *s);
 /* Byte `at` of what each side sends. */
 uint8_t pair_pattern(uint64_t at);
 void pair_side_pump(struct pair_side *s);
-void pair_side_write(struct pair_side *s, const char *text);
 void pair_side_close(struct pair_side *s, bool abort);
 struct conn_options pair_options(struct pair *p, struct pair_side *s);
 /* Stops the loop when both sides are closed. */
