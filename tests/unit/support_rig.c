@@ -312,6 +312,18 @@ void support_rig_rules(struct support_rig *r, unsigned port, const char *api_rul
     support_node_publish(&r->api);
 }
 
+void support_rig_web(struct support_rig *r, const char *upstream)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"@21\"\nport = %u\n"
+             "[service.web]\nlocal = \"@21:%u\"\n"
+             "[upstream.api]\nlisten = \"@21:%u\"\nas = \"web\"\n%s\n",
+             SUPPORT_RIG_PORT, SUPPORT_RIG_PORT + 19, SUPPORT_RIG_PORT + 1, upstream);
+    support_node_config(&r->web, text);
+    support_node_publish(&r->web);
+}
+
 const char *support_rig_get(struct support_rig *r, const char *target, const char *fields)
 {
     char request[4096];

@@ -32,6 +32,9 @@ int support_rig_setup(void **state);
 int support_rig_teardown(void **state);
 /* New rules for api, published. */
 void support_rig_rules(struct support_rig *r, unsigned port, const char *api_rules);
+/* The caller with api as its one upstream, these keys added, published. For a rig at
+ * SUPPORT_RIG_PORT. */
+void support_rig_web(struct support_rig *r, const char *upstream);
 /* One request to api; the answer is in r->buf. Adds `connection: close`. */
 const char *support_rig_get(struct support_rig *r, const char *target, const char *fields);
 /* Waits until applications have read `count` requests in all. */

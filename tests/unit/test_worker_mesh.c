@@ -261,23 +261,11 @@ static void test_server_of_another_mesh_is_not_trusted(void **state)
     support_rig_marker(r);
 }
 
-static void web_with(struct support_rig *r, const char *upstream)
-{
-    char text[1024];
-    snprintf(text, sizeof text,
-             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"@21\"\nport = %u\n"
-             "[service.web]\nlocal = \"@21:%u\"\n"
-             "[upstream.api]\nlisten = \"@21:%u\"\nas = \"web\"\n%s\n",
-             SUPPORT_RIG_PORT, SUPPORT_RIG_PORT + 19, SUPPORT_RIG_PORT + 1, upstream);
-    support_node_config(&r->web, text);
-    support_node_publish(&r->web);
-}
-
 static void test_silence_ends_with_the_limit_that_was_passed(void **state)
 {
     struct support_rig *r = *state;
     struct addr deaf;
-    web_with(r, "request_timeout = \"200ms\"\n");
+    support_rig_web(r, "request_timeout = \"200ms\"\n");
     support_rig_get(r, "/hang", "");
     assert_non_null(strstr(r->buf, "HTTP/1.1 504 "));
     assert_non_null(strstr(r->buf, "parley-reason: upstream_timeout\r\n"));
@@ -291,12 +279,12 @@ static void test_silence_ends_with_the_limit_that_was_passed(void **state)
     assert_int_equal(addr_parse(span_str(text), 0, &deaf), ERR_OK);
     struct support_app *app = support_app_start("@25:17400", support_rig_deaf, NULL);
     r->web.endpoint[0].addr = deaf;
-    web_with(r, "connect_timeout = \"150ms\"\n");
+    support_rig_web(r, "connect_timeout = \"150ms\"\n");
     support_rig_get(r, "/plain", "");
     assert_non_null(strstr(r->buf, "HTTP/1.1 504 "));
     assert_non_null(strstr(r->buf, "parley-reason: conn_timeout\r\n"));
     r->web.endpoint[0].addr = r->api.config->node.addr;
-    web_with(r, "");
+    support_rig_web(r, "");
     support_rig_marker(r);
     support_app_stop(app);
 }
@@ -313,7 +301,7 @@ static void test_host_that_falls_silent_is_given_up(void **state)
     assert_int_equal(addr_parse(span_str(text), 0, &mute), ERR_OK);
     struct support_app *app = support_app_start(text, support_peer_mute, &r->mesh);
     r->web.endpoint[0].addr = mute;
-    web_with(r, "request_timeout = \"60s\"\n"); /* it is not that */
+    support_rig_web(r, "request_timeout = \"60s\"\n"); /* it is not that */
     int fd = support_dial(r->api_addr);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patient, sizeof patient);
     support_send(fd, "GET /plain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -327,7 +315,7 @@ static void test_host_that_falls_silent_is_given_up(void **state)
     }
     assert_true(told);
     r->web.endpoint[0].addr = r->api.config->node.addr;
-    web_with(r, "");
+    support_rig_web(r, "");
     support_rig_marker(r);
     support_app_stop(app);
 }

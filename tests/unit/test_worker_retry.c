@@ -15,7 +15,6 @@
 
 #include <cmocka.h>
 
-#define PORT  17400u
 #define OTHER "@23"
 
 /* The rig and a second host, h3, that serves api too. */
@@ -32,7 +31,7 @@ static void other_start(struct pair *p)
     snprintf(text, sizeof text,
              "[node]\nname = \"h3\"\nmesh = \"shop\"\naddr = \"" OTHER "\"\nport = %u\n"
              "[service.api]\nlocal = \"" OTHER ":%u\"\nallow = [\"web\"]\n",
-             PORT, PORT + 10);
+             SUPPORT_RIG_PORT, SUPPORT_RIG_PORT + 10);
     support_node_init(&p->other, &p->rig->mesh, 3, text);
     support_node_publish(&p->other);
     p->other_runs = true;
@@ -41,7 +40,7 @@ static void other_start(struct pair *p)
 static int setup(void **state)
 {
     struct pair *p = calloc(1, sizeof *p);
-    p->rig = support_rig_new(PORT, NULL);
+    p->rig = support_rig_new(SUPPORT_RIG_PORT, NULL);
     other_start(p);
     support_node_endpoint(&p->rig->web, "api", &p->other, PROTOCOL_HTTP);
     p->other_app = support_app_start("@23:17410", support_rig_http, p->rig);
@@ -322,18 +321,6 @@ static void test_many_streams_open_another_link(void **state)
     support_node_quiet(&r->api);
 }
 
-static void web_with(struct support_rig *r, const char *upstream)
-{
-    char text[1024];
-    snprintf(text, sizeof text,
-             "[node]\nname = \"h1\"\nmesh = \"shop\"\naddr = \"@21\"\nport = %u\n"
-             "[service.web]\nlocal = \"@21:%u\"\n"
-             "[upstream.api]\nlisten = \"@21:%u\"\nas = \"web\"\n%s\n",
-             PORT, PORT + 19, PORT + 1, upstream);
-    support_node_config(&r->web, text);
-    support_node_publish(&r->web);
-}
-
 /* Circuits that other tests have opened are closed: an endpoint that comes up is as new. */
 static void clean_sheet(struct support_rig *r)
 {
@@ -354,7 +341,7 @@ static void test_503_everywhere_is_passed_on_and_makes_no_storm(void **state)
     struct worker_message *m;
     unsigned opened = 0, twice = 0;
     static const char busy[] = "GET /503 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    web_with(r, "retry = { on = [\"connect\", \"503\"] }\neject = { after = 3 }\n");
+    support_rig_web(r, "retry = { on = [\"connect\", \"503\"] }\neject = { after = 3 }\n");
     clean_sheet(r);
     while ((m = worker_receive(r->web.worker)) != NULL)
         free(m);
@@ -378,7 +365,7 @@ static void test_503_everywhere_is_passed_on_and_makes_no_storm(void **state)
     /* A POST is never repeated, and the first success closes a circuit that is held. */
     send_request(r, post);
     assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
-    web_with(r, "");
+    support_rig_web(r, "");
     for (unsigned i = 0; i < 20; i++) {
         send_request(r, get);
         assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
@@ -391,7 +378,7 @@ static void test_503_of_one_endpoint_is_had_elsewhere(void **state)
     struct pair *p = *state;
     struct support_rig *r = p->rig;
     unsigned twice = 0;
-    web_with(r, "retry = { on = [\"503\"], backoff = \"1ms..2ms\" }\n");
+    support_rig_web(r, "retry = { on = [\"503\"], backoff = \"1ms..2ms\" }\n");
     clean_sheet(r);
     support_app_stop(p->other_app);
     p->other_app = support_app_start("@23:17410", support_rig_sick, r);
@@ -405,7 +392,7 @@ static void test_503_of_one_endpoint_is_had_elsewhere(void **state)
     assert_in_range(twice, 1, 8);
     support_app_stop(p->other_app);
     p->other_app = support_app_start("@23:17410", support_rig_http, r);
-    web_with(r, "");
+    support_rig_web(r, "");
     clean_sheet(r);
 }
 
@@ -424,7 +411,7 @@ static void test_503_without_a_body_is_had_elsewhere(void **state)
     struct pair *p = *state;
     struct support_rig *r = p->rig;
     unsigned twice = 0;
-    web_with(r, "retry = { on = [\"503\"], backoff = \"1ms..2ms\" }\n");
+    support_rig_web(r, "retry = { on = [\"503\"], backoff = \"1ms..2ms\" }\n");
     clean_sheet(r);
     support_app_stop(p->other_app);
     p->other_app = support_app_start("@23:17410", serve_empty_503, r);
@@ -439,7 +426,7 @@ static void test_503_without_a_body_is_had_elsewhere(void **state)
     assert_in_range(twice, 1, 8);
     support_app_stop(p->other_app);
     p->other_app = support_app_start("@23:17410", support_rig_http, r);
-    web_with(r, "");
+    support_rig_web(r, "");
     clean_sheet(r);
 }
 
