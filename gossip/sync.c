@@ -30,20 +30,37 @@ void sync_look_by(struct gossip *g, uint64_t at_ms)
     if (!timer_armed(t) || t->node.key > at_ms) state_timer(g, t, at_ms);
 }
 
+/* Room for an address; where there is none, in place of the one that was dialled in vain for
+ * longest. NULL: each is new or lives. */
+static struct sync_seed *seed_place(struct sync *y)
+{
+    struct sync_seed *place = NULL;
+    uint32_t backoff_ms = SYNC_BACKOFF_MIN_MS;
+    if (y->seed_count < SYNC_SEEDS_MAX) return &y->seed[y->seed_count++];
+    for (size_t i = 0; i < y->seed_count; i++) {
+        if (y->seed[i].backoff_ms <= backoff_ms) continue;
+        place = &y->seed[i];
+        backoff_ms = place->backoff_ms;
+    }
+    return place;
+}
+
 void sync_seed(struct gossip *g, const struct addr *addr)
 {
     struct sync *y = &g->sync;
-    size_t i = 0;
+    struct sync_seed *seed = NULL;
+    uint64_t due_ms = g->now_ms;
     if (addr_eq(addr, &g->self.member->head->addr)) return;
-    while (i < y->seed_count && !addr_eq(&y->seed[i].addr, addr))
-        i++;
-    if (i == SYNC_SEEDS_MAX) {
+    for (size_t i = 0; i < y->seed_count && seed == NULL; i++)
+        if (addr_eq(&y->seed[i].addr, addr)) seed = &y->seed[i];
+    /* Who waits already does not go to the end of the queue. */
+    if (seed != NULL && seed->due_ms < due_ms) due_ms = seed->due_ms;
+    if (seed == NULL) seed = seed_place(y);
+    if (seed == NULL) {
         g->counters.dropped_quota++;
         return;
     }
-    if (i == y->seed_count) y->seed_count++;
-    y->seed[i] =
-        (struct sync_seed){.addr = *addr, .due_ms = g->now_ms, .backoff_ms = SYNC_BACKOFF_MIN_MS};
+    *seed = (struct sync_seed){.addr = *addr, .due_ms = due_ms, .backoff_ms = SYNC_BACKOFF_MIN_MS};
     sync_look_by(g, g->now_ms);
 }
 
@@ -180,12 +197,25 @@ static bool address_lives(const struct gossip *g, const struct addr *addr)
     return false;
 }
 
-static void look_at_seeds(struct gossip *g)
+/* Of those that are due the one that failed the least, then the one that waits for longest. */
+static struct sync_seed *next_seed(struct gossip *g)
 {
     struct sync *y = &g->sync;
+    struct sync_seed *best = NULL;
     for (size_t i = 0; i < y->seed_count; i++) {
         struct sync_seed *seed = &y->seed[i];
         if (seed->due_ms > g->now_ms) continue;
+        if (best == NULL || seed->backoff_ms < best->backoff_ms ||
+            (seed->backoff_ms == best->backoff_ms && seed->due_ms < best->due_ms))
+            best = seed;
+    }
+    return best;
+}
+
+static void look_at_seeds(struct gossip *g)
+{
+    struct sync_seed *seed;
+    while ((seed = next_seed(g)) != NULL) {
         if (address_lives(g, &seed->addr)) {
             seed->backoff_ms = SYNC_BACKOFF_MIN_MS;
             seed->due_ms =

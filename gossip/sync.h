@@ -75,7 +75,8 @@ struct sync {
 struct gossip;
 
 void sync_init(struct gossip *g);
-/* An address to contact; known ones become due at once. */
+/* An address to contact; known ones become due at once. Of too many the new one takes the place of
+ * one that was dialled in vain. */
 void sync_seed(struct gossip *g, const struct addr *addr);
 /* A contact with `from`, whose digest_summary is `summary`. */
 void sync_on_summary(struct gossip *g, struct member *from, uint64_t summary);

@@ -262,6 +262,57 @@ static void test_an_address_to_join_is_dialled_and_dialled_again(void **state)
     lab_fini(&lab);
 }
 
+/* 10.0.9.`number` is to be joined, once more maybe. */
+static void join(struct lab *lab, unsigned number)
+{
+    struct addr at = {.ip = {10, 0, 9, (uint8_t)number}, .port = 7400, .family = ADDR_IP4};
+    struct gossip_event e = {.kind = GOSSIP_JOIN, .addr = &at, .addr_count = 1};
+    assert_int_equal(lab_step(lab, &e), ERR_OK);
+}
+
+static bool dialled(const struct lab *lab, unsigned number)
+{
+    for (size_t i = 0; i < lab->effect_count; i++)
+        if (lab->effect[i].kind == GOSSIP_STREAM_OPEN && lab->effect[i].to.ip[3] == number)
+            return true;
+    return false;
+}
+
+/* A driver whose peers are silent names all of them again before each dial has ended. */
+static void test_silent_addresses_keep_no_other_waiting_for_ever(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 0);
+    for (unsigned round = 0; round < 6; round++) {
+        for (unsigned n = 1; n <= 3 * SYNC_OUTBOUND_MAX; n++)
+            join(&lab, n);
+        lab_run(&lab, 5000, ALL);
+    }
+    for (unsigned n = 1; n <= 3 * SYNC_OUTBOUND_MAX; n++)
+        assert_true(dialled(&lab, n));
+    lab_fini(&lab);
+}
+
+/* A name whose address changes at each look-up: what nobody answers at makes room for what is new.
+ */
+static void test_an_address_that_was_tried_makes_room_for_a_new_one(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 0);
+    for (unsigned n = 1; n <= 2 * SYNC_SEEDS_MAX; n++) {
+        join(&lab, n);
+        lab_run(&lab, 2000, ALL);
+    }
+    lab_forget(&lab);
+    join(&lab, 255);
+    lab_run(&lab, 6000, ALL);
+    assert_true(dialled(&lab, 255));
+    assert_int_equal(lab.g->sync.seed_count, SYNC_SEEDS_MAX);
+    lab_fini(&lab);
+}
+
 static void test_a_list_out_of_order_ends_the_stream(void **state)
 {
     (void)state;
@@ -473,6 +524,8 @@ int main(void)
         cmocka_unit_test(
             test_a_silent_stream_is_closed_after_ten_seconds_and_their_number_is_capped),
         cmocka_unit_test(test_an_address_to_join_is_dialled_and_dialled_again),
+        cmocka_unit_test(test_silent_addresses_keep_no_other_waiting_for_ever),
+        cmocka_unit_test(test_an_address_that_was_tried_makes_room_for_a_new_one),
         cmocka_unit_test(test_the_look_for_work_rides_on_what_comes_anyway),
         cmocka_unit_test(test_a_list_out_of_order_ends_the_stream),
         cmocka_unit_test(test_our_own_address_is_not_dialled),
