@@ -13,6 +13,8 @@ struct named_peer {
     struct resolver_query query;
     struct mesh_peers *peers; /* borrowed */
     char host[RESOLVER_HOST_MAX + 1];
+    size_t count; /* 0: never resolved since it is called so */
+    struct addr addr[RESOLVER_ADDRS_MAX];
 };
 
 struct mesh_peers {
@@ -65,20 +67,21 @@ static void resolved(struct resolver_query *q, enum err err, const struct addr *
 {
     struct named_peer *n = CONTAINER_OF(q, struct named_peer, query);
     struct mesh_peers *p = n->peers;
-    struct addr other[RESOLVER_ADDRS_MAX];
-    size_t others = 0;
-    if (err != ERR_OK) {
+    if (err == ERR_OK) {
+        n->count = 0;
+        for (size_t i = 0; i < count; i++)
+            if (!addr_eq(&addr[i], &p->d->config->node.addr)) n->addr[n->count++] = addr[i];
+    } else {
         say_unresolved(n, err);
-        return;
     }
-    for (size_t i = 0; i < count; i++)
-        if (!addr_eq(&addr[i], &p->d->config->node.addr)) other[others++] = addr[i];
-    if (others > 0) mesh_join(p->mesh, other, others);
+    /* The last good answer is better than none: a name server may be down when the mesh is. */
+    if (n->count > 0) mesh_join(p->mesh, n->addr, n->count);
 }
 
 static void resolve(struct mesh_peers *p, struct named_peer *n, const struct config_peer *peer)
 {
     if (n->query.job != NULL) return;
+    if (!span_eq(span_str(n->host), span_str(peer->host))) n->count = 0;
     enum err err =
         span_to_cstr(span_str(peer->host), n->host, sizeof n->host) ? ERR_OK : ERR_INVALID;
     if (err == ERR_OK && p->resolver == NULL) err = resolver_new(p->d->loop, NULL, &p->resolver);

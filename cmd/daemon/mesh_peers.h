@@ -1,7 +1,8 @@
 /* Mesh peers: contacts the hosts that the configuration names, until somebody answers.
  *
  * Control thread. Addresses go to the gossip machine as they are, names through io/resolver. While
- * this host sees no other member it tries again, after 1 s, then 2 s, then every 5 s with jitter.
+ * this host sees no other member it tries again, after 1 s, then 2 s, then every 5 s with jitter. A
+ * name is asked for afresh each time; while that fails, its last good answer stands.
  */
 #ifndef CMD_DAEMON_MESH_PEERS_H
 #define CMD_DAEMON_MESH_PEERS_H

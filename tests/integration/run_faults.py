@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The rows N24 to N31, N33, N47 and N49 to N55 of the fault catalogue on three hosts: what
+"""The rows N24 to N33, N47 and N49 to N55 of the fault catalogue on three hosts: what
 applications, clients, networks and operators do wrong, and what must come of it.
 
 Time limit: 300 s
@@ -19,6 +19,7 @@ import threading
 import time
 
 from faults_app import APP, ECHO
+from faults_dns import n32
 from inside import Net, read_all, read_until
 from lab import Lab, Tap, binary, patient, run, skip_all, timed, wait_for
 from manager import Manager
@@ -536,7 +537,23 @@ def main():
     with Lab(3) as lab:
         site = Site(lab, tap)
         if lab.mesh(tap) and site.start():
-            rows = (n24, n25, n26_27, n28, n29, n30_31, n33, n47, n49_50, n52, n53, n54, n55, n51)
+            rows = (
+                n24,
+                n25,
+                n26_27,
+                n28,
+                n29,
+                n30_31,
+                n32,
+                n33,
+                n47,
+                n49_50,
+                n52,
+                n53,
+                n54,
+                n55,
+                n51,
+            )
             wanted = [r for r in rows if len(sys.argv) < 2 or r.__name__ in sys.argv[1:]]
             timed(tap, wanted, site)
             lab.sound(tap)
