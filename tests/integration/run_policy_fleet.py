@@ -3,6 +3,7 @@
 tests/bench/policy.sh runs the same with fifty, and judges the slowest of them all.
 
 Time limit: 480 s
+Alone: it judges a time.
 """
 
 import os

@@ -34,7 +34,21 @@ make_dir
 slow comment.sh '# Time limit: 1 s'
 slow docstring.sh $': <<END\nTime limit: 1 s\nEND'
 
-echo 1..17
+# Says that it runs alone, and tells whether it did: others leave marks for their time.
+cat >"$dir/alone.sh" <<END
+#!/bin/bash
+# Alone: so that this can be seen.
+echo 1..1
+if compgen -G "$dir/mark.*" >/dev/null; then echo not ok 1; else echo ok 1; fi
+touch "$dir/mark.alone"
+sleep 0.3
+rm "$dir/mark.alone"
+END
+chmod +x "$dir/alone.sh"
+beside="n=\$\$; [ -e $dir/mark.alone ] && echo not ok 1 || echo ok 1"
+beside+="; touch $dir/mark.\$n; sleep 0.3; rm $dir/mark.\$n"
+
+echo 1..21
 expect "passes are added over programs" "3 passed, 0 failed" 0 \
     a='echo 1..2; echo ok 1 - x; echo ok 2 - y' b='echo ok 1'
 expect "a failed test fails the run" "1 passed, 1 failed" 1 \
@@ -66,3 +80,19 @@ expect_text "what a failed program said on stderr is shown" "and of that" \
     a='echo and of that >&2; exit 1'
 expect_text "a script's own limit holds" "stopped after 1 s" "$dir/comment.sh"
 expect_text "it may be in a docstring" "stopped after 1 s" "$dir/docstring.sh"
+TEST_JOBS=4 expect "a script that says so runs alone" "4 passed, 0 failed" 0 \
+    a="$beside" b="$beside" "$dir/alone.sh" c="$beside"
+if unshare -n true 2>/dev/null || unshare -r -n true 2>/dev/null; then
+    # Each waits for the other.
+    mkfifo "$dir/there" "$dir/back"
+    TEST_JOBS=2 expect "two programs run at a time" "2 passed, 0 failed" 0 \
+        a@20="echo x >$dir/there; read -r x <$dir/back; echo ok 1" \
+        b@20="read -r x <$dir/there; echo x >$dir/back; echo ok 1"
+    port='import socket, time; s = socket.create_server(("127.0.0.1", 7400)); print("ok 1")'
+    TEST_JOBS=2 expect "each has the ports to itself" "2 passed, 0 failed" 0 \
+        a="python3 -c '$port; time.sleep(0.5)'" b="python3 -c '$port; time.sleep(0.5)'"
+else
+    skip "two programs run at a time" "no network namespace can be made"
+    skip "each has the ports to itself" "no network namespace can be made"
+fi
+TEST_JOBS=1 expect "one at a time is as good" "2 passed, 0 failed" 0 a='echo ok 1' b='echo ok 1'
