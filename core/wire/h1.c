@@ -127,12 +127,6 @@ static int note_field(struct h1_call *call, struct span name, struct span value)
     }
 }
 
-static void lower_case(char *p, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (p[i] >= 'A' && p[i] <= 'Z') p[i] = (char)(p[i] - 'A' + 'a');
-}
-
 /* llhttp may give a name or value in several pieces; in one buffer they are neighbours. */
 static void extend(struct span *s, const char *at, size_t len)
 {
@@ -146,9 +140,9 @@ static int head_field_end(struct h1_call *call)
 {
     struct span name = call->name, value = span_trim(call->value);
     call->name = call->value = (struct span){NULL, 0};
-    if (!headers_token_valid(name) || !headers_value_valid(value))
+    if (name.len == 0 || !headers_value_valid(value) ||
+        !headers_name_lower(call->base + (name.p - call->base), name.len))
         return refuse(call, REASON_BAD_REQUEST);
-    lower_case(call->base + (name.p - call->base), name.len);
     if (headers_add(call->head->headers, name, value) != ERR_OK)
         return refuse(call, REASON_HEADERS_TOO_LARGE);
     return note_field(call, name, value);
@@ -229,9 +223,9 @@ static enum err trailer_line(struct h1 *p)
     struct span line = span_of(t->text + t->line_at, t->len - t->line_at), value;
     struct span name = span_cut(line, ':', &value);
     value = span_trim(value);
-    if (value.p == NULL || !headers_token_valid(name) || !headers_value_valid(value))
+    if (value.p == NULL || !headers_name_lower(t->text + t->line_at, name.len) ||
+        !headers_value_valid(value))
         return ERR_INVALID;
-    lower_case(t->text + t->line_at, name.len);
     t->line_at = t->len;
     if (!headers_trailer_allowed(name)) return ERR_OK;
     return headers_add(p->trailers, name, value) == ERR_OK ? ERR_OK : ERR_TOO_LARGE;

@@ -17,7 +17,7 @@ static enum err line_part(struct h1_scan *scan, enum h1_kind kind, struct span p
         /* RFC 9112 2.2 and 5.2: no space before the first field, no folded line. A first byte that
          * starts no method and no version is no HTTP at all: say so without waiting for a line. */
         bool fold = part.p[0] == ' ' || part.p[0] == '\t';
-        bool text = headers_token_valid(span_of(part.p, 1)) || scan->lines > 0;
+        bool text = scan->lines > 0 || headers_token_valid(span_of(part.p, 1));
         if (fold || !text) return fault(scan, REASON_BAD_REQUEST);
     }
     if (scan->lines == 0)

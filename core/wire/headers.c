@@ -3,42 +3,22 @@
 #include "core/base/check.h"
 #include "core/base/uncleared.h"
 
-static uint64_t length_bit(size_t len)
-{
-    return UINT64_C(1) << (len < 31 ? len : 31);
-}
-
-/* Upper and lower case alike; a '-' and a '_', which aliases confuse, start no name we look for. */
-static uint64_t first_bit(struct span name)
-{
-    return name.len > 0 ? UINT64_C(1) << (32 + ((unsigned char)name.p[0] & 31)) : 0;
-}
-
-/* May there be a field of that name? */
-static bool may_have(const struct headers *h, struct span name)
-{
-    uint64_t bits = length_bit(name.len) | first_bit(name);
-    return h->count > 0 && (h->seen & bits) == bits;
-}
-
 enum err headers_add(struct headers *h, struct span name, struct span value)
 {
     /* Names and values are bounded by their head, so the sum cannot wrap. */
     size_t bytes = h->bytes + name.len + value.len;
     if (h->count == HEADER_FIELDS_MAX || bytes > HEADER_BYTES_MAX) return ERR_FULL;
     if (h->count == 0) h->seen = 0;
-    h->seen |= length_bit(name.len) | first_bit(name);
+    h->seen |= headers_bits(name);
     h->field[h->count++] = (struct header){name, value};
     h->bytes = bytes;
     return ERR_OK;
 }
 
-const struct header *headers_find(const struct headers *h, const char *name)
+const struct header *headers_look(const struct headers *h, struct span name)
 {
-    struct span wanted = span_str(name);
-    if (!may_have(h, wanted)) return NULL;
     for (size_t i = 0; i < h->count; i++)
-        if (span_eq(h->field[i].name, wanted)) return &h->field[i];
+        if (span_eq(h->field[i].name, name)) return &h->field[i];
     return NULL;
 }
 
@@ -91,21 +71,20 @@ static bool has_name(const struct header *f, struct span name)
 }
 
 /* Most heads have none of what is taken off: nothing is moved then, and little looked at. */
-size_t headers_remove(struct headers *h, const char *name)
+size_t headers_take_off(struct headers *h, struct span name)
 {
-    struct span wanted = span_str(name);
     size_t i = 0;
-    if (!may_have(h, wanted)) return 0;
-    while (i < h->count && !has_name(&h->field[i], wanted))
+    while (i < h->count && !has_name(&h->field[i], name))
         i++;
-    return i < h->count ? remove_where(h, has_name, wanted) : 0;
+    return i < h->count ? remove_where(h, has_name, name) : 0;
 }
 
 size_t headers_remove_prefix(struct headers *h, const char *prefix)
 {
     struct span wanted = span_str(prefix);
     size_t i = 0;
-    if (h->count == 0 || (h->seen & first_bit(wanted)) == 0) return 0;
+    uint64_t first = UINT64_C(1) << (32 + ((unsigned char)prefix[0] & 31));
+    if (h->count == 0 || (h->seen & first) == 0) return 0;
     while (i < h->count && !has_prefix(&h->field[i], wanted))
         i++;
     return i < h->count ? remove_where(h, has_prefix, wanted) : 0;
@@ -222,6 +201,31 @@ bool headers_token_valid(struct span s)
     for (size_t i = 0; i < s.len; i++)
         all &= set[(unsigned char)s.p[i] / 32] >> ((unsigned char)s.p[i] % 32);
     return all != 0 && s.len != 0;
+}
+
+bool headers_name_lower(char *name, size_t len)
+{
+    /* RFC 9110 5.6.2 tchar as it is in lower case, 0: none. */
+    static const unsigned char lower[256] = {
+        ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'',
+        ['*'] = '*', ['+'] = '+', ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_',
+        ['`'] = '`', ['|'] = '|', ['~'] = '~', ['0'] = '0', ['1'] = '1', ['2'] = '2',
+        ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6', ['7'] = '7', ['8'] = '8',
+        ['9'] = '9', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd', ['E'] = 'e',
+        ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j', ['K'] = 'k',
+        ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p', ['Q'] = 'q',
+        ['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w',
+        ['X'] = 'x', ['Y'] = 'y', ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c',
+        ['d'] = 'd', ['e'] = 'e', ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i',
+        ['j'] = 'j', ['k'] = 'k', ['l'] = 'l', ['m'] = 'm', ['n'] = 'n', ['o'] = 'o',
+        ['p'] = 'p', ['q'] = 'q', ['r'] = 'r', ['s'] = 's', ['t'] = 't', ['u'] = 'u',
+        ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y', ['z'] = 'z'};
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = lower[(unsigned char)name[i]];
+        if (c == 0) return false;
+        name[i] = (char)c;
+    }
+    return len > 0;
 }
 
 #define EACH_BYTE(b) (UINT64_C(0x0101010101010101) * (b))

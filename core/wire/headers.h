@@ -25,15 +25,41 @@ struct headers {
     uint64_t seen;
 };
 
+/* What a field of that name puts into `seen`. Upper and lower case alike; a '-' and a '_', which
+ * aliases confuse, start no name we look for. */
+static inline uint64_t headers_bits(struct span name)
+{
+    if (name.len == 0) return 1;
+    return UINT64_C(1) << (name.len < 31 ? name.len : 31) |
+           UINT64_C(1) << (32 + ((unsigned char)name.p[0] & 31));
+}
+/* May there be a field of that name, or of an alias of it? In the header, so that for a literal it
+ * is one comparison with a constant. */
+static inline bool headers_may_have(const struct headers *h, struct span name)
+{
+    uint64_t bits = headers_bits(name);
+    return h->count > 0 && (h->seen & bits) == bits;
+}
+
 /* ERR_FULL: HEADER_FIELDS_MAX or HEADER_BYTES_MAX. */
 enum err headers_add(struct headers *h, struct span name, struct span value) MUST_USE;
+/* First field with that name, or NULL: all are looked at. */
+const struct header *headers_look(const struct headers *h, struct span name);
 /* First field with that name (lower-case literal), or NULL. */
-const struct header *headers_find(const struct headers *h, const char *name);
+static inline const struct header *headers_find(const struct headers *h, const char *name)
+{
+    return headers_may_have(h, span_str(name)) ? headers_look(h, span_str(name)) : NULL;
+}
 /* Is `name` the same as `wanted` (lower-case) once '_' reads as '-', as CGI-style servers read it
  * (A21)? */
 bool headers_alias(struct span name, const char *wanted);
-/* Removes every field with that name or an alias of it; the count. */
-size_t headers_remove(struct headers *h, const char *name);
+/* Removes every field with that name or an alias of it, after a look at all; the count. */
+size_t headers_take_off(struct headers *h, struct span name);
+/* The same, with a lower-case literal. */
+static inline size_t headers_remove(struct headers *h, const char *name)
+{
+    return headers_may_have(h, span_str(name)) ? headers_take_off(h, span_str(name)) : 0;
+}
 /* Removes every field whose name, or an alias of it, starts with `prefix`. */
 size_t headers_remove_prefix(struct headers *h, const char *prefix);
 /* Removes hop-by-hop fields (RFC 9110 7.6.1): connection and all it names, keep-alive,
@@ -45,6 +71,8 @@ bool headers_trailer_allowed(struct span name);
 /* RFC 9110 5.6.2 token; 5.5 field value without CTLs. */
 bool headers_token_valid(struct span s);
 bool headers_value_valid(struct span s);
+/* Makes a field's name lower-case; false: it is no token, and cut up to where that shows. */
+bool headers_name_lower(char *name, size_t len) MUST_USE;
 /* Does a comma-separated list field hold `token` (case-insensitive)? */
 bool headers_list_has(struct span value, const char *token);
 

@@ -9,12 +9,13 @@ struct headers_state {
 
 static void strip(struct headers *h)
 {
-    static const char *const identity[] = {"forwarded",   "x-forwarded-for",
-                                           "x-real-ip",   "x-forwarded-client-cert",
-                                           "client-cert", "client-cert-chain"};
     headers_remove_prefix(h, "parley-");
-    for (size_t i = 0; i < ARRAY_LEN(identity); i++)
-        headers_remove(h, identity[i]);
+    headers_remove(h, "forwarded");
+    headers_remove(h, "x-forwarded-for");
+    headers_remove(h, "x-real-ip");
+    headers_remove(h, "x-forwarded-client-cert");
+    headers_remove(h, "client-cert");
+    headers_remove(h, "client-cert-chain");
 }
 
 static enum filter_verdict refuse(struct filter_ctx *ctx, enum reason reason)

@@ -169,6 +169,21 @@ static void test_names_are_found_whatever_their_length_and_spelling(void **state
     assert_non_null(headers_find(&h, "te"));
 }
 
+static void test_a_name_is_lowered_as_far_as_it_is_a_token(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        char name[3] = {'X', (char)c, 'Y'};
+        bool token = headers_token_valid(span_of(name, sizeof name));
+        assert_int_equal(headers_name_lower(name, sizeof name), token);
+        char low = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+        assert_int_equal(name[0], 'x');
+        assert_int_equal(name[1], low);
+        assert_int_equal(name[2], token ? 'y' : 'Y');
+    }
+    assert_false(headers_name_lower(NULL, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_token_characters_are_those_of_the_rfc),
         cmocka_unit_test(test_lists_are_searched_by_whole_items),
         cmocka_unit_test(test_names_are_found_whatever_their_length_and_spelling),
+        cmocka_unit_test(test_a_name_is_lowered_as_far_as_it_is_a_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
