@@ -98,7 +98,16 @@ static struct arena_chunk *chunk_for(struct arena *a, size_t len)
 void *arena_alloc(struct arena *a, size_t len)
 {
     size_t padded, used;
+    struct arena_chunk *current = a->current;
     if (len == 0) len = 1;
+    /* The usual case: it fits into the chunk in use, whose size bounds every sum. */
+    if (current != NULL && len <= current->cap - current->used && len <= a->chunk_bytes) {
+        padded = (len + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+        if (padded <= current->cap - current->used && padded <= a->bytes_max - a->bytes_used) {
+            a->bytes_used += padded;
+            return chunk_take(current, padded);
+        }
+    }
     if (!size_add(len, ARENA_ALIGN - 1, &padded)) return NULL;
     padded &= ~(size_t)(ARENA_ALIGN - 1);
     if (!size_add(a->bytes_used, padded, &used) || used > a->bytes_max) return NULL;

@@ -93,6 +93,15 @@ void strbuf_add(struct strbuf *sb, const void *p, size_t len)
     sb->p[sb->len] = '\0';
 }
 
+char *strbuf_room(struct strbuf *sb, size_t len)
+{
+    if (!reserve(sb, len)) return NULL;
+    char *room = sb->p + sb->len;
+    sb->len += len;
+    sb->p[sb->len] = '\0';
+    return room;
+}
+
 void strbuf_span(struct strbuf *sb, struct span s)
 {
     strbuf_add(sb, s.p, s.len);

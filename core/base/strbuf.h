@@ -36,6 +36,9 @@ void strbuf_u64(struct strbuf *sb, uint64_t v);
 void strbuf_fmt(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void strbuf_vfmt(struct strbuf *sb, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
+/* Room for `len` more bytes, which count as written: the caller fills all of them. NULL: overflow.
+ */
+char *strbuf_room(struct strbuf *sb, size_t len);
 /* Lower-case hex of `len` bytes. */
 void strbuf_hex(struct strbuf *sb, const void *p, size_t len);
 /* Base64 of `len` bytes with padding, in one line (RFC 4648 4). Not for secrets: its time tells of

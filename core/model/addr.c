@@ -87,26 +87,26 @@ enum err addr_parse(struct span text, uint16_t default_port, struct addr *out)
     return ERR_OK;
 }
 
+/* Of an octet or a port. */
 static char *put_number(char *at, unsigned v)
 {
-    char digit[10]; /* 2^32 - 1 has as many */
-    size_t from = sizeof(digit);
-    do {
-        digit[--from] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    memcpy(at, digit + from, sizeof(digit) - from);
-    return at + (sizeof(digit) - from);
+    if (v >= 10000) *at++ = (char)('0' + v / 10000 % 10);
+    if (v >= 1000) *at++ = (char)('0' + v / 1000 % 10);
+    if (v >= 100) *at++ = (char)('0' + v / 100 % 10);
+    if (v >= 10) *at++ = (char)('0' + v / 10 % 10);
+    *at++ = (char)('0' + v % 10);
+    return at;
 }
 
-/* By hand: every inbound request carries its client's. */
-static void format_ip4(const struct addr *a, char *at)
+/* By hand: every inbound request carries its client's. Where the ':' stands. */
+static char *format_ip4(const struct addr *a, char *at)
 {
     for (size_t i = 0; i < 4; i++) {
         at = put_number(at, a->ip[i]);
         *at++ = i < 3 ? '.' : ':';
     }
     *put_number(at, a->port) = '\0';
+    return at - 1;
 }
 
 char *addr_format(const struct addr *a, char dst[ADDR_TEXT_MAX])
@@ -125,6 +125,7 @@ char *addr_format(const struct addr *a, char dst[ADDR_TEXT_MAX])
 
 struct span addr_format_ip(const struct addr *a, char text[ADDR_TEXT_MAX])
 {
+    if (a->family == ADDR_IP4) return span_of(text, (size_t)(format_ip4(a, text) - text));
     const char *port = strrchr(addr_format(a, text), ':');
     size_t len = port != NULL ? (size_t)(port - text) : strlen(text);
     return a->family == ADDR_IP6 ? span_of(text + 1, len - 2) : span_of(text, len);

@@ -2,6 +2,13 @@
 
 #include "core/base/check.h"
 
+/* The bytes of `s` at `at`; where the next go. */
+static inline char *put(char *at, struct span s)
+{
+    if (s.len > 0) memcpy(at, s.p, s.len);
+    return at + s.len;
+}
+
 size_t h1_emit_head_bytes(const struct headers *h, size_t extra)
 {
     /* ": " and CRLF a field; the longest name we add has fewer than 32 bytes. Heads are bounded, so
@@ -12,28 +19,38 @@ size_t h1_emit_head_bytes(const struct headers *h, size_t extra)
 void h1_emit_request_line(struct strbuf *out, struct span method, struct span path,
                           struct span query)
 {
-    strbuf_span(out, method);
-    strbuf_char(out, ' ');
-    strbuf_span(out, path);
-    strbuf_span(out, query);
-    strbuf_str(out, " HTTP/1.1\r\n");
+    static const char version[] = " HTTP/1.1\r\n";
+    char *at = strbuf_room(out, method.len + 1 + path.len + query.len + sizeof version - 1);
+    if (at == NULL) return;
+    at = put(at, method);
+    *at++ = ' ';
+    at = put(at, path);
+    at = put(at, query);
+    memcpy(at, version, sizeof version - 1);
 }
 
 void h1_emit_status_line(struct strbuf *out, unsigned status)
 {
-    strbuf_str(out, "HTTP/1.1 ");
-    strbuf_u64(out, status);
-    strbuf_char(out, ' ');
-    strbuf_str(out, h1_emit_phrase(status));
-    strbuf_str(out, "\r\n");
+    struct span phrase = span_str(h1_emit_phrase(status));
+    char *at = strbuf_room(out, 13 + phrase.len + 2);
+    if (at == NULL) return;
+    at = put(at, SPAN_LIT("HTTP/1.1 "));
+    *at++ = (char)('0' + status / 100 % 10);
+    *at++ = (char)('0' + status / 10 % 10);
+    *at++ = (char)('0' + status % 10);
+    *at++ = ' ';
+    at = put(at, phrase);
+    memcpy(at, "\r\n", 2);
 }
 
 void h1_emit_field(struct strbuf *out, struct span name, struct span value)
 {
-    strbuf_span(out, name);
-    strbuf_add(out, ": ", 2);
-    strbuf_span(out, value);
-    strbuf_add(out, "\r\n", 2);
+    char *at = strbuf_room(out, name.len + value.len + 4);
+    if (at == NULL) return;
+    at = put(at, name);
+    memcpy(at, ": ", 2);
+    at = put(at + 2, value);
+    memcpy(at, "\r\n", 2);
 }
 
 void h1_emit_headers(struct strbuf *out, const struct headers *h)

@@ -188,14 +188,17 @@ static bool is_bracketed(struct span host)
  * reg-name; none of it can name a host, and "a,b" is two hosts to some servers. */
 static bool is_named(struct span host)
 {
-    bool in_label = false;
+    /* One bit a character below 0x80. */
+    static const uint32_t set[8] = {0, 0x03ff6000u, 0x87fffffeu, 0x07fffffeu};
+    uint32_t all = 1;
+    char before = '.';
     for (size_t i = 0; i < host.len; i++) {
-        char c = host.p[i];
-        if (c == '.' && !in_label) return false;
-        if (c != '.' && c != '-' && c != '_' && !is_alnum(c)) return false;
-        in_label = c != '.';
+        unsigned char c = (unsigned char)host.p[i];
+        if (c == '.' && before == '.') return false;
+        all &= set[c / 32] >> (c % 32);
+        before = (char)c;
     }
-    return in_label;
+    return all != 0 && before != '.';
 }
 
 /* ":443" to 0, ":8080" to 8080. */
@@ -214,10 +217,16 @@ enum err uri_authority(struct span authority, char *out, size_t cap, struct span
     if (authority.len > cap) return ERR_TOO_LARGE;
     if (authority.len == 0) return ERR_INVALID;
     bool bracketed = authority.p[0] == '[';
-    size_t len = 0;
-    while (len < authority.len &&
-           (authority.p[len] != ':' || (bracketed && len > 0 && authority.p[len - 1] != ']')))
-        len++;
+    const char *colon = NULL;
+    if (bracketed) {
+        const char *end = memchr(authority.p, ']', authority.len);
+        while (end != NULL && end + 1 < authority.p + authority.len && end[1] != ':')
+            end = memchr(end + 1, ']', (size_t)(authority.p + authority.len - end) - 1);
+        colon = end != NULL && end + 1 < authority.p + authority.len ? end + 1 : NULL;
+    } else {
+        colon = memchr(authority.p, ':', authority.len);
+    }
+    size_t len = colon != NULL ? (size_t)(colon - authority.p) : authority.len;
     uint16_t number = 0;
     struct span rest = span_skip(authority, len);
     if (rest.len > 0 && !parse_port(rest, &number)) return ERR_INVALID;

@@ -55,6 +55,23 @@ static void test_grows_up_to_its_bound_and_no_further(void **state)
     strbuf_fini(&sb);
 }
 
+static void test_room_is_filled_by_the_caller_or_not_given(void **state)
+{
+    (void)state;
+    char storage[8];
+    struct strbuf sb;
+    strbuf_init_fixed(&sb, storage, sizeof(storage));
+    strbuf_str(&sb, "ab");
+    char *room = strbuf_room(&sb, 5);
+    assert_ptr_equal(room, storage + 2);
+    memcpy(room, "cdefg", 5);
+    assert_string_equal(strbuf_view(&sb).p, "abcdefg");
+    assert_true(strbuf_ok(&sb));
+    assert_null(strbuf_room(&sb, 1));
+    assert_false(strbuf_ok(&sb));
+    assert_string_equal(strbuf_view(&sb).p, "abcdefg");
+}
+
 static void test_overflow_stays_until_reset(void **state)
 {
     (void)state;
@@ -148,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_new_buffer_is_empty_text),
         cmocka_unit_test(test_appends_build_one_text),
         cmocka_unit_test(test_grows_up_to_its_bound_and_no_further),
+        cmocka_unit_test(test_room_is_filled_by_the_caller_or_not_given),
         cmocka_unit_test(test_overflow_stays_until_reset),
         cmocka_unit_test(test_hex_of_unthinkable_length_overflows),
         cmocka_unit_test(test_base64_pads_to_four_digits),
