@@ -19,6 +19,7 @@ struct loop {
     ev_timer timer;
     uint64_t armed_ms; /* deadline `timer` runs for; 0: stopped */
     uint64_t now_us;
+    uint64_t wall_us; /* at `now_us` */
     struct heap timers;
     struct list dirty[LOOP_FLUSH_PHASES];
     struct list orphans;
@@ -90,12 +91,18 @@ static void on_prepare(struct ev_loop *ev, ev_prepare *w, int revents)
         ev_idle_stop(ev, &l->idle);
 }
 
+static void read_clocks(struct loop *l)
+{
+    l->now_us = clock_mono_us();
+    l->wall_us = clock_wall_us();
+}
+
 static void on_check(struct ev_loop *ev, ev_check *w, int revents)
 {
     struct loop *l = w->data;
     (void)ev;
     (void)revents;
-    l->now_us = clock_mono_us();
+    read_clocks(l);
 }
 
 /* An active idle watcher keeps the loop from sleeping; that is all it is for. */
@@ -168,7 +175,7 @@ enum err loop_new(struct loop **out)
         goto fail_buffer;
     }
     l->magic = LOOP_MAGIC;
-    l->now_us = clock_mono_us();
+    read_clocks(l);
     for (size_t phase = 0; phase < LOOP_FLUSH_PHASES; phase++)
         list_init(&l->dirty[phase]);
     list_init(&l->orphans);
@@ -216,7 +223,7 @@ void loop_free(struct loop *l)
 void loop_run(struct loop *l)
 {
     CHECK_OBJ(l, LOOP_MAGIC);
-    l->now_us = clock_mono_us();
+    read_clocks(l);
     ev_now_update(l->ev);
     ev_run(l->ev, 0);
     /* libev leaves without another prepare; a goodbye marked in the last turn still goes out. */
@@ -245,6 +252,11 @@ int64_t loop_wall_s(const struct loop *l)
 {
     (void)l;
     return clock_wall_s();
+}
+
+uint64_t loop_wall_at(const struct loop *l, uint64_t now_us)
+{
+    return l->wall_us + (now_us - l->now_us);
 }
 
 uint64_t loop_wall_us(const struct loop *l)

@@ -39,6 +39,8 @@ uint64_t loop_now_ms(const struct loop *l);
 /* Read afresh: monotonic microseconds for latencies, and Unix time. */
 uint64_t loop_now_us(const struct loop *l);
 int64_t loop_wall_s(const struct loop *l);
+/* The Unix time of a moment of this turn that loop_now_us has told. */
+uint64_t loop_wall_at(const struct loop *l, uint64_t now_us);
 uint64_t loop_wall_us(const struct loop *l);
 /* The thread's shared read buffer (READ_BUFFER_BYTES) and block pool. */
 uint8_t *loop_read_buffer(struct loop *l);

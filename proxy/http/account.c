@@ -23,14 +23,14 @@ void account_begin(struct exchange *ex)
     if (ex->tcp)
         metrics_tcp_open(ex->ctx->metrics, &l);
     else
-        metrics_in_flight(ex->ctx->metrics, &l, 1);
+        metrics_in_flight(ex->ctx->metrics, &l);
 }
 
-static void count(struct exchange *ex, unsigned status, uint64_t duration_us, uint64_t app_us)
+static void count(struct exchange *ex, const struct metrics_labels *l, unsigned status,
+                  uint64_t duration_us, uint64_t app_us)
 {
-    struct metrics_labels l = labels_of(ex);
     if (ex->tcp) {
-        struct metrics_tcp x = {.labels = l,
+        struct metrics_tcp x = {.labels = *l,
                                 .reason = ex->reason,
                                 .duration_us = duration_us,
                                 .rx_bytes = ex->req_body.bytes_total,
@@ -38,8 +38,8 @@ static void count(struct exchange *ex, unsigned status, uint64_t duration_us, ui
         if (ex->counted) metrics_tcp_close(ex->ctx->metrics, &x);
         return;
     }
-    if (ex->counted) metrics_in_flight(ex->ctx->metrics, &l, -1);
-    struct metrics_exchange x = {.labels = l,
+    struct metrics_exchange x = {.labels = *l,
+                                 .was_in_flight = ex->counted,
                                  .status = status,
                                  .origin_app = ex->origin_app,
                                  .reason = ex->reason,
@@ -80,7 +80,9 @@ void account_end(struct exchange *ex)
     struct metrics_labels l = labels_of(ex);
     char uri[SPIFFE_ID_BYTES_MAX + 1] UNCLEARED;
     struct span peer_id = ex->req.peer_uri;
-    count(ex, status, duration_us, app_us);
+    count(ex, &l, status, duration_us, app_us);
+    /* A caller that ends in the middle of a head has not named it. */
+    if (ex->req.id.len == 0) exchange_name(ex);
     /* A link knows it as text; one that ended in the middle of a head has not told it yet. */
     if (ex->direction == DIRECTION_INBOUND && peer_id.len == 0 && ex->peer.name.text[0] != '\0')
         peer_id = span_of(uri, name_spiffe_format(&ex->peer, uri));

@@ -112,8 +112,7 @@ void attempt_answered(struct exchange *ex)
     uint32_t load;
     if (field != NULL && load_parse(field->value, &load))
         endpoint_state_stamped(at->state, load, now_ms);
-    if (!ex->tcp)
-        endpoint_state_answered(at->state, loop_now_us(ex->ctx->loop) - at->sent_us, now_ms);
+    if (!ex->tcp) endpoint_state_answered(at->state, ex->first_byte_us - at->sent_us, now_ms);
     at->not_taken = not_taken(&ex->resp);
     at->final = deadline_says_final(&ex->resp);
     report(ex, !answers_badly(ex));

@@ -93,12 +93,18 @@ struct exchange *exchange_new(struct context *ctx, enum filter_direction directi
     iobuf_init(&ex->resp_body.buf, loop_pool(ctx->loop));
     iobuf_init(&ex->replay, loop_pool(ctx->loop));
     ex->begun_us = loop_now_us(ctx->loop);
-    ex->begun_wall_us = loop_wall_us(ctx->loop);
+    ex->begun_wall_us = loop_wall_at(ctx->loop, ex->begun_us);
     ex->begun_ms = ex->active_ms = loop_now_ms(ctx->loop);
-    request_id_make(ex->begun_wall_us, &ctx->rng, ex->id);
-    ex->req.id = span_of(ex->id, REQUEST_ID_BYTES);
+    /* A caller's parley has named it already. */
+    if (direction == DIRECTION_OUTBOUND) exchange_name(ex);
     context_count(&ctx->in_flight, 1);
     return ex;
+}
+
+void exchange_name(struct exchange *ex)
+{
+    request_id_make(ex->begun_wall_us, &ex->ctx->rng, ex->id);
+    ex->req.id = span_of(ex->id, REQUEST_ID_BYTES);
 }
 
 void exchange_free_idle(struct context *ctx)

@@ -146,6 +146,9 @@ struct exchange {
 struct exchange *exchange_new(struct context *ctx, enum filter_direction direction,
                               const struct downstream_ops *ops, void *down,
                               const struct addr *client);
+/* Gives it a request id of its own: an outbound one has it at birth, an inbound one may have its
+ * caller's. */
+void exchange_name(struct exchange *ex);
 /* ex->req is filled: begins. */
 void exchange_start(struct exchange *ex);
 /* The request could not even be read: answers with `reason`. */

@@ -37,18 +37,13 @@ static void on_free(struct loop_flush *f)
     slab_put(loop_slab(c->ctx->loop, sizeof *c), c);
 }
 
-static void leave_idle(struct h1_client *c)
-{
-    list_remove(&c->idle);
-    loop_timer_clear(c->ctx->loop, &c->timer);
-}
-
 static void h1_client_close(struct h1_client *c, bool abort)
 {
     if (c->gone) return;
     c->gone = true;
     bool idle = list_linked(&c->idle);
-    leave_idle(c);
+    list_remove(&c->idle);
+    loop_timer_clear(c->ctx->loop, &c->timer);
     if (idle) endpoint_state_settle(&c->ctx->endpoints, c->state);
     list_remove(&c->node);
     iobuf_clear(&c->head);
@@ -201,7 +196,9 @@ static void go_idle(struct h1_client *c)
     c->idle_since_ms = loop_now_ms(c->ctx->loop);
     c->scan = (struct h1_scan){.bytes = 0};
     list_push_front(&c->state->apps, &c->idle);
-    loop_timer_set(c->ctx->loop, &c->timer, c->idle_since_ms + IDLE_TIMEOUT_MS);
+    /* One that runs since an earlier rest looks again when it fires. */
+    if (c->timer.node.pos == 0)
+        loop_timer_set(c->ctx->loop, &c->timer, c->idle_since_ms + IDLE_TIMEOUT_MS);
     if (c->paused) conn_resume(c->conn);
     c->paused = false;
 }
@@ -390,7 +387,13 @@ static const struct conn_events events = {.on_open = on_open,
 
 static void on_expire(struct loop_timer *t)
 {
-    h1_client_close(CONTAINER_OF(t, struct h1_client, timer), false);
+    struct h1_client *c = CONTAINER_OF(t, struct h1_client, timer);
+    if (c->ex != NULL) return;
+    uint64_t deadline_ms = c->idle_since_ms + IDLE_TIMEOUT_MS;
+    if (deadline_ms > loop_now_ms(c->ctx->loop))
+        loop_timer_set(c->ctx->loop, t, deadline_ms);
+    else
+        h1_client_close(c, false);
 }
 
 static struct h1_client *find_idle(const struct exchange *ex)
@@ -412,7 +415,7 @@ enum err h1_client_open(struct exchange *ex)
     struct h1_client *c = find_idle(ex);
     ex->up_ops = &up_ops;
     if (c != NULL) {
-        leave_idle(c);
+        list_remove(&c->idle);
         c->ex = ex;
         ex->up = c;
         ex->attempt.reused = true;

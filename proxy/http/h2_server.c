@@ -53,11 +53,14 @@ static void front_begin(struct h2_front *f, struct exchange *ex)
 static void front_head(struct h2_front *f, struct exchange *ex, enum reason reason)
 {
     const struct header *id = headers_find(ex->req.headers, "parley-request-id");
+    if (id != NULL && request_id_valid(id->value))
+        ex->req.id = id->value;
+    else
+        exchange_name(ex);
     if (ex->service == NULL) {
         exchange_refuse(ex, REASON_NO_ROUTE);
         return;
     }
-    if (id != NULL && request_id_valid(id->value)) ex->req.id = id->value;
     ex->hops = translate_hops(ex->req.headers);
     translate_client(ex->req.headers, &ex->client);
     ex->req.peer_uri = arena_span(&ex->arena, span_str(link_of(f)->peer_uri));

@@ -43,28 +43,11 @@ static bool any_escaped(uint64_t eight)
     return (below & EACH_BYTE(0x80)) != 0;
 }
 
-/* How many first bytes of `len` are written as they are. */
-static size_t plain_bytes(const char *p, size_t len)
+/* As much of `s` as is written in at most `share` bytes. */
+static struct span cut(struct span s, size_t share)
 {
-    size_t at = 0;
-    for (uint64_t eight; len - at >= sizeof(eight); at += sizeof(eight)) {
-        memcpy(&eight, p + at, sizeof(eight));
-        if (any_escaped(eight)) break;
-    }
-    while (at < len && written_bytes(p[at]) == 1)
-        at++;
-    return at;
-}
-
-/* As much of `s` as is written in at most `share` bytes. `*plain`: nothing in it needs an escape.
- */
-static struct span cut(struct span s, size_t share, bool *plain)
-{
-    size_t used = 0, most = s.len < share ? s.len : share;
-    /* The usual text is short and plain. */
-    size_t len = plain_bytes(s.p, most);
-    *plain = len == s.len || len == share;
-    for (used = len; len < s.len; len++) {
+    size_t used = 0, len = 0;
+    for (; len < s.len; len++) {
         used += written_bytes(s.p[len]);
         if (used > share) break;
     }
@@ -86,23 +69,38 @@ INLINED void put(struct line *l, struct span s)
     l->at += s.len;
 }
 
+/* The text where it shall stand, if nothing in it needs an escape: 8 bytes at a time, the last of
+ * them filled up with some that need none. False: nothing is written. */
+static bool put_plain(struct line *l, struct span s)
+{
+    static const char fill[] = "........";
+    uint64_t eight;
+    CHECK(s.len + sizeof fill <= (size_t)(l->end - l->at));
+    memcpy(l->at, s.p, s.len);
+    memcpy(l->at + s.len, fill, sizeof eight);
+    for (size_t at = 0; at < s.len; at += sizeof eight) {
+        memcpy(&eight, l->at + at, sizeof eight);
+        if (any_escaped(eight)) return false;
+    }
+    l->at += s.len;
+    return true;
+}
+
 static void put_str(struct line *l, struct span s, size_t share)
 {
-    bool plain;
-    s = cut(s, share, &plain);
-    if (plain) {
-        put(l, SPAN_LIT("\""));
-        put(l, s);
-        put(l, SPAN_LIT("\""));
+    put(l, SPAN_LIT("\""));
+    if (s.len > share || !put_plain(l, s)) {
+        struct json j;
+        struct strbuf out;
+        l->at--;
+        strbuf_init_fixed(&out, l->at, (size_t)(l->end - l->at));
+        json_init(&j, &out);
+        json_str(&j, cut(s, share));
+        CHECK(strbuf_ok(&out));
+        l->at += out.len;
         return;
     }
-    struct json j;
-    struct strbuf out;
-    strbuf_init_fixed(&out, l->at, (size_t)(l->end - l->at));
-    json_init(&j, &out);
-    json_str(&j, s);
-    CHECK(strbuf_ok(&out));
-    l->at += out.len;
+    put(l, SPAN_LIT("\""));
 }
 
 /* `key` with its comma and colon: the first field is always there, so a comma always is too. */
@@ -121,13 +119,17 @@ INLINED void put_word(struct line *l, struct span key, const char *value, size_t
 /* As many digits as the number has. */
 static void put_digits(struct line *l, uint64_t v)
 {
-    char digit[20]; /* 2^64 - 1 has as many */
+    char digit[20] UNCLEARED; /* 2^64 - 1 has as many */
     size_t at = sizeof(digit);
     do {
         digit[--at] = (char)('0' + v % 10);
         v /= 10;
     } while (v > 0);
-    put(l, span_of(digit + at, sizeof(digit) - at));
+    CHECK(sizeof(digit) <= (size_t)(l->end - l->at));
+    char *to = l->at;
+    for (; at < sizeof(digit); at++)
+        *to++ = digit[at];
+    l->at = to;
 }
 
 /* `width` digits, zeros in front; a constant where it is called, so that no loop is left. */
@@ -183,14 +185,13 @@ static void put_time(struct line *l, uint64_t wall_us)
 
 static void put_path(struct line *l, const struct access_record *r, bool with_query)
 {
-    bool plain;
     if (r->path.len == 0) return;
     if (!with_query || r->query.len == 0) {
         put_field(l, SPAN_LIT(",\"path\":"), r->path, SHARE_PATH);
         return;
     }
     /* Two JSON strings become one: the quote between them is taken back. */
-    struct span path = cut(r->path, SHARE_PATH / 2, &plain);
+    struct span path = cut(r->path, SHARE_PATH / 2);
     put_field(l, SPAN_LIT(",\"path\":"), path, SHARE_PATH / 2);
     char *joint = l->at - 1;
     put_str(l, r->query, SHARE_PATH / 2);

@@ -228,10 +228,17 @@ static void count_decision(struct metrics_shard *m, const struct metrics_labels 
 
 /* --- Events --- */
 
+static void gauge_add(struct metrics_series *s, int64_t delta)
+{
+    int64_t now = atomic_load_explicit(&s->open, memory_order_relaxed);
+    atomic_store_explicit(&s->open, now + delta, memory_order_relaxed);
+}
+
 void metrics_request(struct metrics_shard *m, const struct metrics_exchange *x)
 {
     struct metrics_series *s = series_of(m, METRICS_HTTP, &x->labels);
     if (s == NULL) return;
+    if (x->was_in_flight) gauge_add(s, -1);
     count_code(m, s, x->status, x->origin_app);
     hist_add_us(&s->duration, x->duration_us);
     if (x->app_us > 0) hist_add_us(&s->app, x->app_us);
@@ -244,16 +251,10 @@ void metrics_request(struct metrics_shard *m, const struct metrics_exchange *x)
     count_decision(m, &x->labels, x->verdict, x->rule, x->layer);
 }
 
-static void gauge_add(struct metrics_series *s, int64_t delta)
-{
-    int64_t now = atomic_load_explicit(&s->open, memory_order_relaxed);
-    atomic_store_explicit(&s->open, now + delta, memory_order_relaxed);
-}
-
-void metrics_in_flight(struct metrics_shard *m, const struct metrics_labels *l, int delta)
+void metrics_in_flight(struct metrics_shard *m, const struct metrics_labels *l)
 {
     struct metrics_series *s = series_of(m, METRICS_HTTP, l);
-    if (s != NULL) gauge_add(s, delta);
+    if (s != NULL) gauge_add(s, 1);
 }
 
 void metrics_tcp_open(struct metrics_shard *m, const struct metrics_labels *l)

@@ -35,7 +35,8 @@ struct metrics_exchange {
     uint64_t app_us;             /* to its first byte; 0: none */
     uint64_t rx_bytes, tx_bytes; /* of bodies: from the caller, to the caller */
     unsigned retries;
-    bool out_of_budget; /* one more was not made for want of it */
+    bool out_of_budget;                 /* one more was not made for want of it */
+    bool was_in_flight;                 /* metrics_in_flight has counted it: it no longer is */
     const char *verdict, *rule, *layer; /* "" or NULL when no decision was made here; verdict and
                                            layer are static */
 };
@@ -50,8 +51,8 @@ struct metrics_tcp {
 /* Each close follows an open, also when the session was denied. */
 void metrics_tcp_open(struct metrics_shard *m, const struct metrics_labels *l);
 void metrics_tcp_close(struct metrics_shard *m, const struct metrics_tcp *x);
-/* Exchanges in progress: +1 when one begins, -1 with the same labels when it ends. */
-void metrics_in_flight(struct metrics_shard *m, const struct metrics_labels *l, int delta);
+/* An exchange begins; metrics_request with the same labels ends it. */
+void metrics_in_flight(struct metrics_shard *m, const struct metrics_labels *l);
 /* result: "ok" or an x509_check / error word. */
 void metrics_handshake(struct metrics_shard *m, bool server, const char *result,
                        uint64_t duration_us);

@@ -124,13 +124,13 @@ static void call_metrics(struct bench *b)
         .origin_app = true,
         .duration_us = 900,
         .app_us = 700,
+        .was_in_flight = true,
         .verdict = "allow",
         .rule = "orders",
         .layer = "host",
     };
-    metrics_in_flight(b->metrics, &x.labels, 1);
+    metrics_in_flight(b->metrics, &x.labels);
     metrics_request(b->metrics, &x);
-    metrics_in_flight(b->metrics, &x.labels, -1);
 }
 
 static void call_log(struct bench *b)

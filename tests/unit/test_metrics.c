@@ -62,6 +62,7 @@ static void test_an_exchange_is_counted_in_every_family(void **state)
     struct metrics_exchange x = {.labels = web_api,
                                  .status = 200,
                                  .origin_app = true,
+                                 .was_in_flight = true,
                                  .duration_us = 2500,
                                  .app_us = 2501,
                                  .rx_bytes = 10,
@@ -70,10 +71,10 @@ static void test_an_exchange_is_counted_in_every_family(void **state)
                                  .verdict = "allow",
                                  .rule = "r\"1",
                                  .layer = "host"};
-    metrics_in_flight(m, &web_api, 1);
-    metrics_in_flight(m, &web_api, 1);
+    metrics_in_flight(m, &web_api);
+    metrics_in_flight(m, &web_api);
     metrics_request(m, &x);
-    metrics_in_flight(m, &web_api, -1);
+    x.was_in_flight = false;
     x.status = 503;
     x.origin_app = false;
     x.reason = REASON_CONN_REFUSED;
@@ -257,10 +258,10 @@ static void test_a_warm_series_allocates_nothing(void **state)
     struct metrics_labels other = web_api;
     other.peer = SPAN_LIT("jobs");
     metrics_request(m, &x);
-    metrics_in_flight(m, &other, 1);
+    metrics_in_flight(m, &other);
     size_t before = mallinfo2().uordblks;
     for (unsigned i = 0; i < 1000; i++) {
-        metrics_in_flight(m, i % 2 ? &other : &web_api, 1);
+        metrics_in_flight(m, i % 2 ? &other : &web_api);
         metrics_request(m, &x);
     }
     assert_int_equal(mallinfo2().uordblks, before);

@@ -31,13 +31,13 @@ static void *writer_main(void *arg)
             .labels = {DIRECTION_INBOUND, SPAN_LIT("api"), span_str(peer)},
             .status = 200 + i % 7,
             .duration_us = i,
+            .was_in_flight = true,
             .verdict = i % 3 ? "allow" : "deny",
             .rule = i % 5 ? "a" : "b",
             .layer = "host",
         };
-        metrics_in_flight(w->shard, &x.labels, 1);
+        metrics_in_flight(w->shard, &x.labels);
         metrics_request(w->shard, &x);
-        metrics_in_flight(w->shard, &x.labels, -1);
         metrics_handshake(w->shard, i % 2, i % 11 ? "ok" : "expired", i);
         metrics_count(w->shard, METRICS_LINK_SENDS, 1);
     }
