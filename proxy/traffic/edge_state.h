@@ -8,6 +8,7 @@
 
 #include "core/base/map.h"
 #include "core/base/slab.h"
+#include "core/model/config.h"
 #include "proxy/traffic/budget.h"
 
 struct edge_state {
@@ -15,6 +16,8 @@ struct edge_state {
     uint32_t views; /* that name it */
     struct budget budget;
     bool suspended;  /* so many circuits are open that it is not the endpoints (outlier.h) */
+    /* Round robin goes on at this place; of each group its near and its far pool. 0: not begun. */
+    uint32_t turn[2 * (CONFIG_SPLITS_MAX + 1)];
     uint64_t resets; /* of its circuits that were asked for, as of the newest view */
 };
 

@@ -29,7 +29,7 @@ struct endpoint_state {
     uint32_t views;          /* views that name it */
     uint32_t failures;       /* connect failures and dead links in a row */
     uint64_t avoid_until_ms; /* after a failure: chosen only when nothing else is left */
-    int64_t wrr_credit;      /* smooth weighted round robin */
+    uint64_t turn_credit;    /* round robin: up to the largest weight, which makes it due */
     struct circuit circuit;
     struct list waiting; /* when it is a local application: exchanges at its gate */
     uint32_t waiting_count;

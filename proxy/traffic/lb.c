@@ -26,6 +26,7 @@ struct pick {
     const struct snapshot_endpoint *endpoint; /* of the upstream */
     struct endpoint_state *const *state;      /* beside them */
     uint32_t group;
+    bool far;
 };
 
 /* The candidates of one pick: all untried endpoints of the best rank. */
@@ -33,8 +34,8 @@ struct field {
     const struct snapshot_pool *pool; /* in this one */
     unsigned rank;
     size_t count;
-    uint64_t weight; /* sum */
-    size_t first;    /* place in the pool of the first of them */
+    uint64_t weight, weight_max; /* sum, and the largest */
+    size_t first;                /* place in the pool of the first of them */
 };
 
 static bool was_tried(const struct lb_request *req, uint64_t id)
@@ -91,8 +92,10 @@ static struct field survey(const struct pick *p, const struct snapshot_pool *poo
         unsigned rank = rank_of(p, pool_at(pool, i));
         if (rank > field.rank || rank == RANK_NONE) continue;
         if (rank < field.rank) field = (struct field){.pool = pool, .rank = rank, .first = i};
+        uint64_t weight = weight_of(p, pool_at(pool, i));
         field.count++;
-        field.weight += weight_of(p, pool_at(pool, i));
+        field.weight += weight;
+        if (weight > field.weight_max) field.weight_max = weight;
     }
     return field;
 }
@@ -191,26 +194,49 @@ static enum err least_loaded(const struct pick *p, const struct snapshot_pool *p
     return ERR_OK;
 }
 
+/* Whether its turn has come: the one of the largest weight is due whenever it is passed, one of a
+ * third of that every third time, from a moment by lot on. */
+static bool is_due(const struct pick *p, size_t at, uint64_t weight_max)
+{
+    struct endpoint_state *e = p->state[at];
+    uint64_t weight = weight_of(p, at);
+    if (e->picks_total == 0 && e->turn_credit == 0 && weight < weight_max)
+        e->turn_credit = rng_below(p->req->rng, weight_max);
+    e->turn_credit += weight;
+    if (e->turn_credit < weight_max) return false;
+    /* The largest weight may have become smaller since. */
+    e->turn_credit -= weight_max;
+    if (e->turn_credit >= weight_max) e->turn_credit = 0;
+    return true;
+}
+
+/* Once round from where the last pick was made. False: nobody of that rank was due. */
+static bool next_in_turn(const struct pick *p, const struct snapshot_pool *pool, unsigned rank,
+                         uint64_t weight_max, size_t *out)
+{
+    uint32_t *turn = &view_edge(p->req->view, p->upstream)->turn[p->group * 2 + p->far];
+    uint32_t place = *turn > 0 ? *turn : (uint32_t)rng_below(p->req->rng, pool->count);
+    for (uint32_t i = 0; i < pool->count; i++, place++) {
+        if (place >= pool->count) place = 0;
+        size_t at = pool_at(pool, place);
+        if (rank_of(p, at) != rank || !is_due(p, at, weight_max)) continue;
+        *turn = place + 1;
+        *out = at;
+        return true;
+    }
+    return false;
+}
+
 static enum err round_robin(const struct pick *p, const struct snapshot_pool *pool,
                             const struct snapshot_pool *all, size_t *out)
 {
+    uint64_t weight_max = (uint64_t)pool->weight_max * WEIGHT_UNIT;
+    if (next_in_turn(p, pool, RANK_BEST, weight_max, out)) return ERR_OK;
     struct field field = survey_wide(p, pool, all);
     if (field.count == 0) return ERR_NO_ENDPOINT;
-    size_t best = pool_at(field.pool, field.first);
-    int64_t best_credit = INT64_MIN;
-    uint64_t ties = 0;
-    for (size_t i = field.first; i < field.pool->count; i++) {
-        size_t at = pool_at(field.pool, i);
-        if (rank_of(p, at) != field.rank) continue;
-        struct endpoint_state *e = p->state[at];
-        e->wrr_credit += (int64_t)weight_of(p, at);
-        if (e->wrr_credit < best_credit) continue;
-        ties = e->wrr_credit == best_credit ? ties + 1 : 1;
-        best_credit = e->wrr_credit;
-        if (ties == 1 || rng_below(p->req->rng, ties) == 0) best = at;
-    }
-    p->state[best]->wrr_credit -= (int64_t)field.weight;
-    *out = best;
+    /* The one of the largest weight among them is due. */
+    bool found = next_in_turn(p, field.pool, field.rank, field.weight_max, out);
+    CHECK(found);
     return ERR_OK;
 }
 
@@ -263,13 +289,14 @@ static uint32_t group_of(const struct pick *p)
     return 0;
 }
 
-static const struct snapshot_pool *pool_of(const struct pick *p, const struct snapshot_pool *all)
+static const struct snapshot_pool *pool_of(struct pick *p, const struct snapshot_pool *all)
 {
     if (p->upstream->group_count == 0) return all;
     const struct snapshot_group *g = &p->upstream->group[p->group];
     bool near = g->near_permille == PERMILLE || rng_below(p->req->rng, PERMILLE) < g->near_permille;
     const struct snapshot_pool *first = near ? &g->near : &g->far;
     const struct snapshot_pool *second = near ? &g->far : &g->near;
+    p->far = near == (first->count == 0);
     if (first->count > 0) return first;
     return second->count > 0 ? second : all;
 }

@@ -17,8 +17,9 @@
  *                 under load one that takes twice as long loses, else the first wins, so that an
  *                 idle service sees its weights (Mitzenmacher 2001).
  *   peak-ewma     the same two draws; the lower load times peak latency wins.
- *   round-robin   smooth weighted round robin, ties by lot so that workers do not all begin with
- *                 the same endpoint.
+ *   round-robin   the next one, from a place by lot on, so that workers do not all begin with the
+ *                 same endpoint. One of half the largest weight is passed over every other time:
+ *                 a pick looks at one endpoint where weights are alike, at most at each once.
  *   hash, ring    the endpoint of the hash (lb_table.h) of all that are UP, zones aside; one that
  *                 has a quarter more than its share in flight is passed over (Mirrokni 2018).
  *                 Without a hash: as least-loaded.

@@ -206,7 +206,7 @@ int main(void)
     bench_lb(b, 50, BALANCE_LEAST_LOADED);
     bench_lb(b, ENDPOINTS, BALANCE_LEAST_LOADED);
     bench_lb(b, 50, BALANCE_ROUND_ROBIN);
-    rounds_report("metrics of one request, 3 calls", b, call_metrics, CALLS);
+    rounds_report("metrics of one request, 2 calls", b, call_metrics, CALLS);
     rounds_report("access_log_line", b, call_log, CALLS);
     b->in.endpoint_count = ENDPOINTS;
     rounds_report("build_snapshot, 2 000 endpoints", b, call_build, 20);

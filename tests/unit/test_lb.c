@@ -117,6 +117,53 @@ static void test_round_robin_is_exact_and_smooth(void **state)
     rig_down(&r);
 }
 
+/* Of every three in a row each has one, also while one of them is not well. */
+static void test_round_robin_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct rig r;
+    size_t at;
+    rig_up(&r, 4, BALANCE_ROUND_ROBIN);
+    r.endpoint[2].status = ENDPOINT_DOWN;
+    for (unsigned i = 0; i < 30; i++) {
+        pick_many(&r, 3);
+        for (size_t k = 0; k < 4; k++)
+            assert_int_equal(r.picks[k], k != 2);
+    }
+    /* The one that comes back has its turn within a round. */
+    r.endpoint[2].status = ENDPOINT_UP;
+    pick_many(&r, 4);
+    assert_int_equal(r.picks[2], 1);
+    /* A weight that falls takes the shares at once with it. */
+    set_weights(&r, (const uint32_t[]){1, 1, 2, 4});
+    pick_many(&r, 16);
+    set_weights(&r, (const uint32_t[]){1, 1, 1, 1});
+    pick_many(&r, 8);
+    pick_many(&r, 400);
+    for (size_t k = 0; k < 4; k++)
+        assert_int_equal(r.picks[k], 100);
+    r.endpoint[0].status = r.endpoint[1].status = ENDPOINT_DOWN;
+    r.endpoint[2].status = r.endpoint[3].status = ENDPOINT_DRAINING;
+    assert_int_equal(pick(&r, &at), ERR_OK);
+    assert_true(at < 2);
+    rig_down(&r);
+}
+
+/* Unequal by as much as may be: exact over whole rounds, and nobody waits for a second one. */
+static void test_round_robin_is_exact_for_far_apart_weights(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_up(&r, 4, BALANCE_ROUND_ROBIN);
+    set_weights(&r, (const uint32_t[]){1, 1000, 10, 500});
+    pick_many(&r, 1511 * 20);
+    assert_in_range(r.picks[0], 19, 21);
+    assert_in_range(r.picks[1], 19990, 20010);
+    assert_in_range(r.picks[2], 199, 201);
+    assert_in_range(r.picks[3], 9990, 10010);
+    rig_down(&r);
+}
+
 static void test_workers_do_not_all_begin_with_the_same_endpoint(void **state)
 {
     (void)state;
@@ -369,6 +416,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_robin_is_exact_and_smooth),
+        cmocka_unit_test(test_round_robin_goes_on_where_it_was),
+        cmocka_unit_test(test_round_robin_is_exact_for_far_apart_weights),
         cmocka_unit_test(test_workers_do_not_all_begin_with_the_same_endpoint),
         cmocka_unit_test(test_idle_least_loaded_honours_weights),
         cmocka_unit_test(test_loaded_least_loaded_keeps_load_per_weight_level),
