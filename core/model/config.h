@@ -9,6 +9,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/strbuf.h"
+#include "core/model/config_bounds.h"
 #include "core/model/policy.h"
 #include "core/model/record.h"
 
@@ -174,6 +175,7 @@ struct config {
     struct config_service *service; /* sorted by name */
     size_t upstream_count;
     struct config_upstream *upstream; /* sorted by name */
+    struct config_bounds bounds;
     struct config_log log;
     struct addr metrics_listen; /* family NONE: off */
     uint32_t gossip_period_ms;  /* T: lan 1000, fast 500, wan 5000 */

@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "core/wire/config_bounds.h"
 #include "core/wire/config_host.h"
 #include "core/wire/config_listeners.h"
 #include "core/wire/config_service.h"
@@ -55,6 +56,7 @@ static void load_sections(struct config_merge *m)
     config_host_metrics(&m->section[CONFIG_MERGE_METRICS]);
     config_host_log(&m->section[CONFIG_MERGE_LOG]);
     config_host_gossip(&m->section[CONFIG_MERGE_GOSSIP]);
+    config_bounds_load(&m->section[CONFIG_MERGE_LIMITS]);
     config_listeners_check(m);
 }
 

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 
-static const char *const section_name[] = {"node",   "defaults", "metrics",  "log",
-                                           "gossip", "service",  "upstream", "include"};
+static const char *const section_name[] = {"node",   "defaults", "metrics",  "log",    "gossip",
+                                           "limits", "service",  "upstream", "include"};
 static const char *const section_later[] = {"gateway", "ui", "tracing", "policy", "route", "admin"};
 
 static void add_part(struct config_merge *m, size_t section, const struct config_read_item *item)

@@ -1,7 +1,8 @@
 /* Merging of the configuration files: which tables there are, and in which files their parts stand.
  *
- * Inside core/wire/config*.c only. [node], [defaults], [metrics], [log] and [gossip] may be written
- * in several files as long as no key is; a service or an upstream is defined in one place.
+ * Inside core/wire/config*.c only. [node], [defaults], [metrics], [log], [gossip] and [limits] may
+ * be written in several files as long as no key is; a service or an upstream is defined in one
+ * place.
  */
 #ifndef CORE_WIRE_CONFIG_MERGE_H
 #define CORE_WIRE_CONFIG_MERGE_H
@@ -14,6 +15,7 @@ enum config_merge_section {
     CONFIG_MERGE_METRICS,
     CONFIG_MERGE_LOG,
     CONFIG_MERGE_GOSSIP,
+    CONFIG_MERGE_LIMITS,
     CONFIG_MERGE_SECTIONS
 };
 

@@ -318,6 +318,66 @@ void config_read_integer(const struct config_read_table *t, const char *key,
     *out = (uint32_t)value;
 }
 
+static char *format_bytes(uint64_t bytes, char dst[DURATION_TEXT_MAX])
+{
+    static const char *const word[] = {"B", "KiB", "MiB", "GiB"};
+    size_t unit = 0;
+    while (unit + 1 < ARRAY_LEN(word) && bytes >= 1024 && bytes % 1024 == 0) {
+        bytes /= 1024;
+        unit++;
+    }
+    snprintf(dst, DURATION_TEXT_MAX, "%llu%s", (unsigned long long)bytes, word[unit]);
+    return dst;
+}
+
+static bool parse_bytes(struct span text, uint64_t *bytes)
+{
+    static const struct {
+        const char *word;
+        uint64_t bytes;
+    } unit[] = {{"B", 1}, {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}};
+    size_t digits = 0;
+    uint64_t value;
+    while (digits < text.len && text.p[digits] >= '0' && text.p[digits] <= '9')
+        digits++;
+    if (!span_u64(span_of(text.p, digits), &value)) return false;
+    for (size_t i = 0; i < ARRAY_LEN(unit); i++)
+        if (span_eq_str(span_skip(text, digits), unit[i].word))
+            return !__builtin_mul_overflow(value, unit[i].bytes, bytes);
+    return false;
+}
+
+void config_read_bytes(const struct config_read_table *t, const char *key,
+                       struct config_read_sizes range, uint64_t *out)
+{
+    struct config_read_item item = config_read_find(t, key);
+    char text[DURATION_TEXT_MAX], most[DURATION_TEXT_MAX], quoted[DURATION_TEXT_MAX + 2];
+    uint64_t value;
+    *out = range.none;
+    snprintf(quoted, sizeof(quoted), "\"%s\"", format_bytes(range.none, text));
+    config_read_note(t, key, &item, quoted);
+    if (item.v == NULL) return;
+    if (item.v->kind == TOML_INTEGER || item.v->kind == TOML_FLOAT) {
+        config_read_bad(t->read, &item, "%s needs a unit: add one, as in \"512B\" or \"64KiB\"",
+                        key);
+        return;
+    }
+    if (!config_read_is(t->read, &item, key, TOML_STRING)) return;
+    if (!parse_bytes(item.v->u.text, &value)) {
+        config_read_bad(t->read, &item,
+                        "\"%.*s\" is no size: write a whole number and B, KiB, MiB or GiB, as in "
+                        "\"64KiB\"",
+                        SPAN_ARG(item.v->u.text));
+        return;
+    }
+    if (value < range.least || value > range.most) {
+        config_read_bad(t->read, &item, "%s must be between %s and %s", key,
+                        format_bytes(range.least, text), format_bytes(range.most, most));
+        return;
+    }
+    *out = value;
+}
+
 void config_read_percent(const struct config_read_table *t, const char *key,
                          struct config_read_range range, uint32_t *out)
 {

@@ -72,6 +72,11 @@ struct config_read_range {
     struct config_read_item from; /* where `none` was written; v NULL: it is built in */
 };
 
+struct config_read_sizes {
+    uint64_t least, most;
+    uint64_t none; /* when the key is absent */
+};
+
 /* Memory of the load (`lasting`: of the config); NULL sets r->nomem. */
 void *config_read_alloc(struct config_read *r, bool lasting, size_t count, size_t size);
 /* A copy in the config; "" when out of memory. */
@@ -108,6 +113,9 @@ void config_read_duration(const struct config_read_table *t, const char *key,
                           struct config_read_range range, uint32_t *ms);
 void config_read_integer(const struct config_read_table *t, const char *key,
                          struct config_read_range range, uint32_t *out);
+/* "64KiB", "512B", "2MiB", "1GiB" to bytes. */
+void config_read_bytes(const struct config_read_table *t, const char *key,
+                       struct config_read_sizes range, uint64_t *out);
 /* "20%": a whole number of percent. */
 void config_read_percent(const struct config_read_table *t, const char *key,
                          struct config_read_range range, uint32_t *out);

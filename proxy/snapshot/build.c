@@ -412,6 +412,8 @@ static void build_head(struct build *b)
     s->access_only = config->log.access_only;
     s->access_query = config->log.access_query;
     s->workers = in->workers > 0 ? in->workers : 1;
+    s->bounds = config->bounds;
+    s->memory_bytes = s->bounds.memory_bytes != 0 ? s->bounds.memory_bytes : in->memory_bytes;
     s->draining = in->draining;
     s->deaf = in->deaf;
 }

@@ -58,7 +58,8 @@ struct build_input {
     size_t gate_count;
     const struct build_reset *reset;
     size_t reset_count;
-    unsigned workers; /* of this process; 0 counts as 1 */
+    unsigned workers;      /* of this process; 0 counts as 1 */
+    uint64_t memory_bytes; /* where [limits] does not say; 0: not known */
     bool draining;
     bool deaf;
 };

@@ -124,6 +124,8 @@ struct snapshot {
     const struct snapshot_listener *listener;
     size_t listener_count;
     uint32_t workers; /* of this process */
+    struct config_bounds bounds;
+    uint64_t memory_bytes; /* of the data plane of all workers; 0: not known */
     enum config_access_only access_only;
     bool access_query;
     bool draining;

@@ -360,6 +360,29 @@ static void test_services_are_checked(void **state)
     CHECK_ROWS(row, NODE);
 }
 
+static void test_limits_are_checked(void **state)
+{
+    (void)state;
+    static const struct row row[] = {
+        {"[limits]\nconnection = 1",
+         "unknown key \"connection\" in [limits]; did you mean \"connections\"?"},
+        {"[limits]\nconnections = 0", "connections must be between 1 and 1000000"},
+        {"[limits]\nstreams = 257", "streams must be between 1 and 256"},
+        {"[limits]\nheader_bytes = 8192",
+         "header_bytes needs a unit: add one, as in \"512B\" or \"64KiB\""},
+        {"[limits]\nheader_bytes = \"8k\"",
+         "\"8k\" is no size: write a whole number and B, KiB, MiB or GiB, as in \"64KiB\""},
+        {"[limits]\nheader_bytes = \"65KiB\"", "header_bytes must be between 1KiB and 64KiB"},
+        {"[limits]\nheader_fields = 129", "header_fields must be between 16 and 128"},
+        {"[limits]\nurl_bytes = \"1MiB\"", "url_bytes must be between 128B and 8KiB"},
+        {"[limits]\nheader_timeout = \"1ms\"", "header_timeout must be between 1s and 5m"},
+        {"[limits]\nlink_idle = \"1m\"", "link_idle must be between 2m and 24h"},
+        {"[limits]\nmin_rate = \"2MiB\"", "min_rate must be between 0B and 1MiB"},
+        {"[limits]\nmemory = \"1MiB\"", "memory must be between 8MiB and 1024GiB"},
+    };
+    CHECK_ROWS(row, NODE);
+}
+
 static void test_rules_are_checked(void **state)
 {
     (void)state;
@@ -564,6 +587,7 @@ int main(void)
         cmocka_unit_test(test_a_missing_node_is_said),
         cmocka_unit_test(test_the_other_host_tables_are_checked),
         cmocka_unit_test(test_services_are_checked),
+        cmocka_unit_test(test_limits_are_checked),
         cmocka_unit_test(test_rules_are_checked),
         cmocka_unit_test(test_names_of_passing_tls_are_checked),
         cmocka_unit_test(test_where_requests_go_is_checked),

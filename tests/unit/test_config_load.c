@@ -419,7 +419,8 @@ static void test_the_hash_follows_every_text(void **state)
 static void test_effective_values_name_their_origin(void **state)
 {
     (void)state;
-    static const char *const text[] = {NODE "[defaults]\nidle_timeout = \"90s\"\n",
+    static const char *const text[] = {NODE "[defaults]\nidle_timeout = \"90s\"\n"
+                                            "[limits]\nheader_bytes = \"16KiB\"\n",
                                        "[upstream.api]\n"
                                        "listen = \"127.0.0.1:9001\"\n"
                                        "retry = { tries = 2 }\n"};
@@ -468,8 +469,49 @@ static void test_effective_values_name_their_origin(void **state)
                               "log.access.query = false   # default\n"
                               "gossip.profile = \"lan\"   # default\n"
                               "gossip.datagram_bytes = 1200   # default\n"
-                              "gossip.key_hold = \"24h\"   # default\n");
+                              "gossip.key_hold = \"24h\"   # default\n"
+                              "limits.connections = 65536   # default\n"
+                              "limits.connections_per_client = 4096   # default\n"
+                              "limits.handshakes = 256   # default\n"
+                              "limits.requests = 65536   # default\n"
+                              "limits.requests_per_connection = 100000   # default\n"
+                              "limits.streams = 128   # default\n"
+                              "limits.header_bytes = \"16KiB\"   # parley.toml:8\n"
+                              "limits.header_fields = 128   # default\n"
+                              "limits.url_bytes = \"8KiB\"   # default\n"
+                              "limits.header_timeout = \"10s\"   # default\n"
+                              "limits.keep_alive = \"1m\"   # default\n"
+                              "limits.link_idle = \"5m\"   # default\n"
+                              "limits.min_rate = \"240B\"   # default\n"
+                              "limits.memory = \"auto\"   # default\n");
     strbuf_fini(&sb);
+    config_free(c);
+}
+
+static void test_every_limit_of_the_host_is_read(void **state)
+{
+    (void)state;
+    static const struct config_bounds want = {.connections = 1000,
+                                              .connections_per_client = 10,
+                                              .handshakes = 20,
+                                              .requests = 500,
+                                              .requests_per_connection = 0,
+                                              .streams = 7,
+                                              .header_bytes = 8192,
+                                              .header_fields = 64,
+                                              .url_bytes = 2048,
+                                              .header_timeout_ms = 5000,
+                                              .keep_alive_ms = 30000,
+                                              .link_idle_ms = 600000,
+                                              .min_rate = 0,
+                                              .memory_bytes = 24u << 20};
+    struct config *c =
+        load_one(NODE "[limits]\nconnections = 1000\nconnections_per_client = 10\n"
+                      "handshakes = 20\nrequests = 500\nrequests_per_connection = 0\n"
+                      "streams = 7\nheader_bytes = \"8KiB\"\nheader_fields = 64\n"
+                      "url_bytes = \"2048B\"\nheader_timeout = \"5s\"\nkeep_alive = \"30s\"\n"
+                      "link_idle = \"10m\"\nmin_rate = \"0B\"\nmemory = \"24MiB\"\n");
+    assert_memory_equal(&c->bounds, &want, sizeof want);
     config_free(c);
 }
 
@@ -521,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_files_are_merged),
         cmocka_unit_test(test_the_hash_follows_every_text),
         cmocka_unit_test(test_effective_values_name_their_origin),
+        cmocka_unit_test(test_every_limit_of_the_host_is_read),
         cmocka_unit_test(test_includes_default_to_conf_d),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
