@@ -165,6 +165,7 @@ static enum err build(struct compile *c, const struct config *config,
                              .node_id = mesh_own_id(d->mesh),
                              .trust = identities_trust(d->identities),
                              .workers = d->worker_count,
+                             .memory_bytes = d->memory_bytes,
                              .draining = d->drain != NULL && drain_closing(d->drain),
                              .deaf = d->drain != NULL && drain_deaf(d->drain)};
     in.endpoint = endpoints_rows(c->endpoints, &in.endpoint_count);

@@ -20,6 +20,8 @@
 #include "core/crypto/tls_engine.h"
 #include "core/io/clock.h"
 #include "core/io/thread.h"
+#include "cmd/daemon/memory_limit.h"
+#include "proxy/net/clients.h"
 #include "proxy/net/lineage.h"
 #include "proxy/net/worker.h"
 
@@ -135,6 +137,7 @@ static enum err make_worker(struct daemon *d, unsigned i)
                                .metrics = w->metrics,
                                .access_ring = &w->access,
                                .lineage = d->lineage,
+                               .clients = d->clients,
                                .control_post = control_post(d->control)};
     return worker_new(&o, &w->worker);
 }
@@ -149,6 +152,9 @@ static enum err make_workers(struct daemon *d)
     d->lineage = calloc(1, sizeof *d->lineage);
     if (d->lineage == NULL) return ERR_NOMEM;
     lineage_init(d->lineage, &d->hash_key);
+    d->clients = calloc(1, sizeof *d->clients);
+    if (d->clients == NULL) return ERR_NOMEM;
+    clients_init(d->clients, &d->hash_key);
     enum err err = ERR_OK;
     for (unsigned i = 0; i < count && err == ERR_OK; i++) {
         d->worker_count = i + 1;
@@ -222,6 +228,7 @@ enum err daemon_new(const struct daemon_options *o, struct diag *diag, struct da
     d->started_ms = clock_mono_ms();
     d->started_wall_s = clock_wall_s();
     d->store.lock_fd = -1;
+    d->memory_bytes = memory_limit_auto();
     enum err err = open_basics(d, diag);
     if (err == ERR_OK) err = load_identities(d, diag);
     if (err == ERR_OK) err = make_workers(d);
@@ -251,6 +258,7 @@ static void free_workers(struct daemon *d)
     }
     free(d->worker);
     free(d->lineage);
+    free(d->clients);
 }
 
 void daemon_free(struct daemon *d)

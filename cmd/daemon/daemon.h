@@ -89,6 +89,8 @@ struct daemon {
     unsigned worker_count;
     struct fd_store *fd_store;
     struct lineage *lineage; /* shared by the workers */
+    struct clients *clients; /* shared by the workers */
+    uint64_t memory_bytes;   /* what the data plane may have where [limits] does not say */
     struct listeners *listeners;
     struct compile *compile;
     struct health_run *health;

@@ -16,7 +16,8 @@ void iobuf_pool_init(struct iobuf_pool *pool, size_t block_bytes, size_t blocks_
 {
     size_t bytes;
     CHECK(block_bytes > 0 && size_add(block_bytes, sizeof(struct iobuf_block), &bytes));
-    *pool = (struct iobuf_pool){.block_bytes = block_bytes, .blocks_max = blocks_max};
+    *pool = (struct iobuf_pool){
+        .block_bytes = block_bytes, .blocks_max = blocks_max, .blocks_kept = blocks_max};
 }
 
 void iobuf_pool_fini(struct iobuf_pool *pool)
@@ -50,10 +51,14 @@ static struct iobuf_block *block_take(struct iobuf_pool *pool)
 
 static void block_give(struct iobuf_pool *pool, struct iobuf_block *block)
 {
+    pool->blocks_live--;
+    if (pool->blocks_free >= pool->blocks_kept) {
+        free(block);
+        return;
+    }
     poison_bytes(block->data, pool->block_bytes);
     block->next = pool->free_list;
     pool->free_list = block;
-    pool->blocks_live--;
     pool->blocks_free++;
 }
 
@@ -83,6 +88,8 @@ static enum err take_chain(struct iobuf_pool *pool, size_t count, struct iobuf_b
                            struct iobuf_block **last)
 {
     struct iobuf_block *head = NULL, *tail = NULL;
+    /* The bound may have been lowered below what there is. */
+    if (pool->blocks_live > pool->blocks_max) return ERR_FULL;
     if (count > pool->blocks_max - pool->blocks_live) return ERR_FULL;
     for (size_t i = 0; i < count; i++) {
         struct iobuf_block *block = block_take(pool);

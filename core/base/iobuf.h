@@ -3,8 +3,8 @@
  *   iobuf: head -> [....dddddd] -> [dddddddddd] -> [ddd.......] <- tail        d = unread bytes
  *
  * One thread owns a pool and all chains made from it. Blocks are taken when bytes are written and
- * given back when they are read, so an idle connection holds none. The pool keeps freed blocks:
- * warm, nothing is malloc'd.
+ * given back when they are read, so an idle connection holds none. The pool keeps freed blocks, as
+ * many as its owner says: warm, nothing is malloc'd.
  */
 #ifndef CORE_BASE_IOBUF_H
 #define CORE_BASE_IOBUF_H
@@ -17,7 +17,8 @@ struct iobuf_block;
 struct iobuf_pool {
     struct iobuf_block *free_list; /* owned */
     size_t block_bytes;            /* payload of a block */
-    size_t blocks_max;             /* live + free */
+    size_t blocks_max;             /* live */
+    size_t blocks_kept;            /* free ones beyond it go back to the system */
     size_t blocks_live;
     size_t blocks_free;
 };

@@ -173,6 +173,12 @@ size_t conn_low_water(const struct conn *c)
     return quarter < BODY_LOW_WATER_BYTES ? quarter : BODY_LOW_WATER_BYTES;
 }
 
+void conn_ask_drain(struct conn *c)
+{
+    CHECK_OBJ(c, CONN_MAGIC);
+    c->drain_wanted = true;
+}
+
 void conn_rebind(struct conn *c, const struct conn_events *events, void *owner)
 {
     CHECK_OBJ(c, CONN_MAGIC);

@@ -83,6 +83,9 @@ size_t conn_room(const struct conn *c);
 size_t conn_queued(const struct conn *c);
 /* A quarter of out_max, at most BODY_LOW_WATER_BYTES. */
 size_t conn_low_water(const struct conn *c);
+/* on_drain comes after the next bytes that leave, when it is at conn_low_water or less then: for an
+ * owner that stops before it would come by itself. */
+void conn_ask_drain(struct conn *c);
 /* on_flush comes in this turn's flush, or when there is room again. */
 void conn_mark(struct conn *c);
 void conn_pause(struct conn *c);

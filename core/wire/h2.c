@@ -563,7 +563,7 @@ enum err h2_new(const struct h2_options *o, struct h2 **out)
                      .walk.skip = o->server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
                      .now_ms = o->now_ms};
     list_init(&h->open);
-    h2_flood_init(&h->flood, o->now_ms);
+    h2_flood_init(&h->flood, o->peer_floods, o->now_ms);
     if (session_new(h, o) != ERR_OK) {
         h2_alloc_put(o->alloc, h);
         return ERR_NOMEM;

@@ -12,8 +12,9 @@
  * closes, or receives after h2_detach, is consumed for it on the connection. Bodies out are read
  * from the stream's `out` queue as frames are made, so nothing is copied into a second queue.
  *
- * Floods (resets of either cause, pings, settings, empty frames) run down one budget a connection;
- * empty, it ends with GOAWAY(ENHANCE_YOUR_CALM). nghttp2's own limits stand behind it.
+ * Floods (resets of either cause, pings, settings, empty frames) run down one budget a connection
+ * and one of all that the same peer has and had; either empty, it ends with
+ * GOAWAY(ENHANCE_YOUR_CALM). nghttp2's own limits stand behind it.
  */
 #ifndef CORE_WIRE_H2_H
 #define CORE_WIRE_H2_H
@@ -93,6 +94,7 @@ struct h2_options {
     struct h2_alloc *alloc; /* borrowed, may be shared by a thread's connections */
     uint32_t streams_max;   /* the peer may open */
     uint32_t stream_window_bytes, connection_window_bytes;
+    _Atomic uint64_t *peer_floods; /* of h2_flood.h; borrowed, may be NULL */
     uint64_t now_ms;
 };
 

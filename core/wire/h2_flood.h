@@ -1,24 +1,35 @@
-/* Flood budget of one HTTP/2 connection: a token bucket (security.md D02, D03, D07 to D10).
+/* Flood budgets of HTTP/2: a token bucket for each connection (security.md D02, D03, D07 to D10),
+ * and one of all connections of a peer, so that connecting again renews nothing.
  *
- * One thread, that of the connection; no clock. Cheap frames with dear effects take a token each.
+ * A connection's belongs to its thread. A peer's is one word that any thread changes, relaxed: the
+ * time at which its bucket is full again (GCRA). No clock. Cheap frames with dear effects take a
+ * token of each.
  */
 #ifndef CORE_WIRE_H2_FLOOD_H
 #define CORE_WIRE_H2_FLOOD_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* D02 wants the end before 300 resets. */
 #define H2_FLOOD_BURST     280u
 #define H2_FLOOD_REFILL_MS 20u /* a token */
+/* A peer has several connections, each of which may have reason for some. */
+#define H2_FLOOD_PEER_BURST     (4u * H2_FLOOD_BURST)
+#define H2_FLOOD_PEER_REFILL_MS 5u
 
 struct h2_flood {
     uint32_t tokens;
     uint64_t refilled_ms;
+    _Atomic uint64_t *peer; /* borrowed; NULL: the connection has its own budget alone */
 };
 
-void h2_flood_init(struct h2_flood *f, uint64_t now_ms);
-/* Takes a token. False: none is left. */
+/* `peer`: its word, 0 at first; it outlives the connection. */
+void h2_flood_init(struct h2_flood *f, _Atomic uint64_t *peer, uint64_t now_ms);
+/* Takes a token of the connection and one of its peer. False: there is none. */
 bool h2_flood_spend(struct h2_flood *f, uint64_t now_ms);
+/* Takes one of a peer alone. */
+bool h2_flood_peer_spend(_Atomic uint64_t *full_ms, uint64_t now_ms);
 
 #endif

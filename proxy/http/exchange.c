@@ -5,6 +5,8 @@
 #include "core/base/check.h"
 #include "proxy/http/attempt.h"
 #include "proxy/http/exchange_steps.h"
+#include "proxy/http/pacing.h"
+#include "proxy/net/pressure.h"
 
 #define EXCHANGE_MAGIC       0x65786368u
 #define EXCHANGE_IDLE_MAX    512u
@@ -24,7 +26,8 @@ static void on_free(struct loop_flush *f)
     iobuf_clear(&ex->req_body.buf);
     iobuf_clear(&ex->resp_body.buf);
     iobuf_clear(&ex->replay);
-    if (ctx->idle_exchange_count < EXCHANGE_IDLE_MAX && !ctx->stopping) {
+    bool keep = ctx->idle_exchange_count < EXCHANGE_IDLE_MAX && !ctx->stopping;
+    if (keep && pressure_now(ctx) == PRESSURE_NONE) {
         arena_reset(&ex->arena);
         ctx->idle_exchange_count++;
         list_push_front(&ctx->idle_exchanges, &ex->node);
@@ -66,7 +69,10 @@ static struct exchange *idle_or_fresh(struct context *ctx)
 
 static bool full(const struct context *ctx)
 {
-    return atomic_load_explicit(&ctx->in_flight, memory_order_relaxed) >= WORKER_EXCHANGES_MAX;
+    const struct snapshot *s = ctx->view->snapshot;
+    uint64_t share = (s->bounds.requests + s->workers - 1) / s->workers;
+    uint64_t most = share < WORKER_EXCHANGES_MAX ? share : WORKER_EXCHANGES_MAX;
+    return atomic_load_explicit(&ctx->in_flight, memory_order_relaxed) >= most;
 }
 
 struct exchange *exchange_new(struct context *ctx, enum filter_direction direction,
@@ -186,18 +192,25 @@ static uint64_t whole_deadline_ms(const struct exchange *ex)
     return ex->begun_ms + ex->req.timeout_ms;
 }
 
+/* 0: none. */
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    if (a == 0 || b == 0) return a + b;
+    return a < b ? a : b;
+}
+
 static uint64_t deadline_ms(const struct exchange *ex)
 {
-    uint64_t step = step_deadline_ms(ex), whole = whole_deadline_ms(ex);
-    if (whole == 0) return step;
-    return step != 0 && step < whole ? step : whole;
+    return sooner(step_deadline_ms(ex), whole_deadline_ms(ex));
 }
 
 void exchange_arm(struct exchange *ex)
 {
     if (ex->step == EX_CONNECT)
         ex->attempt.deadline_ms = loop_now_ms(ex->ctx->loop) + timeout_ms(ex, EX_CONNECT);
-    uint64_t deadline = deadline_ms(ex);
+    /* A window begins. */
+    (void)pacing_slow(ex);
+    uint64_t deadline = sooner(deadline_ms(ex), pacing_look_ms(ex));
     if (deadline == 0) return;
     /* A timer that is due earlier looks again when it fires; most exchanges end before. */
     if (ex->timer.node.pos != 0 && ex->timer.node.key <= deadline) return;
@@ -248,11 +261,26 @@ static void expired(struct exchange *ex)
     }
 }
 
+static void client_is_slow(struct exchange *ex)
+{
+    if (ex->step != EX_FORWARD) {
+        exchange_cut(ex, REASON_CLIENT_TIMEOUT);
+        return;
+    }
+    ex->attempt.failure = REASON_CLIENT_TIMEOUT;
+    ex->attempt.reached = true;
+    go(ex, EX_ATTEMPT_END);
+}
+
 static void on_expire(struct loop_timer *t)
 {
     struct exchange *ex = CONTAINER_OF(t, struct exchange, timer);
     if (ex->ended) return;
-    uint64_t deadline = deadline_ms(ex);
+    if (pacing_slow(ex)) {
+        client_is_slow(ex);
+        return;
+    }
+    uint64_t deadline = sooner(deadline_ms(ex), pacing_look_ms(ex));
     if (deadline == 0) return;
     if (deadline > loop_now_ms(ex->ctx->loop))
         loop_timer_set(ex->ctx->loop, &ex->timer, deadline);
@@ -290,7 +318,7 @@ void exchange_request_data(struct exchange *ex, struct span data)
     ex->req_body.bytes_total += data.len;
     keep_for_replay(ex, data);
     if (iobuf_append_span(&ex->req_body.buf, data) != ERR_OK) {
-        exchange_cut(ex, REASON_INTERNAL);
+        exchange_cut(ex, REASON_OVERLOADED);
         return;
     }
     flush_up(ex);
@@ -398,7 +426,7 @@ void exchange_response_data(struct exchange *ex, struct span data)
     active(ex);
     ex->resp_body.bytes_total += data.len;
     if (iobuf_append_span(&ex->resp_body.buf, data) != ERR_OK) {
-        exchange_cut(ex, REASON_INTERNAL);
+        exchange_cut(ex, REASON_OVERLOADED);
         return;
     }
     if (ex->responded) ex->down_ops->flush(ex);

@@ -37,6 +37,7 @@
 #include "proxy/net/context.h"
 #include "proxy/net/lineage.h"
 #include "proxy/traffic/lb.h"
+#include "proxy/traffic/pace.h"
 
 #define EXCHANGE_STEPS(X)                                                                          \
     X(EX_ROUTE, route)                   /* which service; may it be called this way */            \
@@ -109,6 +110,7 @@ struct exchange {
     unsigned hops;
     uint64_t deadline_ms; /* of the whole chain of calls; 0: none */
     struct lineage_place lineage;
+    struct pace request_pace, response_pace;
     struct list on_gate; /* inbound: waits in its service's queue */
     bool admitted;       /* is counted inside its service's gate */
     bool again_above;    /* a hop further out repeats it already */

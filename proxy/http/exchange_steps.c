@@ -10,6 +10,7 @@
 #include "proxy/http/local.h"
 #include "proxy/http/reply.h"
 #include "proxy/net/pool.h"
+#include "proxy/net/pressure.h"
 #include "proxy/net/tcp_client.h"
 
 /* A chain of services is shorter; a request that went this often from parley to parley goes round
@@ -64,12 +65,29 @@ static enum reason check_inbound(struct exchange *ex)
     return REASON_NONE;
 }
 
+/* Hop-by-hop fields, which went already, do not count. */
+static enum reason check_bounds(struct exchange *ex)
+{
+    const struct config_bounds *b = &ex->view->snapshot->bounds;
+    if (pressure_now(ex->ctx) == PRESSURE_FULL) {
+        pressure_shed(ex->ctx, "request");
+        return REASON_OVERLOADED;
+    }
+    if (ex->tcp) return REASON_NONE;
+    if (ex->req.target.path.len + ex->req.target.query.len > b->url_bytes)
+        return REASON_TARGET_TOO_LONG;
+    bool large =
+        ex->req_headers.count > b->header_fields || ex->req_headers.bytes > b->header_bytes;
+    return large ? REASON_HEADERS_TOO_LARGE : REASON_NONE;
+}
+
 enum exchange_verdict exchange_steps_route(struct exchange *ex)
 {
-    enum reason reason = REASON_NONE;
+    enum reason reason;
     if (ex->upstream == NULL && ex->service == NULL) return answer(ex, REASON_NO_ROUTE);
     account_begin(ex);
-    if (ex->direction == DIRECTION_INBOUND) reason = check_inbound(ex);
+    reason = check_bounds(ex);
+    if (reason == REASON_NONE && ex->direction == DIRECTION_INBOUND) reason = check_inbound(ex);
     if (reason == REASON_NONE && ex->hops >= HOPS_MAX) reason = REASON_LOOP_DETECTED;
     if (reason == REASON_NONE) reason = deadline_begin(ex);
     return reason == REASON_NONE ? more(ex, EX_FILTER_REQUEST) : answer(ex, reason);

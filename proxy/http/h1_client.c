@@ -7,6 +7,7 @@
 #include "proxy/http/grpc.h"
 #include "proxy/http/translate.h"
 #include "proxy/net/introduce.h"
+#include "proxy/net/pressure.h"
 
 #define IDLE_TIMEOUT_MS 4000u /* below the keep-alive of common servers (Node: 5 s) */
 #define IDLE_RISKY_MS   1000u /* for requests that may not be repeated */
@@ -173,7 +174,7 @@ static void up_consumed(struct exchange *ex, size_t bytes)
 {
     struct h1_client *c = ex->up;
     (void)bytes;
-    if (!c->paused || ex->resp_body.buf.len > BODY_LOW_WATER_BYTES) return;
+    if (!c->paused || ex->resp_body.buf.len > pressure_low_water(ex->ctx)) return;
     c->paused = false;
     conn_resume(c->conn);
 }
@@ -289,7 +290,7 @@ static void on_body(void *owner, struct span data)
 
 static void pause_when_full(struct h1_client *c)
 {
-    if (c->ex->resp_body.buf.len <= BODY_HIGH_WATER_BYTES) return;
+    if (c->ex->resp_body.buf.len <= pressure_high_water(c->ctx)) return;
     c->paused = true;
     conn_pause(c->conn);
 }

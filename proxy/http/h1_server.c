@@ -9,9 +9,8 @@
 #include "proxy/http/translate.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/plain_server.h"
+#include "proxy/net/pressure.h"
 
-#define HEAD_TIMEOUT_MS 10000u /* O01 */
-#define IDLE_TIMEOUT_MS 60000u /* keep-alive without a request */
 /* A client that has ended its side may wait for its answer or be gone: both look alike, until
  * something is sent. */
 #define PROBE_AFTER_MS 500u
@@ -28,7 +27,7 @@ struct h1_server {
     struct iobuf head; /* of a request that came in pieces */
     uint64_t since_ms; /* idle, or reading this head */
     enum h1_version version;
-    bool begun;           /* it has had a request */
+    uint32_t begun;       /* requests so far */
     bool keep_alive;      /* the client and we go on after this exchange */
     bool last;            /* the client sends nothing behind this request (RFC 9112 9.6) */
     bool chunked;         /* the response's body */
@@ -58,6 +57,11 @@ static void h1_server_close(struct h1_server *s, bool abort)
     end(&s->plain, abort);
 }
 
+static const struct config_bounds *bounds_of(const struct h1_server *s)
+{
+    return &s->plain.session.ctx->view->snapshot->bounds;
+}
+
 /* --- requests --- */
 
 static const struct downstream_ops down_ops;
@@ -78,7 +82,7 @@ static char *gather(struct h1_server *s, struct exchange *ex, struct span last, 
 
 static struct exchange *begin(struct h1_server *s)
 {
-    s->begun = true;
+    if (s->begun < UINT32_MAX) s->begun++;
     s->keep_alive = s->last = false;
     s->version = H1_1_1;
     const struct view *view = s->plain.session.ctx->view;
@@ -139,7 +143,7 @@ static void head_complete(struct h1_server *s, struct span last)
 static bool is_preface(const struct h1_server *s, struct span last)
 {
     char text[sizeof H2_PLAIN_HEAD - 1];
-    if (s->begun || s->scan.bytes != sizeof text || s->scan.skipped > 0) return false;
+    if (s->begun > 0 || s->scan.bytes != sizeof text || s->scan.skipped > 0) return false;
     size_t before = iobuf_peek(&s->head, text, s->head.len);
     memcpy(text + before, last.p, last.len);
     return memcmp(text, H2_PLAIN_HEAD, sizeof text) == 0;
@@ -170,7 +174,8 @@ static size_t take_head(struct h1_server *s, struct span data)
             h1_server_close(s, true);
             return data.len;
         }
-        loop_timer_set(s->plain.session.ctx->loop, &s->timer, s->since_ms + HEAD_TIMEOUT_MS);
+        loop_timer_set(s->plain.session.ctx->loop, &s->timer,
+                       s->since_ms + bounds_of(s)->header_timeout_ms);
         return data.len;
     }
     /* What begins with a control byte (a TLS hello) is no HTTP: no answer, no banner (G17). */
@@ -257,6 +262,8 @@ static bool say_close(struct h1_server *s, const struct exchange *ex)
     /* A35: what is left of the request is never read as another. */
     if (s->state != SERVER_WAIT) s->keep_alive = false;
     if (s->plain.session.ctx->view->snapshot->draining || s->half_closed) s->keep_alive = false;
+    uint32_t most = bounds_of(s)->requests_per_connection;
+    if (most > 0 && s->begun >= most) s->keep_alive = false;
     bool length_known = ex->resp.body_length != BODY_LENGTH_UNKNOWN;
     if (s->version == H1_1_0 && !length_known) s->keep_alive = false;
     return !s->keep_alive;
@@ -360,12 +367,14 @@ static void down_flush(struct exchange *ex)
     struct h1_server *s = ex->down;
     struct body *body = &ex->resp_body;
     if (ex->delivered) return;
-    while (body->buf.len > 0 && conn_queued(s->plain.conn) <= conn_low_water(s->plain.conn)) {
+    size_t most = pressure_out_water(ex->ctx, s->plain.conn);
+    while (body->buf.len > 0 && conn_queued(s->plain.conn) <= most) {
         size_t len;
         if (!write_part(s, &body->buf, &len)) goto failed;
         exchange_response_taken(ex, len);
         if (ex->ended) return;
     }
+    if (body->buf.len > 0) conn_ask_drain(s->plain.conn);
     if (body->buf.len > 0 || !body->ended) return;
     if (!write_last(s, ex)) goto failed;
     exchange_delivered(ex);
@@ -459,7 +468,8 @@ static void on_expire(struct loop_timer *t)
     struct h1_server *s = CONTAINER_OF(t, struct h1_server, timer);
     struct loop *loop = s->plain.session.ctx->loop;
     bool reading = s->scan.bytes > 0;
-    uint64_t deadline = s->since_ms + (reading ? HEAD_TIMEOUT_MS : IDLE_TIMEOUT_MS);
+    const struct config_bounds *b = bounds_of(s);
+    uint64_t deadline = s->since_ms + (reading ? b->header_timeout_ms : b->keep_alive_ms);
     uint64_t now = loop_now_ms(loop);
     if (s->half_closed && s->plain.ex != NULL) {
         probe(s);
@@ -467,7 +477,7 @@ static void on_expire(struct loop_timer *t)
     }
     if (s->plain.ex != NULL || now < deadline) {
         /* The exchange keeps its own time; look again later. */
-        loop_timer_set(loop, &s->timer, s->plain.ex != NULL ? now + IDLE_TIMEOUT_MS : deadline);
+        loop_timer_set(loop, &s->timer, s->plain.ex != NULL ? now + b->keep_alive_ms : deadline);
         return;
     }
     if (reading)
@@ -488,5 +498,5 @@ void h1_server_open(struct context *ctx, const struct plain_accepted *take, uint
     s->since_ms = loop_now_ms(ctx->loop);
     s->timer.on_expire = on_expire;
     iobuf_init(&s->head, loop_pool(ctx->loop));
-    loop_timer_set(ctx->loop, &s->timer, s->since_ms + HEAD_TIMEOUT_MS);
+    loop_timer_set(ctx->loop, &s->timer, s->since_ms + bounds_of(s)->header_timeout_ms);
 }

@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "proxy/http/h2_pump.h"
 #include "proxy/http/translate.h"
+#include "proxy/net/clients.h"
 
 static void mark(struct h2_front *f)
 {
@@ -224,6 +225,8 @@ enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits)
                            .streams_max = limits->streams_max,
                            .stream_window_bytes = limits->stream_window_bytes,
                            .connection_window_bytes = limits->connection_window_bytes,
+                           .peer_floods =
+                               f->session.client != NULL ? &f->session.client->floods_ms : NULL,
                            .now_ms = loop_now_ms(ctx->loop)};
     enum err err = h2_new(&o, &f->h2);
     if (err == ERR_OK) mark(f);

@@ -8,16 +8,14 @@
 #include "proxy/http/upgrade.h"
 #include "proxy/net/listener.h"
 
-#define HEAD_TIMEOUT_MS 10000u /* O01 */
-#define IDLE_TIMEOUT_MS 60000u /* without a stream */
 /* Local clients are many and not to be trusted with as much memory as a host of the mesh. */
-#define STREAMS_MAX             128u
 #define STREAM_WINDOW_BYTES     (64u * 1024)
 #define CONNECTION_WINDOW_BYTES (1024u * 1024)
 
 struct h2_plain {
     struct h2_front front;
     uint64_t listener_id;
+    uint32_t begun;         /* requests so far */
     uint64_t idle_since_ms; /* 0: streams are open, or were at the last look */
     struct loop_timer timer;
 };
@@ -37,11 +35,19 @@ static void front_close(struct h2_front *f, bool abort)
     session_end(&f->session);
 }
 
+static const struct config_bounds *bounds_of(const struct h2_plain *s)
+{
+    return &s->front.session.ctx->view->snapshot->bounds;
+}
+
 /* --- streams --- */
 
 static void front_begin(struct h2_front *f, struct exchange *ex)
 {
     struct h2_plain *s = plain_of(f);
+    uint32_t most = bounds_of(s)->requests_per_connection;
+    if (s->begun < UINT32_MAX) s->begun++;
+    if (most > 0 && s->begun == most) h2_front_drain(f);
     s->idle_since_ms = 0;
     ex->upstream = listener_upstream(ex->view, s->listener_id);
     if (ex->upstream != NULL) ex->peer = ex->upstream->as;
@@ -73,8 +79,9 @@ static void watch_head(struct h2_plain *s)
 {
     uint64_t since = s->front.head_since_ms;
     if (s->front.session.gone || since == 0) return;
-    if (s->timer.node.pos != 0 && s->timer.node.key <= since + HEAD_TIMEOUT_MS) return;
-    loop_timer_set(s->front.session.ctx->loop, &s->timer, since + HEAD_TIMEOUT_MS);
+    if (s->timer.node.pos != 0 && s->timer.node.key <= since + bounds_of(s)->header_timeout_ms)
+        return;
+    loop_timer_set(s->front.session.ctx->loop, &s->timer, since + bounds_of(s)->header_timeout_ms);
 }
 
 static size_t on_data(struct conn *c, void *owner, struct span data)
@@ -111,7 +118,7 @@ static void on_expire(struct loop_timer *t)
     struct h2_plain *s = CONTAINER_OF(t, struct h2_plain, timer);
     struct loop *loop = s->front.session.ctx->loop;
     uint64_t now = loop_now_ms(loop), since = s->front.head_since_ms;
-    if (since != 0 && now >= since + HEAD_TIMEOUT_MS) {
+    if (since != 0 && now >= since + bounds_of(s)->header_timeout_ms) {
         h2_front_cut(&s->front, true);
         return;
     }
@@ -119,11 +126,11 @@ static void on_expire(struct loop_timer *t)
         s->idle_since_ms = 0;
     else if (s->idle_since_ms == 0)
         s->idle_since_ms = now;
-    else if (now >= s->idle_since_ms + IDLE_TIMEOUT_MS) {
+    else if (now >= s->idle_since_ms + bounds_of(s)->keep_alive_ms) {
         h2_goaway(s->front.h2);
         conn_mark(s->front.conn);
     }
-    loop_timer_set(loop, t, now + IDLE_TIMEOUT_MS);
+    loop_timer_set(loop, t, now + bounds_of(s)->keep_alive_ms);
     watch_head(s);
 }
 
@@ -144,10 +151,9 @@ static const struct session_ops session_ops = {
 void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listener_id,
                    struct span behind)
 {
-    static const struct h2_front_limits limits = {.streams_max = STREAMS_MAX,
-                                                  .stream_window_bytes = STREAM_WINDOW_BYTES,
-                                                  .connection_window_bytes =
-                                                      CONNECTION_WINDOW_BYTES};
+    const struct h2_front_limits limits = {.streams_max = old->ctx->view->snapshot->bounds.streams,
+                                           .stream_window_bytes = STREAM_WINDOW_BYTES,
+                                           .connection_window_bytes = CONNECTION_WINDOW_BYTES};
     struct loop *loop = old->ctx->loop;
     struct h2_plain *s = session_replace(old, &session_ops);
     if (s == NULL) {
@@ -160,7 +166,7 @@ void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listene
     s->listener_id = listener_id;
     s->timer.on_expire = on_expire;
     s->idle_since_ms = loop_now_ms(loop);
-    loop_timer_set(loop, &s->timer, s->idle_since_ms + IDLE_TIMEOUT_MS);
+    loop_timer_set(loop, &s->timer, s->idle_since_ms + bounds_of(s)->keep_alive_ms);
     if (h2_front_open(&s->front, &limits) != ERR_OK) {
         h2_front_cut(&s->front, true);
         return;

@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "core/io/sock.h"
 #include "proxy/http/h2_front.h"
 #include "proxy/http/translate.h"
 
 #define HANDSHAKE_TIMEOUT_MS 5000u
+/* Its TLS engine and its HTTP/2 session (performance.md 6). */
+#define LINK_BYTES (72u * 1024)
 
 struct h2_server {
     struct h2_front front; /* its h2 is NULL before the handshake is done */
@@ -18,6 +21,8 @@ struct h2_server {
     char peer_uri[SPIFFE_ID_BYTES_MAX + 1];
     uint64_t begun_us;
     struct loop_timer late; /* the end of a link that arrived after it should have ended */
+    struct loop_timer idle;
+    uint64_t idle_since_ms; /* 0: streams are open, or were at the last look */
 };
 
 static_assert(offsetof(struct h2_server, front) == 0, "session_new makes the whole object");
@@ -33,6 +38,7 @@ static void front_close(struct h2_front *f, bool abort)
     struct context *ctx = f->session.ctx;
     if (f->h2 == NULL) ctx->handshake_count--;
     loop_timer_clear(ctx->loop, &s->late);
+    loop_timer_clear(ctx->loop, &s->idle);
     h2_free(f->h2);
     identity_unref(s->identity);
     identity_trust_unref(s->trust);
@@ -44,7 +50,8 @@ static void front_close(struct h2_front *f, bool abort)
 
 static void front_begin(struct h2_front *f, struct exchange *ex)
 {
-    const struct h2_server *s = link_of(f);
+    struct h2_server *s = link_of(f);
+    s->idle_since_ms = 0;
     ex->down_tls = true;
     ex->peer = s->peer;
     ex->service = snapshot_service(ex->view->snapshot, span_str(s->service.text));
@@ -87,6 +94,7 @@ static const struct h2_front_ops front_ops = {.direction = DIRECTION_INBOUND,
 /* --- the connection --- */
 
 static void arrive_late(struct h2_server *s);
+static void look_idle_later(struct h2_server *s);
 
 static void on_open(struct conn *c, void *owner)
 {
@@ -104,6 +112,7 @@ static void on_open(struct conn *c, void *owner)
     ctx->handshake_count--;
     s->peer = leaf->id;
     name_spiffe_format(&s->peer, s->peer_uri);
+    look_idle_later(s);
     arrive_late(s);
 }
 
@@ -140,6 +149,29 @@ static const struct conn_events conn_events = {.on_open = on_open,
                                                .on_flush = on_flush};
 
 /* --- the end --- */
+
+/* A peer ends its link when it has no more use for it; one that does not holds memory here. */
+static void on_idle(struct loop_timer *t)
+{
+    struct h2_server *s = CONTAINER_OF(t, struct h2_server, idle);
+    struct context *ctx = s->front.session.ctx;
+    uint64_t now = loop_now_ms(ctx->loop), most = ctx->view->snapshot->bounds.link_idle_ms;
+    if (h2_streams(s->front.h2) > 0)
+        s->idle_since_ms = 0;
+    else if (s->idle_since_ms == 0)
+        s->idle_since_ms = now;
+    else if (now >= s->idle_since_ms + most)
+        h2_front_drain(&s->front);
+    look_idle_later(s);
+}
+
+static void look_idle_later(struct h2_server *s)
+{
+    struct context *ctx = s->front.session.ctx;
+    uint64_t most = ctx->view->snapshot->bounds.link_idle_ms;
+    s->idle.on_expire = on_idle;
+    loop_timer_set(ctx->loop, &s->idle, loop_now_ms(ctx->loop) + most);
+}
 
 /* By the newest view. */
 static bool must_end(const struct h2_server *s)
@@ -178,8 +210,10 @@ static void session_close(struct session *session)
     h2_front_cut(CONTAINER_OF(session, struct h2_front, session), true);
 }
 
-static const struct session_ops session_ops = {
-    .size = sizeof(struct h2_server), .refresh = session_refresh, .close = session_close};
+static const struct session_ops session_ops = {.size = sizeof(struct h2_server),
+                                               .bytes = LINK_BYTES,
+                                               .refresh = session_refresh,
+                                               .close = session_close};
 
 void h2_server_open(struct context *ctx, int take_fd, const struct snapshot_service *service,
                     struct span seen)
@@ -192,11 +226,12 @@ void h2_server_open(struct context *ctx, int take_fd, const struct snapshot_serv
                                      .trust = snapshot->trust,
                                      .alpn = "h2",
                                      .now_s = loop_wall_s(ctx->loop)};
-    if (ctx->handshake_count >= HANDSHAKES_IN_FLIGHT_MAX) {
+    if (ctx->handshake_count >= snapshot->bounds.handshakes) {
         metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
         goto fail_fd;
     }
-    s = session_new(ctx, &session_ops);
+    const struct addr from = sock_remote(take_fd);
+    s = session_new(ctx, &session_ops, &from);
     if (s == NULL) goto fail_fd;
     if (tls_engine_server(&tls, &engine) != ERR_OK) goto fail_session;
     struct conn_options o = {.loop = ctx->loop,

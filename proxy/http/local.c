@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "proxy/http/grpc.h"
+#include "proxy/net/pressure.h"
 
 /* --- the request's way: out -> in --- */
 
@@ -17,7 +18,7 @@ static void pump_request(struct exchange *out)
     if (out->pumping) return;
     out->pumping = true;
     while (out->up == in && out->req_body.buf.len > 0 &&
-           in->req_body.buf.len <= BODY_LOW_WATER_BYTES) {
+           in->req_body.buf.len <= pressure_low_water(in->ctx)) {
         struct span part = iobuf_front(&out->req_body.buf);
         size_t len = part.len;
         exchange_request_data(in, part);
@@ -150,7 +151,7 @@ static void pump_response(struct exchange *in)
     if (in->pumping || out == NULL || in->delivered) return;
     in->pumping = true;
     while (in->down == out && in->resp_body.buf.len > 0 &&
-           out->resp_body.buf.len <= BODY_LOW_WATER_BYTES) {
+           out->resp_body.buf.len <= pressure_low_water(out->ctx)) {
         struct span part = iobuf_front(&in->resp_body.buf);
         size_t len = part.len;
         exchange_response_data(out, part);

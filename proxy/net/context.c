@@ -2,12 +2,12 @@
 
 #include "core/base/check.h"
 #include "proxy/http/exchange.h"
+#include "proxy/net/pressure.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 #define CONTEXT_MAGIC       0x63747801u
-#define H2_BYTES_MAX        ((size_t)256 * 1024 * 1024)
 #define SCRATCH_CHUNK_BYTES 4096u
 #define SCRATCH_BYTES_MAX   65536u
 
@@ -26,6 +26,8 @@ enum err context_init(struct context *c, const struct worker_options *o)
                           .metrics = o->metrics,
                           .access_ring = o->access_ring,
                           .lineage = o->lineage,
+                          .clients = o->clients,
+                          .memory_bytes = SIZE_MAX,
                           .control_post = o->control_post};
     rng_seed(&c->rng, o->seed);
     list_init(&c->returning);
@@ -50,7 +52,7 @@ enum err context_init(struct context *c, const struct worker_options *o)
     heard_init(c->heard, &o->hash_key);
     endpoint_state_table_init(&c->endpoints, &o->hash_key);
     arena_init(&c->scratch, SCRATCH_CHUNK_BYTES, SCRATCH_BYTES_MAX);
-    h2_alloc_init(&c->h2_alloc, H2_BYTES_MAX);
+    h2_alloc_init(&c->h2_alloc, CONTEXT_H2_BYTES_MAX);
     return ERR_OK;
 
 fail_mailbox:
@@ -125,6 +127,7 @@ bool context_refresh(struct context *c)
     struct view *old = c->view;
     c->view = fresh;
     atomic_store_explicit(&c->generation, s->generation, memory_order_relaxed);
+    pressure_refresh(c);
     if (old != NULL) context_unpin(c, old);
     return true;
 }

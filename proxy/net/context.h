@@ -16,7 +16,8 @@
 #include "proxy/net/worker.h"
 #include "proxy/snapshot/view.h"
 
-#define CONTEXT_MAILBOX_MAX 1024u /* messages to control that wait */
+#define CONTEXT_MAILBOX_MAX  1024u /* messages to control that wait */
+#define CONTEXT_H2_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
 struct context {
     uint32_t magic;
@@ -28,6 +29,7 @@ struct context {
     struct metrics_shard *metrics;
     struct byte_ring *access_ring;
     struct lineage *lineage; /* borrowed; may be NULL */
+    struct clients *clients; /* borrowed; may be NULL */
     struct loop_post *control_post;
     struct publish_slot slot;
     struct ring mailbox;
@@ -45,6 +47,8 @@ struct context {
     struct list h2_apps;  /* those that speak HTTP/2 */
     struct list tunnels;  /* inbound exchanges judged once */
     size_t session_count;
+    size_t session_bytes;   /* what they stand for, as pressure.h counts */
+    size_t memory_bytes;    /* this worker's share of the budget */
     size_t handshake_count; /* TLS handshakes in flight, both kinds */
     size_t opening_count;
     struct arena scratch; /* for one call, then reset */

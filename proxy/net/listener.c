@@ -6,9 +6,11 @@
 #include "core/base/check.h"
 #include "core/io/sock.h"
 #include "proxy/http/h1_server.h"
+#include "proxy/net/clients.h"
 #include "proxy/net/hello.h"
 #include "proxy/net/plain_server.h"
 #include "proxy/net/preface.h"
+#include "proxy/net/pressure.h"
 #include "proxy/net/tcp_server.h"
 
 #define ACCEPT_PAUSE_MS 100u
@@ -47,9 +49,25 @@ static bool is_reserved(int fd, int limit)
 static void pause_accepting(struct listener *l)
 {
     struct loop *loop = l->ctx->loop;
-    metrics_count(l->ctx->metrics, METRICS_ACCEPT_ERRORS, 1);
     loop_io_set(loop, &l->io, false, false);
     loop_timer_set(loop, &l->retry, loop_now_ms(loop) + ACCEPT_PAUSE_MS);
+}
+
+/* How many may be accepted now. Who waits for the kernel to hand it over costs nothing here; on the
+ * mesh port it is told at once, so that a peer tries elsewhere. */
+static size_t room_for(const struct listener *l)
+{
+    struct context *ctx = l->ctx;
+    size_t room = ACCEPT_BATCH_MAX;
+    if (l->spec->kind == LISTENER_MESH) return room;
+    if (pressure_now(ctx) == PRESSURE_FULL) {
+        pressure_shed(ctx, "accept");
+        return 0;
+    }
+    if (ctx->clients == NULL) return room;
+    uint32_t left = clients_room(ctx->clients, ctx->view->snapshot->bounds.connections);
+    if (left == 0) metrics_count(ctx->metrics, METRICS_SHED_CONNECTIONS, 1);
+    return left < room ? left : room;
 }
 
 static void on_ready(struct loop_io *io, bool readable, bool writable)
@@ -61,7 +79,12 @@ static void on_ready(struct loop_io *io, bool readable, bool writable)
     bool full = false;
     (void)readable;
     (void)writable;
-    enum err err = sock_accept(io->ev.fd, accepted, ACCEPT_BATCH_MAX, &count);
+    size_t room = room_for(l);
+    if (room == 0) {
+        pause_accepting(l);
+        return;
+    }
+    enum err err = sock_accept(io->ev.fd, accepted, room, &count);
     for (size_t i = 0; i < count; i++) {
         if (!is_reserved(accepted[i].fd, limit)) {
             open_session(l, &accepted[i]);
@@ -71,7 +94,10 @@ static void on_ready(struct loop_io *io, bool readable, bool writable)
         metrics_count(l->ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
         close(accepted[i].fd);
     }
-    if (full || (err != ERR_OK && err != ERR_AGAIN)) pause_accepting(l);
+    bool failed = full || (err != ERR_OK && err != ERR_AGAIN);
+    if (!failed) return;
+    metrics_count(l->ctx->metrics, METRICS_ACCEPT_ERRORS, 1);
+    pause_accepting(l);
 }
 
 static void listen_on(struct listener *l)

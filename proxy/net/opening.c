@@ -23,6 +23,7 @@ int opening_give(struct opening *o)
 {
     int fd = o->fd;
     loop_io_set(o->session.ctx->loop, &o->io, false, false);
+    session_give(&o->session);
     o->fd = -1;
     return fd;
 }
@@ -57,6 +58,7 @@ static void session_close(struct session *session)
 }
 
 static const struct session_ops session_ops = {.size = sizeof(struct opening),
+                                               .bytes = sizeof(struct opening) + SESSION_BYTES,
                                                .close = session_close};
 
 void opening_start(struct context *ctx, const struct opening_ops *ops,
@@ -64,7 +66,7 @@ void opening_start(struct context *ctx, const struct opening_ops *ops,
 {
     struct opening *o = NULL;
     if (ctx->opening_count < OPENINGS_MAX)
-        o = session_new(ctx, &session_ops);
+        o = session_new(ctx, &session_ops, &take->peer);
     else
         metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
     if (o == NULL) {

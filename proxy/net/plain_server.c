@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/base/check.h"
+#include "proxy/net/pressure.h"
 
 static_assert(offsetof(struct plain_server, session) == 0, "session_new makes the whole object");
 
@@ -12,7 +13,7 @@ struct plain_server *plain_server_open(struct context *ctx, const struct plain_a
                                        const struct conn_events *events,
                                        void (*end)(struct plain_server *, bool))
 {
-    struct plain_server *s = session_new(ctx, ops);
+    struct plain_server *s = session_new(ctx, ops, &take->from);
     if (s == NULL) {
         close(take->fd);
         return NULL;
@@ -47,7 +48,7 @@ struct exchange *plain_server_begin(struct plain_server *s, const struct downstr
 
 void plain_server_check(struct plain_server *s)
 {
-    if (s->ex->req_body.buf.len <= BODY_HIGH_WATER_BYTES) return;
+    if (s->ex->req_body.buf.len <= pressure_high_water(s->session.ctx)) return;
     s->body_paused = true;
     conn_pause(s->conn);
 }
@@ -63,7 +64,7 @@ void plain_server_consumed(struct exchange *ex, size_t bytes)
 {
     struct plain_server *s = ex->down;
     (void)bytes;
-    if (!s->body_paused || ex->req_body.buf.len > BODY_LOW_WATER_BYTES) return;
+    if (!s->body_paused || ex->req_body.buf.len > pressure_low_water(ex->ctx)) return;
     s->body_paused = false;
     conn_resume(s->conn);
 }

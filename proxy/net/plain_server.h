@@ -3,7 +3,7 @@
  *
  * Worker thread. Embedded first by its owner, whose `end` closes connection and session; from then
  * on neither is touched. One exchange at a time; its request body is under watermarks: reading
- * pauses over BODY_HIGH_WATER_BYTES and goes on at BODY_LOW_WATER_BYTES.
+ * pauses over pressure_high_water and goes on at pressure_low_water.
  */
 #ifndef PROXY_NET_PLAIN_SERVER_H
 #define PROXY_NET_PLAIN_SERVER_H

@@ -9,10 +9,15 @@
 
 #include "proxy/net/context.h"
 
+#define SESSION_BYTES 4096u /* idle and plain: 512 of ours, the rest is the socket */
+
 struct session;
 
 struct session_ops {
     size_t size; /* of the struct that embeds it */
+    /* What one takes at most with its connection and the kernel's part of it, its bodies apart; 0:
+     * SESSION_BYTES. */
+    size_t bytes;
     /* A new view is in place; NULL: not interested. */
     void (*refresh)(struct session *s);
     /* The worker ends: close now. */
@@ -24,14 +29,17 @@ struct session {
     struct context *ctx;
     const struct session_ops *ops;
     struct loop_flush free;
-    bool gone; /* closed; callbacks in progress stop touching it */
+    struct clients_cell *client; /* borrowed; NULL: is not counted */
+    bool gone;                   /* closed; callbacks in progress stop touching it */
 };
 
-/* A zeroed object of ops->size with its session set up. NULL: at the worker's cap (counted) or out
- * of memory. */
-void *session_new(struct context *ctx, const struct session_ops *ops);
+/* A zeroed object of ops->size with its session set up, of a connection of `from`. NULL: at a cap
+ * (counted) or out of memory. */
+void *session_new(struct context *ctx, const struct session_ops *ops, const struct addr *from);
 /* As session_new, for a connection whose session `old` ends here: it goes on as another. */
 void *session_replace(struct session *old, const struct session_ops *ops);
+/* Its connection goes on in a session_new that comes before session_end: is not counted twice. */
+void session_give(struct session *s);
 /* Marks it gone; freed at the turn's end. */
 void session_end(struct session *s);
 /* Calls refresh or close of all. */

@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "core/io/conn.h"
 #include "proxy/net/introduce.h"
+#include "proxy/net/pressure.h"
 
 struct tcp_client {
     struct context *ctx;
@@ -59,7 +60,7 @@ static void up_consumed(struct exchange *ex, size_t bytes)
 {
     struct tcp_client *c = ex->up;
     (void)bytes;
-    if (!c->paused || ex->resp_body.buf.len > BODY_LOW_WATER_BYTES) return;
+    if (!c->paused || ex->resp_body.buf.len > pressure_low_water(ex->ctx)) return;
     c->paused = false;
     conn_resume(c->conn);
 }
@@ -91,7 +92,7 @@ static size_t on_data(struct conn *conn, void *owner, struct span data)
     struct exchange *ex = c->ex;
     if (ex == NULL) return data.len;
     exchange_response_data(ex, data);
-    if (c->ex == ex && ex->resp_body.buf.len > BODY_HIGH_WATER_BYTES) {
+    if (c->ex == ex && ex->resp_body.buf.len > pressure_high_water(ex->ctx)) {
         c->paused = true;
         conn_pause(conn);
     }

@@ -1,6 +1,7 @@
 #include "proxy/net/tcp_server.h"
 
 #include "proxy/net/plain_server.h"
+#include "proxy/net/pressure.h"
 
 static void end(struct plain_server *s, bool abort)
 {
@@ -22,7 +23,8 @@ static void down_flush(struct exchange *ex)
     struct plain_server *s = ex->down;
     struct body *body = &ex->resp_body;
     if (ex->delivered) return;
-    while (body->buf.len > 0 && conn_queued(s->conn) <= conn_low_water(s->conn)) {
+    size_t most = pressure_out_water(ex->ctx, s->conn);
+    while (body->buf.len > 0 && conn_queued(s->conn) <= most) {
         size_t len;
         if (conn_write_front(s->conn, &body->buf, &len) != ERR_OK) {
             exchange_client_gone(ex, REASON_CLIENT_GONE);
@@ -31,6 +33,7 @@ static void down_flush(struct exchange *ex)
         exchange_response_taken(ex, len);
         if (ex->ended) return;
     }
+    if (body->buf.len > 0) conn_ask_drain(s->conn);
     if (body->buf.len > 0 || !body->ended) return;
     conn_shutdown(s->conn);
     exchange_delivered(ex);

@@ -19,6 +19,7 @@
 #include "proxy/snapshot/publish.h"
 #include "proxy/traffic/circuit.h"
 
+struct clients;
 struct lineage;
 struct worker;
 
@@ -31,6 +32,7 @@ struct worker_options {
     struct metrics_shard *metrics;  /* borrowed */
     struct byte_ring *access_ring;  /* borrowed */
     struct lineage *lineage;        /* borrowed, of all workers; NULL: calls are not correlated */
+    struct clients *clients;        /* borrowed, of all workers; NULL: no limit by client */
     struct loop_post *control_post; /* posted when the mailbox to control has something, and when
                                        the access ring has and its reader sleeps */
 };

@@ -60,6 +60,9 @@ void metrics_handshake(struct metrics_shard *m, bool server, const char *result,
 enum metrics_count {
     METRICS_SESSIONS_OPENED,
     METRICS_SESSIONS_REFUSED, /* caps */
+    METRICS_SHED_MEMORY,      /* connections and requests */
+    METRICS_SHED_CONNECTIONS,
+    METRICS_SHED_CLIENT,
     METRICS_ACCEPT_ERRORS,
     METRICS_PLAINTEXT_ON_MESH, /* G17 */
     METRICS_BAD_PREFACE,

@@ -380,6 +380,13 @@ static void render_counts(struct render *r)
                                      "Downstream connections accepted."},
         [METRICS_SESSIONS_REFUSED] = {"parley_sessions_refused_total",
                                       "Downstream connections refused at a limit."},
+        [METRICS_SHED_MEMORY] = {"parley_shed_memory_total",
+                                 "Connections and requests refused for want of memory."},
+        [METRICS_SHED_CONNECTIONS] = {"parley_shed_connections_total",
+                                      "Times that accepting paused, or a connection was refused, "
+                                      "at the limit of connections."},
+        [METRICS_SHED_CLIENT] = {"parley_shed_client_connections_total",
+                                 "Connections refused because their client had its share."},
         [METRICS_ACCEPT_ERRORS] = {"parley_accept_errors_total", "Accepts that failed."},
         [METRICS_PLAINTEXT_ON_MESH] = {"parley_plaintext_on_mesh_total",
                                        "Connections to the mesh port that did not speak TLS."},

@@ -118,7 +118,8 @@ void support_node_init(struct support_node *n, struct support_mesh *m, uint8_t n
                                .seed = number,
                                .metrics = n->metrics,
                                .access_ring = &n->access,
-                               .lineage = &n->lineage};
+                               .lineage = &n->lineage,
+                               .clients = &n->clients};
     assert_int_equal(worker_new(&o, &n->worker), ERR_OK);
     assert_int_equal(worker_start(n->worker), ERR_OK);
 }

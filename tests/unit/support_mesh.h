@@ -12,6 +12,7 @@
 
 #include "core/base/byte_ring.h"
 #include "core/crypto/x509_mint.h"
+#include "proxy/net/clients.h"
 #include "proxy/net/lineage.h"
 #include "proxy/net/worker.h"
 #include "proxy/snapshot/build.h"
@@ -35,6 +36,7 @@ struct support_node {
     struct metrics_shard *metrics;
     struct byte_ring access;
     struct lineage lineage;
+    struct clients clients;
     struct gate gate; /* of the first of its services, which alone may have limits */
     struct config *config;
     struct node_id id;

@@ -527,7 +527,7 @@ static void test_flood_budget_refills_with_time(void **state)
     struct h2_flood f;
     unsigned taken = 0;
     (void)state;
-    h2_flood_init(&f, 5000);
+    h2_flood_init(&f, NULL, 5000);
     while (h2_flood_spend(&f, 5000))
         taken++;
     assert_int_equal(taken, H2_FLOOD_BURST);

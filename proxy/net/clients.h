@@ -1,0 +1,41 @@
+/* Clients: who connects to this process, by address: how many connections each has, and what is
+ * left of its flood budget, which a new connection does not renew (security.md O, D02, D03).
+ *
+ *   cell   | open | floods_ms |      at the keyed hash of an IPv4 address or an IPv6 /64
+ *
+ * One for all workers of a process, every word an atomic of its own, relaxed: nothing else is read
+ * by way of it. Two clients in one cell share its limits. Clients of this host itself (loopback,
+ * unix sockets) share a cell too and are counted, but have no limit of their own.
+ */
+#ifndef PROXY_NET_CLIENTS_H
+#define PROXY_NET_CLIENTS_H
+
+#include <stdatomic.h>
+
+#include "core/base/hash.h"
+#include "core/model/addr.h"
+
+#define CLIENTS_CELLS 4096u
+
+struct clients_cell {
+    _Atomic uint32_t open;
+    _Atomic uint64_t floods_ms; /* of core/wire/h2_flood */
+};
+
+struct clients {
+    struct hash_key key;
+    _Atomic uint32_t open; /* in all */
+    struct clients_cell cell[CLIENTS_CELLS];
+};
+
+/* Of all-zero storage; the key is any secret. */
+void clients_init(struct clients *c, const struct hash_key *key);
+/* One more connection of `from`: its cell, or NULL when there are `most` of all or `most_each`
+ * (0: no limit) of it. */
+struct clients_cell *clients_enter(struct clients *c, const struct addr *from, uint32_t most,
+                                   uint32_t most_each);
+void clients_leave(struct clients *c, struct clients_cell *cell);
+/* How many more of all there may be. */
+uint32_t clients_room(const struct clients *c, uint32_t most);
+
+#endif

@@ -1,0 +1,36 @@
+/* Pressure: how much of its share of the memory budget ([limits] memory) a worker has in use, and
+ * what follows from it (security.md O03, O09).
+ *
+ *      0 ........ half ........ all
+ *      | NONE      | HIGH        | FULL       HIGH too: PRESSURE_BODIES_BYTES of bodies wait
+ *
+ * HIGH: a body is paused at PRESSURE_BODY_BYTES, and what is freed goes back to the system. FULL:
+ * new requests get 503, new connections are refused or, of local clients, not accepted.
+ *
+ * Worker thread. Nothing is measured: what there is is counted, each thing with what it takes at
+ * most, so that the answer is exact at any time and costs a few additions.
+ */
+#ifndef PROXY_NET_PRESSURE_H
+#define PROXY_NET_PRESSURE_H
+
+#include "core/io/conn.h"
+#include "proxy/net/context.h"
+
+#define PRESSURE_BODIES_BYTES ((size_t)8 * 1024 * 1024)
+#define PRESSURE_BODY_BYTES   (32u * 1024)
+
+enum pressure { PRESSURE_NONE, PRESSURE_HIGH, PRESSURE_FULL };
+
+enum pressure pressure_now(const struct context *ctx);
+/* Bytes that a body may have waiting before its source is paused, and at which it goes on. */
+size_t pressure_high_water(const struct context *ctx);
+size_t pressure_low_water(const struct context *ctx);
+/* Bytes that a response may have waiting for its client's socket before more is taken from its body
+ * (then conn_ask_drain). */
+size_t pressure_out_water(const struct context *ctx, const struct conn *c);
+/* A new view: its budget holds from now on. */
+void pressure_refresh(struct context *ctx);
+/* Counts, and says in the log now and then, that something was refused for want of memory. */
+void pressure_shed(struct context *ctx, const char *what);
+
+#endif

@@ -1,0 +1,16 @@
+#include "proxy/traffic/pace.h"
+
+#define MS_PER_S 1000u
+
+bool pace_slow(struct pace *p, bool waits, uint64_t bytes, uint32_t rate, uint64_t window_ms,
+               uint64_t now_ms)
+{
+    if (!waits || p->since_ms == 0) {
+        *p = (struct pace){.since_ms = waits ? now_ms : 0, .bytes = bytes};
+        return false;
+    }
+    uint64_t passed_ms = now_ms - p->since_ms, came = bytes - p->bytes;
+    if (passed_ms < window_ms) return false;
+    *p = (struct pace){.since_ms = now_ms, .bytes = bytes};
+    return came < passed_ms * rate / MS_PER_S;
+}
