@@ -57,8 +57,9 @@ static void ready(struct loop_io *io, bool readable, bool writable)
 enum err policy_trial_start(struct policy_trial *t, const char *program, struct span input)
 {
     static const char *const argv[] = {"parley", TRIAL_CHILD_WORD, NULL};
+    const struct child_options o = {.path = program, .argv = argv, .input = input};
     policy_trial_stop(t);
-    enum err err = child_start(program, argv, input, &t->child);
+    enum err err = child_start(&o, &t->child);
     if (err != ERR_OK) return err;
     loop_io_init(&t->io, t->child.out_fd, ready);
     loop_io_set(t->loop, &t->io, true, false);

@@ -6,10 +6,9 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define STDERR_FLAGS (O_WRONLY | O_CLOEXEC)
 
 /* A file of no name that holds `input`, at its beginning. */
 static enum err input_file(struct span input, int *out)
@@ -34,26 +33,32 @@ static enum err input_file(struct span input, int *out)
     return ERR_OK;
 }
 
-static int set_files(posix_spawn_file_actions_t *a, int in_fd, int out_fd)
+static int set_files(posix_spawn_file_actions_t *a, int in_fd, int out_fd, enum child_stderr err)
 {
     int no = posix_spawn_file_actions_adddup2(a, in_fd, STDIN_FILENO);
     if (no == 0) no = posix_spawn_file_actions_adddup2(a, out_fd, STDOUT_FILENO);
-    if (no == 0)
-        no = posix_spawn_file_actions_addopen(a, STDERR_FILENO, "/dev/null", STDERR_FLAGS, 0);
+    if (no == 0 && err == CHILD_STDERR_JOINED)
+        no = posix_spawn_file_actions_adddup2(a, out_fd, STDERR_FILENO);
+    else if (no == 0)
+        no = posix_spawn_file_actions_addopen(a, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    if (no == 0) no = posix_spawn_file_actions_addchdir_np(a, "/");
     /* As our own descriptors are, this is close-on-exec without it; a library's might not be. */
     return no == 0 ? posix_spawn_file_actions_addclosefrom_np(a, STDERR_FILENO + 1) : no;
 }
 
-/* Our thread blocks signals and ignores some: the child begins as any program does. */
-static int set_signals(posix_spawnattr_t *attr)
+/* Our thread blocks signals and ignores some: the child begins as any program does, and leads a
+ * process group of its own, which is how its own children are found. */
+static int set_attributes(posix_spawnattr_t *attr)
 {
+    static const short flags =
+        POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP;
     sigset_t none, all;
     (void)sigemptyset(&none);
     (void)sigfillset(&all);
     int no = posix_spawnattr_setsigmask(attr, &none);
     if (no == 0) no = posix_spawnattr_setsigdefault(attr, &all);
-    return no == 0 ? posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)
-                   : no;
+    if (no == 0) no = posix_spawnattr_setpgroup(attr, 0);
+    return no == 0 ? posix_spawnattr_setflags(attr, flags) : no;
 }
 
 /* Who started us may have ignored SIGCHLD, which is handed down: the system then forgets how a
@@ -66,7 +71,7 @@ static enum err keep_ends(void)
     return sigaction(SIGCHLD, &usual, NULL) == 0 ? ERR_OK : err_from_errno(errno);
 }
 
-static enum err spawn(const char *path, const char *const *argv, int in_fd, int out_fd, pid_t *pid)
+static enum err spawn(const struct child_options *o, int in_fd, int out_fd, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
@@ -75,11 +80,11 @@ static enum err spawn(const char *path, const char *const *argv, int in_fd, int 
     if (no != 0) return err_from_errno(no);
     no = posix_spawnattr_init(&attr);
     if (no == 0) {
-        no = set_files(&actions, in_fd, out_fd);
-        if (no == 0) no = set_signals(&attr);
+        no = set_files(&actions, in_fd, out_fd, o->err);
+        if (no == 0) no = set_attributes(&attr);
         /* posix_spawn does not write to its arguments; its type is older than const. */
         if (no == 0)
-            no = posix_spawn(pid, path, &actions, &attr, (char *const *)(uintptr_t)argv,
+            no = posix_spawn(pid, o->path, &actions, &attr, (char *const *)(uintptr_t)o->argv,
                              no_environment);
         (void)posix_spawnattr_destroy(&attr);
     }
@@ -87,41 +92,86 @@ static enum err spawn(const char *path, const char *const *argv, int in_fd, int 
     return no == 0 ? ERR_OK : err_from_errno(no);
 }
 
-enum err child_start(const char *path, const char *const *argv, struct span input,
-                     struct child *out)
+/* The process exists: what goes wrong from here on ends it. */
+static enum err watch(pid_t pid, int out_fd, struct child *out)
+{
+    struct child c = {.pid = pid, .out_fd = out_fd, .end_fd = pidfd_open(pid, 0)};
+    enum err err = ERR_OK;
+    if (c.end_fd < 0)
+        err = err_from_errno(errno);
+    else if (fcntl(out_fd, F_SETFL, O_NONBLOCK) != 0)
+        err = ERR_IO;
+    if (err == ERR_OK)
+        *out = c;
+    else
+        (void)child_stop(&c);
+    return err;
+}
+
+enum err child_start(const struct child_options *o, struct child *out)
 {
     int in_fd = -1, pipe_fd[2];
     pid_t pid;
     enum err err = keep_ends();
-    if (err == ERR_OK) err = input_file(input, &in_fd);
+    if (err == ERR_OK) err = input_file(o->input, &in_fd);
     if (err != ERR_OK) return err;
     if (pipe2(pipe_fd, O_CLOEXEC) != 0) {
         err = err_from_errno(errno);
         goto close_input;
     }
-    err = spawn(path, argv, in_fd, pipe_fd[1], &pid);
-    if (err == ERR_OK && fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK) != 0) err = ERR_IO;
+    err = spawn(o, in_fd, pipe_fd[1], &pid);
     close(pipe_fd[1]);
-    if (err != ERR_OK)
-        close(pipe_fd[0]);
+    if (err == ERR_OK)
+        err = watch(pid, pipe_fd[0], out);
     else
-        *out = (struct child){.pid = pid, .out_fd = pipe_fd[0]};
+        close(pipe_fd[0]);
 close_input:
     close(in_fd);
     return err;
 }
 
-struct child_end child_stop(struct child *c)
+void child_kill(const struct child *c)
+{
+    if (c->pid == 0) return;
+    (void)kill(-c->pid, SIGKILL); /* its group, which bears its number until it is reaped */
+    (void)kill(c->pid, SIGKILL);  /* itself, had it joined another */
+}
+
+static bool take(struct child *c, int flags, struct child_end *out)
 {
     struct child_end end = {.signum = 0};
     int status = 0;
-    if (c->pid == 0) return end;
+    pid_t got;
+    do
+        got = waitpid(c->pid, &status, flags);
+    while (got < 0 && errno == EINTR);
+    if (got == 0) return false;
+    if (got < 0) end.signum = SIGKILL; /* nobody can say: not well */
+    if (got > 0 && WIFSIGNALED(status)) end.signum = WTERMSIG(status);
+    if (got > 0 && WIFEXITED(status)) end.code = WEXITSTATUS(status);
     close(c->out_fd);
-    (void)kill(c->pid, SIGKILL); /* one that has ended keeps how it did */
-    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    if (WIFSIGNALED(status)) end.signum = WTERMSIG(status);
-    if (WIFEXITED(status)) end.code = WEXITSTATUS(status);
+    if (c->end_fd >= 0) close(c->end_fd);
     *c = (struct child){.pid = 0};
+    *out = end;
+    return true;
+}
+
+bool child_reap(struct child *c, struct child_end *out)
+{
+    siginfo_t ended = {.si_pid = 0};
+    if (c->pid == 0) return false;
+    /* What it left running goes first: reaped, its group's number may be another's. */
+    if (waitid(P_PID, (id_t)c->pid, &ended, WEXITED | WNOHANG | WNOWAIT) != 0) return false;
+    if (ended.si_pid == 0) return false;
+    child_kill(c);
+    return take(c, 0, out);
+}
+
+struct child_end child_stop(struct child *c)
+{
+    struct child_end end = {.signum = 0};
+    if (c->pid == 0) return end;
+    child_kill(c); /* one that has ended keeps how it did */
+    (void)take(c, 0, &end);
     return end;
 }

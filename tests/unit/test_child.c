@@ -44,11 +44,29 @@ static int look_around(void)
     return environ != NULL && environ[0] != NULL ? 3 : 0;
 }
 
+/* Ends, and leaves a child of its own behind that holds its output open and hears no signal but
+ * the one that nobody can refuse. */
+static int leave_one_behind(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    if (fork() != 0) return 3;
+    (void)sigaction(SIGTERM, &ignore, NULL);
+    for (;;)
+        pause();
+}
+
+static int speak(void)
+{
+    return write(STDOUT_FILENO, "out ", 4) == 4 && write(STDERR_FILENO, "err", 3) == 3 ? 0 : 1;
+}
+
 static int role(const char *name)
 {
     struct sigaction usual;
     if (strcmp(name, "echo") == 0) return echo();
     if (strcmp(name, "look") == 0) return look_around();
+    if (strcmp(name, "leave") == 0) return leave_one_behind();
+    if (strcmp(name, "speak") == 0) return speak();
     if (strcmp(name, "abort") == 0) raise(SIGSEGV);
     if (strcmp(name, "wait") == 0) pause();
     if (strcmp(name, "signals") == 0)
@@ -59,8 +77,9 @@ static int role(const char *name)
 static struct child start(const char *name, struct span input)
 {
     const char *const argv[] = {"child", name, NULL};
+    const struct child_options o = {.path = SELF, .argv = argv, .input = input};
     struct child c;
-    assert_int_equal(child_start(SELF, argv, input, &c), ERR_OK);
+    assert_int_equal(child_start(&o, &c), ERR_OK);
     return c;
 }
 
@@ -154,12 +173,66 @@ static void test_one_that_does_not_end_is_killed(void **state)
     assert_int_equal(child_stop(&c).signum, SIGKILL);
 }
 
+static struct child_end wait_end(struct child *c)
+{
+    struct child_end end = {.code = -1};
+    struct pollfd p = {.fd = c->end_fd, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, -1), 1);
+    assert_true(child_reap(c, &end));
+    return end;
+}
+
+static void test_its_end_is_told_though_its_child_lives_and_that_dies_with_it(void **state)
+{
+    (void)state;
+    char none[16];
+    struct child c = start("leave", span_of(NULL, 0));
+    struct child output = {.out_fd = dup(c.out_fd)};
+    struct child_end end = wait_end(&c);
+    assert_int_equal(end.signum, 0);
+    assert_int_equal(end.code, 3);
+    assert_int_equal(c.pid, 0);
+    /* Nobody holds the pipe any more: the one left behind is gone. */
+    assert_int_equal(listen_to(&output, none, sizeof none), 0);
+    close(output.out_fd);
+}
+
+static void test_one_that_runs_is_not_reaped_and_dies_when_killed(void **state)
+{
+    (void)state;
+    struct child_end end = {.code = 5};
+    struct child c = start("wait", span_of(NULL, 0));
+    assert_false(child_reap(&c, &end));
+    assert_int_equal(end.code, 5);
+    child_kill(&c);
+    assert_int_equal(wait_end(&c).signum, SIGKILL);
+    assert_false(child_reap(&c, &end)); /* there is none any more */
+}
+
+static void test_its_stderr_may_join_its_stdout(void **state)
+{
+    (void)state;
+    static const char *const argv[] = {"child", "speak", NULL};
+    struct child_options o = {.path = SELF, .argv = argv, .err = CHILD_STDERR_JOINED};
+    char said[16];
+    struct child c;
+    assert_int_equal(child_start(&o, &c), ERR_OK);
+    assert_int_equal(listen_to(&c, said, sizeof said), 7);
+    assert_memory_equal(said, "out err", 7);
+    assert_int_equal(child_stop(&c).code, 0);
+    o.err = CHILD_STDERR_NOWHERE;
+    assert_int_equal(child_start(&o, &c), ERR_OK);
+    assert_int_equal(listen_to(&c, said, sizeof said), 4);
+    assert_int_equal(child_stop(&c).code, 0);
+}
+
 static void test_no_such_program(void **state)
 {
     (void)state;
     static const char *const argv[] = {"child", NULL};
     struct child c = {.pid = 0};
-    assert_int_equal(child_start("/nowhere/child", argv, span_of(NULL, 0), &c), ERR_NOT_FOUND);
+    const struct child_options o = {.path = "/nowhere/child", .argv = argv};
+    assert_int_equal(child_start(&o, &c), ERR_NOT_FOUND);
     assert_int_equal(c.pid, 0);
 }
 
@@ -172,6 +245,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_a_crash_is_told_by_its_signal),
         cmocka_unit_test(test_a_crash_is_told_where_ends_were_ignored),
         cmocka_unit_test(test_one_that_does_not_end_is_killed),
+        cmocka_unit_test(test_its_end_is_told_though_its_child_lives_and_that_dies_with_it),
+        cmocka_unit_test(test_one_that_runs_is_not_reaped_and_dies_when_killed),
+        cmocka_unit_test(test_its_stderr_may_join_its_stdout),
         cmocka_unit_test(test_no_such_program),
     };
     if (argc == 2) return role(argv[1]);
