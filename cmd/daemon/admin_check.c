@@ -210,11 +210,16 @@ static void check_traffic(struct admin_call *call)
     size_t n;
     const struct build_endpoint *e = compile_endpoints(d->compile, &n);
     for (size_t i = 0; i < c->service_count; i++) {
+        char why[HEALTH_RUN_TEXT_BYTES];
         struct health_run_status hs = {0};
         if (health_run_status(d->health, &c->service[i].name, &hs) != ERR_OK) continue;
         if (hs.health == HEALTH_DOWN)
             say(call, (struct check){"P051", "traffic", "is the application running?"},
-                FINDING_FAILED, "%s is down: %s", c->service[i].name.text, hs.last_error);
+                FINDING_FAILED, "%s is down: %s", c->service[i].name.text,
+                health_run_text(&hs, why));
+        else if (hs.health == HEALTH_UNKNOWN)
+            say(call, (struct check){"P051", "traffic", ""}, FINDING_OK,
+                "%s waits for its first check", c->service[i].name.text);
         else
             say(call, (struct check){"P051", "traffic", ""}, FINDING_OK, "%s is up",
                 c->service[i].name.text);

@@ -104,7 +104,7 @@ static void status_services(struct json *j, const struct daemon *d)
     json_key(j, "services");
     json_array(j);
     for (size_t i = 0; i < c->service_count; i++) {
-        char local[ADDR_TEXT_MAX];
+        char local[ADDR_TEXT_MAX], why[HEALTH_RUN_TEXT_BYTES];
         struct health_run_status hs = {0};
         (void)!health_run_status(d->health, &c->service[i].name, &hs);
         json_object(j);
@@ -112,7 +112,7 @@ static void status_services(struct json *j, const struct daemon *d)
         json_member_cstr(j, "protocol", protocol_words[c->service[i].protocol]);
         json_member_cstr(j, "local", addr_target_format(&c->service[i].local, local));
         json_member_cstr(j, "health", health_words[hs.health]);
-        json_member_cstr(j, "error", hs.last_error);
+        json_member_cstr(j, "error", health_run_text(&hs, why));
         json_object_end(j);
     }
     json_array_end(j);
@@ -322,6 +322,10 @@ static void service_row(struct admin_call *call, const struct build_endpoint *e,
     for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
         json_member_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
     json_member_bool(j, "here", here);
+    struct health_run_status hs;
+    char why[HEALTH_RUN_TEXT_BYTES];
+    if (health_run_status(call->daemon->health, &e->service, &hs) == ERR_OK)
+        json_member_cstr(j, "error", health_run_text(&hs, why));
     if (u) key_target(j, "listen", &u->listen);
     json_object_end(j);
 }

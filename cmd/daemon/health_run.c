@@ -3,31 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cmd/daemon/health_judge.h"
+#include "cmd/daemon/health_probe.h"
 #include "core/base/list.h"
-#include "core/io/conn.h"
-#include "core/wire/proxy_proto.h"
 
-#define HEALTH_RUN_MAGIC  0x68726e31u
-#define FLIPS_MAX         3u
-#define FLIPS_WINDOW_MS   30000u
-#define FLAP_HOLD_MS      10000u
-#define STATUS_LINE_BYTES 13u /* "HTTP/1.1 200 " */
+#define HEALTH_RUN_MAGIC 0x68726e31u
 
 struct health_check {
     struct list node;
     struct health_run *run; /* borrowed */
     struct name service;
-    struct target local;
-    enum proxy_proto_version proxy_protocol;
-    struct config_health how;
-    char path[TARGET_BYTES_MAX + 1]; /* how.path, kept across configurations */
-    struct conn *conn;               /* owned while a probe runs */
-    struct loop_timer timer;         /* the next probe, or the end of the running one */
-    char head[STATUS_LINE_BYTES];
-    size_t head_len;
-    uint64_t flip_ms[FLIPS_MAX]; /* the last changes */
-    uint64_t hold_until_ms;
-    bool kept; /* seen by the running sync */
+    struct health_plan *plan; /* owned */
+    struct health_probe probe;
+    struct loop_timer timer; /* the next probe, or the end of the running one */
+    struct health_judge judge;
     struct health_run_status status;
 };
 
@@ -38,6 +27,7 @@ struct health_run {
 };
 
 static void check_due(struct loop_timer *t);
+static void probe_ended(struct health_probe *p, bool ok, const char *why);
 
 enum err health_run_new(const struct health_run_options *o, struct health_run **out)
 {
@@ -53,7 +43,8 @@ enum err health_run_new(const struct health_run_options *o, struct health_run **
 static void check_free(struct health_check *c)
 {
     loop_timer_clear(c->run->o.loop, &c->timer);
-    if (c->conn != NULL) conn_close(c->conn, true);
+    health_probe_fini(&c->probe);
+    health_plan_free(c->plan);
     list_remove(&c->node);
     free(c);
 }
@@ -68,9 +59,52 @@ void health_run_free(struct health_run *h)
     free(h);
 }
 
-static struct health_check *find(const struct health_run *h, const struct name *service)
+static enum err check_new(struct health_run *h, const struct config_service *s,
+                          struct health_check **out)
 {
-    LIST_EACH(pos, tmp, &h->check)
+    struct health_check *c = calloc(1, sizeof *c);
+    if (c == NULL) return ERR_NOMEM;
+    c->run = h;
+    c->service = s->name;
+    c->timer.on_expire = check_due;
+    c->probe.loop = h->o.loop;
+    c->probe.on_end = probe_ended;
+    enum err err = health_plan_new(s, &c->plan);
+    if (err != ERR_OK) {
+        free(c);
+        return err;
+    }
+    *out = c;
+    return ERR_OK;
+}
+
+static void check_start(struct health_check *c)
+{
+    struct loop *loop = c->run->o.loop;
+    loop_timer_set(loop, &c->timer, loop_now_ms(loop));
+}
+
+/* Takes what `fresh` is to do; what the service was judged to be stays. */
+static void check_adopt(struct health_check *c, struct health_check *fresh)
+{
+    struct health_plan *plan = c->plan;
+    if (health_plan_same(plan, fresh->plan)) {
+        plan->how.interval_ms = fresh->plan->how.interval_ms;
+        plan->how.timeout_ms = fresh->plan->how.timeout_ms;
+        plan->how.unhealthy_after = fresh->plan->how.unhealthy_after;
+        plan->how.healthy_after = fresh->plan->how.healthy_after;
+        return;
+    }
+    health_probe_fini(&c->probe); /* a program killed just now is not waited for */
+    c->plan = fresh->plan;
+    fresh->plan = plan;
+    c->judge.in_row = 0;
+    check_start(c);
+}
+
+static struct health_check *find_in(const struct list *list, const struct name *service)
+{
+    LIST_EACH(pos, tmp, list)
     {
         struct health_check *c = LIST_ENTRY(pos, struct health_check, node);
         if (name_eq(&c->service, service)) return c;
@@ -78,237 +112,87 @@ static struct health_check *find(const struct health_run *h, const struct name *
     return NULL;
 }
 
-static void check_configure(struct health_check *c, const struct config_service *s)
+static void merge(struct health_run *h, struct list *fresh)
 {
-    c->local = s->local;
-    c->proxy_protocol = s->proxy_protocol;
-    c->how = s->health;
-    c->path[0] = '\0';
-    if (s->health.path != NULL) (void)snprintf(c->path, sizeof c->path, "%s", s->health.path);
-    c->how.path = c->path;
-}
-
-static bool same_check(const struct health_check *c, const struct config_service *s)
-{
-    const char *path = s->health.path != NULL ? s->health.path : "";
-    return c->how.kind == s->health.kind && c->proxy_protocol == s->proxy_protocol &&
-           addr_target_eq(&c->local, &s->local) && strcmp(c->path, path) == 0;
+    LIST_EACH(pos, tmp, &h->check)
+    {
+        struct health_check *c = LIST_ENTRY(pos, struct health_check, node);
+        struct health_check *next = find_in(fresh, &c->service);
+        if (next == NULL) {
+            check_free(c);
+            continue;
+        }
+        check_adopt(c, next);
+        check_free(next);
+    }
+    for (struct list *n; (n = list_first(fresh)) != NULL;) {
+        list_remove(n);
+        list_push_back(&h->check, n);
+        check_start(LIST_ENTRY(n, struct health_check, node));
+    }
 }
 
 enum err health_run_sync(struct health_run *h, const struct config *config)
 {
     CHECK_OBJ(h, HEALTH_RUN_MAGIC);
     struct list fresh;
+    enum err err = ERR_OK;
     list_init(&fresh);
-    for (size_t i = 0; i < config->service_count; i++) {
-        const struct config_service *s = &config->service[i];
-        if (s->health.kind == CONFIG_HEALTH_NONE || find(h, &s->name) != NULL) continue;
-        struct health_check *c = calloc(1, sizeof *c);
-        if (c == NULL) goto fail;
-        c->run = h;
-        c->service = s->name;
-        c->timer.on_expire = check_due;
-        check_configure(c, s);
-        list_push_back(&fresh, &c->node);
+    for (size_t i = 0; i < config->service_count && err == ERR_OK; i++) {
+        struct health_check *c;
+        if (config->service[i].health.kind == CONFIG_HEALTH_NONE) continue;
+        err = check_new(h, &config->service[i], &c);
+        if (err == ERR_OK) list_push_back(&fresh, &c->node);
     }
-    LIST_EACH(pos, tmp, &h->check)
-    {
-        struct health_check *c = LIST_ENTRY(pos, struct health_check, node);
-        const struct config_service *s = config_service(config, span_str(c->service.text));
-        if (s == NULL || s->health.kind == CONFIG_HEALTH_NONE) {
-            check_free(c);
-        } else if (same_check(c, s)) {
-            check_configure(c, s); /* new intervals and thresholds, the same judgement */
-        } else {
-            if (c->conn != NULL) conn_close(c->conn, true);
-            c->conn = NULL;
-            check_configure(c, s);
-            c->status.in_row = 0;
-            loop_timer_set(h->o.loop, &c->timer, loop_now_ms(h->o.loop));
-        }
-    }
-    while (!list_empty(&fresh)) {
-        struct list *n = list_first(&fresh);
-        list_remove(n);
-        list_push_back(&h->check, n);
-        struct health_check *c = LIST_ENTRY(n, struct health_check, node);
-        loop_timer_set(h->o.loop, &c->timer, loop_now_ms(h->o.loop));
-    }
-    return ERR_OK;
-
-fail:
+    if (err == ERR_OK) merge(h, &fresh);
     LIST_EACH(pos, tmp, &fresh)
-    {
-        list_remove(pos);
-        free(LIST_ENTRY(pos, struct health_check, node));
-    }
-    return ERR_NOMEM;
+    check_free(LIST_ENTRY(pos, struct health_check, node));
+    return err;
 }
 
-/* A service that changes its mind too often is held down: each flip costs every node of the mesh a
- * record and a snapshot. */
-static bool flapping(struct health_check *c, uint64_t now_ms)
+static void probe_ended(struct health_probe *p, bool ok, const char *why)
 {
-    if (now_ms < c->hold_until_ms) return true;
-    uint64_t oldest = c->flip_ms[0];
-    if (oldest == 0 || now_ms - oldest > FLIPS_WINDOW_MS) return false;
-    c->hold_until_ms = now_ms + FLAP_HOLD_MS;
-    for (size_t i = 0; i < FLIPS_MAX; i++)
-        c->flip_ms[i] = 0;
-    return true;
-}
-
-/* Whether the judgement becomes `next`. */
-static bool turns(struct health_check *c, enum service_health next, uint64_t now_ms)
-{
-    if (next == c->status.health) return false;
-    if (c->status.health == HEALTH_UNKNOWN) return true;
-    uint32_t needed = next == HEALTH_UP ? c->how.healthy_after : c->how.unhealthy_after;
-    if (c->status.in_row < needed) return false;
-    return next == HEALTH_DOWN || !flapping(c, now_ms);
-}
-
-static void judge(struct health_check *c, bool ok, const char *why)
-{
+    struct health_check *c = CONTAINER_OF(p, struct health_check, probe);
     struct health_run *h = c->run;
     struct health_run_status *st = &c->status;
+    const struct config_health *how = &c->plan->how;
     uint64_t now_ms = loop_now_ms(h->o.loop);
-    bool was_ok = st->last_error[0] == '\0';
-    st->in_row = st->checks_total > 0 && was_ok == ok ? st->in_row + 1 : 1;
+    loop_timer_set(h->o.loop, &c->timer, health_judge_next_ms(how, now_ms, h->o.rng));
+    bool changed = health_judge_result(&c->judge, how, ok, now_ms);
     st->checks_total++;
     if (!ok) st->failures_total++;
+    st->in_row = c->judge.in_row;
+    st->needed = c->judge.health == HEALTH_UP ? how->unhealthy_after : how->healthy_after;
     (void)snprintf(st->last_error, sizeof st->last_error, "%s", ok ? "" : why);
-    uint32_t interval = c->how.interval_ms;
-    uint32_t jitter = interval / 5;
-    uint64_t next = now_ms + interval - jitter / 2;
-    if (jitter > 0) next += rng_below(h->o.rng, jitter);
-    loop_timer_set(h->o.loop, &c->timer, next);
-    enum service_health to = ok ? HEALTH_UP : HEALTH_DOWN;
-    if (!turns(c, to, now_ms)) return;
-    bool first = st->health == HEALTH_UNKNOWN;
-    st->health = to;
+    if (!ok) (void)snprintf(st->last_failure, sizeof st->last_failure, "%s", why);
+    if (!changed) return;
+    st->health = c->judge.health;
     st->since_wall_s = loop_wall_s(h->o.loop);
-    if (!first) {
-        for (size_t i = 0; i + 1 < FLIPS_MAX; i++)
-            c->flip_ms[i] = c->flip_ms[i + 1];
-        c->flip_ms[FLIPS_MAX - 1] = now_ms;
-    }
     char local[ADDR_TEXT_MAX];
     log_event(h->o.log, ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "health",
               "service=%s local=%s now=%s%s%s", c->service.text,
-              addr_target_format(&c->local, local), ok ? "up" : "down",
+              addr_target_format(&c->plan->local, local), ok ? "up" : "down",
               ok ? "" : " because=", ok ? "" : why);
-    h->o.on_change(h->o.owner, &c->service, to);
+    h->o.on_change(h->o.owner, &c->service, st->health);
 }
-
-static void probe_end(struct health_check *c, bool ok, const char *why)
-{
-    struct conn *conn = c->conn;
-    c->conn = NULL;
-    /* A reset of what passed would stand in the logs of many applications as an error. */
-    if (conn != NULL && ok) conn_close_last(conn);
-    if (conn != NULL && !ok) conn_close(conn, true);
-    judge(c, ok, why);
-}
-
-static void on_open(struct conn *conn, void *owner)
-{
-    struct health_check *c = owner;
-    if (c->how.kind == CONFIG_HEALTH_TCP) {
-        probe_end(c, true, "");
-        return;
-    }
-    static const struct addr nobody = {.family = ADDR_NONE};
-    char host[ADDR_TEXT_MAX] = "localhost", line[PROXY_PROTO_EMIT_MAX];
-    if (c->local.path[0] == '\0') (void)addr_format(&c->local.addr, host);
-    struct strbuf sb;
-    strbuf_init(&sb, TARGET_BYTES_MAX + 512u);
-    if (c->proxy_protocol != PROXY_PROTO_NONE)
-        strbuf_span(&sb,
-                    span_of(line, proxy_proto_emit(c->proxy_protocol, &nobody, &nobody, line)));
-    strbuf_fmt(&sb,
-               "GET %s HTTP/1.1\r\nhost: %s\r\nuser-agent: parley-health/" PARLEY_VERSION
-               "\r\nconnection: close\r\n\r\n",
-               c->path, host);
-    bool sent = strbuf_ok(&sb) && conn_write(conn, strbuf_view(&sb)) == ERR_OK;
-    strbuf_fini(&sb);
-    if (!sent) probe_end(c, false, err_text(ERR_NOMEM));
-}
-
-/* "HTTP/1.x NNN": 0 when it is not that. */
-static unsigned status_of(const char head[STATUS_LINE_BYTES])
-{
-    if (memcmp(head, "HTTP/1.", 7) != 0 || head[8] != ' ') return 0;
-    unsigned status = 0;
-    for (size_t i = 9; i < 12; i++) {
-        if (head[i] < '0' || head[i] > '9') return 0;
-        status = status * 10 + (unsigned)(head[i] - '0');
-    }
-    return status;
-}
-
-static size_t on_data(struct conn *conn, void *owner, struct span data)
-{
-    (void)conn;
-    struct health_check *c = owner;
-    size_t take = sizeof c->head - c->head_len;
-    if (take > data.len) take = data.len;
-    memcpy(c->head + c->head_len, data.p, take);
-    c->head_len += take;
-    if (c->how.kind != CONFIG_HEALTH_HTTP || c->head_len < sizeof c->head) return data.len;
-    unsigned status = status_of(c->head);
-    char why[64];
-    if (status == 0)
-        (void)snprintf(why, sizeof why, "not an HTTP response");
-    else
-        (void)snprintf(why, sizeof why, "status %u", status);
-    probe_end(c, status >= 200 && status < 400, why);
-    return data.len;
-}
-
-static void on_eof(struct conn *conn, void *owner)
-{
-    (void)conn;
-    probe_end(owner, false, "closed without a response");
-}
-
-static void on_error(struct conn *conn, void *owner, enum err err)
-{
-    (void)conn;
-    probe_end(owner, false, err_text(err));
-}
-
-static const struct conn_events probe_events = {
-    .on_open = on_open, .on_data = on_data, .on_eof = on_eof, .on_error = on_error};
 
 static void check_due(struct loop_timer *t)
 {
     struct health_check *c = CONTAINER_OF(t, struct health_check, timer);
     struct loop *loop = c->run->o.loop;
-    if (c->conn != NULL) {
-        probe_end(c, false, err_text(ERR_TIMEOUT));
+    if (c->probe.plan != NULL) {
+        health_probe_stop(&c->probe);
+        probe_ended(&c->probe, false, err_text(ERR_TIMEOUT));
         return;
     }
-    c->head_len = 0;
-    uint64_t deadline = loop_now_ms(loop) + c->how.timeout_ms;
-    struct conn_options o = {.loop = loop,
-                             .events = &probe_events,
-                             .owner = c,
-                             .phase = LOOP_FLUSH_PLAIN,
-                             .open_deadline_ms = deadline};
-    enum err err = conn_connect(&o, &c->local, NULL, &c->conn);
-    if (err != ERR_OK) {
-        c->conn = NULL;
-        judge(c, false, err_text(err));
-        return;
-    }
-    loop_timer_set(loop, &c->timer, deadline);
+    loop_timer_set(loop, &c->timer, loop_now_ms(loop) + c->plan->how.timeout_ms);
+    health_probe_start(&c->probe, c->plan);
 }
 
 enum service_health health_run_of(const struct health_run *h, const struct name *service)
 {
     CHECK_OBJ(h, HEALTH_RUN_MAGIC);
-    const struct health_check *c = find(h, service);
+    const struct health_check *c = find_in(&h->check, service);
     return c != NULL ? c->status.health : HEALTH_UNKNOWN;
 }
 
@@ -316,8 +200,29 @@ enum err health_run_status(const struct health_run *h, const struct name *servic
                            struct health_run_status *out)
 {
     CHECK_OBJ(h, HEALTH_RUN_MAGIC);
-    const struct health_check *c = find(h, service);
+    const struct health_check *c = find_in(&h->check, service);
     if (c == NULL) return ERR_NOT_FOUND;
     *out = c->status;
     return ERR_OK;
+}
+
+const char *health_run_text(const struct health_run_status *st, char out[HEALTH_RUN_TEXT_BYTES])
+{
+    bool passed = st->last_error[0] == '\0', up = st->health == HEALTH_UP;
+    out[0] = '\0';
+    if (st->health == HEALTH_UNKNOWN || (up && passed)) return out;
+    if (up)
+        (void)snprintf(out, HEALTH_RUN_TEXT_BYTES, "%u of %u checks failed: %s", st->in_row,
+                       st->needed, st->last_error);
+    else if (!passed)
+        (void)snprintf(out, HEALTH_RUN_TEXT_BYTES, "%s (%u check%s in a row)", st->last_error,
+                       st->in_row, st->in_row == 1 ? "" : "s");
+    else if (st->in_row < st->needed)
+        (void)snprintf(out, HEALTH_RUN_TEXT_BYTES, "%u of %u checks passed since it was: %s",
+                       st->in_row, st->needed, st->last_failure);
+    else
+        (void)snprintf(out, HEALTH_RUN_TEXT_BYTES,
+                       "it passes again, but changed too often: held down for %u s after: %s",
+                       HEALTH_JUDGE_HOLD_MS / 1000, st->last_failure);
+    return out;
 }

@@ -1,9 +1,7 @@
 /* Health runs: probes each local service as its configuration says and judges it up or down.
  *
- * Control thread. One TCP connect, or one HTTP/1.1 GET that must answer 2xx or 3xx, per interval
- * (+-10 % jitter); `unhealthy_after` failures in a row make it down, `healthy_after` successes up.
- * The first result counts at once. Flapping is damped: after 3 changes within 30 s it stays down
- * for 10 s (gossip.md 3.6). `on_change` comes last in what caused it.
+ * Control thread. One probe (health_probe.h) per interval and service, judged by health_judge.h.
+ * `on_change` comes last in what caused it.
  */
 #ifndef CMD_DAEMON_HEALTH_RUN_H
 #define CMD_DAEMON_HEALTH_RUN_H
@@ -12,6 +10,8 @@
 #include "core/io/log.h"
 #include "core/io/loop.h"
 #include "core/model/config.h"
+
+#define HEALTH_RUN_TEXT_BYTES 192u
 
 struct health_run;
 
@@ -26,9 +26,11 @@ struct health_run_options {
 struct health_run_status {
     enum service_health health;
     uint64_t checks_total, failures_total;
-    uint32_t in_row;      /* equal results so far */
-    int64_t since_wall_s; /* of the present state */
-    char last_error[96];  /* "" after a success: "connection refused", "status 503" */
+    uint32_t in_row;       /* equal results so far */
+    int64_t since_wall_s;  /* of the present state */
+    uint32_t needed;       /* equal results that would change the state */
+    char last_error[96];   /* "" after a success: "connection refused", "status 503" */
+    char last_failure[96]; /* of the last one that failed, though others have passed since */
 };
 
 enum err health_run_new(const struct health_run_options *o, struct health_run **out) MUST_USE;
@@ -41,5 +43,8 @@ enum service_health health_run_of(const struct health_run *h, const struct name 
 /* ERR_NOT_FOUND: no such service. */
 enum err health_run_status(const struct health_run *h, const struct name *service,
                            struct health_run_status *out) MUST_USE;
+/* What an operator should know of it: "" when the last check passed and it is up, else why it is
+ * down, or on its way there or back; `out`. */
+const char *health_run_text(const struct health_run_status *st, char out[HEALTH_RUN_TEXT_BYTES]);
 
 #endif

@@ -12,8 +12,9 @@
 
 #include "core/base/err.h"
 
-/* umask 077, no core dumps, not dumpable, no new privileges, SIGPIPE ignored, descriptors up to the
- * hard limit. What the kernel refuses is left as it is. */
+/* umask 077, no core dumps, not dumpable, no new privileges, no capabilities for programs that we
+ * start, SIGPIPE ignored, descriptors up to the hard limit. What the kernel refuses is left as it
+ * is. */
 void privs_harden(void);
 /* Fills from the kernel's generator: seeds for jitter and hash keys. ERR_IO: there is none. */
 enum err privs_random(void *p, size_t len) MUST_USE;

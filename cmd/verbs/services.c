@@ -17,6 +17,17 @@ static void endpoints_cell(struct table *t, const struct json_value *s)
     table_cell(t, text);
 }
 
+/* Of the instances of this host, which are its to check. */
+static void print_why(const struct json_value *list)
+{
+    for (const struct json_value *s = list ? list->child : NULL; s; s = s->next) {
+        struct span why = json_read_str(s, "error", (struct span){0});
+        if (why.len > 0)
+            printf("!   %.*s here: %.*s\n", SPAN_ARG(json_read_str(s, "service", SPAN_LIT("-"))),
+                   SPAN_ARG(why));
+    }
+}
+
 static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value *doc)
 {
     static const char *const header[] = {"SERVICE", "PROTO", "ENDPOINTS", "HERE", "CALLED AT"};
@@ -34,6 +45,7 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     }
     table_print(&t, stdout);
     table_fini(&t);
+    print_why(list);
     return EXIT_DONE;
 }
 

@@ -161,8 +161,8 @@ bool child_reap(struct child *c, struct child_end *out)
     siginfo_t ended = {.si_pid = 0};
     if (c->pid == 0) return false;
     /* What it left running goes first: reaped, its group's number may be another's. */
-    if (waitid(P_PID, (id_t)c->pid, &ended, WEXITED | WNOHANG | WNOWAIT) != 0) return false;
-    if (ended.si_pid == 0) return false;
+    int no = waitid(P_PID, (id_t)c->pid, &ended, WEXITED | WNOHANG | WNOWAIT);
+    if (no == 0 && ended.si_pid == 0) return false;
     child_kill(c);
     return take(c, 0, out);
 }

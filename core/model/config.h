@@ -10,6 +10,7 @@
 #include "core/base/arena.h"
 #include "core/base/strbuf.h"
 #include "core/model/config_bounds.h"
+#include "core/model/config_health.h"
 #include "core/model/policy.h"
 #include "core/model/record.h"
 
@@ -18,10 +19,6 @@
 #define CONFIG_REQUEST_TIMEOUT_MS  15000u
 #define CONFIG_IDLE_TIMEOUT_MS     60000u
 #define CONFIG_TCP_IDLE_TIMEOUT_MS 3600000u
-#define CONFIG_HEALTH_INTERVAL_MS  2000u
-#define CONFIG_HEALTH_TIMEOUT_MS   1000u
-#define CONFIG_HEALTH_FALL         3u
-#define CONFIG_HEALTH_RISE         1u
 #define CONFIG_WEIGHT              100u
 #define CONFIG_TRIES               3u
 #define CONFIG_APERTURE            20u
@@ -33,14 +30,6 @@
 #define CONFIG_EJECT_AFTER         5u
 #define CONFIG_EJECT_FOR_MS        10000u
 #define CONFIG_EJECT_MAX_PERCENT   50u
-
-enum config_health_kind { CONFIG_HEALTH_TCP, CONFIG_HEALTH_HTTP, CONFIG_HEALTH_NONE };
-struct config_health {
-    enum config_health_kind kind; /* default: TCP connect */
-    const char *path;             /* HTTP only */
-    uint32_t interval_ms, timeout_ms;
-    uint32_t unhealthy_after, healthy_after; /* consecutive results */
-};
 
 struct config_limits { /* of what reaches the application; 0: none */
     uint32_t in_flight, queue, rps;

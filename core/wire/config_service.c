@@ -1,12 +1,12 @@
 #include "core/wire/config_service.h"
 
 #include "core/base/check.h"
+#include "core/wire/config_health.h"
 #include "core/wire/config_rule.h"
 #include "core/wire/config_tags.h"
 
-#define HEALTH_PATH_MAX 1024u
-#define WEIGHT_MAX      1000u
-#define LIMIT_MAX       1000000u
+#define WEIGHT_MAX 1000u
+#define LIMIT_MAX  1000000u
 
 #define SECOND UINT32_C(1000)
 #define HOUR   (3600 * SECOND)
@@ -39,97 +39,6 @@ static void read_local(const struct config_read_table *t, const struct config_re
                             "local is not a loopback address: other hosts may reach \"%s\" around "
                             "the mesh and its rules",
                             s->name.text);
-}
-
-static bool health_path_good(struct span s)
-{
-    if (s.len == 0 || s.len > HEALTH_PATH_MAX || s.p[0] != '/') return false;
-    for (size_t i = 0; i < s.len; i++)
-        if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '#') return false;
-    return true;
-}
-
-static void read_health_kind(const struct config_read_table *t, struct config_health *h)
-{
-    struct config_read *r = t->read;
-    struct config_read_item http = config_read_find(t, "http"), tcp = config_read_find(t, "tcp");
-    bool by_tcp;
-    config_read_bool(t, "tcp", http.v == NULL, &by_tcp);
-    if (http.v == NULL) {
-        if (!by_tcp) config_read_bad(r, &tcp, "to switch checks off write health = \"none\"");
-        return;
-    }
-    config_read_note(t, "http", &http, "");
-    if (!config_read_is(r, &http, "http", TOML_STRING)) return;
-    if (by_tcp) {
-        config_read_bad(r, &tcp, "a check is http or tcp, not both");
-        return;
-    }
-    if (!health_path_good(http.v->u.text)) {
-        config_read_bad(r, &http, "http must be a path, as in \"/healthz\"");
-        return;
-    }
-    h->kind = CONFIG_HEALTH_HTTP;
-    h->path = config_read_copy(r, http.v->u.text);
-}
-
-static void read_health_table(const struct config_read_table *t, struct config_health *h)
-{
-    static const char *const known[] = {
-        "http", "tcp", "interval", "timeout", "unhealthy_after", "healthy_after"};
-    static const char *const later[] = {"exec", "grpc", "status"};
-    static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
-    struct config_read_range interval = {
-        .least = 100, .most = HOUR, .none = CONFIG_HEALTH_INTERVAL_MS};
-    struct config_read_range timeout = {
-        .least = 10, .most = HOUR, .none = CONFIG_HEALTH_TIMEOUT_MS};
-    struct config_read_range fall = {.least = 1, .most = 100, .none = CONFIG_HEALTH_FALL};
-    struct config_read_range rise = {.least = 1, .most = 100, .none = CONFIG_HEALTH_RISE};
-    config_read_keys(t, &keys);
-    read_health_kind(t, h);
-    config_read_duration(t, "interval", interval, &h->interval_ms);
-    /* A short interval without a timeout of its own has the interval as its timeout. */
-    if (timeout.none > h->interval_ms) timeout.none = h->interval_ms;
-    config_read_duration(t, "timeout", timeout, &h->timeout_ms);
-    config_read_integer(t, "unhealthy_after", fall, &h->unhealthy_after);
-    config_read_integer(t, "healthy_after", rise, &h->healthy_after);
-    struct config_read_item item = config_read_find(t, "timeout");
-    if (item.v != NULL && h->timeout_ms > h->interval_ms)
-        config_read_bad(t->read, &item, "timeout is longer than interval");
-}
-
-static void read_health(const struct config_read_table *t, struct config_health *h)
-{
-    static const char *const known[] = {"none", "tcp"};
-    static const char *const later[] = {"grpc"};
-    static const struct config_read_words words = {known, ARRAY_LEN(known), later,
-                                                   ARRAY_LEN(later)};
-    struct config_read *r = t->read;
-    struct config_read_item item = config_read_find(t, "health");
-    struct config_read_table empty = {.read = r,
-                                      .path = arena_fmt(&r->scratch, "%s.health", t->path)};
-    unsigned index;
-    if (empty.path == NULL) {
-        r->nomem = true;
-        return;
-    }
-    *h = (struct config_health){.kind = CONFIG_HEALTH_TCP};
-    if (item.v != NULL && item.v->kind == TOML_TABLE) {
-        struct config_read_table sub = config_read_sub(t, &item, "health");
-        read_health_table(&sub, h);
-        return;
-    }
-    if (item.v != NULL && item.v->kind != TOML_STRING) {
-        config_read_bad(r, &item,
-                        "health must be \"none\", \"tcp\" or a table, as in "
-                        "{ http = \"/healthz\" }");
-        return;
-    }
-    config_read_note(t, "health", &item, "\"tcp\"");
-    if (item.v != NULL && config_read_index(r, &item, &words, "health", &index) && index == 0)
-        h->kind = CONFIG_HEALTH_NONE;
-    else
-        read_health_table(&empty, h);
 }
 
 static void read_limits(const struct config_read_table *t, struct config_limits *limits)
@@ -179,7 +88,7 @@ void config_service_load(const struct config_read_table *t, const struct config_
     out->protocol = word > PROTOCOL_GRPC ? PROTOCOL_TCP : (enum service_protocol)word;
     out->proxy_protocol =
         (enum proxy_proto_version)config_read_word(t, "proxy_protocol", &proxies, PROXY_PROTO_NONE);
-    read_health(t, &out->health);
+    config_health_load(t, &out->health);
     config_rule_load(t, span_str(out->name.text), out->protocol, &out->policy);
     struct config_tags tags = config_tags_read(t, "tags");
     out->tag = tags.tag;

@@ -167,13 +167,42 @@ static void test_every_key_of_a_service_is_read(void **state)
     assert_string_equal(s->tag[0].value, "1.14");
     assert_string_equal(s->tag[1].key, "a b");
     assert_int_equal(s->health.kind, CONFIG_HEALTH_HTTP);
-    assert_string_equal(s->health.path, "/healthz?full=1");
+    assert_string_equal(s->health.text, "/healthz?full=1");
     assert_int_equal(s->health.interval_ms, 500);
     assert_int_equal(s->health.timeout_ms, 500);
     assert_int_equal(s->health.unhealthy_after, 2);
     assert_int_equal(s->health.healthy_after, 4);
     assert_int_equal(config_service(c, SPAN_LIT("api"))->health.kind, CONFIG_HEALTH_NONE);
     assert_ptr_equal(config_service(c, SPAN_LIT("api")), &c->service[0]);
+    config_free(c);
+}
+
+static void test_a_check_by_grpc_and_by_a_program(void **state)
+{
+    (void)state;
+    struct config *c = load_one(NODE "[service.a]\n"
+                                     "local = \"127.0.0.1:1\"\n"
+                                     "health = \"grpc\"\n"
+                                     "[service.b]\n"
+                                     "local = \"127.0.0.1:2\"\n"
+                                     "health = { grpc = \"shop.Orders\", interval = \"5s\" }\n"
+                                     "[service.c]\n"
+                                     "local = \"127.0.0.1:3\"\n"
+                                     "health = { exec = [\"/bin/check\", \"\", \"a b;\"] }\n");
+    const struct config_health *a = &c->service[0].health, *b = &c->service[1].health;
+    const struct config_health *e = &c->service[2].health;
+    assert_int_equal(a->kind, CONFIG_HEALTH_GRPC);
+    assert_string_equal(a->text, "");
+    assert_int_equal(a->interval_ms, CONFIG_HEALTH_INTERVAL_MS);
+    assert_int_equal(b->kind, CONFIG_HEALTH_GRPC);
+    assert_string_equal(b->text, "shop.Orders");
+    assert_int_equal(b->interval_ms, 5000);
+    assert_int_equal(e->kind, CONFIG_HEALTH_EXEC);
+    assert_int_equal(e->argc, 3);
+    assert_string_equal(e->argv[0], "/bin/check");
+    assert_string_equal(e->argv[1], "");
+    assert_string_equal(e->argv[2], "a b;");
+    assert_null(e->argv[3]);
     config_free(c);
 }
 
@@ -554,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_every_key_of_the_host_tables_is_read),
         cmocka_unit_test(test_a_service_has_its_defaults),
         cmocka_unit_test(test_every_key_of_a_service_is_read),
+        cmocka_unit_test(test_a_check_by_grpc_and_by_a_program),
         cmocka_unit_test(test_rules_are_read_in_their_order),
         cmocka_unit_test(test_upstreams_told_apart_by_sni_share_an_address),
         cmocka_unit_test(test_an_upstream_has_its_defaults),

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -17,7 +18,7 @@
 #define INTERVAL_MS 10u
 #define CLIENTS_MAX 256u
 
-enum app { APP_GONE, APP_ANSWERS, APP_SILENT, APP_CLOSES };
+enum app { APP_GONE, APP_ANSWERS, APP_SILENT, APP_CLOSES, APP_H2 };
 
 /* A local application in the test's own loop. */
 struct world {
@@ -60,6 +61,10 @@ static void serve(struct world *w, int fd)
 {
     assert_true(w->client_count < CLIENTS_MAX);
     w->client[w->client_count++] = fd;
+    /* SETTINGS, and HEADERS of stream 1 that end it: 8 is ":status: 200" (RFC 7541 A). */
+    static const char h2[] = "\0\0\0\4\0\0\0\0\0"
+                             "\0\0\1\1\5\0\0\0\1\x88";
+    if (w->app == APP_H2) assert_int_equal(write(fd, h2, sizeof h2 - 1), sizeof h2 - 1);
     if (w->app == APP_CLOSES) assert_int_equal(shutdown(fd, SHUT_WR), 0);
     if (w->app == APP_ANSWERS)
         assert_int_equal(write(fd, w->answer, strlen(w->answer)), (ssize_t)strlen(w->answer));
@@ -228,7 +233,7 @@ static void test_http_check_asks_its_path_and_judges_the_status(void **state)
     struct world *w = *state;
     char asked[512];
     w->service.health.kind = CONFIG_HEALTH_HTTP;
-    w->service.health.path = "/healthz";
+    w->service.health.text = "/healthz";
     w->answer = "HTTP/1.1 204 No Content\r\n\r\n";
     sync(w);
     run_changes(w, 1);
@@ -247,7 +252,7 @@ static void test_http_check_refuses_what_is_no_response(void **state)
 {
     struct world *w = *state;
     w->service.health.kind = CONFIG_HEALTH_HTTP;
-    w->service.health.path = "/";
+    w->service.health.text = "/";
     w->answer = "SSH-2.0-OpenSSH_9.2p1\r\n";
     sync(w);
     run_changes(w, 1);
@@ -259,7 +264,7 @@ static void test_http_check_of_a_closed_connection_fails(void **state)
 {
     struct world *w = *state;
     w->service.health.kind = CONFIG_HEALTH_HTTP;
-    w->service.health.path = "/";
+    w->service.health.text = "/";
     w->app = APP_CLOSES;
     sync(w);
     run_changes(w, 1);
@@ -270,7 +275,7 @@ static void test_silent_application_runs_into_the_time_limit(void **state)
 {
     struct world *w = *state;
     w->service.health.kind = CONFIG_HEALTH_HTTP;
-    w->service.health.path = "/";
+    w->service.health.text = "/";
     w->service.health.timeout_ms = 20;
     w->app = APP_SILENT;
     sync(w);
@@ -340,6 +345,190 @@ static void test_changed_application_is_checked_at_its_new_address(void **state)
     assert_int_equal(w->last, HEALTH_DOWN);
 }
 
+static void test_its_words_say_where_it_stands(void **state)
+{
+    (void)state;
+    static const struct {
+        struct health_run_status st;
+        const char *text;
+    } cases[] = {
+        {{.health = HEALTH_UP, .in_row = 9, .needed = 3}, ""},
+        {{.health = HEALTH_UNKNOWN}, ""},
+        {{.health = HEALTH_UP, .in_row = 1, .needed = 3, .last_error = "status 503"},
+         "1 of 3 checks failed: status 503"},
+        {{.health = HEALTH_DOWN, .in_row = 9, .needed = 2, .last_error = "status 503"},
+         "status 503 (9 checks in a row)"},
+        {{.health = HEALTH_DOWN, .in_row = 1, .needed = 2, .last_failure = "status 503"},
+         "1 of 2 checks passed since it was: status 503"},
+        {{.health = HEALTH_DOWN, .in_row = 4, .needed = 2, .last_failure = "status 503"},
+         "it passes again, but changed too often: held down for 10 s after: status 503"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[HEALTH_RUN_TEXT_BYTES];
+        assert_string_equal(health_run_text(&cases[i].st, text), cases[i].text);
+    }
+}
+
+/* --- more kinds --- */
+
+static void test_http_check_of_an_h2_application_asks_by_prior_knowledge(void **state)
+{
+    struct world *w = *state;
+    char asked[512];
+    w->service.protocol = PROTOCOL_GRPC;
+    w->service.health.kind = CONFIG_HEALTH_HTTP;
+    w->service.health.text = "/healthz";
+    w->answer = "HTTP/1.1 200 OK\r\n\r\n";
+    sync(w);
+    run_changes(w, 1);
+    assert_int_equal(w->last, HEALTH_DOWN);
+    assert_string_equal(status_of(w).last_error, "not an HTTP/2 answer");
+    ssize_t n = read(w->client[0], asked, sizeof asked);
+    assert_true(n > 24);
+    assert_memory_equal(asked, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+}
+
+static void test_http_check_of_an_h2_application_passes(void **state)
+{
+    struct world *w = *state;
+    w->service.protocol = PROTOCOL_H2;
+    w->service.health.kind = CONFIG_HEALTH_HTTP;
+    w->service.health.text = "/healthz";
+    w->app = APP_H2;
+    sync(w);
+    run_changes(w, 1);
+    assert_int_equal(w->last, HEALTH_UP);
+}
+
+/* Runs until the first result of a check by the program. */
+static struct health_run_status run_program(struct world *w, const char *const *argv)
+{
+    w->service.health.kind = CONFIG_HEALTH_EXEC;
+    w->service.health.argv = argv;
+    for (w->service.health.argc = 0; argv[w->service.health.argc] != NULL;)
+        w->service.health.argc++;
+    w->service.health.interval_ms = 60000; /* one run */
+    w->service.health.timeout_ms = GIVE_UP_MS;
+    sync(w);
+    run_changes(w, 1);
+    return status_of(w);
+}
+
+static struct health_run_status run_script(struct world *w, const char *script)
+{
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    return run_program(w, argv);
+}
+
+static void test_program_that_ends_with_0_passes(void **state)
+{
+    struct health_run_status st = run_script(*state, "echo all is well");
+    assert_int_equal(st.health, HEALTH_UP);
+    assert_string_equal(st.last_error, "");
+}
+
+static void test_program_that_fails_is_told_with_its_first_line(void **state)
+{
+    struct health_run_status st =
+        run_script(*state, "printf 'no room\\033[2J on /var\\nmore\\n' >&2; exit 3");
+    assert_int_equal(st.health, HEALTH_DOWN);
+    assert_string_equal(st.last_error, "exit code 3: no room?[2J on /var");
+}
+
+static void test_program_that_is_killed_is_told_by_its_signal(void **state)
+{
+    assert_string_equal(run_script(*state, "kill -SEGV $$").last_error,
+                        "killed: Segmentation fault");
+}
+
+static void test_program_gets_its_words_as_they_are(void **state)
+{
+    static const char *const test[] = {"/usr/bin/test", "$HOME; false", "=", "$HOME; false", NULL};
+    assert_int_equal(run_program(*state, test).health, HEALTH_UP);
+}
+
+static void test_program_has_no_environment_and_no_descriptor_of_ours(void **state)
+{
+    assert_int_equal(setenv("SECRET_OF_OURS", "1", 1), 0);
+    const char *script = "test -z \"$SECRET_OF_OURS\" && test \"$(pwd)\" = / && "
+                         "for fd in /proc/self/fd/*; do test ${fd##*/} -le 3 || exit 9; done";
+    assert_int_equal(run_script(*state, script).health, HEALTH_UP);
+    assert_int_equal(unsetenv("SECRET_OF_OURS"), 0);
+}
+
+static void test_program_that_is_not_there_fails(void **state)
+{
+    static const char *const argv[] = {"/nowhere/check", NULL};
+    assert_string_equal(run_program(*state, argv).last_error,
+                        "its program cannot be started: no such thing");
+}
+
+static void test_program_that_says_too_much_fails_and_ends(void **state)
+{
+    static const char *const argv[] = {"/usr/bin/yes", "flood", NULL};
+    assert_string_equal(run_program(*state, argv).last_error, "it says more than 64 KiB: flood");
+}
+
+/* Its own child holds its output open and hears no SIGTERM: the result comes all the same, and the
+ * end of the pipe that only the two of them hold tells that both are gone. */
+static void test_program_that_leaves_a_child_behind_is_judged_by_its_own_end(void **state)
+{
+    int held[2];
+    char script[256], byte;
+    assert_int_equal(pipe(held), 0);
+    (void)snprintf(script, sizeof script,
+                   "exec 3>/proc/%d/fd/%d; (trap '' TERM HUP; while :; do sleep 60; done) & exit 0",
+                   (int)getpid(), held[1]);
+    struct health_run_status st = run_script(*state, script);
+    assert_string_equal(st.last_error, "");
+    assert_int_equal(st.health, HEALTH_UP);
+    close(held[1]);
+    assert_int_equal(read(held[0], &byte, 1), 0);
+    close(held[0]);
+}
+
+static void test_program_that_does_not_end_is_killed_with_its_children(void **state)
+{
+    struct world *w = *state;
+    int held[2];
+    char script[256], byte;
+    const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+    assert_int_equal(pipe(held), 0);
+    (void)snprintf(script, sizeof script,
+                   "exec 3>/proc/%d/fd/%d; trap '' TERM HUP; (while :; do sleep 60; done) & wait",
+                   (int)getpid(), held[1]);
+    w->service.health.kind = CONFIG_HEALTH_EXEC;
+    w->service.health.argv = argv;
+    w->service.health.argc = 3;
+    w->service.health.timeout_ms = 500;
+    w->service.health.interval_ms = 60000;
+    sync(w);
+    run_changes(w, 1);
+    assert_string_equal(status_of(w).last_error, err_text(ERR_TIMEOUT));
+    close(held[1]);
+    assert_int_equal(read(held[0], &byte, 1), 0);
+    close(held[0]);
+}
+
+/* Freed in the middle of a run: the program goes with it, and nothing waits for that. */
+static void test_running_program_is_forgotten_with_its_check(void **state)
+{
+    struct world *w = *state;
+    static const char *const argv[] = {"/bin/sleep", "600", NULL};
+    w->service.health.kind = CONFIG_HEALTH_EXEC;
+    w->service.health.argv = argv;
+    w->service.health.argc = 2;
+    w->service.health.timeout_ms = w->service.health.interval_ms = 60000;
+    sync(w);
+    loop_timer_set(w->loop, &w->guard, clock_mono_ms() + INTERVAL_MS);
+    loop_run(w->loop); /* it starts; ends by the guard */
+    assert_int_equal(status_of(w).checks_total, 0);
+    w->config.service_count = 0;
+    sync(w);
+    struct health_run_status st;
+    assert_int_equal(health_run_status(w->run, &w->service.name, &st), ERR_NOT_FOUND);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -358,6 +547,19 @@ int main(void)
         CASE(test_reload_keeps_the_judgement_of_an_equal_check),
         CASE(test_service_without_checks_stays_unknown),
         CASE(test_changed_application_is_checked_at_its_new_address),
+        CASE(test_its_words_say_where_it_stands),
+        CASE(test_http_check_of_an_h2_application_asks_by_prior_knowledge),
+        CASE(test_http_check_of_an_h2_application_passes),
+        CASE(test_program_that_ends_with_0_passes),
+        CASE(test_program_that_fails_is_told_with_its_first_line),
+        CASE(test_program_that_is_killed_is_told_by_its_signal),
+        CASE(test_program_gets_its_words_as_they_are),
+        CASE(test_program_has_no_environment_and_no_descriptor_of_ours),
+        CASE(test_program_that_is_not_there_fails),
+        CASE(test_program_that_says_too_much_fails_and_ends),
+        CASE(test_program_that_leaves_a_child_behind_is_judged_by_its_own_end),
+        CASE(test_program_that_does_not_end_is_killed_with_its_children),
+        CASE(test_running_program_is_forgotten_with_its_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
+#define _DEFAULT_SOURCE
 #include "cmd/daemon/privs.h"
 
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -9,15 +11,28 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+/* As a unit with AmbientCapabilities= begins; nothing where the test may not. */
+static void take_ambient(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2];
+    if (syscall(SYS_capget, &head, data) != 0) return;
+    data[0].inheritable |= 1u << CAP_NET_BIND_SERVICE;
+    if (syscall(SYS_capset, &head, data) == 0)
+        (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0);
+}
 
 /* What a hardened child looks like; the bits that failed. */
 static int look(void)
 {
     struct rlimit core, files;
     struct sigaction pipe_action;
+    take_ambient();
     privs_harden();
     int failed = 0;
     if (umask(0) != 077) failed |= 1;
@@ -27,6 +42,7 @@ static int look(void)
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur != files.rlim_max) failed |= 16;
     if (sigaction(SIGPIPE, NULL, &pipe_action) != 0 || pipe_action.sa_handler != SIG_IGN)
         failed |= 32;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_BIND_SERVICE, 0, 0) != 0) failed |= 64;
     return failed;
 }
 
