@@ -42,7 +42,7 @@ static void on_open(struct conn *c, void *owner)
     size_t len;
     struct span ca = tls_engine_pinned_ca(conn_engine(c));
     r->connect_us = clock_mono_us() - at->started_us;
-    r->addr = o->addr.family == ADDR_NONE ? *conn_local(c) : o->addr;
+    r->addr = o->addr.family == ADDR_NONE ? conn_local(c) : o->addr;
     r->addr.port = o->port;
     r->seed = *at->seed;
     q.addr = r->addr;

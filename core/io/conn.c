@@ -12,7 +12,7 @@
 #define MOVE_BYTES_MIN 4096u
 
 /* performance.md 6: an idle downstream connection is at most 512 bytes, its session included. */
-static_assert(sizeof(struct conn) <= 480, "an idle connection stays small");
+static_assert(sizeof(struct conn) <= 272, "an idle connection stays small");
 
 static void on_loop_free(struct loop_orphan *o)
 {
@@ -27,16 +27,16 @@ static struct conn *make(const struct conn_options *o, struct tls_engine *tls)
     if (c == NULL) return NULL;
     CHECK(o->phase == LOOP_FLUSH_PLAIN || o->phase == LOOP_FLUSH_LINK);
     c->magic = CONN_MAGIC;
-    c->phase = o->phase;
+    c->phase = (uint8_t)o->phase;
     c->fd = -1;
     c->loop = o->loop;
     c->events = o->events;
     c->owner = o->owner;
     c->tls = tls;
-    c->out_max = o->out_max != 0 ? o->out_max : (size_t)BODY_HIGH_WATER_BYTES * 4;
+    CHECK(o->out_max <= UINT32_MAX);
+    c->out_max = o->out_max != 0 ? (uint32_t)o->out_max : BODY_HIGH_WATER_BYTES * 4;
     c->flush.on_flush = conn_turn_on_flush;
     c->timer.on_expire = conn_turn_on_deadline;
-    c->orphan.on_loop_free = on_loop_free;
     iobuf_init(&c->in, loop_pool(o->loop));
     iobuf_init(&c->out, loop_pool(o->loop));
     return c;
@@ -182,6 +182,7 @@ void conn_ask_drain(struct conn *c)
 void conn_rebind(struct conn *c, const struct conn_events *events, void *owner)
 {
     CHECK_OBJ(c, CONN_MAGIC);
+    CHECK(!c->orphaned);
     c->events = events;
     c->owner = owner;
 }
@@ -234,6 +235,8 @@ void conn_close(struct conn *c, bool abort)
     c->state = CONN_CLOSING;
     c->paused = false;
     loop_timer_set(c->loop, &c->timer, loop_now_ms(c->loop) + LINGER_OUTPUT_MS);
+    c->orphaned = true;
+    c->orphan = (struct loop_orphan){.on_loop_free = on_loop_free};
     loop_orphan_add(c->loop, &c->orphan);
     conn_turn_interest(c);
     conn_turn_again(c);
@@ -260,10 +263,9 @@ const struct addr *conn_remote(const struct conn *c)
     return &c->remote;
 }
 
-const struct addr *conn_local(struct conn *c)
+struct addr conn_local(const struct conn *c)
 {
-    if (c->local.family == ADDR_NONE && c->fd >= 0) c->local = sock_local(c->fd);
-    return &c->local;
+    return c->fd >= 0 ? sock_local(c->fd) : (struct addr){.family = ADDR_NONE};
 }
 
 uint64_t conn_sent_total(const struct conn *c)

@@ -103,7 +103,8 @@ void conn_close_last(struct conn *c);
 const struct x509_leaf *conn_peer(const struct conn *c); /* NULL when plain or anonymous */
 struct tls_engine *conn_engine(struct conn *c);          /* borrowed, NULL when plain */
 const struct addr *conn_remote(const struct conn *c);
-const struct addr *conn_local(struct conn *c);
+/* Family ADDR_NONE once the descriptor is gone. */
+struct addr conn_local(const struct conn *c);
 /* Bytes the kernel took: ciphertext when TLS. */
 uint64_t conn_sent_total(const struct conn *c);
 

@@ -32,34 +32,39 @@ struct conn {
     uint32_t magic;
     enum conn_state state;
     enum err error; /* not told yet; ERR_OK: none */
-    enum loop_flush_phase phase;
-    int fd; /* owned; -1: none */
-    bool paused;
-    bool blocked;  /* the kernel takes no more; waits for writable */
-    bool flushing; /* inside the own flush: marks are seen by it */
-    bool again;    /* flush once more next turn */
-    bool produce;  /* on_flush has more to write */
-    bool drain_wanted;
-    bool eof_seen; /* the peer's bytes have ended */
-    bool shut_wanted, shut_done;
-    bool tls_closing; /* close_notify is queued */
-    bool corked;      /* the last send promised more */
-    bool last;        /* conn_close_last */
-    size_t out_max;
-    size_t record_bytes;    /* plaintext in the engine's record, not all sent */
+    int fd;         /* owned; -1: none */
+    uint8_t phase;  /* enum loop_flush_phase */
+    bool paused : 1;
+    bool blocked : 1;  /* the kernel takes no more; waits for writable */
+    bool flushing : 1; /* inside the own flush: marks are seen by it */
+    bool again : 1;    /* flush once more next turn */
+    bool produce : 1;  /* on_flush has more to write */
+    bool drain_wanted : 1;
+    bool eof_seen : 1; /* the peer's bytes have ended */
+    bool shut_wanted : 1;
+    bool shut_done : 1;
+    bool tls_closing : 1; /* close_notify is queued */
+    bool corked : 1;      /* the last send promised more */
+    bool orphaned : 1;    /* `orphan` is on the loop's list, there is no owner */
+    bool last : 1;        /* conn_close_last */
+    uint32_t out_max;
+    uint32_t record_bytes;  /* plaintext in the engine's record, not all sent */
     struct tls_engine *tls; /* owned */
     struct iobuf in;  /* read from the socket and not taken: plaintext, or ciphertext when TLS */
     struct iobuf out; /* plaintext that waits */
     struct loop_io io;
     struct loop_flush flush;
     struct loop_timer timer; /* open deadline; while nothing is read; end of lingering */
-    struct loop_orphan orphan;
-    struct addr local; /* once it was asked for */
     struct addr remote;
     uint64_t sent_total;
-    struct loop *loop;                /* borrowed */
-    const struct conn_events *events; /* borrowed */
-    void *owner;                      /* borrowed */
+    struct loop *loop; /* borrowed */
+    union {
+        struct {
+            const struct conn_events *events; /* borrowed */
+            void *owner;                      /* borrowed */
+        };
+        struct loop_orphan orphan; /* when it is closing: nobody hears of it any more */
+    };
 };
 
 /* The owner gets no callback any more: failed, closing or closed. */

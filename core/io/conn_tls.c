@@ -92,7 +92,7 @@ static void fill_record(struct conn *c)
         struct span front = iobuf_front(&c->out);
         size_t n = tls_engine_write(c->tls, front.p, front.len);
         if (n == 0) return;
-        c->record_bytes += n;
+        c->record_bytes += (uint32_t)n;
         iobuf_consume(&c->out, n);
     }
 }
@@ -134,7 +134,7 @@ enum err conn_tls_queue(struct conn *c, struct span data)
     size_t n = 0;
     if (c->state == CONN_OPEN && !c->blocked && c->out.len == 0)
         n = tls_engine_write(c->tls, data.p, data.len);
-    c->record_bytes += n;
+    c->record_bytes += (uint32_t)n;
     enum err err = iobuf_append_span(&c->out, span_skip(data, n));
     if (err == ERR_OK || n == 0) return err;
     /* Part of it is in the record: the stream cannot go on without the rest. */

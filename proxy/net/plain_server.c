@@ -7,21 +7,24 @@
 #include "proxy/net/pressure.h"
 
 static_assert(offsetof(struct plain_server, session) == 0, "session_new makes the whole object");
+static_assert(offsetof(struct plain_ops, session) == 0, "a session's ops are the whole table");
+
+static void end(struct plain_server *s, bool abort)
+{
+    ((const struct plain_ops *)(const void *)s->session.ops)->end(s, abort);
+}
 
 struct plain_server *plain_server_open(struct context *ctx, const struct plain_accepted *take,
-                                       const struct session_ops *ops,
-                                       const struct conn_events *events,
-                                       void (*end)(struct plain_server *, bool))
+                                       const struct plain_ops *ops)
 {
-    struct plain_server *s = session_new(ctx, ops, &take->from);
+    struct plain_server *s = session_new(ctx, &ops->session, &take->from);
     if (s == NULL) {
         close(take->fd);
         return NULL;
     }
     struct conn_options o = {
-        .loop = ctx->loop, .events = events, .owner = s, .phase = LOOP_FLUSH_PLAIN};
+        .loop = ctx->loop, .events = &ops->events, .owner = s, .phase = LOOP_FLUSH_PLAIN};
     o.remote = &take->from;
-    s->end = end;
     if (conn_accept(&o, take->fd, NULL, take->seen, &s->conn) != ERR_OK) {
         session_end(&s->session);
         return NULL;
@@ -36,7 +39,7 @@ struct exchange *plain_server_begin(struct plain_server *s, const struct downstr
     struct exchange *ex = exchange_new(ctx, DIRECTION_OUTBOUND, ops, s, conn_remote(s->conn));
     if (ex == NULL) {
         metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
-        s->end(s, true);
+        end(s, true);
         return NULL;
     }
     s->ex = ex;
@@ -49,7 +52,7 @@ struct exchange *plain_server_begin(struct plain_server *s, const struct downstr
 void plain_server_check(struct plain_server *s)
 {
     if (s->ex->req_body.buf.len <= pressure_high_water(s->session.ctx)) return;
-    s->body_paused = true;
+    s->session.body_paused = true;
     conn_pause(s->conn);
 }
 
@@ -64,8 +67,8 @@ void plain_server_consumed(struct exchange *ex, size_t bytes)
 {
     struct plain_server *s = ex->down;
     (void)bytes;
-    if (!s->body_paused || ex->req_body.buf.len > pressure_low_water(ex->ctx)) return;
-    s->body_paused = false;
+    if (!s->session.body_paused || ex->req_body.buf.len > pressure_low_water(ex->ctx)) return;
+    s->session.body_paused = false;
     conn_resume(s->conn);
 }
 
@@ -83,7 +86,7 @@ void plain_server_on_error(struct conn *c, void *owner, enum err err)
     if (s->ex != NULL)
         exchange_client_gone(s->ex, REASON_CLIENT_GONE);
     else
-        s->end(s, true);
+        end(s, true);
 }
 
 void plain_server_on_drain(struct conn *c, void *owner)
@@ -99,5 +102,5 @@ void plain_server_close(struct session *session)
     if (s->ex != NULL)
         exchange_cut(s->ex, REASON_DRAINING);
     else
-        s->end(s, false);
+        end(s, false);
 }

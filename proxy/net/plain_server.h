@@ -13,10 +13,15 @@
 #include "proxy/net/session.h"
 
 struct plain_server {
-    struct session session;
+    struct session session; /* its `ops` are those of a struct plain_ops */
     struct conn *conn;
     struct exchange *ex; /* in progress, or NULL */
-    bool body_paused;    /* reading waits for req_body to fall */
+};
+
+/* What a kind of them is; const. */
+struct plain_ops {
+    struct session_ops session; /* of an object that begins with a struct plain_server */
+    struct conn_events events;
     void (*end)(struct plain_server *s, bool abort);
 };
 
@@ -27,12 +32,9 @@ struct plain_accepted {
     struct span seen; /* read from it already */
 };
 
-/* Takes the descriptor: a session of `ops` (whose object begins with a struct plain_server) on a
- * connection with `events`. NULL: no room or no memory, all is closed. */
+/* Takes the descriptor: a session on a connection. NULL: no room or no memory, all is closed. */
 struct plain_server *plain_server_open(struct context *ctx, const struct plain_accepted *take,
-                                       const struct session_ops *ops,
-                                       const struct conn_events *events,
-                                       void (*end)(struct plain_server *, bool));
+                                       const struct plain_ops *ops);
 /* Begins the exchange to this upstream of the newest view; `upstream` NULL: to none. NULL: no room,
  * refused and counted; the session has ended. */
 struct exchange *plain_server_begin(struct plain_server *s, const struct downstream_ops *ops,

@@ -31,6 +31,7 @@ struct session {
     struct loop_flush free;
     struct clients_cell *client; /* borrowed; NULL: is not counted */
     bool gone;                   /* closed; callbacks in progress stop touching it */
+    bool body_paused;            /* of a plain_server: reading waits for req_body to fall */
 };
 
 /* A zeroed object of ops->size with its session set up, of a connection of `from`. NULL: at a cap

@@ -77,19 +77,19 @@ static void on_eof(struct conn *c, void *owner)
     if (s->ex != NULL) exchange_request_end(s->ex, NULL);
 }
 
-static const struct conn_events events = {.on_open = plain_server_on_open,
-                                          .on_data = on_data,
-                                          .on_eof = on_eof,
-                                          .on_error = plain_server_on_error,
-                                          .on_drain = plain_server_on_drain};
-
-static const struct session_ops session_ops = {.size = sizeof(struct plain_server),
-                                               .close = plain_server_close};
+static const struct plain_ops plain_ops = {
+    .session = {.size = sizeof(struct plain_server), .close = plain_server_close},
+    .events = {.on_open = plain_server_on_open,
+               .on_data = on_data,
+               .on_eof = on_eof,
+               .on_error = plain_server_on_error,
+               .on_drain = plain_server_on_drain},
+    .end = end};
 
 void tcp_server_open(struct context *ctx, const struct plain_accepted *take,
                      const struct snapshot_upstream *upstream)
 {
-    struct plain_server *s = plain_server_open(ctx, take, &session_ops, &events, end);
+    struct plain_server *s = plain_server_open(ctx, take, &plain_ops);
     if (s == NULL) return;
     struct exchange *ex = plain_server_begin(s, &down_ops, upstream);
     if (ex == NULL) return;

@@ -163,10 +163,10 @@ static void test_bytes_seen_before_come_first(void **state)
     pair_connect(&p);
     pair_run(&p);
     assert_int_equal(p.server.received, 10);
-    struct addr client = *conn_local(p.client.conn);
+    struct addr client = conn_local(p.client.conn), server = conn_local(p.server.conn);
     assert_true(addr_eq(conn_remote(p.server.conn), &client));
     assert_true(addr_eq(conn_remote(p.client.conn), &p.target.addr));
-    assert_true(addr_eq(conn_local(p.server.conn), &p.target.addr));
+    assert_true(addr_eq(&server, &p.target.addr));
     assert_null(conn_peer(p.client.conn));
     assert_null(conn_engine(p.client.conn));
     pair_close(&p);

@@ -324,7 +324,7 @@ static void truncate_event(struct pair_side *s, enum pair_event event)
     struct pair *p = s->pair;
     if (s == &p->server && s->received == 1000 && p->client.conn != NULL) {
         int fd = p->listen_fd;
-        struct addr local = *conn_local(p->client.conn);
+        struct addr local = conn_local(p->client.conn);
         /* Nothing in the interface ends TCP alone: find the client's descriptor by its address. */
         for (fd = 3; fd < 1024; fd++) {
             struct addr found = sock_local(fd);
