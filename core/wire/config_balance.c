@@ -54,7 +54,9 @@ static void read_hashed(const struct config_read_table *t, const struct config_r
 
 static void read_balance(const struct config_read_table *t, struct config_upstream *u)
 {
-    static const char *const known[] = {"least-loaded", "round-robin", "peak-ewma"};
+    /* The last two stand for what read_hashed reads. */
+    static const char *const known[] = {"least-loaded", "round-robin", "peak-ewma",
+                                        "hash:header:NAME", "ring:header:NAME"};
     static const char *const later[] = {"random"};
     static const struct config_read_words words = {known, ARRAY_LEN(known), later,
                                                    ARRAY_LEN(later)};
@@ -68,7 +70,8 @@ static void read_balance(const struct config_read_table *t, struct config_upstre
     }
     u->balance = (enum config_balance)config_read_word(t, "balance", &words, BALANCE_LEAST_LOADED);
     if (u->protocol == PROTOCOL_TCP && u->balance == BALANCE_PEAK_EWMA)
-        config_read_bad(t->read, &item, "a tcp session has no response whose latency counts");
+        config_read_bad(t->read, &item,
+                        "a tcp session has no response whose latency counts: use \"least-loaded\"");
 }
 
 /* --- split --- */
@@ -90,6 +93,9 @@ static void read_share(const struct config_read_table *t, const struct config_re
     out->tag = to.tag;
     out->tag_count = to.count;
     config_read_integer(&sub, "weight", percent, &out->percent);
+    if (config_read_find(&sub, "weight").v == NULL)
+        config_read_bad(t->read, item,
+                        "a part of split needs weight, its share in percent, as in weight = 5");
     if (to.count == 0)
         config_read_bad(t->read, item,
                         "a split needs tags to go by, as in { to = { version = \"2.0\" }, "
@@ -115,7 +121,8 @@ static void read_split(const struct config_read_table *t, struct config_upstream
         sum += u->split[u->split_count++].percent;
     }
     if (sum > PERCENT)
-        config_read_bad(r, &list, "split weights of upstream \"%s\" add up to %u%%, at most %u%%",
+        config_read_bad(r, &list,
+                        "split weights of upstream \"%s\" add up to %u%%, at most %u%%: lower one",
                         u->name.text, (unsigned)sum, PERCENT);
 }
 

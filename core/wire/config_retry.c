@@ -13,8 +13,9 @@
 #define SECOND UINT32_C(1000)
 #define HOUR   (3600 * SECOND)
 
-/* The table under `key`, or one without parts when it is absent. */
-static struct config_read_table sub_table(const struct config_read_table *t, const char *key)
+/* The table under `key`, or one without parts when it is absent. `off` is how to switch it off. */
+static struct config_read_table sub_table(const struct config_read_table *t, const char *key,
+                                          const char *off)
 {
     struct config_read *r = t->read;
     struct config_read_item item = config_read_find(t, key);
@@ -24,7 +25,10 @@ static struct config_read_table sub_table(const struct config_read_table *t, con
         r->nomem = true;
         sub.path = "";
     }
-    if (item.v != NULL && config_read_is(r, &item, key, TOML_TABLE))
+    if (item.v != NULL && item.v->kind == TOML_BOOL)
+        config_read_bad(r, &item, "%s must be a table: to switch it off write %s = { %s }", key,
+                        key, off);
+    else if (item.v != NULL && config_read_is(r, &item, key, TOML_TABLE))
         sub = config_read_sub(t, &item, key);
     return sub;
 }
@@ -71,7 +75,9 @@ static void read_on(const struct config_read_table *t, struct config_upstream *u
         unsigned index;
         bool reset = v->kind == TOML_STRING && span_eq_str(v->u.text, "reset");
         if (tcp && reset)
-            config_read_bad(r, &item, "a tcp session that was reset cannot be replayed");
+            config_read_bad(r, &item,
+                            "a tcp session that was reset cannot be replayed: on is "
+                            "[\"connect\"] there");
         else if (config_read_index(r, &item, tcp ? &tcp_words : &words, "on", &index))
             add_condition(u, index);
     }
@@ -117,7 +123,7 @@ void config_retry_load(const struct config_read_table *t, struct config_upstream
         .least = 1, .most = TRIES_MAX, .none = CONFIG_TRIES};
     static const struct config_read_range budget = {
         .least = 0, .most = PERCENT, .none = CONFIG_BUDGET_PERCENT};
-    struct config_read_table sub = sub_table(t, "retry");
+    struct config_read_table sub = sub_table(t, "retry", "tries = 1");
     bool idempotent_only;
     config_read_keys(&sub, &keys);
     config_read_integer(&sub, "tries", tries, &out->retry.tries);
@@ -142,7 +148,7 @@ void config_retry_eject(const struct config_read_table *t, struct config_upstrea
         .least = 0, .most = PERCENT, .none = CONFIG_EJECT_MAX_PERCENT};
     static const struct config_read_range rate = {.least = 0, .most = PERCENT};
     static const struct config_read_range times = {.least = 0, .most = TIMES_MAX};
-    struct config_read_table sub = sub_table(t, "eject");
+    struct config_read_table sub = sub_table(t, "eject", "after = 0");
     struct config_eject *eject = &out->eject;
     config_read_keys(&sub, &keys);
     config_read_integer(&sub, "after", after, &eject->after);

@@ -177,35 +177,6 @@ static void test_every_key_of_a_service_is_read(void **state)
     config_free(c);
 }
 
-static void test_a_check_by_grpc_and_by_a_program(void **state)
-{
-    (void)state;
-    struct config *c = load_one(NODE "[service.a]\n"
-                                     "local = \"127.0.0.1:1\"\n"
-                                     "health = \"grpc\"\n"
-                                     "[service.b]\n"
-                                     "local = \"127.0.0.1:2\"\n"
-                                     "health = { grpc = \"shop.Orders\", interval = \"5s\" }\n"
-                                     "[service.c]\n"
-                                     "local = \"127.0.0.1:3\"\n"
-                                     "health = { exec = [\"/bin/check\", \"\", \"a b;\"] }\n");
-    const struct config_health *a = &c->service[0].health, *b = &c->service[1].health;
-    const struct config_health *e = &c->service[2].health;
-    assert_int_equal(a->kind, CONFIG_HEALTH_GRPC);
-    assert_string_equal(a->text, "");
-    assert_int_equal(a->interval_ms, CONFIG_HEALTH_INTERVAL_MS);
-    assert_int_equal(b->kind, CONFIG_HEALTH_GRPC);
-    assert_string_equal(b->text, "shop.Orders");
-    assert_int_equal(b->interval_ms, 5000);
-    assert_int_equal(e->kind, CONFIG_HEALTH_EXEC);
-    assert_int_equal(e->argc, 3);
-    assert_string_equal(e->argv[0], "/bin/check");
-    assert_string_equal(e->argv[1], "");
-    assert_string_equal(e->argv[2], "a b;");
-    assert_null(e->argv[3]);
-    config_free(c);
-}
-
 static void test_rules_are_read_in_their_order(void **state)
 {
     (void)state;
@@ -583,7 +554,6 @@ int main(void)
         cmocka_unit_test(test_every_key_of_the_host_tables_is_read),
         cmocka_unit_test(test_a_service_has_its_defaults),
         cmocka_unit_test(test_every_key_of_a_service_is_read),
-        cmocka_unit_test(test_a_check_by_grpc_and_by_a_program),
         cmocka_unit_test(test_rules_are_read_in_their_order),
         cmocka_unit_test(test_upstreams_told_apart_by_sni_share_an_address),
         cmocka_unit_test(test_an_upstream_has_its_defaults),
