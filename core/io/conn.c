@@ -244,7 +244,8 @@ void conn_close(struct conn *c, bool abort)
 
 void conn_close_last(struct conn *c)
 {
-    c->last = c->tls == NULL;
+    /* It has sent more all the same, which closing would answer with a reset. */
+    c->last = c->tls == NULL && c->in.len == 0;
     conn_close(c, false);
 }
 

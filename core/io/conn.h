@@ -97,7 +97,8 @@ void conn_shutdown(struct conn *c);
  * of that. `abort`: RST, nothing flushed. Before on_open and after on_error: at once. */
 void conn_close(struct conn *c, bool abort);
 /* As conn_close without `abort`, of a peer that has said that it sends nothing more: a plain
- * connection does not wait for its end. What it sends all the same is answered with RST. */
+ * connection does not wait for its end. When it has sent more all the same and that was not taken,
+ * it is closed as by conn_close; what comes later than this is answered with RST. */
 void conn_close_last(struct conn *c);
 
 const struct x509_leaf *conn_peer(const struct conn *c); /* NULL when plain or anonymous */

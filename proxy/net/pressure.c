@@ -8,6 +8,8 @@
 /* Blocks that are kept though nobody uses them: this part of the budget. */
 #define KEPT_PART 8u
 #define H2_PART   4u
+/* Beyond the budget: for answers that say why. */
+#define SPARE_BLOCKS 64u
 
 static size_t bodies_bytes(const struct context *ctx)
 {
@@ -52,7 +54,7 @@ void pressure_refresh(struct context *ctx)
     struct iobuf_pool *pool = loop_pool(ctx->loop);
     uint64_t share = s->memory_bytes / s->workers;
     ctx->memory_bytes = share > 0 && share < SIZE_MAX ? (size_t)share : SIZE_MAX;
-    size_t blocks = ctx->memory_bytes / pool->block_bytes;
+    size_t blocks = ctx->memory_bytes / pool->block_bytes + SPARE_BLOCKS;
     pool->blocks_max = blocks < LOOP_BLOCKS_MAX ? blocks : LOOP_BLOCKS_MAX;
     pool->blocks_kept = pool->blocks_max / KEPT_PART;
     size_t h2 = ctx->memory_bytes / H2_PART;

@@ -214,6 +214,7 @@ void support_node_publish(struct support_node *n)
                              .listener_count = count,
                              .gate = &gate,
                              .gate_count = 1,
+                             .memory_bytes = n->memory_bytes,
                              .draining = n->draining};
     assert_int_equal(build_snapshot(&in, &d, &s), ERR_OK);
     n->snapshots++;

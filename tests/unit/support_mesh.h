@@ -42,6 +42,7 @@ struct support_node {
     struct node_id id;
     uint64_t generation;
     bool draining;
+    uint64_t memory_bytes; /* of the next snapshots; 0: no limit */
     struct identity *identity[SUPPORT_MESH_IDENTITIES];
     size_t identity_count;
     struct build_endpoint endpoint[SUPPORT_MESH_ENDPOINTS];
