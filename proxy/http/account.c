@@ -26,6 +26,12 @@ void account_begin(struct exchange *ex)
         metrics_in_flight(ex->ctx->metrics, &l);
 }
 
+void account_queued(struct exchange *ex, int delta)
+{
+    struct metrics_labels l = labels_of(ex);
+    if (!ex->tcp) metrics_queued(ex->ctx->metrics, &l, delta);
+}
+
 static void count(struct exchange *ex, const struct metrics_labels *l, unsigned status,
                   uint64_t duration_us, uint64_t app_us)
 {

@@ -10,6 +10,8 @@
 
 /* The service is known: the exchange is in flight. */
 void account_begin(struct exchange *ex);
+/* It waits for a place at its application, +1, or no longer, -1. */
+void account_queued(struct exchange *ex, int delta);
 /* It is over. Before the view is unpinned. */
 void account_end(struct exchange *ex);
 

@@ -1,5 +1,7 @@
 #include "proxy/http/admission.h"
 
+#include "proxy/http/account.h"
+
 static bool enter(struct exchange *ex)
 {
     ex->admitted = gate_enter(ex->service->gate, ex->service->limits.in_flight);
@@ -12,6 +14,7 @@ static void leave_queue(struct exchange *ex)
     list_remove(&ex->on_gate);
     view_local(ex->view, ex->service)->waiting_count--;
     gate_unqueue(ex->service->gate);
+    account_queued(ex, -1);
 }
 
 static bool is_next(const struct exchange *ex)
@@ -63,6 +66,7 @@ enum reason admission_try(struct exchange *ex, bool *admitted)
     struct endpoint_state *state = view_local(ex->view, s);
     list_push_back(&state->waiting, &ex->on_gate);
     state->waiting_count++;
+    account_queued(ex, 1);
     return wait_on(ex, admitted);
 }
 

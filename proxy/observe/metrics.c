@@ -228,17 +228,17 @@ static void count_decision(struct metrics_shard *m, const struct metrics_labels 
 
 /* --- Events --- */
 
-static void gauge_add(struct metrics_series *s, int64_t delta)
+static void gauge_add(_Atomic int64_t *gauge, int64_t delta)
 {
-    int64_t now = atomic_load_explicit(&s->open, memory_order_relaxed);
-    atomic_store_explicit(&s->open, now + delta, memory_order_relaxed);
+    int64_t now = atomic_load_explicit(gauge, memory_order_relaxed);
+    atomic_store_explicit(gauge, now + delta, memory_order_relaxed);
 }
 
 void metrics_request(struct metrics_shard *m, const struct metrics_exchange *x)
 {
     struct metrics_series *s = series_of(m, METRICS_HTTP, &x->labels);
     if (s == NULL) return;
-    if (x->was_in_flight) gauge_add(s, -1);
+    if (x->was_in_flight) gauge_add(&s->open, -1);
     count_code(m, s, x->status, x->origin_app);
     hist_add_us(&s->duration, x->duration_us);
     if (x->app_us > 0) hist_add_us(&s->app, x->app_us);
@@ -254,20 +254,26 @@ void metrics_request(struct metrics_shard *m, const struct metrics_exchange *x)
 void metrics_in_flight(struct metrics_shard *m, const struct metrics_labels *l)
 {
     struct metrics_series *s = series_of(m, METRICS_HTTP, l);
-    if (s != NULL) gauge_add(s, 1);
+    if (s != NULL) gauge_add(&s->open, 1);
+}
+
+void metrics_queued(struct metrics_shard *m, const struct metrics_labels *l, int delta)
+{
+    struct metrics_series *s = series_of(m, METRICS_HTTP, l);
+    if (s != NULL) gauge_add(&s->queued, delta);
 }
 
 void metrics_tcp_open(struct metrics_shard *m, const struct metrics_labels *l)
 {
     struct metrics_series *s = series_of(m, METRICS_TCP, l);
-    if (s != NULL) gauge_add(s, 1);
+    if (s != NULL) gauge_add(&s->open, 1);
 }
 
 void metrics_tcp_close(struct metrics_shard *m, const struct metrics_tcp *x)
 {
     struct metrics_series *s = series_of(m, METRICS_TCP, &x->labels);
     if (s == NULL) return;
-    gauge_add(s, -1);
+    gauge_add(&s->open, -1);
     add(&s->reason[x->reason < REASON_COUNT ? x->reason : REASON_INTERNAL], 1);
     hist_add_us(&s->duration, x->duration_us);
     add(&s->rx_bytes, x->rx_bytes);

@@ -53,6 +53,8 @@ void metrics_tcp_open(struct metrics_shard *m, const struct metrics_labels *l);
 void metrics_tcp_close(struct metrics_shard *m, const struct metrics_tcp *x);
 /* An exchange begins; metrics_request with the same labels ends it. */
 void metrics_in_flight(struct metrics_shard *m, const struct metrics_labels *l);
+/* Requests that wait for a place at their application: +1, and -1 with the same labels. */
+void metrics_queued(struct metrics_shard *m, const struct metrics_labels *l, int delta);
 /* result: "ok" or an x509_check / error word. */
 void metrics_handshake(struct metrics_shard *m, bool server, const char *result,
                        uint64_t duration_us);

@@ -112,13 +112,14 @@ static void render_counter(struct render *r, enum metrics_kind kind, size_t offs
         prom_u64(&r->prom, g.label, g.labels, sum_at(&g, offset));
 }
 
-static void render_gauge(struct render *r, enum metrics_kind kind)
+static void render_gauge(struct render *r, enum metrics_kind kind, bool queued)
 {
     struct group g;
     for (size_t at = 0; next_group(r, kind, &at, &g);) {
         int64_t sum = 0;
         for (size_t i = 0; i < g.count; i++)
-            sum += atomic_load_explicit(&g.series[i]->open, memory_order_relaxed);
+            sum += atomic_load_explicit(queued ? &g.series[i]->queued : &g.series[i]->open,
+                                        memory_order_relaxed);
         prom_i64(&r->prom, g.label, g.labels, sum);
     }
 }
@@ -338,7 +339,10 @@ static void render_http(struct render *r, uint64_t codes[2][CODES])
                 "Further attempts not made because the budget was used up.");
     render_counter(r, METRICS_HTTP, offsetof(struct metrics_series, out_of_budget));
     prom_family(p, "parley_requests_in_flight", PROM_GAUGE, "Requests in progress.");
-    render_gauge(r, METRICS_HTTP);
+    render_gauge(r, METRICS_HTTP, false);
+    prom_family(p, "parley_requests_queued", PROM_GAUGE,
+                "Requests in progress that wait for a place at their application.");
+    render_gauge(r, METRICS_HTTP, true);
     prom_family(p, "parley_request_bytes_total", PROM_COUNTER, "Body bytes from callers.");
     render_counter(r, METRICS_HTTP, offsetof(struct metrics_series, rx_bytes));
     prom_family(p, "parley_response_bytes_total", PROM_COUNTER, "Body bytes to callers.");
@@ -352,7 +356,7 @@ static void render_tcp(struct render *r)
                 "TCP sessions closed, by how they ended.");
     render_reasons(r, METRICS_TCP, "close", "end");
     prom_family(p, "parley_tcp_open_connections", PROM_GAUGE, "TCP sessions open.");
-    render_gauge(r, METRICS_TCP);
+    render_gauge(r, METRICS_TCP, false);
     prom_family(p, "parley_tcp_sent_bytes_total", PROM_COUNTER, "Bytes to callers.");
     render_counter(r, METRICS_TCP, offsetof(struct metrics_series, tx_bytes));
     prom_family(p, "parley_tcp_received_bytes_total", PROM_COUNTER, "Bytes from callers.");

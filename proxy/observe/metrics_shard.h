@@ -61,7 +61,8 @@ struct metrics_series {
     struct metrics_hist duration, app;     /* app: http only */
     _Atomic uint64_t reason[REASON_COUNT]; /* http: failures; tcp: how sessions closed */
     _Atomic uint64_t retries_won, retries_lost, out_of_budget;
-    _Atomic int64_t open; /* http: in flight; tcp: open sessions */
+    _Atomic int64_t open;   /* http: in flight; tcp: open sessions */
+    _Atomic int64_t queued; /* http: of those in flight */
     _Atomic uint64_t rx_bytes, tx_bytes;
 };
 

@@ -73,6 +73,9 @@ static void test_an_exchange_is_counted_in_every_family(void **state)
                                  .layer = "host"};
     metrics_in_flight(m, &web_api);
     metrics_in_flight(m, &web_api);
+    metrics_queued(m, &web_api, 1);
+    metrics_queued(m, &web_api, 1);
+    metrics_queued(m, &web_api, -1);
     metrics_request(m, &x);
     x.was_in_flight = false;
     x.status = 503;
@@ -97,6 +100,7 @@ static void test_an_exchange_is_counted_in_every_family(void **state)
     expect(t, "parley_retries_total{" LABELS ",result=\"success\"}", 2);
     expect(t, "parley_retries_total{" LABELS ",result=\"failure\"}", 2);
     expect(t, "parley_requests_in_flight{" LABELS "}", 1);
+    expect(t, "parley_requests_queued{" LABELS "}", 1);
     expect(t, "parley_request_bytes_total{" LABELS "}", 20);
     expect(t, "parley_response_bytes_total{" LABELS "}", 2000);
     expect(t,

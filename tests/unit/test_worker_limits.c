@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -39,6 +40,20 @@ static int hang(struct support_rig *r)
     return fd;
 }
 
+/* By /metrics of the application's host. */
+static unsigned queued(const struct support_rig *r)
+{
+    static const char name[] = "\nparley_requests_queued{direction=\"inbound\",service=\"api\","
+                               "peer=\"web\"} ";
+    struct strbuf text;
+    strbuf_init(&text, 1u << 20);
+    metrics_render(&r->api.metrics, 1, &text);
+    const char *at = strstr(text.p, name);
+    unsigned long n = at != NULL ? strtoul(at + sizeof name - 1, NULL, 10) : 999;
+    strbuf_fini(&text);
+    return (unsigned)n;
+}
+
 static unsigned waiting(const struct support_rig *r)
 {
     return atomic_load_explicit(&r->api.gate.waiting, memory_order_relaxed);
@@ -63,6 +78,7 @@ static void test_the_queue_is_bounded_and_moves_on(void **state)
     support_send(third, plain);
     await_waiting(r, 1);
     support_rig_get(r, "/plain", "");
+    assert_int_equal(queued(r), 1);
     assert_non_null(strstr(r->buf, "HTTP/1.1 503 "));
     assert_non_null(strstr(r->buf, "parley-reason: overloaded\r\n"));
     assert_int_equal(atomic_load(&r->requests), before);
@@ -71,6 +87,7 @@ static void test_the_queue_is_bounded_and_moves_on(void **state)
     assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
     assert_int_equal(atomic_load(&r->requests), before + 1);
     assert_int_equal(waiting(r), 0);
+    assert_int_equal(queued(r), 0);
     close(third);
     close(second);
     support_rig_settle(r);
