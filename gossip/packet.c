@@ -123,6 +123,13 @@ bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay)
     return packet_send_plain(g, p, pay, &p->to->head->addr);
 }
 
+void packet_send_one(struct gossip *g, struct member *to, const struct message *m)
+{
+    struct packet p;
+    packet_begin(g, &p, to);
+    if (packet_add(&p, m)) (void)packet_send(g, &p, PACKET_PROBE);
+}
+
 /* A restarted member's datagrams are good before its new record has come, from the address we know
  * or when it is missed already. While it is well, a newer epoch from elsewhere is a clone's, and
  * must not move the window away from the one who is there. */

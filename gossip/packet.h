@@ -42,6 +42,8 @@ bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay);
 /* As packet_send without filling up, to an address of the caller's. */
 bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
                        const struct addr *to);
+/* One message in a packet of its own; it is lost as packet_send says. */
+void packet_send_one(struct gossip *g, struct member *to, const struct message *m);
 /* The life that a head announces, as packets name it: 48 bits. */
 uint64_t packet_epoch(const struct head *h);
 /* Opens a datagram into `plain` (PACKET_BYTES_MAX): the sender, or NULL, dropped and counted.

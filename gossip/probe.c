@@ -1,8 +1,8 @@
 #include "gossip/probe.h"
 
 #include "gossip/change.h"
-#include "gossip/hail.h"
 #include "gossip/packet.h"
+#include "gossip/probe_slot.h"
 #include "gossip/quality.h"
 #include "gossip/state.h"
 #include "gossip/suspicion.h"
@@ -14,7 +14,6 @@
 #define PROBE_OTHERWISE UINT32_MAX
 #define ACKS_A_PLACE    2u /* every so many acks say where we are */
 #define LOST_SMOOTHING  16.0
-#define SLOTS_FOR_OWN   8u /* that requests of others cannot take */
 #define HELPERS_NEED    3u /* times RTO: to be asked, to ask, to answer */
 
 void probe_table_init(struct probe_table *t)
@@ -28,111 +27,6 @@ void probe_table_fini(struct probe_table *t)
         free(t->slot[i]);
     t->made = 0;
     schedule_fini(&t->schedule);
-}
-
-static void send_small(struct gossip *g, struct member *to, const struct message *m)
-{
-    struct packet p;
-    packet_begin(g, &p, to);
-    if (packet_add(&p, m)) (void)packet_send(g, &p, PACKET_PROBE);
-}
-
-/* Each has a seq of its own, so that the answer says which was lost and which was only late. */
-static void ping(struct gossip *g, struct probe *p)
-{
-    struct message m = {.kind = MESSAGE_PING, .seq = p->seq + p->pings++};
-    send_small(g, p->target, &m);
-    /* It may not have been our ping that was lost: it may be of another life. */
-    if (p->pings == 2 && p->target->restored) hail_send(g, p->target);
-}
-
-static bool is_of(const struct probe *p, uint32_t seq)
-{
-    return seq - p->seq < p->pings;
-}
-
-static struct probe *find(struct gossip *g, uint32_t seq)
-{
-    struct probe_table *t = &g->probes;
-    for (size_t i = 0; i < t->high; i++)
-        if (t->slot[i]->kind != PROBE_FREE && is_of(t->slot[i], seq)) return t->slot[i];
-    return NULL;
-}
-
-static bool running(const struct gossip *g, const struct member *m, enum probe_kind kind)
-{
-    const struct probe_table *t = &g->probes;
-    for (size_t i = 0; i < t->high; i++)
-        if (t->slot[i]->kind == kind && t->slot[i]->target == m) return true;
-    return false;
-}
-
-static uint32_t rto_of(const struct gossip *g, const struct member *m)
-{
-    uint32_t estimate_us = 0;
-    if (member_rtt(m)->srtt_us == 0) estimate_us = gossip_estimate_us(g, m);
-    if (estimate_us > 0) return tuning_rto_estimated_ms(&g->tuning, estimate_us);
-    return tuning_rto_ms(&g->tuning, member_rtt(m), &g->rtt);
-}
-
-static void arm(struct gossip *g, struct probe *p)
-{
-    uint64_t again = g->now_ms + p->again_ms;
-    state_timer(g, &p->timer, again < p->verdict_ms ? again : p->verdict_ms);
-}
-
-/* NULL: no memory. */
-static struct probe *free_slot(struct probe_table *t)
-{
-    size_t i = 0;
-    while (i < t->made && t->slot[i]->kind != PROBE_FREE)
-        i++;
-    if (i == t->made) {
-        t->slot[i] = malloc(sizeof(struct probe));
-        if (t->slot[i] == NULL) return NULL;
-        t->made++;
-    }
-    if (i >= t->high) t->high = i + 1;
-    t->used++;
-    return t->slot[i];
-}
-
-/* A slot of that kind whose first ping is gone; NULL: none free. */
-static struct probe *start(struct gossip *g, struct member *m, enum probe_kind kind)
-{
-    struct probe_table *t = &g->probes;
-    bool own = kind == PROBE_REGULAR || kind == PROBE_CLONE;
-    struct probe *p = NULL;
-    if (t->used + (own ? 0 : SLOTS_FOR_OWN) < PROBE_SLOTS) p = free_slot(t);
-    if (p == NULL) {
-        g->counters.dropped_quota++;
-        return NULL;
-    }
-    *p = (struct probe){
-        .kind = kind, .timer.kind = TIMER_PROBE_SLOT, .target = m, .started_us = g->now_us};
-    do
-        p->seq = (uint32_t)rng_u64(&g->rng);
-    while (p->seq == 0);
-    uint32_t health = kind == PROBE_RELAY ? 0 : g->awareness.score;
-    uint32_t rto = rto_of(g, m);
-    uint32_t verdict = rto;
-    if (kind != PROBE_RELAY)
-        verdict = tuning_verdict_ms(&g->tuning, rto, tuning_pings(g->lost), health);
-    p->verdict_ms = g->now_ms + verdict;
-    p->again_ms = rto * (health + 1);
-    arm(g, p);
-    g->counters.probes_sent++;
-    ping(g, p);
-    return p;
-}
-
-static void release(struct gossip *g, struct probe *p)
-{
-    struct probe_table *t = &g->probes;
-    timer_clear(&g->timers, &p->timer);
-    p->kind = PROBE_FREE;
-    p->target = p->origin = NULL;
-    if (--t->used == 0) t->high = 0;
 }
 
 static struct member *target_of(struct gossip *g, uint64_t round)
@@ -171,7 +65,7 @@ void probe_period(struct gossip *g)
     struct member *m = target_of(g, round);
     arm_period(g, round + 1 + g->awareness.score);
     if (m == NULL || !member_is_live(m) || awareness_quiet(&g->awareness, g->now_ms)) return;
-    if (!running(g, m, PROBE_REGULAR)) (void)start(g, m, PROBE_REGULAR);
+    if (!probe_slot_running(g, m, PROBE_REGULAR)) (void)probe_slot_start(g, m, PROBE_REGULAR);
 }
 
 void probe_hint(struct gossip *g, const struct addr *addr)
@@ -182,7 +76,7 @@ void probe_hint(struct gossip *g, const struct addr *addr)
         if (seen->self || seen->state != MEMBER_ALIVE || !addr_eq(&seen->head->addr, addr))
             continue;
         struct member *m = member_at(&g->members, i);
-        if (!running(g, m, PROBE_REGULAR)) (void)start(g, m, PROBE_REGULAR);
+        if (!probe_slot_running(g, m, PROBE_REGULAR)) (void)probe_slot_start(g, m, PROBE_REGULAR);
         return;
     }
 }
@@ -199,7 +93,7 @@ static void ask_helpers(struct gossip *g, struct probe *p)
         if (helper == NULL || again) continue;
         asked[p->helpers++] = helper;
         g->counters.indirect_probes_sent++;
-        send_small(g, helper, &m);
+        packet_send_one(g, helper, &m);
     }
 }
 
@@ -234,7 +128,7 @@ static void ask_to_confirm(struct gossip *g, const struct member *m, const struc
     struct message msg = {.kind = MESSAGE_CONFIRM, .accusation = *mine};
     size_t count = watchers_pick(&g->members, m, &g->rng, TUNING_CONFIRMERS, asked);
     for (size_t i = 0; i < count; i++)
-        send_small(g, asked[i], &msg);
+        packet_send_one(g, asked[i], &msg);
 }
 
 static enum accusation_kind finding(const struct probe *p)
@@ -266,7 +160,7 @@ static void failed_confirm(struct gossip *g, const struct probe *p)
     if (awareness_quiet(&g->awareness, g->now_ms)) return;
     if (!suspicion_vote(g, m, finding(p), &a) || p->origin == NULL) return;
     struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = a};
-    send_small(g, p->origin, &msg);
+    packet_send_one(g, p->origin, &msg);
     a.count = 0;
     (void)accusation_add(&a, &p->vote);
     suspicion_hear(g, &a, p->origin, SUSPICION_GOSSIP);
@@ -282,22 +176,23 @@ static bool is_fit(const struct gossip *g)
 /* NULL: not now. */
 static struct probe *start_quality(struct gossip *g, struct member *m)
 {
-    if (!is_fit(g) || running(g, m, PROBE_QUALITY)) return NULL;
-    struct probe *p = start(g, m, PROBE_QUALITY);
+    if (!is_fit(g) || probe_slot_running(g, m, PROBE_QUALITY)) return NULL;
+    struct probe *p = probe_slot_start(g, m, PROBE_QUALITY);
     if (p == NULL) return NULL;
     p->again_ms = QUALITY_EVERY_MS;
-    p->verdict_ms = g->now_ms + (QUALITY_PINGS - 1) * QUALITY_EVERY_MS + 2 * rto_of(g, m);
-    arm(g, p);
+    p->verdict_ms =
+        g->now_ms + (QUALITY_PINGS - 1) * QUALITY_EVERY_MS + 2 * probe_slot_rto_ms(g, m);
+    probe_slot_arm(g, p);
     return p;
 }
 
 static void next_quality(struct gossip *g, struct probe *p)
 {
-    ping(g, p);
+    probe_slot_ping(g, p);
     if (p->pings == QUALITY_PINGS)
         state_timer(g, &p->timer, p->verdict_ms);
     else
-        arm(g, p);
+        probe_slot_arm(g, p);
 }
 
 static void say_reached(struct gossip *g, const struct probe *p)
@@ -307,7 +202,7 @@ static void say_reached(struct gossip *g, const struct probe *p)
                               .epoch = p->target->head->epoch,
                               .inc = p->target->head->inc};
     if (p->origin == NULL) return;
-    send_small(g, p->origin, &reached);
+    packet_send_one(g, p->origin, &reached);
     (void)distrust_note(&g->distrust, &p->origin->head->owner, g->now_ms);
 }
 
@@ -323,7 +218,7 @@ static void done_quality(struct gossip *g, const struct probe *p)
         ask_to_confirm(g, p->target, &msg.accusation);
         return;
     }
-    send_small(g, p->origin, &msg);
+    packet_send_one(g, p->origin, &msg);
     (void)suspicion_vote(g, p->target, ACCUSATION_LOSSY, &msg.accusation);
 }
 
@@ -332,7 +227,7 @@ static void verdict(struct gossip *g, struct probe *p)
     struct message nack = {.kind = MESSAGE_NACK, .seq = p->origin_seq};
     struct probe done = *p;
     end_stream(g, p);
-    release(g, p);
+    probe_slot_release(g, p);
     switch (done.kind) {
     case PROBE_REGULAR:
         failed_regular(g, &done);
@@ -341,7 +236,7 @@ static void verdict(struct gossip *g, struct probe *p)
         failed_confirm(g, &done);
         break;
     case PROBE_RELAY:
-        if (done.origin != NULL) send_small(g, done.origin, &nack);
+        if (done.origin != NULL) packet_send_one(g, done.origin, &nack);
         break;
     case PROBE_CLONE: {
         struct accusation mine;
@@ -377,8 +272,8 @@ void probe_timer(struct gossip *g, struct probe *p)
             next_quality(g, p);
         return;
     }
-    arm(g, p);
-    ping(g, p);
+    probe_slot_arm(g, p);
+    probe_slot_ping(g, p);
     if (p->kind != PROBE_REGULAR || p->asked || can_wait(g, p)) return;
     p->asked = true;
     ask_helpers(g, p);
@@ -415,7 +310,7 @@ static void clone_found(struct gossip *g, const struct probe *p)
     struct message m = {.kind = MESSAGE_CONFLICT};
     struct packet packet;
     change_conflict(g, p->target);
-    send_small(g, p->target, &m);
+    packet_send_one(g, p->target, &m);
     packet_begin(g, &packet, p->target);
     packet.to_epoch = p->clone_epoch;
     if (packet_add(&packet, &m)) (void)packet_send_plain(g, &packet, PACKET_PROBE, &p->clone);
@@ -428,7 +323,7 @@ static void answered(struct gossip *g, struct probe *p, uint32_t which)
     bool direct = which != PROBE_OTHERWISE, late = which == 0 && p->pings > 1;
     bool lost = p->pings > 1 && !late;
     end_stream(g, p);
-    release(g, p);
+    probe_slot_release(g, p);
     if (which == 0) {
         sample_rtt(g, &done);
         tuning_rto_adapt(&g->tuning, late);
@@ -448,7 +343,7 @@ static void answered(struct gossip *g, struct probe *p, uint32_t which)
         say_reached(g, &done);
         break;
     case PROBE_RELAY:
-        if (done.origin != NULL) send_small(g, done.origin, &ack);
+        if (done.origin != NULL) packet_send_one(g, done.origin, &ack);
         break;
     case PROBE_CLONE:
         clone_found(g, &done);
@@ -482,12 +377,12 @@ void probe_on_ping(struct gossip *g, struct member *from, uint32_t seq)
     struct message m = {.kind = MESSAGE_ACK, .seq = seq};
     m.placed = g->acks++ % ACKS_A_PLACE == 0;
     if (m.placed) coordinate_encode(&g->space.own, m.place);
-    send_small(g, from, &m);
+    packet_send_one(g, from, &m);
 }
 
 void probe_on_ack(struct gossip *g, struct member *from, const struct message *m)
 {
-    struct probe *p = find(g, m->seq);
+    struct probe *p = probe_slot_find(g, m->seq);
     if (p == NULL) {
         /* Later than the verdict, but there. */
         if (from->state == MEMBER_SUSPECT) suspicion_answered(g, from);
@@ -504,7 +399,7 @@ void probe_on_ack(struct gossip *g, struct member *from, const struct message *m
 
 void probe_on_nack(struct gossip *g, uint32_t seq)
 {
-    struct probe *p = find(g, seq);
+    struct probe *p = probe_slot_find(g, seq);
     if (p != NULL && p->nacks < p->helpers) p->nacks++;
 }
 
@@ -512,7 +407,7 @@ void probe_on_request(struct gossip *g, struct member *from, const struct messag
 {
     struct member *target = member_find(&g->members, &m->target);
     if (target == NULL || target->self) return;
-    struct probe *p = start(g, target, PROBE_RELAY);
+    struct probe *p = probe_slot_start(g, target, PROBE_RELAY);
     if (p == NULL) return;
     p->origin = from;
     p->origin_seq = m->seq;
@@ -529,13 +424,13 @@ void probe_on_confirm(struct gossip *g, struct member *from, const struct accusa
     if (m->state == MEMBER_DEAD) {
         /* Who asks has missed it: it needs our vote, or those that killed it. */
         struct message known = {.kind = MESSAGE_ACCUSE};
-        if (suspicion_charge(g, m, &known.accusation)) send_small(g, from, &known);
+        if (suspicion_charge(g, m, &known.accusation)) packet_send_one(g, from, &known);
         return;
     }
-    if (!member_is_live(m) || running(g, m, PROBE_CONFIRM)) return;
+    if (!member_is_live(m) || probe_slot_running(g, m, PROBE_CONFIRM)) return;
     if (distrust_muted(&g->distrust, &from->head->owner, g->now_ms)) return;
     bool lossy = a->vote[0].kind == ACCUSATION_LOSSY;
-    struct probe *p = lossy ? start_quality(g, m) : start(g, m, PROBE_CONFIRM);
+    struct probe *p = lossy ? start_quality(g, m) : probe_slot_start(g, m, PROBE_CONFIRM);
     if (p == NULL) return;
     p->origin = from;
     p->vote = a->vote[0];
@@ -544,7 +439,8 @@ void probe_on_confirm(struct gossip *g, struct member *from, const struct accusa
 
 void probe_check(struct gossip *g, struct member *m)
 {
-    if (member_is_live(m) && !running(g, m, PROBE_CONFIRM)) (void)start(g, m, PROBE_CONFIRM);
+    if (member_is_live(m) && !probe_slot_running(g, m, PROBE_CONFIRM))
+        (void)probe_slot_start(g, m, PROBE_CONFIRM);
 }
 
 /* security.md N18: again and again only by stream, and datagrams are blocked on the way. */
@@ -556,7 +452,7 @@ static void note_stream(struct gossip *g, struct member *m)
 
 void probe_on_stream(struct gossip *g, uint32_t seq, bool refused)
 {
-    struct probe *p = find(g, seq);
+    struct probe *p = probe_slot_find(g, seq);
     if (p == NULL) return;
     p->stream = 0;
     p->refused = refused;
@@ -570,8 +466,8 @@ void probe_on_stream(struct gossip *g, uint32_t seq, bool refused)
 
 void probe_clone(struct gossip *g, struct member *m, const struct head *other)
 {
-    if (running(g, m, PROBE_CLONE)) return;
-    struct probe *p = start(g, m, PROBE_CLONE);
+    if (probe_slot_running(g, m, PROBE_CLONE)) return;
+    struct probe *p = probe_slot_start(g, m, PROBE_CLONE);
     if (p == NULL) return;
     p->clone = other->addr;
     p->clone_epoch = packet_epoch(other);
@@ -583,7 +479,7 @@ void probe_void(struct gossip *g)
         struct probe *p = g->probes.slot[i];
         if (p->kind == PROBE_FREE) continue;
         end_stream(g, p);
-        release(g, p);
+        probe_slot_release(g, p);
     }
 }
 
@@ -595,6 +491,6 @@ void probe_forget(struct gossip *g, struct member *m)
         if (p->origin == m) p->origin = NULL;
         if (p->target != m) continue;
         end_stream(g, p);
-        release(g, p);
+        probe_slot_release(g, p);
     }
 }
