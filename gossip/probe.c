@@ -173,6 +173,13 @@ static bool is_fit(const struct gossip *g)
            !awareness_quiet(&g->awareness, g->now_ms);
 }
 
+/* Of our pings of everyone, one more was answered or was not. One that makes us measure is put down
+ * to its target until that is found to be well. */
+static void note_own(struct gossip *g, bool lost)
+{
+    g->lost += ((lost ? 1.0 : 0.0) - g->lost) / LOST_SMOOTHING;
+}
+
 /* NULL: not now. */
 static struct probe *start_quality(struct gossip *g, struct member *m)
 {
@@ -212,6 +219,7 @@ static void done_quality(struct gossip *g, const struct probe *p)
     struct message msg = {.kind = MESSAGE_ACCUSE};
     bool lossy = quality_is_lossy(p->answered);
     if (p->answered != 0 && !lossy) say_reached(g, p);
+    if (p->origin == NULL && !lossy) note_own(g, true);
     if (!lossy || !is_fit(g) || !member_is_live(p->target)) return;
     suspicion_statement(g, p->target, ACCUSATION_LOSSY, &msg.accusation);
     if (p->origin == NULL) {
@@ -322,6 +330,7 @@ static void answered(struct gossip *g, struct probe *p, uint32_t which)
     struct probe done = *p;
     bool direct = which != PROBE_OTHERWISE, late = which == 0 && p->pings > 1;
     bool lost = p->pings > 1 && !late;
+    uint32_t missed = direct ? which : p->pings;
     end_stream(g, p);
     probe_slot_release(g, p);
     if (which == 0) {
@@ -329,15 +338,12 @@ static void answered(struct gossip *g, struct probe *p, uint32_t which)
         tuning_rto_adapt(&g->tuning, late);
     }
     if (direct && done.target->contact != NULL) done.target->contact->by_stream = 0;
-    bool startled = lost && quality_startles(g->lost, direct);
-    g->lost += ((lost ? 1.0 : 0.0) - g->lost) / LOST_SMOOTHING;
     suspicion_answered(g, done.target);
     struct message ack = {.kind = MESSAGE_ACK, .seq = done.origin_seq};
     switch (done.kind) {
     case PROBE_REGULAR:
         note_result(g, done.target, false);
         awareness_good(&g->awareness);
-        if (startled && suspicion_measures(g, done.target)) (void)start_quality(g, done.target);
         break;
     case PROBE_CONFIRM:
         say_reached(g, &done);
@@ -352,6 +358,9 @@ static void answered(struct gossip *g, struct probe *p, uint32_t which)
     case PROBE_FREE:
         break;
     }
+    bool measured = done.kind == PROBE_REGULAR && quality_startles(g->lost, missed) &&
+                    suspicion_measures(g, done.target) && start_quality(g, done.target) != NULL;
+    if (!measured) note_own(g, lost);
 }
 
 const struct probe *probe_asking(const struct probe_table *t, size_t *pos)

@@ -1,8 +1,8 @@
 #include "gossip/quality.h"
 
-bool quality_startles(double lost, bool direct)
+bool quality_startles(double lost, uint32_t missed)
 {
-    return lost < QUALITY_OWN_FEW || (lost < QUALITY_OWN_MAX && !direct);
+    return (lost < QUALITY_OWN_FEW && missed >= 1) || (lost < QUALITY_OWN_SOME && missed >= 2);
 }
 
 bool quality_is_well(uint32_t pings, uint32_t answered)

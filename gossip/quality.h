@@ -19,10 +19,11 @@
 #define QUALITY_LOST_MIN 6u   /* of those up to the last answer, and three in five */
 #define QUALITY_OWN_MAX  0.1  /* who loses more with everyone else judges nobody */
 #define QUALITY_OWN_FEW  0.03 /* who loses so little is startled by one lost ping */
+#define QUALITY_OWN_SOME 0.06 /* and who loses so little, by two in a row */
 
-/* Whether a probe, answered after its first ping, gives reason to measure: `lost` is our share of
- * lost pings with everyone, `direct` that its target answered itself. */
-bool quality_startles(double lost, bool direct);
+/* Whether a probe that was answered gives reason to measure: `lost` is our share of lost pings with
+ * everyone, `missed` how many its target did not answer before. */
+bool quality_startles(double lost, uint32_t missed);
 /* Of the first pings that were sent, so many were answered that the rest can be spared: who loses
  * three in five is let off like that once in 40 times, and measured again with the next loss. */
 bool quality_is_well(uint32_t pings, uint32_t answered);

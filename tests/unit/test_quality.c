@@ -49,10 +49,11 @@ static void test_a_row_that_begins_without_a_gap_is_long_enough(void **state)
 static void test_who_loses_much_itself_is_not_startled(void **state)
 {
     (void)state;
-    assert_true(quality_startles(0.0, true));
-    assert_false(quality_startles(0.05, true));
-    assert_true(quality_startles(0.05, false));
-    assert_false(quality_startles(0.3, false));
+    assert_false(quality_startles(0.0, 0));
+    assert_true(quality_startles(0.0, 1));
+    assert_false(quality_startles(0.05, 1));
+    assert_true(quality_startles(0.05, 2));
+    assert_false(quality_startles(0.3, 9));
 }
 
 int main(void)
