@@ -212,7 +212,7 @@ static void each_target(struct gossip *g, void (*say)(struct gossip *, struct me
     struct member *told[TUNING_FANOUT] = {NULL};
     uint32_t count = 0;
     for (uint32_t i = 0; i < TARGET_TRIES && count < TUNING_FANOUT && to_tell(g) > 0; i++) {
-        struct member *to = gossip_random_member(g, g->self.member);
+        struct member *to = gossip_random_listener(g);
         bool again = false;
         for (uint32_t j = 0; j < count; j++)
             again = again || told[j] == to;

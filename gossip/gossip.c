@@ -280,17 +280,27 @@ uint64_t gossip_next_deadline_ms(const struct gossip *g)
     return g->deadline_ms;
 }
 
-struct member *gossip_random_member(struct gossip *g, const struct member *except)
+static struct member *random_member(struct gossip *g, const struct member *except, bool lossy_too)
 {
     const struct member_table *t = &g->members;
     size_t at = 0;
     for (size_t i = 0; i < RANDOM_TRIES + t->count; i++) {
         at = i < RANDOM_TRIES ? (size_t)rng_below(&g->rng, t->count) : (at + 1) % t->count;
         const struct member *m = member_peek(t, at);
-        if (m->self || m->state > MEMBER_SUSPECT) continue;
+        if (m->self || (m->state > MEMBER_SUSPECT && !(lossy_too && m->lossy))) continue;
         if (except == NULL || m->index != except->index) return member_at(t, at);
     }
     return NULL;
+}
+
+struct member *gossip_random_member(struct gossip *g, const struct member *except)
+{
+    return random_member(g, except, false);
+}
+
+struct member *gossip_random_listener(struct gossip *g)
+{
+    return random_member(g, NULL, true);
 }
 
 uint32_t gossip_estimate_us(const struct gossip *g, const struct member *m)

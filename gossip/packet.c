@@ -119,7 +119,7 @@ bool packet_send_plain(struct gossip *g, struct packet *p, enum packet_pay pay,
 bool packet_send(struct gossip *g, struct packet *p, enum packet_pay pay)
 {
     /* Who is probably not there is told no news: it would count as sent. */
-    if (p->to->state < MEMBER_UNREACHABLE) broadcast_fill(g, p);
+    if (p->to->state < MEMBER_UNREACHABLE || p->to->lossy) broadcast_fill(g, p);
     return packet_send_plain(g, p, pay, &p->to->head->addr);
 }
 

@@ -117,5 +117,8 @@ static inline uint32_t state_live(const struct gossip *g)
 uint32_t gossip_estimate_us(const struct gossip *g, const struct member *m);
 /* A random other member in state alive or suspect; NULL: found none. */
 struct member *gossip_random_member(struct gossip *g, const struct member *except);
+/* The same, or one that is shunned: it may hear all the same, and what it says is of the mesh too.
+ */
+struct member *gossip_random_listener(struct gossip *g);
 
 #endif
