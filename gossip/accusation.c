@@ -6,6 +6,8 @@
 #define AT_EPOCH          16
 #define AT_INC            24
 #define MATTER_BYTES      (ACCUSATION_HEAD_BYTES + 1u)
+#define AGO_SHIFT         4u
+#define KIND_MASK         0x0fu
 
 static void encode_matter(const struct accusation *a, uint8_t out[ACCUSATION_HEAD_BYTES])
 {
@@ -23,6 +25,7 @@ void accusation_sign(const struct gossip_crypto *crypto, const struct sign_key *
     matter[ACCUSATION_HEAD_BYTES] = (uint8_t)kind;
     out->accuser = *accuser;
     out->kind = (uint8_t)kind;
+    out->ago = 0;
     crypto->sign(key, ACCUSATION_DOMAIN, span_of(matter, sizeof(matter)), out->sig);
 }
 
@@ -31,6 +34,7 @@ bool accusation_verify(const struct gossip_crypto *crypto, const uint8_t pk[SIGN
 {
     uint8_t matter[MATTER_BYTES];
     encode_matter(a, matter);
+    head_put_u32(matter + AT_INC, a->inc - v->ago);
     matter[ACCUSATION_HEAD_BYTES] = v->kind;
     return crypto->verify(pk, ACCUSATION_DOMAIN, span_of(matter, sizeof(matter)), v->sig);
 }
@@ -44,7 +48,8 @@ bool accusation_has(const struct accusation *a, const struct node_id *accuser)
 
 static unsigned weight(const struct accusation_vote *v)
 {
-    return v->kind == ACCUSATION_REFUSED ? 2 : v->kind == ACCUSATION_LOSSY ? 1 : 0;
+    if (v->kind == ACCUSATION_LOSSY) return 1 + ACCUSATION_AGO_MAX - v->ago;
+    return v->kind == ACCUSATION_REFUSED ? 2 + ACCUSATION_AGO_MAX : 0;
 }
 
 bool accusation_add(struct accusation *a, const struct accusation_vote *v)
@@ -75,6 +80,34 @@ void accusation_shorten(struct accusation *a, uint32_t count)
     }
 }
 
+static bool may_be_of(const struct accusation_vote *v, uint32_t said, uint32_t inc)
+{
+    if (said == inc) return true;
+    return v->kind == ACCUSATION_LOSSY && said < inc && inc - said <= ACCUSATION_AGO_MAX;
+}
+
+void accusation_move(struct accusation *a, uint32_t inc)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct accusation_vote v = a->vote[i];
+        uint32_t said = a->inc - v.ago;
+        if (!may_be_of(&v, said, inc)) continue;
+        v.ago = (uint8_t)(inc - said);
+        a->vote[kept++] = v;
+    }
+    a->count = kept;
+    a->inc = inc;
+}
+
+uint32_t accusation_count_now(const struct accusation *a)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < a->count; i++)
+        n += a->vote[i].ago == 0;
+    return n;
+}
+
 uint32_t accusation_count(const struct accusation *a, enum accusation_kind kind)
 {
     uint32_t n = 0;
@@ -89,7 +122,7 @@ size_t accusation_encode(const struct accusation *a, uint8_t out[ACCUSATION_BYTE
     uint8_t *p = out + ACCUSATION_HEAD_BYTES;
     for (uint32_t i = 0; i < a->count; i++) {
         memcpy(p, a->vote[i].accuser.byte, NODE_ID_BYTES);
-        p[NODE_ID_BYTES] = a->vote[i].kind;
+        p[NODE_ID_BYTES] = (uint8_t)(a->vote[i].ago << AGO_SHIFT | a->vote[i].kind);
         memcpy(p + NODE_ID_BYTES + 1, a->vote[i].sig, SIGN_BYTES);
         p += ACCUSATION_VOTE_BYTES;
     }
@@ -106,8 +139,10 @@ enum err accusation_decode(struct span wire, struct accusation *out)
     for (size_t at = ACCUSATION_HEAD_BYTES; at < wire.len; at += ACCUSATION_VOTE_BYTES) {
         struct accusation_vote v;
         memcpy(v.accuser.byte, p + at, NODE_ID_BYTES);
-        v.kind = p[at + NODE_ID_BYTES];
+        v.kind = p[at + NODE_ID_BYTES] & KIND_MASK;
+        v.ago = (uint8_t)(p[at + NODE_ID_BYTES] >> AGO_SHIFT);
         memcpy(v.sig, p + at + NODE_ID_BYTES + 1, SIGN_BYTES);
+        if (v.ago > a.inc || !may_be_of(&v, a.inc - v.ago, a.inc)) return ERR_INVALID;
         if (accusation_has(&a, &v.accuser) || !accusation_add(&a, &v)) return ERR_INVALID;
     }
     *out = a;

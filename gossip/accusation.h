@@ -3,11 +3,13 @@
  *
  *  0          16       24     28                                    28 + 81 n
  *  +----------+--------+------+------------+-------+---------+-- - -+
- *  | target16 | epoch8 | inc4 | accuser16  | kind1 |  sig64  | ...  |  n = 1 to TUNING_ACCUSERS_MAX
+ *  | target16 | epoch8 | inc4 | accuser16  | what1 |  sig64  | ...  |  n = 1 to TUNING_ACCUSERS_MAX
  *  +----------+--------+------+------------+-------+---------+-- - -+
- *  big-endian; sig = Ed25519 by the accuser over "parley-accuse-2\0" || the first 28 bytes || kind
+ *  big-endian; what = ago << 4 | kind
+ *  sig = Ed25519 by the accuser over "parley-accuse-2\0" || target || epoch || inc - ago || kind
  *
- * A kind that is not known is a vote like SILENT.
+ * A kind that is not known is a vote like SILENT. Only LOSSY may be of an incarnation some `ago`,
+ * since to refute does not mend it: refuted.h says for how long that counts.
  *
  * Plain data; pure; any thread.
  */
@@ -19,6 +21,7 @@
 
 #define ACCUSATION_HEAD_BYTES 28u
 #define ACCUSATION_VOTE_BYTES (NODE_ID_BYTES + 1u + SIGN_BYTES)
+#define ACCUSATION_AGO_MAX    15u
 #define ACCUSATION_BYTES_MAX  (ACCUSATION_HEAD_BYTES + TUNING_ACCUSERS_MAX * ACCUSATION_VOTE_BYTES)
 
 enum accusation_kind {
@@ -30,6 +33,7 @@ enum accusation_kind {
 struct accusation_vote {
     struct node_id accuser;
     uint8_t kind;
+    uint8_t ago; /* so many incarnations before that of the accusation */
     uint8_t sig[SIGN_BYTES];
 };
 
@@ -48,16 +52,21 @@ void accusation_sign(const struct gossip_crypto *crypto, const struct sign_key *
 bool accusation_verify(const struct gossip_crypto *crypto, const uint8_t pk[SIGN_PUBLIC_BYTES],
                        const struct accusation *a, const struct accusation_vote *v);
 bool accusation_has(const struct accusation *a, const struct node_id *accuser);
-/* Adds a vote of someone who has none yet. One that says more (REFUSED, then LOSSY, then the rest)
- * takes the place of their other, or in a full set of another's. False: it changes nothing. */
+/* Adds a vote of someone who has none yet. One that says more (REFUSED, then LOSSY, the later the
+ * more, then the rest) takes the place of their other, or in a full set of another's. False: it
+ * changes nothing. */
 bool accusation_add(struct accusation *a, const struct accusation_vote *v);
 /* Keeps `count` votes, LOSSY ones last. */
 void accusation_shorten(struct accusation *a, uint32_t count);
-/* How many say so. */
+/* Makes it one of incarnation `inc`: votes that may not be of another are left out. */
+void accusation_move(struct accusation *a, uint32_t inc);
+/* How many say so; of those that say anything, how many of this very incarnation. */
 uint32_t accusation_count(const struct accusation *a, enum accusation_kind kind);
+uint32_t accusation_count_now(const struct accusation *a);
 /* The bytes written. */
 size_t accusation_encode(const struct accusation *a, uint8_t out[ACCUSATION_BYTES_MAX]);
-/* ERR_INVALID: no whole number of votes, none, or too many. Signatures are not looked at. */
+/* ERR_INVALID: no whole number of votes, none, too many, or one of an incarnation that it may not
+ * be of. Signatures are not looked at. */
 enum err accusation_decode(struct span wire, struct accusation *out) MUST_USE;
 
 #endif

@@ -222,8 +222,8 @@ static void settle_state(struct gossip *g, struct member *m, const struct head *
 {
     if ((m->head->flags & HEAD_LEFT) != 0)
         transition_to(g, m, MEMBER_LEFT);
-    else if (m->head->epoch > before->epoch || (m->head->inc > before->inc && !m->lossy))
-        transition_to(g, m, MEMBER_ALIVE);
+    else if (m->head->epoch > before->epoch || m->head->inc > before->inc)
+        suspicion_refuted(g, m, before);
     else if (m->state != MEMBER_ALIVE)
         suspicion_poke(g, m); /* it speaks, but has not yet refuted */
     if (!addr_eq(&m->head->addr, &before->addr)) change_moved(g, m);

@@ -137,13 +137,14 @@ void digest_refresh(struct digest *d)
     d->root_stale = false;
 }
 
-static uint64_t accused_print(const struct digest *d, const struct accusation *a)
+/* Who shuns a member agrees with all who do, whichever votes it heard and in what incarnation. */
+static uint64_t accused_print(const struct digest *d, const struct accusation *a, bool shunned)
 {
     uint8_t bytes[NODE_ID_BYTES + 16];
     memcpy(bytes, a->target.byte, NODE_ID_BYTES);
     head_put_u64(bytes + NODE_ID_BYTES, a->epoch);
-    head_put_u32(bytes + NODE_ID_BYTES + 8, a->inc);
-    head_put_u32(bytes + NODE_ID_BYTES + 12, a->count);
+    head_put_u32(bytes + NODE_ID_BYTES + 8, shunned ? UINT32_MAX : a->inc);
+    head_put_u32(bytes + NODE_ID_BYTES + 12, shunned ? 0 : accusation_count_now(a));
     return hash_bytes(&d->key, bytes, sizeof(bytes));
 }
 
@@ -153,11 +154,12 @@ void digest_accuse(struct digest *d, struct member *m, uint64_t now_ms)
     if (c == NULL) return;
     bool fresh = m->state == MEMBER_DEAD && now_ms < c->accused_ms + DIGEST_ACCUSED_MS;
     bool stands = c->accusation != NULL && (member_is_live(m) || fresh);
-    uint64_t print = stands ? accused_print(d, c->accusation) : 0;
+    uint64_t print = stands ? accused_print(d, c->accusation, m->lossy) : 0;
     if (print == c->accused_print) return;
     d->accused += print - c->accused_print;
     d->accused_ms = now_ms;
     c->accused_print = print;
+    c->printed_ms = now_ms;
     list_remove(&c->accused_link);
     if (stands) list_push_front(&d->accused_list, &c->accused_link);
 }

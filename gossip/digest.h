@@ -42,6 +42,7 @@ struct digest {
     uint64_t policy_ms;
     uint64_t accused;
     uint64_t accused_ms;      /* last change */
+    uint64_t reminded_ms;     /* when another was last told of some */
     struct list accused_list; /* members; reminded of least lately first */
     uint64_t bucket[DIGEST_BUCKETS];
 };

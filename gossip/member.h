@@ -26,6 +26,7 @@
 #include "gossip/archive.h"
 #include "gossip/event.h"
 #include "gossip/member_index.h"
+#include "gossip/refuted.h"
 #include "gossip/timer.h"
 
 /* What of a member is being spread; broadcast.h. */
@@ -62,11 +63,10 @@ struct member_care {
     struct rumour rumour[RUMOUR_KINDS];
     struct accusation *accusation; /* owned by the table's slab; NULL: none */
     uint64_t accused_ms;           /* when the first vote came */
-    uint64_t accused_print;        /* what the digest holds of the accusation */
-    struct list accused_link;
-    uint64_t poked_ms;    /* last told that it is accused */
-    uint64_t conflict_ms; /* last reported */
-    struct list idle_link;
+    struct refuted refuted;        /* in this epoch */
+    uint64_t accused_print, printed_ms; /* what the digest holds of the accusation, since when */
+    uint64_t poked_ms, conflict_ms; /* last told that it is accused; last reported */
+    struct list accused_link, idle_link;
 };
 
 struct member {
@@ -111,7 +111,7 @@ struct member_table {
     uint32_t live; /* alive, suspect or unreachable; self included */
     uint32_t dead;
     struct slab contacts, cares, accusations;
-    struct list idle; /* cares that may have become idle */
+    struct list idle; /* cares */
 };
 
 /* Takes a reference of `archive`; timers of members are armed on `timers`. */
@@ -174,7 +174,7 @@ void member_sweep(struct member_table *t);
 struct accusation *member_accuse(struct member_table *t, struct member *m);
 void member_acquit(struct member_table *t, struct member *m);
 
-/* Lacking parts give what says nothing: "", an empty span, zero. */
+/* Lacking parts give "", an empty span, zero. */
 const struct name *member_name(const struct member *m);
 struct span member_body(const struct member *m);
 struct span member_admission(const struct member *m);
@@ -184,7 +184,7 @@ static inline struct accusation *member_votes(const struct member *m)
 {
     return m->care != NULL ? m->care->accusation : NULL;
 }
-/* Its timer. Without memory for it, arming does nothing: the member stays as it is. */
+/* Its timer. Without memory for it, arming does nothing. */
 void member_arm(struct member_table *t, struct member *m, uint64_t at_ms);
 void member_disarm(struct member_table *t, struct member *m);
 static inline bool member_timer_armed(const struct member *m)

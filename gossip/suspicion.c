@@ -7,18 +7,36 @@
 #include "gossip/transition.h"
 #include "gossip/watchers.h"
 
-#define SUSPICION_POKE_MS       300u
-#define SUSPICION_REMINDERS_MAX 3u
-#define SUSPICION_LONE_MS       10000u
+#define SUSPICION_POKE_MS        300u
+#define SUSPICION_REMINDERS_MAX  3u
+#define SUSPICION_LONE_MS        10000u
+#define SUSPICION_REMIND_MS      100u
+#define SUSPICION_REMIND_BUSY_MS 1000u /* while news of it is on its way */
 
-/* The votes against `m` as it is now; those against an earlier incarnation are void, and so is a
- * voice that nobody joined for long. NULL: no memory. */
+/* Leaves of `a` what counts against `m` as it is now. */
+static void still_counts(const struct gossip *g, const struct member *m, struct accusation *a)
+{
+    uint32_t kept = 0;
+    if (a->epoch != m->head->epoch) a->count = 0;
+    accusation_move(a, m->head->inc);
+    for (uint32_t i = 0; i < a->count; i++) {
+        struct accusation_vote v = a->vote[i];
+        bool counts = v.ago == 0 || (m->care != NULL &&
+                                     refuted_counts(&m->care->refuted, a->inc - v.ago, g->now_ms));
+        if (counts) a->vote[kept++] = v;
+    }
+    a->count = kept;
+}
+
+/* The votes against `m` as it is now; others are void, and so is a voice that nobody joined for
+ * long. NULL: no memory. */
 static struct accusation *votes(struct gossip *g, struct member *m)
 {
     struct accusation *a = member_accuse(&g->members, m);
     if (a == NULL) return NULL;
     bool stale = m->state == MEMBER_ALIVE && g->now_ms > m->care->accused_ms + SUSPICION_LONE_MS;
-    if (a->count == 0 || stale || a->epoch != m->head->epoch || a->inc != m->head->inc) {
+    still_counts(g, m, a);
+    if (a->count == 0 || stale) {
         *a = (struct accusation){
             .target = m->head->owner, .epoch = m->head->epoch, .inc = m->head->inc};
         m->care->accused_ms = g->now_ms;
@@ -55,7 +73,7 @@ static bool enough(const struct gossip *g, const struct member *m, uint32_t coun
 
 bool suspicion_proven(const struct gossip *g, const struct member *m)
 {
-    return member_votes(m) != NULL && enough(g, m, member_votes(m)->count);
+    return member_votes(m) != NULL && enough(g, m, accusation_count_now(member_votes(m)));
 }
 
 bool suspicion_crash_proven(const struct gossip *g, const struct member *m)
@@ -78,7 +96,8 @@ bool suspicion_measures(const struct gossip *g, const struct member *m)
 
 static void rearm(struct gossip *g, struct member *m)
 {
-    uint32_t ms = tuning_suspicion_ms(&g->tuning, state_live(g), member_votes(m)->count,
+    uint32_t voices = accusation_count_now(member_votes(m));
+    uint32_t ms = tuning_suspicion_ms(&g->tuning, state_live(g), voices > 0 ? voices : 1,
                                       needed(g, m), g->awareness.score);
     uint64_t at = m->care->accused_ms + ms;
     member_arm(&g->members, m, at > g->now_ms ? at : g->now_ms);
@@ -99,10 +118,18 @@ static void shun(struct gossip *g, struct member *m)
     member_arm(&g->members, m, g->now_ms + SUSPICION_SHUN_MS);
 }
 
+/* Whether so many said the same, or of the same incarnation. */
+static bool agreed_on(const struct gossip *g, const struct member *m)
+{
+    uint32_t l = agreeing(g, m);
+    return accusation_count_now(member_votes(m)) >= l ||
+           accusation_count(member_votes(m), ACCUSATION_LOSSY) >= l;
+}
+
 /* A vote was added. Another's voice alone makes nobody a suspect. */
 static void counted(struct gossip *g, struct member *m, enum suspicion_source source)
 {
-    bool agreed = member_votes(m)->count >= agreeing(g, m);
+    bool agreed = agreed_on(g, m);
     if (m->state == MEMBER_ALIVE && (agreed || we_voted(g, m))) {
         m->care->accused_ms = g->now_ms;
         transition_to(g, m, MEMBER_SUSPECT);
@@ -110,8 +137,8 @@ static void counted(struct gossip *g, struct member *m, enum suspicion_source so
     }
     if (suspicion_crash_proven(g, m))
         die(g, m);
-    else if (suspicion_lossy_proven(g, m))
-        shun(g, m);
+    else if (suspicion_lossy_proven(g, m) && (!m->lossy || suspicion_proven(g, m)))
+        shun(g, m); /* once more only on votes as many and as new */
     else if (m->state == MEMBER_SUSPECT)
         rearm(g, m);
     if (!agreed) return;
@@ -260,28 +287,78 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
         if (says_as_much(m, a)) broadcast_heard(g, m, RUMOUR_ACCUSATION);
         return;
     }
-    if (a->epoch != m->head->epoch || a->inc != m->head->inc) {
-        /* It has refuted, and the sender does not know yet. */
-        bool older =
-            a->epoch < m->head->epoch || (a->epoch == m->head->epoch && a->inc < m->head->inc);
-        if (older && source == SUSPICION_GOSSIP && from != NULL) catalogue_tell(g, m, from);
-        return;
-    }
-    struct accusation *known = votes(g, m);
+    /* It has refuted, and the sender does not know yet. */
+    bool older = a->epoch < m->head->epoch || (a->epoch == m->head->epoch && a->inc < m->head->inc);
+    if (older && source == SUSPICION_GOSSIP && from != NULL) catalogue_tell(g, m, from);
+    struct accusation now = *a;
+    still_counts(g, m, &now);
+    struct accusation *known = now.count > 0 ? votes(g, m) : NULL;
     if (known == NULL) return;
     bool fresh = false;
-    for (uint32_t i = 0; i < a->count; i++)
-        fresh = (may_say(g, m, &a->vote[i].accuser, a->vote[i].kind) &&
-                 take_vote(g, known, a, i, from)) ||
+    for (uint32_t i = 0; i < now.count; i++)
+        fresh = (may_say(g, m, &now.vote[i].accuser, now.vote[i].kind) &&
+                 take_vote(g, known, &now, i, from)) ||
                 fresh;
     if (fresh)
         counted(g, m, source);
-    else if (says_as_much(m, a))
+    else if (says_as_much(m, &now))
         broadcast_heard(g, m, RUMOUR_ACCUSATION);
     if (known->count == 0)
         acquit(g, m);
     else if (fresh && source == SUSPICION_SYNC)
         suspicion_poke(g, m);
+}
+
+/* Of one that is alive: until nothing that was said of it, or may be, counts any more. */
+static void rest(struct gossip *g, struct member *m)
+{
+    if (m->care == NULL) return;
+    struct accusation *a = member_votes(m);
+    uint64_t lone_ms = m->care->accused_ms + SUSPICION_LONE_MS + 1;
+    uint64_t end_ms = refuted_end_ms(&m->care->refuted);
+    if (a != NULL) still_counts(g, m, a);
+    if (a != NULL && (a->count == 0 || g->now_ms >= lone_ms)) acquit(g, m);
+    if (member_votes(m) != NULL && lone_ms > end_ms) end_ms = lone_ms;
+    if (end_ms > g->now_ms)
+        member_arm(&g->members, m, end_ms);
+    else
+        member_disarm(&g->members, m);
+}
+
+/* It is alive. What was measured of it stands for a while, whatever it says. */
+static void believe(struct gossip *g, struct member *m)
+{
+    struct accusation kept = {0};
+    if (member_votes(m) != NULL) kept = *member_votes(m);
+    for (uint32_t i = kept.count; i-- > 0;)
+        if (kept.vote[i].kind != ACCUSATION_LOSSY) kept.vote[i] = kept.vote[--kept.count];
+    still_counts(g, m, &kept);
+    transition_to(g, m, MEMBER_ALIVE);
+    struct accusation *a = kept.count > 0 ? member_accuse(&g->members, m) : NULL;
+    if (a != NULL)
+        *a = kept;
+    else
+        acquit(g, m);
+    rest(g, m);
+}
+
+void suspicion_refuted(struct gossip *g, struct member *m, const struct head *before)
+{
+    struct member_care *c = member_care(&g->members, m);
+    bool same_life = m->head->epoch == before->epoch;
+    if (c != NULL && !same_life) c->refuted = (struct refuted){0};
+    if (c != NULL && same_life) refuted_note(&c->refuted, before->inc, g->now_ms);
+    if (!same_life || !m->lossy) {
+        believe(g, m);
+        return;
+    }
+    struct accusation *a = member_votes(m);
+    if (a == NULL) return;
+    still_counts(g, m, a);
+    if (a->count == 0)
+        acquit(g, m);
+    else
+        digest_accuse(&g->digest, m, g->now_ms);
 }
 
 void suspicion_poke(struct gossip *g, struct member *m)
@@ -294,13 +371,24 @@ void suspicion_poke(struct gossip *g, struct member *m)
     (void)packet_send(g, &p, PACKET_PROBE);
 }
 
+/* Whether who does not know it by now may have missed it, and needs it. */
+static bool is_reminder(const struct gossip *g, const struct member_care *c, uint32_t spread)
+{
+    bool late = g->now_ms > c->accused_ms + DIGEST_ACCUSED_MS;
+    return !late && g->now_ms >= c->printed_ms + spread;
+}
+
 void suspicion_remind(struct gossip *g, struct member *to)
 {
     struct digest *d = &g->digest;
     uint32_t spread = tuning_spread_ms(&g->tuning, state_live(g));
     struct packet p;
     const struct list *first_told = NULL;
-    if (g->now_ms < d->accused_ms + spread) return; /* it may still be on its way */
+    /* What it lacks may still be on its way. Where there is always something on its way, few are
+     * told now and then of what is older. */
+    bool busy = g->now_ms < d->accused_ms + spread;
+    uint32_t gap = busy ? SUSPICION_REMIND_BUSY_MS : SUSPICION_REMIND_MS;
+    if (g->now_ms < d->reminded_ms + gap) return;
     packet_begin(g, &p, to);
     LIST_EACH(link, next, &d->accused_list)
     {
@@ -308,7 +396,7 @@ void suspicion_remind(struct gossip *g, struct member *to)
         const struct member *m = c->member;
         struct message msg = {.kind = MESSAGE_ACCUSE, .accusation = *c->accusation};
         if (link == first_told) break; /* all round: who was told goes to the end */
-        if (m == to || g->now_ms > c->accused_ms + DIGEST_ACCUSED_MS) continue;
+        if (m == to || !is_reminder(g, c, spread)) continue;
         if (!packet_add(&p, &msg)) break;
         p.rumours++;
         if (first_told == NULL) first_told = link;
@@ -317,6 +405,7 @@ void suspicion_remind(struct gossip *g, struct member *to)
         if (p.rumours == SUSPICION_REMINDERS_MAX) break;
     }
     if (p.rumours == 0) return;
+    d->reminded_ms = g->now_ms;
     g->counters.rumours_sent += p.rumours;
     (void)packet_send_plain(g, &p, PACKET_RUMOUR, &to->head->addr);
 }
@@ -324,8 +413,9 @@ void suspicion_remind(struct gossip *g, struct member *to)
 /* Only our own voice is against it. */
 static bool lone_vote(const struct gossip *g, const struct member *m)
 {
-    return m->state == MEMBER_SUSPECT && member_votes(m) != NULL && member_votes(m)->count == 1 &&
-           we_voted(g, m);
+    const struct accusation *a = member_votes(m);
+    return m->state == MEMBER_SUSPECT && a != NULL && accusation_count_now(a) <= 1 &&
+           accusation_count(a, ACCUSATION_LOSSY) <= 1 && we_voted(g, m);
 }
 
 void suspicion_reached(struct gossip *g, const struct member *from, const struct message *said)
@@ -336,13 +426,13 @@ void suspicion_reached(struct gossip *g, const struct member *from, const struct
     bool asked = watchers_plausible(&said->target, &from->head->owner, state_live(g));
     if (!asked || !lone_vote(g, m)) return;
     m->not_from_here = true;
-    transition_to(g, m, MEMBER_ALIVE);
+    believe(g, m);
 }
 
 void suspicion_answered(struct gossip *g, struct member *m)
 {
     m->not_from_here = false;
-    if (lone_vote(g, m)) transition_to(g, m, MEMBER_ALIVE);
+    if (lone_vote(g, m)) believe(g, m);
 }
 
 /* The suspect's time is over. Too few agree: it may be that only we do not reach it. */
@@ -360,7 +450,7 @@ static void over(struct gossip *g, struct member *m)
     }
     m->vouched = false;
     m->not_from_here = we_voted(g, m);
-    transition_to(g, m, MEMBER_ALIVE);
+    believe(g, m);
 }
 
 static void reap(struct gossip *g, struct member *m)
@@ -408,6 +498,8 @@ void suspicion_timer(struct gossip *g, struct member *m)
         reap(g, m);
         break;
     case MEMBER_ALIVE:
+        rest(g, m);
+        break;
     case MEMBER_STATES:
         break;
     }

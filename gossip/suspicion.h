@@ -8,8 +8,9 @@
  *   any --K votes of watchers say LOSSY--> UNREACHABLE --the shunning is over--> ALIVE
  *
  * To have measured that most is lost is not refuted by one packet that came through: who is lossy
- * is shunned for SUSPICION_SHUN_MS, whatever it says, and again if it is still so. It can do less
- * against that, so not everyone may say it (watchers_plausible).
+ * is shunned for SUSPICION_SHUN_MS, whatever it says, and again if K say anew that it is still so.
+ * Votes that say so outlive its refutation for a while (refuted.h), and that others reach it. It
+ * can do less against that, so not everyone may say it (watchers_plausible).
  *
  * Each further vote shortens the time. Every node runs its own clock and takes no one's word for
  * more than a vote, and no vote of who is distrusted (distrust.h). An accusation is spread only
@@ -51,6 +52,8 @@ bool suspicion_measures(const struct gossip *g, const struct member *m);
 /* Votes of others came, by way of `from`. Votes of strangers and false ones are left out. */
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
                     enum suspicion_source source);
+/* `m` has announced itself anew, in a higher incarnation than `before` or another life. */
+void suspicion_refuted(struct gossip *g, struct member *m, const struct head *before);
 /* What `m` is to be told of: the votes against it as it is now; our own where it is dead and none
  * are kept. False: it is not accused. */
 bool suspicion_charge(struct gossip *g, const struct member *m, struct accusation *out);

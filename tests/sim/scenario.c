@@ -331,9 +331,9 @@ static const char *judge_parley(const struct scenario_options *o, const struct m
     if (o->scenario == SCENARIO_KILL && longest(&m->series[MEASURE_FIRST_DEAD]) > PROVEN_MAX_MS)
         return "a refused port did not prove a death in time";
     bool long_enough = o->nodes >= SHUN_NODES_MIN && o->for_ms >= SHUN_MAX_MS;
-    if (o->scenario == SCENARIO_EGRESS && long_enough &&
-        m->faulty_unreachable < (uint64_t)o->nodes / 2)
-        return "S10: who loses most packets was not left out";
+    bool all_in_time = m->unnoticed == 0 && longest(&m->series[MEASURE_ALL_KNOW]) <= SHUN_MAX_MS;
+    if (o->scenario == SCENARIO_EGRESS && long_enough && !all_in_time)
+        return "S10: not all left out in time who loses most packets";
     return NULL;
 }
 

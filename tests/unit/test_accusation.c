@@ -162,9 +162,99 @@ static void test_a_shortened_one_keeps_what_can_be_refuted_at_once(void **state)
     assert_true(accusation_has(&a, &last));
 }
 
+/* Only what was measured may be of an incarnation before, and its signature says of which. */
+static void test_a_vote_for_lossy_can_be_of_some_incarnations_ago(void **state)
+{
+    (void)state;
+    struct fake_key key[3];
+    struct accusation a = matter(), back;
+    uint8_t wire[ACCUSATION_BYTES_MAX];
+    for (uint32_t i = 0; i < 3; i++) {
+        struct accusation_vote v = vote_of(&a, i, &key[i]);
+        struct node_id id = v.accuser;
+        if (i < 2)
+            accusation_sign(fake_crypto_ops(), fake_crypto_sign_key(&key[i]), &id, &a,
+                            ACCUSATION_LOSSY, &v);
+        assert_true(accusation_add(&a, &v));
+    }
+    accusation_move(&a, 7);
+    assert_int_equal(a.inc, 7);
+    assert_int_equal(a.count, 2);
+    assert_int_equal(accusation_count_now(&a), 0);
+    size_t len = accusation_encode(&a, wire);
+    assert_int_equal(accusation_decode(span_of(wire, len), &back), ERR_OK);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(back.vote[i].ago, 2);
+        assert_true(accusation_verify(fake_crypto_ops(), key[i].public_key, &back, &back.vote[i]));
+        back.vote[i].ago = 1;
+        assert_false(accusation_verify(fake_crypto_ops(), key[i].public_key, &back, &back.vote[i]));
+    }
+    accusation_move(&a, 5);
+    assert_int_equal(a.count, 2);
+    assert_int_equal(accusation_count_now(&a), 2);
+    accusation_move(&a, 4); /* of the future */
+    assert_int_equal(a.count, 0);
+}
+
+static void test_votes_of_too_many_incarnations_ago_are_left_out(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter();
+    struct accusation_vote v = vote_of(&a, 0, &key);
+    v.kind = ACCUSATION_LOSSY;
+    assert_true(accusation_add(&a, &v));
+    struct accusation far = a;
+    accusation_move(&a, 5 + ACCUSATION_AGO_MAX);
+    assert_int_equal(a.count, 1);
+    accusation_move(&far, 5 + ACCUSATION_AGO_MAX + 1);
+    assert_int_equal(far.count, 0);
+}
+
+static void test_silence_of_another_incarnation_is_refused(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter(), back;
+    uint8_t wire[ACCUSATION_BYTES_MAX];
+    struct accusation_vote v = vote_of(&a, 0, &key);
+    v.kind = ACCUSATION_LOSSY;
+    assert_true(accusation_add(&a, &v));
+    size_t len = accusation_encode(&a, wire), what = ACCUSATION_HEAD_BYTES + NODE_ID_BYTES;
+    wire[what] = 5 << 4 | ACCUSATION_LOSSY;
+    assert_int_equal(accusation_decode(span_of(wire, len), &back), ERR_OK);
+    wire[what] = 6 << 4 | ACCUSATION_LOSSY; /* before the first */
+    assert_int_equal(accusation_decode(span_of(wire, len), &back), ERR_INVALID);
+    wire[what] = 1 << 4 | ACCUSATION_SILENT;
+    assert_int_equal(accusation_decode(span_of(wire, len), &back), ERR_INVALID);
+    wire[what] = 1 << 4 | ACCUSATION_REFUSED;
+    assert_int_equal(accusation_decode(span_of(wire, len), &back), ERR_INVALID);
+}
+
+static void test_the_newer_measure_takes_the_place_of_the_older(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter();
+    struct accusation_vote v = vote_of(&a, 0, &key);
+    v.kind = ACCUSATION_LOSSY;
+    v.ago = 1;
+    assert_true(accusation_add(&a, &v));
+    assert_false(accusation_add(&a, &v));
+    v.ago = 0;
+    assert_true(accusation_add(&a, &v));
+    assert_int_equal(a.count, 1);
+    v.ago = 1;
+    assert_false(accusation_add(&a, &v));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_vote_for_lossy_can_be_of_some_incarnations_ago),
+        cmocka_unit_test(test_votes_of_too_many_incarnations_ago_are_left_out),
+        cmocka_unit_test(test_silence_of_another_incarnation_is_refused),
+        cmocka_unit_test(test_the_newer_measure_takes_the_place_of_the_older),
         cmocka_unit_test(test_a_shortened_one_keeps_what_can_be_refuted_at_once),
         cmocka_unit_test(test_votes_come_back_and_verify),
         cmocka_unit_test(test_a_vote_for_one_incarnation_is_none_for_another),
