@@ -1,6 +1,7 @@
 #include "proxy/http/account.h"
 
 #include "core/base/uncleared.h"
+#include "proxy/http/grpc.h"
 #include "proxy/observe/access_log.h"
 
 static struct metrics_labels labels_of(const struct exchange *ex)
@@ -55,6 +56,8 @@ static void count(struct exchange *ex, const struct metrics_labels *l, unsigned 
                                  .tx_bytes = ex->resp_body.bytes_total,
                                  .retries = ex->attempt.count > 1 ? ex->attempt.count - 1 : 0,
                                  .out_of_budget = ex->out_of_budget,
+                                 .grpc = ex->req.grpc,
+                                 .grpc_status = ex->req.grpc ? grpc_outcome(ex) : 0,
                                  .verdict = ex->chain.ctx.verdict,
                                  .rule = ex->chain.ctx.rule,
                                  .layer = ex->chain.ctx.layer};
@@ -109,6 +112,8 @@ void account_end(struct exchange *ex)
         .path = ex->req.target.path,
         .query = ex->req.target.query,
         .status = status,
+        .grpc = ex->req.grpc,
+        .grpc_status = ex->req.grpc ? grpc_outcome(ex) : 0,
         .reason = ex->reason,
         .origin_app = ex->origin_app,
         .verdict = ex->chain.ctx.verdict != NULL ? ex->chain.ctx.verdict : "",

@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "proxy/http/attempt.h"
 #include "proxy/http/exchange_steps.h"
+#include "proxy/http/grpc.h"
 #include "proxy/http/pacing.h"
 #include "proxy/net/pressure.h"
 
@@ -440,6 +441,7 @@ void exchange_response_end(struct exchange *ex, struct headers *trailers)
     ex->response_done = true;
     ex->resp_body.ended = true;
     ex->resp_body.trailers = trailers;
+    if (ex->req.grpc && trailers != NULL) grpc_note(ex, trailers);
     if (ex->responded) ex->down_ops->flush(ex);
 }
 

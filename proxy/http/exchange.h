@@ -128,6 +128,7 @@ struct exchange {
     struct exchange_attempt attempt;
 
     enum reason reason;
+    unsigned grpc_told; /* one more than the grpc-status that goes to the caller; 0: none yet */
     bool origin_app;    /* the application answered */
     bool responded;     /* the response head went down */
     bool delivered;     /* and all of its body */

@@ -5,6 +5,7 @@
 #include "proxy/http/admission.h"
 #include "proxy/http/attempt.h"
 #include "proxy/http/deadline.h"
+#include "proxy/http/grpc.h"
 #include "proxy/http/h1_client.h"
 #include "proxy/http/h2_app.h"
 #include "proxy/http/local.h"
@@ -310,6 +311,7 @@ enum exchange_verdict exchange_steps_response(struct exchange *ex)
     iobuf_clear(&ex->replay);
     ex->replayable = false;
     note_origin(ex);
+    if (ex->req.grpc) grpc_note(ex, ex->resp.headers);
     if (!ex->tcp) {
         enum filter_verdict verdict =
             chain_response(&ex->chain, &ex->resp, loop_now_ms(ex->ctx->loop));

@@ -9,12 +9,14 @@
 /* Codes of the gRPC "status codes" document. */
 enum {
     GRPC_CANCELLED = 1,
+    GRPC_UNKNOWN = 2,
     GRPC_DEADLINE_EXCEEDED = 4,
     GRPC_PERMISSION_DENIED = 7,
     GRPC_RESOURCE_EXHAUSTED = 8,
     GRPC_UNIMPLEMENTED = 12,
     GRPC_INTERNAL = 13,
     GRPC_UNAVAILABLE = 14,
+    GRPC_UNAUTHENTICATED = 16,
 };
 
 /* "application/grpc", "application/grpc+proto", with or without parameters; not grpc-web. */
@@ -113,4 +115,41 @@ unsigned grpc_status(enum reason reason)
     default:
         return GRPC_UNAVAILABLE;
     }
+}
+
+void grpc_note(struct exchange *ex, const struct headers *h)
+{
+    const struct header *field = headers_find(h, "grpc-status");
+    uint64_t code;
+    if (field == NULL) return;
+    bool known = span_u64(field->value, &code) && code <= GRPC_UNAUTHENTICATED;
+    ex->grpc_told = 1 + (known ? (unsigned)code : GRPC_UNKNOWN);
+}
+
+static unsigned of_http(unsigned status)
+{
+    switch (status) {
+    case 400:
+        return GRPC_INTERNAL;
+    case 401:
+        return GRPC_UNAUTHENTICATED;
+    case 403:
+        return GRPC_PERMISSION_DENIED;
+    case 404:
+        return GRPC_UNIMPLEMENTED;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return GRPC_UNAVAILABLE;
+    default:
+        return GRPC_UNKNOWN;
+    }
+}
+
+unsigned grpc_outcome(const struct exchange *ex)
+{
+    if (ex->grpc_told > 0 && !ex->aborted) return ex->grpc_told - 1;
+    if (ex->reason != REASON_NONE && ex->reason != REASON_APP) return grpc_status(ex->reason);
+    return of_http(ex->resp.status);
 }

@@ -28,4 +28,11 @@ uint64_t grpc_left_ms(const struct exchange *ex);
 /* The gRPC status code of the mesh's own answer. */
 unsigned grpc_status(enum reason reason);
 
+/* The application's grpc-status, in a head or in trailers that go to the caller. What is no number
+ * counts as UNKNOWN, as it does for callers. */
+void grpc_note(struct exchange *ex, const struct headers *h);
+/* How the call ended for its caller: as noted; or for the mesh's reason; or, of an answer without a
+ * status, as its HTTP status says (gRPC's "HTTP to gRPC status code mapping"). */
+unsigned grpc_outcome(const struct exchange *ex);
+
 #endif

@@ -235,6 +235,7 @@ static void put_who(const struct access_record *r, struct line *l)
 static void put_outcome(const struct access_record *r, struct line *l)
 {
     if (r->status != 0) put_number(l, SPAN_LIT(",\"code\":"), r->status);
+    if (r->grpc) put_number(l, SPAN_LIT(",\"grpc_status\":"), r->grpc_status);
     put_word(l, SPAN_LIT(",\"reason\":"), reason_word(r->reason), SHARE_NAME);
     if (r->status != 0)
         put(l, r->origin_app ? SPAN_LIT(",\"origin\":\"app\"") : SPAN_LIT(",\"origin\":\"mesh\""));

@@ -29,6 +29,8 @@ struct access_record {
     const char *proto;         /* h1, h2, tcp */
     struct span method, host, path, query;
     unsigned status; /* 0: none, then neither code nor origin is written */
+    bool grpc;       /* a gRPC call, which ended with `grpc_status` */
+    unsigned grpc_status;
     enum reason reason;
     bool origin_app;
     const char *verdict, *rule, *layer; /* layer: where the rule is from: mesh, host, default */

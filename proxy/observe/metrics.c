@@ -245,6 +245,7 @@ void metrics_request(struct metrics_shard *m, const struct metrics_exchange *x)
     if (x->reason != REASON_NONE && x->reason < REASON_COUNT) add(&s->reason[x->reason], 1);
     bool won = x->status != 0 && x->status < 500;
     if (x->retries > 0) add(won ? &s->retries_won : &s->retries_lost, x->retries);
+    if (x->grpc && x->grpc_status < METRICS_GRPC_CODES) add(&s->grpc[x->grpc_status], 1);
     if (x->out_of_budget) add(&s->out_of_budget, 1);
     add(&s->rx_bytes, x->rx_bytes);
     add(&s->tx_bytes, x->tx_bytes);

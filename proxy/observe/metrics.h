@@ -35,8 +35,10 @@ struct metrics_exchange {
     uint64_t app_us;             /* to its first byte; 0: none */
     uint64_t rx_bytes, tx_bytes; /* of bodies: from the caller, to the caller */
     unsigned retries;
-    bool out_of_budget;                 /* one more was not made for want of it */
-    bool was_in_flight;                 /* metrics_in_flight has counted it: it no longer is */
+    bool out_of_budget; /* one more was not made for want of it */
+    bool was_in_flight; /* metrics_in_flight has counted it: it no longer is */
+    bool grpc;          /* a gRPC call, which ended with `grpc_status`: 0 to 16 */
+    unsigned grpc_status;
     const char *verdict, *rule, *layer; /* "" or NULL when no decision was made here; verdict and
                                            layer are static */
 };

@@ -161,6 +161,22 @@ static void render_reasons(struct render *r, enum metrics_kind kind, const char 
     }
 }
 
+static void render_grpc(struct render *r)
+{
+    struct group g;
+    for (size_t at = 0; next_group(r, METRICS_HTTP, &at, &g);) {
+        for (unsigned status = 0; status < METRICS_GRPC_CODES; status++) {
+            char code[8];
+            uint64_t n =
+                sum_at(&g, offsetof(struct metrics_series, grpc) + status * sizeof(uint64_t));
+            if (n == 0) continue;
+            snprintf(code, sizeof(code), "%u", status);
+            with_label(&g, 3, "grpc_status", code);
+            prom_u64(&r->prom, g.label, g.labels, n);
+        }
+    }
+}
+
 static void render_retries(struct render *r)
 {
     struct group g;
@@ -347,6 +363,9 @@ static void render_http(struct render *r, uint64_t codes[2][CODES])
     render_counter(r, METRICS_HTTP, offsetof(struct metrics_series, rx_bytes));
     prom_family(p, "parley_response_bytes_total", PROM_COUNTER, "Body bytes to callers.");
     render_counter(r, METRICS_HTTP, offsetof(struct metrics_series, tx_bytes));
+    prom_family(p, "parley_grpc_responses_total", PROM_COUNTER,
+                "gRPC calls finished, by the status that their caller got.");
+    render_grpc(r);
 }
 
 static void render_tcp(struct render *r)

@@ -23,6 +23,7 @@
 #define METRICS_BOUNDS      14u
 #define METRICS_LABEL_BYTES 79u /* "node:" and a name, and to spare */
 #define METRICS_RULE_BYTES  127u
+#define METRICS_GRPC_CODES  17u /* OK to UNAUTHENTICATED */
 
 /* interface.md 6.1: in seconds .0005 .001 .0025 .005 .01 .025 .05 .1 .25 .5 1 2.5 5 10. */
 extern const uint64_t metrics_bound_us[METRICS_BOUNDS];
@@ -60,6 +61,7 @@ struct metrics_series {
     _Atomic(struct metrics_decision *) decisions;
     struct metrics_hist duration, app;     /* app: http only */
     _Atomic uint64_t reason[REASON_COUNT]; /* http: failures; tcp: how sessions closed */
+    _Atomic uint64_t grpc[METRICS_GRPC_CODES];
     _Atomic uint64_t retries_won, retries_lost, out_of_budget;
     _Atomic int64_t open;   /* http: in flight; tcp: open sessions */
     _Atomic int64_t queued; /* http: of those in flight */

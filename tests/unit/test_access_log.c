@@ -71,6 +71,16 @@ static void test_a_request_has_every_key_in_order(void **state)
            "\"gen\":4,\"ua\":\"curl/7.88.1\"}");
 }
 
+static void test_a_grpc_call_has_its_status(void **state)
+{
+    (void)state;
+    struct access_record r = {.proto = "grpc", .status = 200, .grpc = true};
+    expect(&r, false,
+           "{\"ts\":\"1970-01-01T00:00:00.000000Z\",\"dir\":\"outbound\",\"proto\":\"grpc\","
+           "\"code\":200,\"grpc_status\":0,\"origin\":\"mesh\",\"dur_ms\":0.000,\"rx\":0,"
+           "\"tx\":0,\"tls\":false,\"gen\":0}");
+}
+
 static void test_absent_values_leave_their_keys_out(void **state)
 {
     (void)state;
@@ -205,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_request_has_every_key_in_order),
+        cmocka_unit_test(test_a_grpc_call_has_its_status),
         cmocka_unit_test(test_absent_values_leave_their_keys_out),
         cmocka_unit_test(test_a_session_says_how_it_closed),
         cmocka_unit_test(test_the_query_is_written_only_when_asked_for),

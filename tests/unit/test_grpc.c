@@ -99,6 +99,38 @@ static void test_reasons_have_a_status(void **state)
     assert_int_equal(grpc_status(REASON_INTERNAL), 13);
 }
 
+/* As grpc_outcome says of a call that got these. */
+static unsigned outcome(const char *noted, unsigned status, enum reason reason, bool aborted)
+{
+    static struct exchange ex;
+    struct headers h = {.count = 0};
+    ex = (struct exchange){.resp.status = status, .reason = reason, .aborted = aborted};
+    if (noted != NULL) {
+        assert_int_equal(headers_add(&h, SPAN_LIT("grpc-status"), span_str(noted)), ERR_OK);
+        grpc_note(&ex, &h);
+    }
+    return grpc_outcome(&ex);
+}
+
+static void test_a_call_ends_with_what_its_caller_got(void **state)
+{
+    (void)state;
+    assert_int_equal(outcome("0", 200, REASON_NONE, false), 0);
+    assert_int_equal(outcome("16", 200, REASON_NONE, false), 16);
+    assert_int_equal(outcome("17", 200, REASON_NONE, false), 2);
+    assert_int_equal(outcome("-1", 200, REASON_NONE, false), 2);
+    assert_int_equal(outcome("ok", 200, REASON_NONE, false), 2);
+    /* Without one. */
+    assert_int_equal(outcome(NULL, 200, REASON_NONE, false), 2);
+    assert_int_equal(outcome(NULL, 401, REASON_NONE, false), 16);
+    assert_int_equal(outcome(NULL, 503, REASON_APP, false), 14);
+    /* The mesh's own. */
+    assert_int_equal(outcome(NULL, 200, REASON_DENIED_RULE, false), 7);
+    /* Cut while, or before, the trailers went out. */
+    assert_int_equal(outcome("0", 200, REASON_CLIENT_GONE, true), 1);
+    assert_int_equal(outcome(NULL, 200, REASON_UPSTREAM_RESET, true), 14);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +139,7 @@ int main(void)
         cmocka_unit_test(test_timeouts_are_written_in_eight_digits),
         cmocka_unit_test(test_calls_are_known_by_their_content_type),
         cmocka_unit_test(test_reasons_have_a_status),
+        cmocka_unit_test(test_a_call_ends_with_what_its_caller_got),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,8 @@ static void test_an_exchange_is_counted_in_every_family(void **state)
                                  .rx_bytes = 10,
                                  .tx_bytes = 1000,
                                  .retries = 2,
+                                 .grpc = true,
+                                 .grpc_status = 14,
                                  .verdict = "allow",
                                  .rule = "r\"1",
                                  .layer = "host"};
@@ -78,6 +80,7 @@ static void test_an_exchange_is_counted_in_every_family(void **state)
     metrics_queued(m, &web_api, -1);
     metrics_request(m, &x);
     x.was_in_flight = false;
+    x.grpc = false;
     x.status = 503;
     x.origin_app = false;
     x.reason = REASON_CONN_REFUSED;
@@ -99,6 +102,7 @@ static void test_an_exchange_is_counted_in_every_family(void **state)
     expect(t, "parley_failures_total{" LABELS ",reason=\"conn_refused\"}", 1);
     expect(t, "parley_retries_total{" LABELS ",result=\"success\"}", 2);
     expect(t, "parley_retries_total{" LABELS ",result=\"failure\"}", 2);
+    expect(t, "parley_grpc_responses_total{" LABELS ",grpc_status=\"14\"}", 1);
     expect(t, "parley_requests_in_flight{" LABELS "}", 1);
     expect(t, "parley_requests_queued{" LABELS "}", 1);
     expect(t, "parley_request_bytes_total{" LABELS "}", 20);
