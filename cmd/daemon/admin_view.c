@@ -6,6 +6,7 @@
 #include "cmd/daemon/endpoints.h"
 #include "cmd/daemon/enroll.h"
 #include "cmd/daemon/health_run.h"
+#include "cmd/daemon/learn.h"
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/issue.h"
 #include "cmd/daemon/mesh.h"
@@ -98,6 +99,16 @@ static void status_members(struct json *j, const struct daemon *d)
     json_object_end(j);
 }
 
+static void key_protocol(struct json *j, enum service_protocol protocol,
+                         enum protocol_origin origin)
+{
+    static const char *const words[] = {[ORIGIN_CONFIGURED] = "configured",
+                                        [ORIGIN_LEARNED] = "learned",
+                                        [ORIGIN_DEFAULT] = "default"};
+    json_member_cstr(j, "protocol", protocol_words[protocol]);
+    json_member_cstr(j, "protocol_from", words[origin]);
+}
+
 static void status_services(struct json *j, const struct daemon *d)
 {
     const struct config *c = d->config;
@@ -107,9 +118,11 @@ static void status_services(struct json *j, const struct daemon *d)
         char local[ADDR_TEXT_MAX], why[HEALTH_RUN_TEXT_BYTES];
         struct health_run_status hs = {0};
         (void)!health_run_status(d->health, &c->service[i].name, &hs);
+        enum service_protocol protocol;
+        enum protocol_origin origin = learn_of(d->learn, &c->service[i], &protocol);
         json_object(j);
         json_member_cstr(j, "name", c->service[i].name.text);
-        json_member_cstr(j, "protocol", protocol_words[c->service[i].protocol]);
+        key_protocol(j, protocol, origin);
         json_member_cstr(j, "local", addr_target_format(&c->service[i].local, local));
         json_member_cstr(j, "health", health_words[hs.health]);
         json_member_cstr(j, "error", health_run_text(&hs, why));
@@ -311,14 +324,16 @@ static void service_row(struct admin_call *call, const struct build_endpoint *e,
     const struct config_upstream *u =
         config_upstream(call->daemon->config, span_str(e->service.text));
     uint64_t count[ENDPOINT_STATUSES] = {0};
+    const struct build_endpoint *best = e;
     bool here = false;
     for (size_t i = 0; i < n; i++) {
         count[e[i].status]++;
         here |= e[i].self;
+        if (e[i].origin < best->origin) best = &e[i];
     }
     json_object(j);
     json_member_cstr(j, "service", e->service.text);
-    json_member_cstr(j, "protocol", protocol_words[e->protocol]);
+    key_protocol(j, best->protocol, best->origin);
     for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
         json_member_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
     json_member_bool(j, "here", here);

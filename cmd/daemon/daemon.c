@@ -12,6 +12,7 @@
 #include "cmd/daemon/fd_store.h"
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
+#include "cmd/daemon/learn.h"
 #include "cmd/daemon/listeners.h"
 #include "cmd/daemon/mesh.h"
 #include "cmd/daemon/policy_run.h"
@@ -178,8 +179,14 @@ static enum err make_sink(struct daemon *d, struct diag *diag)
 static void health_changed(void *owner, const struct name *service, enum service_health health)
 {
     struct daemon *d = owner;
-    (void)service;
-    (void)health;
+    learn_health(d->learn, service, health);
+    mesh_announce(d->mesh);
+    compile_request(d->compile);
+}
+
+static void protocol_learned(void *owner)
+{
+    struct daemon *d = owner;
     mesh_announce(d->mesh);
     compile_request(d->compile);
 }
@@ -188,10 +195,14 @@ static enum err make_parts(struct daemon *d, struct diag *diag)
 {
     struct health_run_options health = {
         .loop = d->loop, .log = &d->log, .rng = &d->rng, .on_change = health_changed, .owner = d};
+    struct learn_options learn = {
+        .loop = d->loop, .log = &d->log, .on_change = protocol_learned, .owner = d};
     enum err err = listeners_new(d->worker_count, d->fd_store, &d->listeners);
     if (err == ERR_OK) err = policy_run_new(d, &d->policy);
     if (err == ERR_OK) err = mesh_new(d, diag, &d->mesh);
     if (err == ERR_OK) policy_run_restore(d->policy);
+    if (err == ERR_OK) err = learn_new(&learn, &d->learn);
+    if (err == ERR_OK) err = learn_sync(d->learn, d->config);
     if (err == ERR_OK) err = health_run_new(&health, &d->health);
     if (err == ERR_OK) err = health_run_sync(d->health, d->config);
     if (err == ERR_OK) err = drain_new(d, &d->drain);
@@ -273,6 +284,7 @@ void daemon_free(struct daemon *d)
     compile_free(d->compile);
     drain_free(d->drain);
     health_run_free(d->health);
+    learn_free(d->learn);
     mesh_free(d->mesh);
     policy_run_free(d->policy);
     listeners_free(d->listeners);

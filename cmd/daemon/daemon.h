@@ -31,6 +31,7 @@ struct enroll;
 struct fd_store;
 struct health_run;
 struct identities;
+struct learn;
 struct listeners;
 struct mesh;
 struct metrics_shard;
@@ -94,6 +95,7 @@ struct daemon {
     struct listeners *listeners;
     struct compile *compile;
     struct health_run *health;
+    struct learn *learn;
     struct drain *drain;
     struct access_sink *sink;
     struct enroll *enroll;

@@ -19,6 +19,7 @@ struct decoded { /* one member's record, as far as rows need it */
         struct name service;
         enum service_protocol protocol;
         enum service_health health;
+        enum protocol_origin origin;
         bool draining;
         uint32_t weight;
         uint32_t tag_first, tag_count;
@@ -124,6 +125,7 @@ static struct decoded *decode(const struct node_record *r, const struct gossip_m
         d->instance[i] = (struct decoded_instance){
             .service = s->service,
             .protocol = s->protocol,
+            .origin = s->origin,
             .health = s->health,
             .draining = s->draining,
             .weight = s->weight,
@@ -194,6 +196,7 @@ static enum err add_member(struct endpoints *e, const struct mesh *mesh,
             .node_id = m->id,
             .addr = m->addr,
             .protocol = s->protocol,
+            .origin = s->origin,
             .status = status_of(m->state, d->draining || s->draining, s->health),
             .weight = s->weight,
             .zone = &d->zone,
@@ -217,6 +220,7 @@ static enum err add_own(struct endpoints *e, const struct gossip_member *m,
             .node_id = m->id,
             .addr = m->addr,
             .protocol = s->protocol,
+            .origin = s->origin,
             .status = endpoints_status(MEMBER_ALIVE, own->draining, s),
             .weight = s->weight,
             .zone = &own->zone,

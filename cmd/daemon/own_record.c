@@ -5,13 +5,14 @@
 #include "cmd/daemon/drain.h"
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
+#include "cmd/daemon/learn.h"
 #include "core/wire/pack_record.h"
 
 static void fill_service(const struct daemon *d, const struct config_service *s,
                          struct service_instance *out)
 {
     out->service = s->name;
-    out->protocol = s->protocol;
+    out->origin = learn_of(d->learn, s, &out->protocol);
     out->health = d->health != NULL ? health_run_of(d->health, &s->name) : HEALTH_UNKNOWN;
     out->weight = s->weight;
     out->tag_count = s->tag_count < NODE_TAGS_MAX ? s->tag_count : NODE_TAGS_MAX;

@@ -7,6 +7,7 @@
 #include "cmd/daemon/enroll.h"
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
+#include "cmd/daemon/learn.h"
 #include "cmd/daemon/listeners.h"
 #include "cmd/daemon/mesh.h"
 #include "core/base/map.h"
@@ -144,6 +145,8 @@ static enum err switch_to(struct daemon *d, const struct config *next, struct di
     if (err != ERR_OK) goto fail_metrics;
     err = health_run_sync(d->health, next);
     if (err != ERR_OK) goto fail_sink;
+    err = learn_sync(d->learn, next);
+    if (err != ERR_OK) goto fail_health;
     identities_sync(d->identities, &d->store, next, diag);
     err = compile_now(d->compile, next, diag);
     if (err != ERR_OK) goto fail_compile;
@@ -153,6 +156,10 @@ static enum err switch_to(struct daemon *d, const struct config *next, struct di
 
 fail_compile:
     identities_sync(d->identities, &d->store, d->config, NULL);
+    if (learn_sync(d->learn, d->config) != ERR_OK)
+        log_error(&d->log, "learn", "protocols follow the refused configuration: %s",
+                  err_text(ERR_NOMEM));
+fail_health:
     if (health_run_sync(d->health, d->config) != ERR_OK)
         log_error(&d->log, "health", "checks follow the refused configuration: %s",
                   err_text(ERR_NOMEM));

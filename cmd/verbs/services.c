@@ -28,6 +28,17 @@ static void print_why(const struct json_value *list)
     }
 }
 
+/* "tcp", "tcp (learned)", "http (default)" */
+static void protocol_cell(struct table *t, const struct json_value *s)
+{
+    struct span from = json_read_str(s, "protocol_from", SPAN_LIT("configured"));
+    struct span protocol = json_read_str(s, "protocol", SPAN_LIT("-"));
+    if (span_eq(from, SPAN_LIT("configured")))
+        table_cellf(t, "%.*s", SPAN_ARG(protocol));
+    else
+        table_cellf(t, "%.*s (%.*s)", SPAN_ARG(protocol), SPAN_ARG(from));
+}
+
 static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value *doc)
 {
     static const char *const header[] = {"SERVICE", "PROTO", "ENDPOINTS", "HERE", "CALLED AT"};
@@ -38,7 +49,7 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     for (const struct json_value *s = list ? list->child : NULL; s; s = s->next) {
         struct span name = json_read_str(s, "service", SPAN_LIT("-"));
         table_cellf(&t, "%.*s", SPAN_ARG(name));
-        table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(s, "protocol", SPAN_LIT("-"))));
+        protocol_cell(&t, s);
         endpoints_cell(&t, s);
         table_cell(&t, json_read_bool(s, "here", false) ? "yes" : "-");
         table_cellf(&t, "%.*s", SPAN_ARG(json_read_str(s, "listen", SPAN_LIT("-"))));

@@ -40,6 +40,7 @@ struct config_service {
     struct name name;
     struct target local; /* where the application listens */
     enum service_protocol protocol;
+    bool learn; /* `protocol` is a guess: what the application shows counts (daemon/learn.h) */
     struct config_health health;
     struct policy policy;
     struct config_limits limits;
@@ -100,6 +101,8 @@ struct config_upstream {
     uint32_t sni_count;
     struct spiffe_id as; /* the identity local applications call with */
     enum service_protocol protocol;
+    bool learn;                   /* `protocol` is a guess: what the endpoints announce counts */
+    uint32_t tcp_idle_timeout_ms; /* of idle_timeout_ms, once that is tcp */
     enum config_balance balance;
     struct config_affinity affinity;
     struct service_tag *tag; /* only endpoints that have all of these */
@@ -155,6 +158,7 @@ struct config_value {
     const char *value; /* as TOML would write it */
     const char *file;  /* NULL: the default */
     unsigned line;
+    bool until_learned; /* the default, for as long as nothing better is known */
 };
 
 struct config {
@@ -180,8 +184,7 @@ void config_free(struct config *c);
 /* NULL: no such service / upstream. */
 const struct config_service *config_service(const struct config *c, struct span name);
 const struct config_upstream *config_upstream(const struct config *c, struct span name);
-/* Appends to `out` the keys (as "node.threads (file:line)" lines) whose change from `running` to
- * `next` needs a restart; the count. */
+/* Appends the keys ("node.threads (file:line)") whose change needs a restart; the count. */
 size_t config_restart_needed(const struct config *running, const struct config *next,
                              struct strbuf *out);
 

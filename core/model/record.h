@@ -12,6 +12,9 @@
 /* On the wire too (wire/pack_record): values stay as they are. */
 enum service_protocol { PROTOCOL_HTTP, PROTOCOL_TCP, PROTOCOL_H2, PROTOCOL_GRPC };
 
+/* Where a protocol is known from. DEFAULT: from nowhere, the application has not shown it yet. */
+enum protocol_origin { ORIGIN_CONFIGURED, ORIGIN_LEARNED, ORIGIN_DEFAULT };
+
 /* Are its calls requests? Between hosts those are alike, whatever the application speaks. */
 static inline bool record_speaks_http(enum service_protocol p)
 {
@@ -29,7 +32,8 @@ struct service_tag {
 struct service_instance {
     struct name service;
     enum service_protocol protocol;
-    enum service_health health; /* UNKNOWN counts as up: no check has finished yet */
+    enum service_health health;  /* UNKNOWN counts as up: no check has finished yet */
+    enum protocol_origin origin; /* of `protocol` */
     bool draining;
     uint32_t weight; /* 1..1000, default 100 */
     uint32_t tag_count;

@@ -222,6 +222,6 @@ void config_load_show(const struct config *c, struct strbuf *out)
         if (v->file != NULL)
             strbuf_fmt(out, "%s:%u\n", v->file, v->line);
         else
-            strbuf_str(out, "default\n");
+            strbuf_str(out, v->until_learned ? "default, until learned\n" : "default\n");
     }
 }

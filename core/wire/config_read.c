@@ -464,6 +464,18 @@ unsigned config_read_word(const struct config_read_table *t, const char *key,
     return config_read_index(t->read, &item, words, key, &index) ? index : none;
 }
 
+bool config_read_protocol(const struct config_read_table *t, enum service_protocol *out, bool *tls)
+{
+    static const char *const known[] = {"http", "tcp", "h2", "grpc", "tls-passthrough"};
+    static const struct config_read_words words = {known, ARRAY_LEN(known), NULL, 0};
+    unsigned word = config_read_word(t, "protocol", &words, PROTOCOL_HTTP);
+    bool said = config_read_find(t, "protocol").v != NULL;
+    if (!said && t->read->last != NULL) t->read->last->value.until_learned = true;
+    *tls = word > PROTOCOL_GRPC;
+    *out = *tls ? PROTOCOL_TCP : (enum service_protocol)word;
+    return said;
+}
+
 bool config_read_name(const struct config_read_table *t, const char *key, struct name *out)
 {
     struct config_read_item item;

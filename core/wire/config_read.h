@@ -123,6 +123,9 @@ void config_read_bool(const struct config_read_table *t, const char *key, bool n
 /* The index of the word in words->known; `none` when the key is absent. */
 unsigned config_read_word(const struct config_read_table *t, const char *key,
                           const struct config_read_words *words, unsigned none);
+/* The protocol of a service or upstream; "tls-passthrough" is TCP, and said in `*tls`. False: the
+ * key is absent, and the protocol is a guess. */
+bool config_read_protocol(const struct config_read_table *t, enum service_protocol *out, bool *tls);
 /* One word of a list; false when it is not known (said). */
 bool config_read_index(struct config_read *r, const struct config_read_item *item,
                        const struct config_read_words *words, const char *name, unsigned *out);

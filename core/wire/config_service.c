@@ -75,20 +75,20 @@ void config_service_load(const struct config_read_table *t, const struct config_
                                         "tags",  "weight",   "proxy_protocol", "limits"};
     static const char *const later[] = {"mode", "users", "drain", "faults"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
-    static const char *const protocol[] = {"http", "tcp", "h2", "grpc", "tls-passthrough"};
     static const char *const proxy[] = {"none", "v1", "v2"}; /* enum proxy_proto_version */
     static const struct config_read_words proxies = {proxy, ARRAY_LEN(proxy), NULL, 0};
-    static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol), NULL, 0};
     static const struct config_read_range weight = {
         .least = 1, .most = WEIGHT_MAX, .none = CONFIG_WEIGHT};
     config_read_keys(t, &keys);
     read_local(t, place, out);
     /* For the one who carries it TLS is bytes like others. */
-    unsigned word = config_read_word(t, "protocol", &protocols, PROTOCOL_HTTP);
-    out->protocol = word > PROTOCOL_GRPC ? PROTOCOL_TCP : (enum service_protocol)word;
+    bool tls;
+    out->learn = !config_read_protocol(t, &out->protocol, &tls);
     out->proxy_protocol =
         (enum proxy_proto_version)config_read_word(t, "proxy_protocol", &proxies, PROXY_PROTO_NONE);
     config_health_load(t, &out->health);
+    /* Who is asked in HTTP/1.1 how they are speaks it. */
+    if (out->health.kind == CONFIG_HEALTH_HTTP) out->learn = false;
     config_rule_load(t, span_str(out->name.text), out->protocol, &out->policy);
     struct config_tags tags = config_tags_read(t, "tags");
     out->tag = tags.tag;

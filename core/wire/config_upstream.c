@@ -199,6 +199,8 @@ static void read_timeouts(const struct config_read_table *t, struct config_upstr
     if (tcp && d->idle_at.v == NULL) idle.none = CONFIG_TCP_IDLE_TIMEOUT_MS;
     config_read_duration(t, "connect_timeout", connect, &u->connect_timeout_ms);
     config_read_duration(t, "idle_timeout", idle, &u->idle_timeout_ms);
+    bool said = config_read_find(t, "idle_timeout").v != NULL || d->idle_at.v != NULL;
+    u->tcp_idle_timeout_ms = said ? u->idle_timeout_ms : CONFIG_TCP_IDLE_TIMEOUT_MS;
     read_try_timeout(t, u);
     if (!tcp)
         config_read_duration(t, "request_timeout", request, &u->request_timeout_ms);
@@ -223,13 +225,10 @@ void config_upstream_load(const struct config_read_table *t, const struct config
                                         "idle_timeout"};
     static const char *const later[] = {"users", "limits", "service", "pool"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
-    static const char *const protocol[] = {"http", "tcp", "h2", "grpc", "tls-passthrough"};
-    static const struct config_read_words protocols = {protocol, ARRAY_LEN(protocol), NULL, 0};
     config_read_keys(t, &keys);
     read_listen(t, place, out);
-    unsigned word = config_read_word(t, "protocol", &protocols, PROTOCOL_HTTP);
-    bool passthrough = word > PROTOCOL_GRPC;
-    out->protocol = passthrough ? PROTOCOL_TCP : (enum service_protocol)word;
+    bool passthrough;
+    out->learn = !config_read_protocol(t, &out->protocol, &passthrough);
     read_sni(t, passthrough, out);
     config_read_bool(t, "proxy_protocol", false, &out->proxy_protocol);
     read_as(t, place, out);

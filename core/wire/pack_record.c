@@ -7,6 +7,8 @@
 #define SERVICE_ITEMS 6u
 #define FLAG_DRAINING 1u
 #define FLAG_SIGNER   2u
+#define FLAG_DEFAULT  2u /* of a service: where its protocol is from; else configured */
+#define FLAG_LEARNED  4u
 #define WEIGHT_MAX    1000u
 /* Record, services, service, tags: 4, and one for what newer versions append. */
 #define RECORD_DEPTH  5u
@@ -72,7 +74,10 @@ static void write_instance(struct pack_writer *w, const struct service_instance 
     pack_write_str(w, span_str(s->service.text));
     pack_write_u64(w, (uint64_t)s->protocol);
     pack_write_u64(w, (uint64_t)s->health);
-    pack_write_u64(w, s->draining ? FLAG_DRAINING : 0);
+    uint64_t flags = s->draining ? FLAG_DRAINING : 0;
+    if (s->origin == ORIGIN_DEFAULT) flags |= FLAG_DEFAULT;
+    if (s->origin == ORIGIN_LEARNED) flags |= FLAG_LEARNED;
+    pack_write_u64(w, flags);
     pack_write_u64(w, s->weight);
     pack_write_array(w, s->tag_count * 2);
     for (size_t i = 0; i < s->tag_count; i++) {
@@ -128,7 +133,12 @@ static bool read_instance(struct pack_reader *r, struct service_instance *out)
     }
     s->protocol = (enum service_protocol)protocol;
     s->health = (enum service_health)pack_read_u64_max(r, HEALTH_DOWN);
-    s->draining = (pack_read_u64(r) & FLAG_DRAINING) != 0;
+    uint64_t flags = pack_read_u64(r);
+    s->draining = (flags & FLAG_DRAINING) != 0;
+    if ((flags & FLAG_DEFAULT) != 0)
+        s->origin = ORIGIN_DEFAULT;
+    else if ((flags & FLAG_LEARNED) != 0)
+        s->origin = ORIGIN_LEARNED;
     s->weight = (uint32_t)pack_read_u64_max(r, WEIGHT_MAX);
     uint32_t texts = pack_read_array(r, 0, &tags);
     if (texts % 2 != 0 || texts > 2 * NODE_TAGS_MAX) {

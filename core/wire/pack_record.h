@@ -10,7 +10,7 @@
  *       flags: bit 0 draining, bit 1 signer; others ignored
  *   service: [ name, protocol, health, flags, weight, [key, value, key, value...], ... ]
  *       protocol: 0 http, 1 tcp, 2 h2, 3 grpc; health: 0 unknown, 1 up, 2 down;
- *       flags: bit 0 draining
+ *       flags: bit 0 draining, bit 1 the protocol is a default, bit 2 it was learned
  */
 #ifndef CORE_WIRE_PACK_RECORD_H
 #define CORE_WIRE_PACK_RECORD_H

@@ -99,13 +99,25 @@ static size_t count_rows(const struct build *b, size_t first, const struct name 
 
 /* --- Services --- */
 
-static enum service_health health_of(const struct build *b, const struct name *service)
+/* This host's own announcement of the service; NULL: none yet. */
+static const struct build_endpoint *own_row(const struct build *b, const struct name *service)
 {
     size_t first = first_row(b, service), count = count_rows(b, first, service);
     for (size_t i = first; i < first + count; i++)
-        if (b->row[i].from->self)
-            return b->row[i].from->status == ENDPOINT_DOWN ? HEALTH_DOWN : HEALTH_UP;
-    return HEALTH_UNKNOWN;
+        if (b->row[i].from->self) return b->row[i].from;
+    return NULL;
+}
+
+static enum service_health health_of(const struct build *b, const struct name *service)
+{
+    const struct build_endpoint *own = own_row(b, service);
+    if (own == NULL) return HEALTH_UNKNOWN;
+    return own->status == ENDPOINT_DOWN ? HEALTH_DOWN : HEALTH_UP;
+}
+
+static bool reads_request(const struct policy_rule *rule)
+{
+    return rule->method_count > 0 || rule->path_count > 0;
 }
 
 /* The host file refuses such a rule for its own tcp service. A mesh rule for every service may look
@@ -114,7 +126,7 @@ static enum err check_tcp(const struct policy *p, const struct name *service, st
 {
     for (size_t i = 0; i < p->rule_count; i++) {
         const struct policy_rule *rule = &p->rule[i];
-        if (rule->to_count == 0 || (rule->method_count == 0 && rule->path_count == 0)) continue;
+        if (rule->to_count == 0 || !reads_request(rule)) continue;
         struct diag_at at = {.file = rule->file, .line = rule->line};
         diag_error(d, &at,
                    "rule \"%s\" looks at the method or path of requests to \"%s\", which is tcp on "
@@ -123,6 +135,29 @@ static enum err check_tcp(const struct policy *p, const struct name *service, st
         return ERR_INVALID;
     }
     return ERR_OK;
+}
+
+/* A rule of the host file, or one of the mesh that names the service. */
+static bool reads_requests(const struct policy *p)
+{
+    for (size_t i = 0; i < p->rule_count; i++) {
+        const struct policy_rule *rule = &p->rule[i];
+        bool meant = rule->layer == POLICY_LAYER_HOST || rule->to_count > 0;
+        if (meant && reads_request(rule)) return true;
+    }
+    return false;
+}
+
+/* What the application was seen to speak counts where nothing is said. Rules that look at requests
+ * decide in any case: while there are any, nothing gets past them as bytes. */
+static enum service_protocol protocol_of(const struct build *b, const struct config_service *s,
+                                         const struct policy *merged)
+{
+    const struct build_endpoint *own = s->learn ? own_row(b, &s->name) : NULL;
+    if (own == NULL || own->origin == ORIGIN_DEFAULT) return s->protocol;
+    if (own->protocol != PROTOCOL_TCP) return own->protocol;
+    bool judged = reads_requests(merged);
+    return judged ? s->protocol : PROTOCOL_TCP;
 }
 
 static struct gate *gate_of(const struct build *b, const struct config_service *s)
@@ -140,21 +175,21 @@ static enum err build_service(struct build *b, const struct config_service *from
     to->id = spiffe_of(b, IDENTITY_SERVICE, &from->name);
     to->identity = identity_of(b, &to->id);
     to->local = from->local;
-    to->protocol = from->protocol;
     to->proxy_protocol = from->proxy_protocol;
     to->endpoint_id = build_endpoint_id(&b->in->node_id, &from->name);
     to->connect_timeout_ms = from->connect_timeout_ms;
     to->limits = from->limits;
     to->gate = gate_of(b, from);
     to->request_timeout_ms = 0;
-    to->idle_timeout_ms =
-        from->protocol == PROTOCOL_TCP ? CONFIG_TCP_IDLE_TIMEOUT_MS : CONFIG_IDLE_TIMEOUT_MS;
     to->health = health_of(b, &from->name);
     struct policy merged;
     enum err err = policy_merge(&from->policy, b->in->mesh, &from->name, &b->s->arena, &merged);
     if (err == ERR_OK && from->protocol == PROTOCOL_TCP)
         err = check_tcp(&merged, &from->name, b->d);
     if (err != ERR_OK) return err;
+    to->protocol = protocol_of(b, from, &merged);
+    to->idle_timeout_ms =
+        to->protocol == PROTOCOL_TCP ? CONFIG_TCP_IDLE_TIMEOUT_MS : CONFIG_IDLE_TIMEOUT_MS;
     struct filter_config config = {.direction = DIRECTION_INBOUND, .policy = &merged};
     return registry_compile(&config, &b->s->arena, to->filter, &to->filter_count, b->d);
 }
@@ -192,14 +227,32 @@ static bool is_near(const struct build *b, const struct build_endpoint *row)
     return own->text[0] != '\0' && row->zone != NULL && name_eq(row->zone, own);
 }
 
+/* What those who announce the service say, where the upstream does not: TCP when nobody who knows
+ * says anything else. */
+static enum service_protocol upstream_protocol(const struct build *b,
+                                               const struct config_upstream *u)
+{
+    size_t first = first_row(b, &u->name), count = count_rows(b, first, &u->name);
+    bool tcp = false;
+    if (!u->learn) return u->protocol;
+    for (size_t i = first; i < first + count; i++) {
+        const struct build_endpoint *row = b->row[i].from;
+        if (row->origin == ORIGIN_DEFAULT) continue;
+        if (row->protocol != PROTOCOL_TCP) return u->protocol;
+        tcp = true;
+    }
+    return tcp ? PROTOCOL_TCP : u->protocol;
+}
+
 /* False: the row is none of this upstream's endpoints. */
 static bool build_endpoint(const struct build *b, const struct build_row *r,
-                           const struct config_upstream *u, struct snapshot_endpoint *to)
+                           const struct config_upstream *u, enum service_protocol protocol,
+                           struct snapshot_endpoint *to)
 {
     const struct build_endpoint *row = r->from;
     const struct snapshot_service *local =
         row->self ? snapshot_service(b->s, span_str(row->service.text)) : NULL;
-    if (record_speaks_http(row->protocol) != record_speaks_http(u->protocol)) return false;
+    if (record_speaks_http(row->protocol) != record_speaks_http(protocol)) return false;
     if (row->self && local == NULL) return false;
     if (!subset_tagged(u->tag, u->tag_count, row->tag, row->tag_count)) return false;
     uint32_t weight = row->weight > WEIGHT_MAX ? WEIGHT_MAX : row->weight;
@@ -224,7 +277,7 @@ static enum err build_endpoints(struct build *b, const struct config_upstream *f
     struct snapshot_endpoint *endpoint = arena_array(&b->s->arena, rows, sizeof(*endpoint));
     if (endpoint == NULL) return ERR_NOMEM;
     for (size_t i = first; i < first + rows; i++) {
-        if (!build_endpoint(b, &b->row[i], from, &endpoint[count])) continue;
+        if (!build_endpoint(b, &b->row[i], from, to->protocol, &endpoint[count])) continue;
         if (count > 0 && endpoint[count - 1].id == endpoint[count].id) continue;
         if (endpoint[count].weight > to->weight_max) to->weight_max = endpoint[count].weight;
         to->weight_total += endpoint[count].weight;
@@ -272,7 +325,7 @@ static enum err build_upstream(struct build *b, const struct config_upstream *fr
     to->id = stable_hash("upstream", 8, from->name.text, strlen(from->name.text));
     to->as = from->as;
     to->identity = identity_of(b, &from->as);
-    to->protocol = from->protocol;
+    to->protocol = upstream_protocol(b, from);
     to->balance = from->balance;
     to->retry = from->retry;
     to->eject = from->eject;
@@ -281,6 +334,11 @@ static enum err build_upstream(struct build *b, const struct config_upstream *fr
     to->connect_timeout_ms = from->connect_timeout_ms;
     to->request_timeout_ms = from->request_timeout_ms;
     to->idle_timeout_ms = from->idle_timeout_ms;
+    if (from->learn && to->protocol == PROTOCOL_TCP) {
+        /* As the loader has it for who says tcp. */
+        to->idle_timeout_ms = from->tcp_idle_timeout_ms;
+        to->retry.on_reset = false;
+    }
     to->slow_start_ms = from->slow_start_ms;
     uint64_t self = stable_hash("node", 4, b->in->node_id.byte, sizeof(b->in->node_id.byte));
     enum err err = build_endpoints(b, from, to);
@@ -288,7 +346,7 @@ static enum err build_upstream(struct build *b, const struct config_upstream *fr
     if (err == ERR_OK) err = build_table(b, to);
     if (err == ERR_OK) err = build_affinity(b, from, to);
     if (err != ERR_OK) return err;
-    struct filter_config config = {.direction = DIRECTION_OUTBOUND, .retry = &from->retry};
+    struct filter_config config = {.direction = DIRECTION_OUTBOUND, .retry = &to->retry};
     return registry_compile(&config, &b->s->arena, to->filter, &to->filter_count, b->d);
 }
 
@@ -377,6 +435,8 @@ static enum err build_listener(struct build *b, const struct build_listener *fro
         return ERR_INVALID;
     }
     to->upstream = (int32_t)(upstream - b->s->upstream);
+    /* The id stays: what is learned is about the next connection to the same socket. */
+    if (from->kind == LISTENER_HTTP && upstream->protocol == PROTOCOL_TCP) to->kind = LISTENER_TCP;
     return ERR_OK;
 }
 

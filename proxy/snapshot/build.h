@@ -16,6 +16,7 @@ struct build_endpoint {
     struct node_id node_id;
     struct addr addr;
     enum service_protocol protocol;
+    enum protocol_origin origin;
     enum endpoint_status status;
     uint32_t weight;
     const struct name *zone;       /* borrowed; NULL or "": none */

@@ -11,7 +11,8 @@ static void check_instance(const struct service_instance *a, const struct servic
 {
     CHECK(name_valid(span_str(a->service.text)) && name_eq(&a->service, &b->service));
     CHECK(a->weight >= 1 && a->weight <= 1000 && a->weight == b->weight);
-    CHECK(a->protocol == b->protocol && a->health == b->health && a->draining == b->draining);
+    CHECK(a->protocol == b->protocol && a->origin == b->origin && a->health == b->health &&
+          a->draining == b->draining);
     CHECK(a->tag_count <= NODE_TAGS_MAX && a->tag_count == b->tag_count);
     for (size_t i = 0; i < a->tag_count; i++) {
         CHECK(strcmp(a->tag[i].key, b->tag[i].key) == 0);

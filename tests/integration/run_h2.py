@@ -10,6 +10,7 @@ Time limit: 150 s
 
 import base64
 import hashlib
+import json
 import os
 import socket
 import subprocess
@@ -35,10 +36,11 @@ ACCEPT = base64.b64encode(
 
 
 def service(name, host, port, protocol, rules='allow = ["web"]'):
+    said = f'protocol = "{protocol}"' if protocol else ""
     return f"""
 [service.{name}]
 local = "{host}:{port}"
-protocol = "{protocol}"
+{said}
 health = "none"
 {rules}
 """
@@ -52,10 +54,10 @@ as = "web"
 """
 
 
-# name: (host, port of the application, protocol, port of the listener)
+# name: (host, port of the application, protocol or None: to be learned, port of the listener)
 SERVICES = {
     "old": (FAR, 8081, "http", 9001),
-    "new": (FAR, 8082, "h2", 9002),
+    "new": (FAR, 8082, None, 9002),
     "rpc": (FAR, 8083, "grpc", 9003),
     "one": (FAR, 8084, "h2", 9004),
     "gone": (FAR, 8085, "grpc", 9005),
@@ -321,6 +323,23 @@ def test_grpc(tap, apps):
     c.close()
 
 
+def test_grpc_telemetry(tap, node):
+    """What test_grpc has called, as /metrics and the access log tell it."""
+    argv = ["curl", "-s", "--unix-socket", os.path.join(node.root, "run/parley/parley.sock")]
+    text = subprocess.run([*argv, "http://p/metrics"], capture_output=True, text=True).stdout
+    line = (
+        'parley_grpc_responses_total{direction="outbound",service="web",peer="%s",grpc_status="%s"}'
+    )
+    for peer, status in (("rpc", "5"), ("rpc", "16"), ("rpc", "4"), ("rpc", "1"), ("shut", "7")):
+        tap.ok(
+            line % (peer, status) in text, f"{peer} ended with {status} in /metrics", text[-2000:]
+        )
+    calls = [json.loads(row) for row in node.said().splitlines() if '"proto":"grpc"' in row]
+    codes = {(row["peer"], row["code"], row["grpc_status"]) for row in calls if "code" in row}
+    want = {("rpc", 200, 5), ("rpc", 200, 16), ("rpc", 200, 4), ("shut", 200, 7)}
+    tap.ok(want <= codes, "and in the access log", sorted(codes))
+
+
 # --- tunnels, streams of events ---
 
 
@@ -481,10 +500,18 @@ def run_all(tap, folder):
             return
         rows = two.parley("services", "--json").stdout
         tap.ok('"grpc"' in rows and '"h2"' in rows, "the protocol of a service is gossiped", rows)
+
+        def learned():
+            rows = json.loads(one.parley("services", "new", "--json").stdout)["data"]
+            return [(row["protocol"], row["protocol_from"]) for row in rows] == [("h2", "learned")]
+
+        told = wait_for(learned, 20)
+        tap.ok(told, "one that nobody wrote down is learned and gossiped", two.said())
         for test in (test_streams, test_translation, test_limits):
             test(tap, apps)
         for test in (test_grpc, test_websocket, test_events):
             test(tap, apps)
+        test_grpc_telemetry(tap, one)
         test_drain(tap, apps, one)
         tap.ok(one.alive() and two.alive(), "both hosts live", one.said() + two.said())
     finally:

@@ -125,7 +125,6 @@ local = "{loop}:8081"
 allow = ["caller"]
 [service.greeter]
 local = "{loop}:8082"
-protocol = "tcp"
 allow = ["caller"]
 [service.half]
 local = "{loop}:8083"
@@ -169,7 +168,6 @@ listen = "{loop}:9001"
 proxy_protocol = true
 [upstream.greeter]
 listen = "{loop}:9002"
-protocol = "tcp"
 [upstream.half]
 listen = "{loop}:9003"
 protocol = "tcp"
@@ -384,6 +382,12 @@ def mesh(tap, six):
             wait_for(up, 15),
             "every service is up, by health checks over unix sockets and behind a PROXY header too",
             one.parley("services").stdout + two.parley("services").stdout,
+        )
+        learned = lambda: "tcp (learned)" in one.parley("services", "greeter").stdout
+        tap.ok(
+            wait_for(learned, 15),
+            "a caller is told that a server which speaks first is no HTTP",
+            two.parley("services").stdout,
         )
         net = Net(one, loop.strip("[]"))
         unix_sockets(tap, net, lab.folder)

@@ -264,6 +264,100 @@ static void test_repeated_and_foreign_rows_are_left_out(void **state)
     rig_free(r);
 }
 
+static enum service_protocol own_protocol(struct rig *r)
+{
+    struct snapshot *s = build(r);
+    const struct snapshot_service *api = snapshot_service(s, SPAN_LIT("api"));
+    enum service_protocol protocol = api->protocol;
+    uint32_t idle = protocol == PROTOCOL_TCP ? CONFIG_TCP_IDLE_TIMEOUT_MS : CONFIG_IDLE_TIMEOUT_MS;
+    assert_int_equal(api->idle_timeout_ms, idle);
+    snapshot_unref(s);
+    return protocol;
+}
+
+static void test_what_an_application_was_seen_to_speak_counts(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    struct build_endpoint *own = &r->row[2];
+    own->protocol = PROTOCOL_H2;
+    own->origin = ORIGIN_LEARNED;
+    assert_int_equal(own_protocol(r), PROTOCOL_HTTP); /* the file says so */
+    r->service[1].learn = true;
+    assert_int_equal(own_protocol(r), PROTOCOL_H2);
+    /* Nothing gets past rules about paths as bytes. */
+    own->protocol = PROTOCOL_TCP;
+    assert_int_equal(own_protocol(r), PROTOCOL_HTTP);
+    r->rule.path_count = 0;
+    assert_int_equal(own_protocol(r), PROTOCOL_TCP);
+    struct name api = name_of("api");
+    struct policy_rule named = {.name = "mesh-rule",
+                                .layer = POLICY_LAYER_MESH,
+                                .to = &api,
+                                .to_count = 1,
+                                .path = &r->path,
+                                .path_count = 1};
+    struct policy_mesh mesh = {.rule = &named, .rule_count = 1};
+    r->in.mesh = &mesh;
+    assert_int_equal(own_protocol(r), PROTOCOL_HTTP);
+    r->in.mesh = NULL;
+    own->origin = ORIGIN_DEFAULT;
+    assert_int_equal(own_protocol(r), PROTOCOL_HTTP);
+    rig_free(r);
+}
+
+/* How the listener of upstream "api" serves, and how many endpoints it leads to. */
+static enum listener_kind served(struct rig *r, size_t *endpoints, uint64_t *id)
+{
+    struct snapshot *s = build(r);
+    const struct snapshot_upstream *api = snapshot_upstream(s, SPAN_LIT("api"));
+    enum listener_kind kind = s->listener[1].kind;
+    bool tcp = kind == LISTENER_TCP;
+    assert_int_equal(api->protocol == PROTOCOL_TCP, tcp);
+    assert_int_equal(api->idle_timeout_ms, tcp ? 77 : 66);
+    assert_int_equal(api->retry.on_reset, !tcp);
+    *endpoints = api->endpoint_count;
+    *id = s->listener[1].id;
+    snapshot_unref(s);
+    return kind;
+}
+
+static void test_callers_follow_what_is_announced(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    size_t endpoints;
+    uint64_t before, id;
+    r->upstream[1].learn = true;
+    r->upstream[1].idle_timeout_ms = 66;
+    r->upstream[1].tcp_idle_timeout_ms = 77;
+    r->upstream[1].retry.on_reset = true;
+    /* Three say http, and nobody knows better. */
+    for (size_t i = 0; i < 4; i++)
+        if (i != 1) r->row[i].origin = ORIGIN_DEFAULT;
+    assert_int_equal(served(r, &endpoints, &before), LISTENER_HTTP);
+    assert_int_equal(endpoints, 3);
+    /* One has learned it: those who have not yet are left out, and the socket stays. */
+    r->row[0].protocol = PROTOCOL_TCP;
+    r->row[0].origin = ORIGIN_LEARNED;
+    assert_int_equal(served(r, &endpoints, &id), LISTENER_TCP);
+    assert_int_equal(endpoints, 1);
+    assert_true(id == before);
+    r->row[3].protocol = PROTOCOL_TCP;
+    r->row[3].origin = ORIGIN_CONFIGURED;
+    assert_int_equal(served(r, &endpoints, &id), LISTENER_TCP);
+    assert_int_equal(endpoints, 2);
+    /* Where they contradict each other it stays what it is without them. */
+    r->row[2].origin = ORIGIN_LEARNED;
+    assert_int_equal(served(r, &endpoints, &id), LISTENER_HTTP);
+    assert_int_equal(endpoints, 1);
+    /* And who says it in the file asks nobody. */
+    r->upstream[1].learn = false;
+    r->row[2].origin = ORIGIN_DEFAULT;
+    assert_int_equal(served(r, &endpoints, &id), LISTENER_HTTP);
+    rig_free(r);
+}
+
 static void test_own_health_is_what_was_announced(void **state)
 {
     (void)state;
@@ -441,6 +535,8 @@ int main(void)
         cmocka_unit_test(test_everything_is_copied),
         cmocka_unit_test(test_ids_are_the_same_in_every_build),
         cmocka_unit_test(test_repeated_and_foreign_rows_are_left_out),
+        cmocka_unit_test(test_what_an_application_was_seen_to_speak_counts),
+        cmocka_unit_test(test_callers_follow_what_is_announced),
         cmocka_unit_test(test_own_health_is_what_was_announced),
         cmocka_unit_test(test_identities_are_referenced_and_may_be_missing),
         cmocka_unit_test(test_a_policy_that_can_never_match_is_an_error),

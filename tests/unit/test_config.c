@@ -58,7 +58,8 @@ static void test_restart_is_needed_for_what_start_alone_sets_up(void **state)
 {
     (void)state;
     struct config *a = config_made(), *b = config_made();
-    struct config_value value = {"node.threads", "2", "parley.toml", 9};
+    struct config_value value = {
+        .key = "node.threads", .value = "2", .file = "parley.toml", .line = 9};
     struct strbuf out;
     strbuf_init(&out, 4096);
     assert_int_equal(config_restart_needed(a, b, &out), 0);

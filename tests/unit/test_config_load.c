@@ -440,7 +440,7 @@ static void test_effective_values_name_their_origin(void **state)
                               "defaults.request_timeout = \"15s\"   # default\n"
                               "defaults.idle_timeout = \"90s\"   # parley.toml:6\n"
                               "upstream.api.listen = \"127.0.0.1:9001\"   # conf.d/a.toml:2\n"
-                              "upstream.api.protocol = \"http\"   # default\n"
+                              "upstream.api.protocol = \"http\"   # default, until learned\n"
                               "upstream.api.proxy_protocol = false   # default\n"
                               "upstream.api.as = \"node\"   # default\n"
                               "upstream.api.balance = \"least-loaded\"   # default\n"

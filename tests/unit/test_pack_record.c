@@ -29,12 +29,14 @@ static int setup(void **state)
     f->in.service_count = 2;
     f->in.service[0] = (struct service_instance){.service = {"api"},
                                                  .protocol = PROTOCOL_TCP,
+                                                 .origin = ORIGIN_LEARNED,
                                                  .health = HEALTH_DOWN,
                                                  .draining = true,
                                                  .weight = 100,
                                                  .tag_count = 1,
                                                  .tag = {{"version", "1.14"}}};
-    f->in.service[1] = (struct service_instance){.service = {"web"}, .weight = 1};
+    f->in.service[1] =
+        (struct service_instance){.service = {"web"}, .weight = 1, .origin = ORIGIN_DEFAULT};
     return 0;
 }
 
@@ -54,6 +56,7 @@ static void assert_same_instance(const struct service_instance *a, const struct 
 {
     assert_true(name_eq(&a->service, &b->service));
     assert_int_equal(a->protocol, b->protocol);
+    assert_int_equal(a->origin, b->origin);
     assert_int_equal(a->health, b->health);
     assert_int_equal(a->draining, b->draining);
     assert_int_equal(a->weight, b->weight);
