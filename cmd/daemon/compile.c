@@ -93,7 +93,7 @@ void compile_free(struct compile *c)
     free(c);
 }
 
-static uint64_t oldest_generation(const struct compile *c)
+uint64_t compile_oldest(const struct compile *c)
 {
     struct list *first = list_first(&c->published);
     if (first == NULL) return c->generation;
@@ -123,7 +123,7 @@ void compile_reclaim(struct compile *c)
         struct published *p = LIST_ENTRY(pos, struct published, node);
         if (p->snapshot->refs == 1) published_free(p);
     }
-    listeners_collect(c->d->listeners, reached_generation(c), oldest_generation(c));
+    listeners_collect(c->d->listeners, reached_generation(c), compile_oldest(c));
 }
 
 /* A service keeps its gate for good, also while it has no limits: what is inside is counted. */

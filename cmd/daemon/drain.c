@@ -17,6 +17,9 @@
 #define DRAIN_LEAVE_MS  500u /* LEFT is sent three times over 300 ms (gossip.md 3.5) */
 /* For connections that are accepted and have not said anything; requests get the whole timeout. */
 #define DRAIN_SILENT_MS 1000u
+/* For what was accepted before a socket was left to the next process, also behind the timeout: the
+ * unit's TimeoutStopSec has room for it (packaging/parley.service). */
+#define DRAIN_DEAF_MS 5000u
 
 struct drain {
     uint32_t magic;
@@ -24,9 +27,10 @@ struct drain {
     struct drain_status status; /* in_flight is filled when asked */
     bool closing, deaf;
     unsigned quiet;
-    uint64_t deaf_ms;         /* since when */
-    uint64_t deaf_generation; /* the first snapshot that is deaf comes behind it */
-    uint64_t spread_ms;       /* until when peers may still send us new work */
+    uint64_t deaf_ms;            /* since when */
+    uint64_t deaf_generation;    /* the first snapshot that is deaf comes behind it */
+    uint64_t closing_generation; /* and so the first that asks connections to close */
+    uint64_t spread_ms;          /* until when peers may still send us new work */
     struct loop_timer timer;
 };
 
@@ -100,8 +104,8 @@ static void drained(struct drain *dr, uint64_t left)
     struct drain_status *st = &dr->status;
     st->state = DRAIN_DRAINED;
     st->drained_ms = loop_now_ms(dr->d->loop);
-    st->timed_out = left > 0;
-    log_event(&dr->d->log, left > 0 ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "drained",
+    st->timed_out = left > 0 && st->drained_ms >= st->deadline_ms;
+    log_event(&dr->d->log, st->timed_out ? LOG_LEVEL_WARN : LOG_LEVEL_INFO, "drained",
               "after_ms=%llu left=%llu", (unsigned long long)(st->drained_ms - st->since_ms),
               (unsigned long long)left);
     if (dr->d->ready) control_status(dr->d->control);
@@ -123,7 +127,9 @@ static bool emptied(struct drain *dr, uint64_t now_ms)
     bool reached = compile_generation(c) > dr->deaf_generation && compile_settled(c);
     bool silent = sessions(dr) == 0 || now_ms - dr->deaf_ms >= DRAIN_SILENT_MS;
     dr->quiet = reached && silent && in_flight(dr) == 0 ? dr->quiet + 1 : 0;
-    return dr->quiet >= DRAIN_QUIET || now_ms >= dr->status.deadline_ms;
+    uint64_t limit_ms = dr->deaf_ms + DRAIN_DEAF_MS;
+    if (limit_ms < dr->status.deadline_ms) limit_ms = dr->status.deadline_ms;
+    return dr->quiet >= DRAIN_QUIET || now_ms >= limit_ms;
 }
 
 static void end_step(struct drain *dr, uint64_t now_ms)
@@ -143,6 +149,16 @@ static void end_step(struct drain *dr, uint64_t now_ms)
     loop_timer_set(d->loop, &dr->timer, now_ms + DRAIN_POLL_MS);
 }
 
+/* Whether only such work is left as began while this host was closing: local callers come anew all
+ * the time, and from here on they may as well queue for the next process. */
+static bool only_new_work(struct drain *dr)
+{
+    struct daemon *d = dr->d;
+    if (!dr->status.leaving || !fd_store_keeps(d->fd_store)) return false;
+    compile_reclaim(d->compile);
+    return compile_settled(d->compile) && compile_oldest(d->compile) > dr->closing_generation;
+}
+
 static void timer_due(struct loop_timer *t)
 {
     struct drain *dr = CONTAINER_OF(t, struct drain, timer);
@@ -154,11 +170,12 @@ static void timer_due(struct loop_timer *t)
     }
     if (!dr->closing) {
         dr->closing = true;
+        dr->closing_generation = compile_generation(d->compile);
         compile_request(d->compile);
     }
     uint64_t left = in_flight(dr);
     dr->quiet = left == 0 ? dr->quiet + 1 : 0;
-    if (dr->quiet >= DRAIN_QUIET || now_ms >= dr->status.deadline_ms)
+    if (dr->quiet >= DRAIN_QUIET || now_ms >= dr->status.deadline_ms || only_new_work(dr))
         drained(dr, left);
     else
         loop_timer_set(d->loop, t, now_ms + DRAIN_POLL_MS);

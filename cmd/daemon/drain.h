@@ -5,7 +5,8 @@
  *      ^ drain_undo ------'  |                                 |
  *      '---------------------'      `leave` or SIGTERM: then LEFT is gossiped and the process ends
  *
- * Whose sockets wait with the service manager (fd_store.h) stops accepting behind LEFT, and ends
+ * Whose sockets wait with the service manager (fd_store.h) is drained when all is over that began
+ * before, since its own callers come anew all the time; it stops accepting behind LEFT, and ends
  * when what it had accepted is done: callers that come meanwhile queue for the next process.
  *
  * Control thread. Draining marks our record, waits until peers have had time to hear it, and

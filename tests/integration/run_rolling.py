@@ -5,10 +5,13 @@ then every parley, the caller's own too, whose listeners wait with the service m
 Time limit: 180 s
 
 The client repeats nothing: an answer that is missing, cut or another's is a failure. Each POST must
-have reached exactly one application exactly once. `--rate 2000 --seconds 120` is the long version.
+have reached exactly one application exactly once. Beside the callers of HTTP/1.1, two of whom ask
+for answers that take three seconds, there are some of HTTP/2 (rolling_h2.py). `--rate 2000
+--seconds 120` is the long version.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import signal
@@ -16,7 +19,7 @@ import subprocess
 import sys
 import time
 
-from lab import Lab, Tap, binary, skip_all, wait_for
+from lab import HERE, Lab, Tap, binary, skip_all, wait_for
 from manager import Manager
 
 APP = r"""
@@ -45,8 +48,13 @@ async def serve(reader, writer):
                 posts.write(body.decode() + "\n")
             status = "503 Leaving" if health and leaving else "200 OK"
             text = f"{target} {name}".encode()
-            head = f"HTTP/1.1 {status}\r\ncontent-length: {len(text)}\r\n\r\n"
+            pieces = 30 if target.startswith("/long/") else 0
+            size = len(text) + 100 * pieces
+            head = f"HTTP/1.1 {status}\r\ncontent-length: {size}\r\n\r\n"
             writer.write(head.encode() + text)
+            for _ in range(pieces):
+                await asyncio.sleep(0.1)
+                writer.write(b"." * 100)
             await writer.drain()
             busy -= 1
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -104,7 +112,8 @@ async def one(index, start):
         due = max(due + connections / rate, time.monotonic() - 1)
         n += 1
         post = n % 3 == 0
-        target, body = f"/{index}/{n}", f"{index}-{n}".encode() if post else b""
+        front = "/long" if index < 2 else ""
+        target, body = f"{front}/{index}/{n}", f"{index}-{n}".encode() if post else b""
         sent += 1
         begun = time.monotonic()
         try:
@@ -224,24 +233,46 @@ def roll(site, tap):
     tap.ok(all_up(site), "the caller's own parley is back")
 
 
-def judge(site, tap, load):
-    out, _ = load.communicate(timeout=60)
-    result = json.loads(out)
-    tap.note(f"{result['sent']} requests, the slowest took {result['slowest']:.2f} s")
-    bad = result["bad"]
-    tap.ok(
-        result["good"] > 100 and not bad,
-        f"zero failed requests of {result['sent']}",
-        f"{len(bad)} bad\n" + "\n".join(bad[:20]),
-    )
+def start_load(site, args):
+    h1 = site.lab.host[1]
+    several = str(max(2, args.connections // 8))
+    loads = []
+    callers = [[site.path("load.py"), str(args.rate), str(args.connections)]]
+    if importlib.util.find_spec("hpack"):
+        callers.append([os.path.join(HERE, "rolling_h2.py"), str(args.rate / 20), several])
+    else:
+        site.tap.skip("callers of HTTP/2", "python3-hpack is not installed")
+    for argv in callers:
+        argv = h1.prefix() + [sys.executable] + argv
+        how = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True}
+        loads.append(subprocess.Popen(argv, **how))
+    site.lab.processes += loads
+    return loads
+
+
+def judge(site, tap, loads):
+    for load in loads:
+        load.send_signal(signal.SIGTERM)
+    posts = []
+    for load, kind in zip(loads, ("HTTP/1.1", "HTTP/2")):
+        out, _ = load.communicate(timeout=60)
+        result = json.loads(out)
+        posts += result["posts"]
+        tap.note(f"{kind}: {result['sent']} requests, the slowest took {result['slowest']:.2f} s")
+        bad = result["bad"]
+        tap.ok(
+            result["good"] > 100 and not bad,
+            f"{kind}: zero failed requests of {result['sent']}",
+            f"{len(bad)} bad\n" + "\n".join(bad[:20]),
+        )
     seen = []
     for n in (2, 3):
         with open(site.path(f"posts-h{n}")) as f:
             seen += f.read().split()
     tap.ok(
-        sorted(seen) == sorted(result["posts"]),
+        sorted(seen) == sorted(posts),
         f"every POST counted exactly once ({len(seen)})",
-        f"{len(seen)} arrived, {len(result['posts'])} were answered",
+        f"{len(seen)} arrived, {len(posts)} were answered",
     )
 
 
@@ -259,18 +290,14 @@ def main():
     with Lab(3) as lab:
         site = Site(lab, tap)
         if lab.mesh(tap) and prepare(site, tap):
-            argv = [sys.executable, site.path("load.py"), str(args.rate), str(args.connections)]
-            h1 = lab.host[1]
-            load = subprocess.Popen(h1.prefix() + argv, stdout=subprocess.PIPE, text=True)
-            lab.processes.append(load)
+            loads = start_load(site, args)
             posts = lambda: sum(os.path.getsize(site.path(f"posts-h{n}")) for n in (2, 3))
             tap.ok(wait_for(posts, 20), "the load runs")
             end = time.monotonic() + args.seconds
             roll(site, tap)
             while time.monotonic() < end:
                 roll(site, tap)
-            load.send_signal(signal.SIGTERM)
-            judge(site, tap, load)
+            judge(site, tap, loads)
             lab.sound(tap)
     return tap.done()
 
