@@ -36,7 +36,7 @@ const struct build_endpoint *compile_endpoints(const struct compile *c, size_t *
 /* Circuits as workers report them; a reset takes effect with the next build. */
 struct circuits *compile_circuits(struct compile *c);
 uint64_t compile_generation(const struct compile *c);
-/* That of the oldest snapshot that some worker still holds: what began with an older one is over. */
+/* That of the oldest snapshot that some worker still holds: what began with older ones is over. */
 uint64_t compile_oldest(const struct compile *c);
 /* Snapshots that some worker still holds, the newest too. */
 size_t compile_published(const struct compile *c);
