@@ -11,7 +11,8 @@ usage: pair.py [--rounds 5] [--seconds 3] [--only CASE,...] [--rigs NAME,...] [-
        pair.py --quick --only h1-32 --rigs parley,nginx     # one round of a second
        pair.py --list
 Writes OUT.json and OUT.svg. About a quarter of an hour. Exit 0, also when a bound is missed:
-`judged` in the JSON has the verdicts. Skips with a reason what is not installed.
+`judged` in the JSON has the verdicts, null where one of two was not measured. Skips with a reason
+what is not installed.
 """
 
 import argparse
@@ -32,32 +33,50 @@ ROOT = rigs.ROOT
 
 
 class Case:
-    def __init__(self, name, title, what, workers=1, seconds=None):
+    """`without`: rigs that have nothing to tell here, for the run's length."""
+
+    def __init__(self, name, title, what, workers=1, without=()):
         self.name = name
         self.title = title
         self.load = what
         self.workers = workers
-        self.seconds = seconds
+        self.without = without
         self.rounds = {}  # of a rig
         self.skipped = {}
 
 
 def cases():
     unary = rigs.GRPC_PATH
+    floors = ("direct", "relay")
+    others = ("relay", "haproxy", "nginx", "envoy")
     return [
         Case("h1-32", "HTTP/1.1, 1 KiB, 32 connections", load.Wrk("/1k", 32)),
         Case("h1-256", "HTTP/1.1, 1 KiB, 256 connections", load.Wrk("/1k", 256)),
-        Case("h1-64k", "HTTP/1.1, 64 KiB, 16 connections", load.Wrk("/64k", 16)),
-        Case("h1-close", "HTTP/1.1, 1 KiB, a connection each, 32", load.Wrk("/1k", 32, close=True)),
+        Case(
+            "h1-64k", "HTTP/1.1, 64 KiB, 16 connections", load.Wrk("/64k", 16), without=("direct",)
+        ),
+        Case(
+            "h1-close",
+            "HTTP/1.1, 1 KiB, a connection each, 32",
+            load.Wrk("/1k", 32, close=True),
+            without=("direct",),
+        ),
         Case("h2", "HTTP/2, 1 KiB, 4 x 32 streams", load.H2load("h2", "/1k", 4, 32)),
         Case("grpc", "gRPC unary, 4 x 32 streams", load.H2load("grpc", unary, 4, 32, unary=True)),
-        Case("bulk-http", "HTTP bulk, 1 download", load.Pull("http", 1)),
-        Case("bulk-http-4", "HTTP bulk, 4 downloads", load.Pull("http", 4)),
-        Case("bulk-tcp", "TCP bulk, 1 download", load.Pull("tcp", 1)),
-        Case("bulk-tcp-4", "TCP bulk, 4 downloads", load.Pull("tcp", 4)),
+        Case("bulk-http", "HTTP bulk, 1 download", load.Pull("http", 1), without=floors),
+        Case("bulk-http-4", "HTTP bulk, 4 downloads", load.Pull("http", 4), without=floors),
+        Case("bulk-tcp", "TCP bulk, 1 download", load.Pull("tcp", 1), without=floors),
+        Case("bulk-tcp-4", "TCP bulk, 4 downloads", load.Pull("tcp", 4), without=floors),
         Case("idle", "10 000 idle connections", load.Idle(rigs.IDLE_CONNECTIONS)),
-        Case("half", "1 KiB at half of parley's saturation", None),
-        Case("h1-256-w2", "HTTP/1.1, 1 KiB, 256, two workers", load.Wrk("/1k", 256), workers=2),
+        Case("calls", "System calls, 1 KiB, 32 connections", load.Calls("/1k", 32), without=floors),
+        Case("half", "1 KiB at half of parley's saturation", None, without=others),
+        Case(
+            "h1-256-w2",
+            "HTTP/1.1, 1 KiB, 256, two workers",
+            load.Wrk("/1k", 256),
+            workers=2,
+            without=floors,
+        ),
     ]
 
 
@@ -97,12 +116,15 @@ def one_round(case, rig, seconds):
 def measure(case, running, given):
     runs_on = []
     for rig in running:
+        if rig.name in case.without:
+            continue
         why = rig.lacks.get(case.load.kind)
         if why is None:
             runs_on.append(rig)
         else:
             case.skipped[rig.name] = why
-    rounds = 1 if isinstance(case.load, load.Idle) else given.rounds
+    once = isinstance(case.load, (load.Idle, load.Calls))
+    rounds = 1 if once else given.rounds
     for rig in runs_on:
         # Links, pools and slabs are warm when the first round begins.
         if rounds > 1:
@@ -187,7 +209,8 @@ def report(chosen, lacks, given):
     judged = pair_report.judge(chosen)
     print()
     for what, (good, text) in judged.items():
-        print(f"{what:58} {text:>22}   {'yes' if good else 'NO'}")
+        word = "-" if good is None else "yes" if good else "NO"
+        print(f"{what:62} {text:>22}   {word}")
     data = {
         "machine": machine(),
         "rounds": given.rounds,

@@ -9,6 +9,7 @@ nothing.
 
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -91,6 +92,47 @@ class Wrk(Load):
             "p99_us": micros(times["99"]),
             "errors": sum(bad),
         }
+
+
+class Calls(Wrk):
+    """As Wrk, with the system calls of both sides counted by the kernel's tracepoints."""
+
+    programs = ("wrk", "perf")
+    NAMES = {
+        "send": ("sendto", "sendmsg", "write", "writev"),
+        "receive": ("recvfrom", "recvmsg", "read", "readv"),
+        "wait": ("epoll_wait", "epoll_pwait"),
+        "control": ("epoll_ctl", "setsockopt", "timerfd_settime", "clock_gettime"),
+    }
+
+    def run(self, rig, seconds):
+        events = [f"syscalls:sys_enter_{n}" for names in self.NAMES.values() for n in names]
+        counters = []
+        for number, side in enumerate(rig.side):
+            pids = ",".join(str(pid) for pid in pair_rigs.family(side.pid))
+            path = os.path.join(rig.folder, f"calls.{number}")
+            argv = ["perf", "stat", "-x", ",", "-o", path, "-e", ",".join(events), "-p", pids]
+            counters.append((path, subprocess.Popen(argv, stderr=subprocess.DEVNULL)))
+        # It says nowhere that it has begun.
+        time.sleep(0.5)
+        result = super().run(rig, seconds)
+        result["calls"] = [self.counted(*c) for c in counters]
+        return result
+
+    def counted(self, path, perf):
+        """The calls of each kind; {}: this kernel does not count them for us."""
+        perf.send_signal(signal.SIGINT)
+        perf.wait()
+        found = {}
+        if os.path.exists(path):
+            with open(path) as f:
+                for number, event in re.findall(
+                    r"^(\d+),,syscalls:sys_enter_(\w+),", f.read(), re.M
+                ):
+                    found[event] = int(number)
+        if not found:
+            return {}
+        return {kind: sum(found.get(n, 0) for n in names) for kind, names in self.NAMES.items()}
 
 
 class H2load(Load):

@@ -14,13 +14,24 @@ COLOUR = {
 IDLE_KIB_MAX = 8192  # more resident for 10 000 idle connections
 RESIDENT_KIB_MAX = 12288
 ADDED_US_MAX = 300
+# At 32 connections, of a request: one send to its other end, and its part of a record on the link.
+CLIENT_SENDS_MAX = 1.01
+APP_SENDS_MAX = 1.0
+LINK_SENDS_MAX = 0.35
+WAITS_MAX = 0.6  # of both ends
 BAR = {"height": 16, "gap": 4, "left": 300, "width": 420}
 
 
 def figures(r):
     """What one round gave, each per request or per second."""
     out = {"rss_kib": max(r["rss_kib"]) if r["rss_kib"] else 0}
-    if "requests" in r:
+    if all(r.get("calls", [{}])):
+        calls, requests = r["calls"], r["requests"]
+        for kind in calls[0]:
+            out[kind] = sum(side[kind] for side in calls) / requests
+    elif "calls" in r:
+        out["send"] = 0
+    elif "requests" in r:
         out["cpu_us"] = r["cpu_us"] / r["requests"]
         out["per_s"] = r["requests"] / r["seconds"]
         out["p50_us"], out["p99_us"] = r["p50_us"], r["p99_us"]
@@ -56,6 +67,10 @@ COLUMNS = {
     "mb_s": ("MB/s", 0),
     "more_kib": ("more KiB", 0),
     "bytes_each": ("bytes each", 0),
+    "send": ("sends/req", 2),
+    "receive": ("recvs/req", 2),
+    "wait": ("waits/req", 2),
+    "control": ("other/req", 3),
     "rss_kib": ("RSS KiB", 0),
 }
 
@@ -80,36 +95,54 @@ def block(case):
 
 
 def judge(cases):
-    """What has to hold, of the cases that were run: name -> (good, text)."""
+    """What has to hold, of the cases that were run: name -> (good, text); good None: one of the two
+    was not there to compare."""
     by_name = {c.name: c for c in cases}
     judged = {}
 
-    def at_most(case, key, other, bound):
+    def compare(case, key, other, bound, least=False, goal=""):
         c = by_name.get(case)
-        r = ratio(c, key, "parley", other) if c else None
-        if r is not None:
-            judged[f"{c.title}: {COLUMNS[key][0]} / {other}"] = (
-                r <= bound,
-                f"{r:.2f} <= {bound:.2f}",
-            )
+        if c is None:
+            return
+        r = ratio(c, key, "parley", other)
+        what = f"{c.title}: {COLUMNS[key][0]} / {other}{goal}"
+        if r is None:
+            judged[what] = (None, "not measured")
+        else:
+            good = r >= bound if least else r <= bound
+            judged[what] = (good, f"{r:.2f} {'>=' if least else '<='} {bound:.2f}")
 
     for name in ("h1-32", "h1-256"):
-        at_most(name, "cpu_us", "nginx", 0.5)
-        at_most(name, "cpu_us", "haproxy", 0.5)
-        at_most(name, "cpu_us", "relay", 1.0)
-    at_most("h1-64k", "cpu_us", "haproxy", 0.75)
-    at_most("h1-close", "cpu_us", "haproxy", 2 / 3)
+        compare(name, "cpu_us", "nginx", 0.5)
+        compare(name, "cpu_us", "haproxy", 0.5)
+        compare(name, "cpu_us", "relay", 1.0, goal=" (goal)")
+    compare("h1-64k", "cpu_us", "haproxy", 0.75)
+    compare("h1-close", "cpu_us", "haproxy", 2 / 3)
     for name in ("h2", "grpc"):
-        at_most(name, "cpu_us", "envoy", 0.5)
+        compare(name, "cpu_us", "envoy", 0.5)
     for name in ("bulk-http", "bulk-http-4", "bulk-tcp", "bulk-tcp-4"):
-        at_most(name, "cpu_s_gb", "nginx", 1.0)
-        c = by_name.get(name)
-        r = ratio(c, "mb_s", "parley", "nginx") if c else None
-        if r is not None:
-            judged[f"{c.title}: MB/s / nginx"] = (r >= 1, f"{r:.2f} >= 1.00")
+        compare(name, "cpu_s_gb", "nginx", 1.0)
+        compare(name, "mb_s", "nginx", 1.0, least=True)
+    for name in ("nginx", "haproxy"):
+        compare("h1-256-w2", "cpu_us", name, 0.5, goal=" (goal)")
+    judge_calls(by_name.get("calls"), judged)
     judge_memory(by_name, judged)
     judge_latency(by_name.get("half"), judged)
     return judged
+
+
+def judge_calls(case, judged):
+    """Sends of either end, and waits of both. A record of a link is a send of its own."""
+    rounds = case.rounds.get("parley") if case else None
+    if not rounds or not all(rounds[0]["calls"]):
+        return
+    requests, ends = rounds[0]["requests"], rounds[0]["calls"]
+    bounds = (("calling", CLIENT_SENDS_MAX), ("accepting", APP_SENDS_MAX))
+    for (end, own), calls in zip(bounds, ends):
+        got, most = calls["send"] / requests, own + LINK_SENDS_MAX
+        judged[f"{case.title}: sends, {end} end"] = (got <= most, f"{got:.2f} <= {most:.2f}")
+    got = sum(calls["wait"] for calls in ends) / requests
+    judged[f"{case.title}: waits"] = (got <= WAITS_MAX, f"{got:.2f} <= {WAITS_MAX:.2f}")
 
 
 def judge_memory(by_name, judged):
@@ -120,9 +153,8 @@ def judge_memory(by_name, judged):
             more <= IDLE_KIB_MAX,
             f"{more:.0f} <= {IDLE_KIB_MAX}",
         )
-    for name in ("h1-32", "h1-256", "h1-64k"):
-        case = by_name.get(name)
-        if case and case.rounds.get("parley"):
+    for case in by_name.values():
+        if case.rounds.get("parley") and case.name not in ("idle", "half", "calls"):
             kib = medians(case.rounds["parley"])["rss_kib"]
             good = kib <= RESIDENT_KIB_MAX
             judged[f"{case.title}: resident, KiB"] = (good, f"{kib:.0f} <= {RESIDENT_KIB_MAX}")
@@ -168,6 +200,8 @@ def svg(cases):
     out, y = [], 56
     for case in cases:
         drawn = [n for n in case.rounds if n != "direct"]
+        if case.name == "calls":
+            continue
         if drawn and (
             "requests" in case.rounds[drawn[0]][0] or "bytes" in case.rounds[drawn[0]][0]
         ):
