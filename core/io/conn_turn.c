@@ -218,7 +218,8 @@ static void read_socket(struct conn *c)
     uint8_t *buffer = loop_read_buffer(c->loop);
     size_t left = CONN_READ_BYTES_A_TURN;
     while (left > 0 && !conn_gone(c) && wants_read(c)) {
-        ssize_t n = recv(c->fd, buffer, READ_BUFFER_BYTES, 0);
+        size_t want = loop_read_bytes(c->loop);
+        ssize_t n = recv(c->fd, buffer, want, 0);
         if (n == 0) {
             read_end(c);
             return;
@@ -231,7 +232,7 @@ static void read_socket(struct conn *c)
         size_t len = (size_t)n;
         take_input(c, (const char *)buffer, len);
         /* A short read has emptied the socket; asking again would only say so. */
-        if (len < READ_BUFFER_BYTES) return;
+        if (len < want || len > left) return;
         left -= len;
     }
 }

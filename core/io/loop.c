@@ -27,6 +27,7 @@ struct loop {
     struct slab slab[LOOP_SLABS_MAX];
     size_t slab_bytes[LOOP_SLABS_MAX]; /* as asked for; 0: unused */
     uint8_t *read_buffer;              /* owned */
+    size_t read_bytes;                 /* of it, for one read */
 };
 
 static bool any_dirty(const struct loop *l)
@@ -164,6 +165,7 @@ enum err loop_new(struct loop **out)
     err = heap_reserve(&l->timers, LOOP_TIMERS_MAX);
     if (err != ERR_OK) goto fail_heap;
     l->read_buffer = malloc(READ_BUFFER_BYTES);
+    l->read_bytes = READ_BUFFER_BYTES;
     if (l->read_buffer == NULL) {
         err = ERR_NOMEM;
         goto fail_heap;
@@ -263,6 +265,17 @@ uint64_t loop_wall_us(const struct loop *l)
 {
     (void)l;
     return clock_wall_us();
+}
+
+size_t loop_read_bytes(const struct loop *l)
+{
+    return l->read_bytes;
+}
+
+void loop_limit_reads(struct loop *l, size_t bytes)
+{
+    CHECK(bytes > 0 && bytes <= READ_BUFFER_BYTES);
+    l->read_bytes = bytes;
 }
 
 uint8_t *loop_read_buffer(struct loop *l)

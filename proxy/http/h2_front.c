@@ -4,6 +4,7 @@
 #include "proxy/http/h2_pump.h"
 #include "proxy/http/translate.h"
 #include "proxy/net/clients.h"
+#include "proxy/net/pressure.h"
 
 static void mark(struct h2_front *f)
 {
@@ -229,7 +230,10 @@ enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits)
                                f->session.client != NULL ? &f->session.client->floods_ms : NULL,
                            .now_ms = loop_now_ms(ctx->loop)};
     enum err err = h2_new(&o, &f->h2);
-    if (err == ERR_OK) mark(f);
+    if (err == ERR_OK)
+        mark(f);
+    else
+        pressure_shed(ctx, "connection");
     return err;
 }
 

@@ -34,7 +34,9 @@ enum pressure pressure_now(const struct context *ctx)
 
 size_t pressure_high_water(const struct context *ctx)
 {
-    return pressure_now(ctx) == PRESSURE_NONE ? BODY_HIGH_WATER_BYTES : PRESSURE_BODY_BYTES;
+    bool none = pressure_now(ctx) == PRESSURE_NONE;
+    loop_limit_reads(ctx->loop, none ? READ_BUFFER_BYTES : PRESSURE_BODY_BYTES);
+    return none ? BODY_HIGH_WATER_BYTES : PRESSURE_BODY_BYTES;
 }
 
 size_t pressure_low_water(const struct context *ctx)

@@ -4,7 +4,7 @@
  *      0 ........ half ........ all
  *      | NONE      | HIGH        | FULL       HIGH too: PRESSURE_BODIES_BYTES of bodies wait
  *
- * HIGH: a body is paused at PRESSURE_BODY_BYTES, and what is freed goes back to the system. FULL:
+ * HIGH: a body is read in pieces of PRESSURE_BODY_BYTES and paused at as much, and what is freed goes back to the system. FULL:
  * new requests get 503, new connections are refused or, of local clients, not accepted.
  *
  * Worker thread. Nothing is measured: what there is is counted, each thing with what it takes at
@@ -16,13 +16,14 @@
 #include "core/io/conn.h"
 #include "proxy/net/context.h"
 
-#define PRESSURE_BODIES_BYTES ((size_t)8 * 1024 * 1024)
-#define PRESSURE_BODY_BYTES   (32u * 1024)
+#define PRESSURE_BODIES_BYTES ((size_t)4 * 1024 * 1024)
+#define PRESSURE_BODY_BYTES   (16u * 1024)
 
 enum pressure { PRESSURE_NONE, PRESSURE_HIGH, PRESSURE_FULL };
 
 enum pressure pressure_now(const struct context *ctx);
-/* Bytes that a body may have waiting before its source is paused, and at which it goes on. */
+/* Bytes that a body may have waiting before its source is paused, and at which it goes on. To be
+ * asked for the first after each piece of a body: it also sets how much the next read takes. */
 size_t pressure_high_water(const struct context *ctx);
 size_t pressure_low_water(const struct context *ctx);
 /* Bytes that a response may have waiting for its client's socket before more is taken from its body
