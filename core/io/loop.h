@@ -45,8 +45,8 @@ uint64_t loop_wall_us(const struct loop *l);
 /* The thread's shared read buffer (READ_BUFFER_BYTES) and block pool. */
 uint8_t *loop_read_buffer(struct loop *l);
 struct iobuf_pool *loop_pool(struct loop *l);
-/* How much of it a connection reads at once: all, or less from now on (what is read and cannot go on
- * waits in memory). */
+/* How much of it a connection reads at once: all, or less from now on (what is read and cannot go
+ * on waits in memory). */
 size_t loop_read_bytes(const struct loop *l);
 void loop_limit_reads(struct loop *l, size_t bytes);
 /* The thread's slab for objects of this size, made at the first call; it lives as long as the loop.
