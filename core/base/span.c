@@ -14,7 +14,7 @@ bool span_eq_nocase(struct span a, struct span b)
 {
     if (a.len != b.len) return false;
     for (size_t i = 0; i < a.len; i++)
-        if (lower(a.p[i]) != lower(b.p[i])) return false;
+        if (a.p[i] != b.p[i] && lower(a.p[i]) != lower(b.p[i])) return false;
     return true;
 }
 

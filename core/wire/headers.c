@@ -49,6 +49,8 @@ static char folded(char c)
 static bool folded_prefix(struct span name, struct span prefix)
 {
     if (name.len < prefix.len) return false;
+    /* Almost every one is spelled as we spell it. */
+    if (memcmp(name.p, prefix.p, prefix.len) == 0) return true;
     for (size_t i = 0; i < prefix.len; i++)
         if (folded(name.p[i]) != prefix.p[i]) return false;
     return true;
@@ -248,10 +250,12 @@ bool headers_value_valid(struct span s)
     size_t at = 0;
     while (at < s.len) {
         uint64_t eight;
-        if (s.len - at >= sizeof(eight)) {
-            memcpy(&eight, s.p + at, sizeof(eight));
+        if (s.len >= sizeof(eight)) {
+            /* What is left over at the end is looked at with some bytes before it. */
+            size_t from = s.len - at >= sizeof(eight) ? at : s.len - sizeof(eight);
+            memcpy(&eight, s.p + from, sizeof(eight));
             if (!any_control(eight)) {
-                at += sizeof(eight);
+                at = from + sizeof(eight);
                 continue;
             }
         }

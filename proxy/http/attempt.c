@@ -44,7 +44,8 @@ enum err attempt_begin(struct exchange *ex)
         if (err != ERR_OK) return err;
     }
     at->count++;
-    at->begun_us = loop_now_us(ex->ctx->loop);
+    at->begun_us = at->sent_us = loop_now_us(ex->ctx->loop);
+    at->waited = false;
     at->seen_before |= at->reached;
     at->final = at->not_taken = false;
     at->reached = at->reused = at->try_expired = false;
@@ -56,7 +57,7 @@ enum err attempt_begin(struct exchange *ex)
 void attempt_sent(struct exchange *ex)
 {
     struct exchange_attempt *at = &ex->attempt;
-    at->sent_us = loop_now_us(ex->ctx->loop);
+    if (at->waited) at->sent_us = loop_now_us(ex->ctx->loop);
     if (ex->direction == DIRECTION_OUTBOUND && ex->upstream->try_timeout_ms > 0)
         at->try_deadline_ms = loop_now_ms(ex->ctx->loop) + ex->upstream->try_timeout_ms;
 }

@@ -68,6 +68,7 @@ struct exchange_attempt {
     uint64_t try_deadline_ms; /* of this attempt, until its response begins; 0: none */
     enum reason failure;
     bool probe;       /* of an open circuit */
+    bool waited;      /* for its connection: `sent_us` is not when it began */
     bool seen_before; /* an earlier attempt may have been seen by an application */
     bool not_taken;   /* its host answered that the application has enough to do */
     bool final;       /* the answer is to be had no second time */

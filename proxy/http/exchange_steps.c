@@ -154,7 +154,10 @@ enum exchange_verdict exchange_steps_connect(struct exchange *ex)
     exchange_arm(ex);
     enum err err = connect_up(ex, &reason);
     if (err == ERR_OK) return more(ex, EX_FORWARD);
-    if (err == ERR_AGAIN) return EX_WAIT;
+    if (err == ERR_AGAIN) {
+        ex->attempt.waited = true;
+        return EX_WAIT;
+    }
     ex->attempt.failure = reason;
     return more(ex, EX_ATTEMPT_END);
 }

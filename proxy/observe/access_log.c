@@ -116,11 +116,31 @@ INLINED void put_word(struct line *l, struct span key, const char *value, size_t
     if (value != NULL && value[0] != '\0') put_field(l, key, span_str(value), share);
 }
 
+/* `width` digits, zeros in front; a constant where it is called, so that no loop is left. */
+INLINED void put_padded(struct line *l, uint32_t v, unsigned width)
+{
+    CHECK(width <= (size_t)(l->end - l->at));
+    for (unsigned i = width; i-- > 0; v /= 10)
+        l->at[i] = (char)('0' + v % 10);
+    l->at += width;
+}
+
 /* As many digits as the number has. */
 static void put_digits(struct line *l, uint64_t v)
 {
     char digit[20] UNCLEARED; /* 2^64 - 1 has as many */
     size_t at = sizeof(digit);
+    /* Most are an octet, a status or a count of few. */
+    if (v < 1000) {
+        uint32_t few = (uint32_t)v;
+        if (few < 10)
+            put_padded(l, few, 1);
+        else if (few < 100)
+            put_padded(l, few, 2);
+        else
+            put_padded(l, few, 3);
+        return;
+    }
     do {
         digit[--at] = (char)('0' + v % 10);
         v /= 10;
@@ -130,15 +150,6 @@ static void put_digits(struct line *l, uint64_t v)
     for (; at < sizeof(digit); at++)
         *to++ = digit[at];
     l->at = to;
-}
-
-/* `width` digits, zeros in front; a constant where it is called, so that no loop is left. */
-INLINED void put_padded(struct line *l, uint32_t v, unsigned width)
-{
-    CHECK(width <= (size_t)(l->end - l->at));
-    for (unsigned i = width; i-- > 0; v /= 10)
-        l->at[i] = (char)('0' + v % 10);
-    l->at += width;
 }
 
 INLINED void put_number(struct line *l, struct span key, uint64_t v)
