@@ -9,9 +9,6 @@
 #include "proxy/net/introduce.h"
 #include "proxy/net/pressure.h"
 
-#define IDLE_TIMEOUT_MS 4000u /* below the keep-alive of common servers (Node: 5 s) */
-#define IDLE_RISKY_MS   1000u /* for requests that may not be repeated */
-
 enum client_state { CLIENT_HEAD, CLIENT_BODY, CLIENT_TUNNEL };
 
 struct h1_client {
@@ -28,6 +25,7 @@ struct h1_client {
     struct iobuf head;
     bool open, keep_alive, chunked, paused, request_sent, gone;
     uint64_t idle_since_ms;
+    uint64_t rested_ms; /* before the request it serves; 0: it is the first */
     struct loop_timer timer;
     struct loop_flush free;
 };
@@ -192,6 +190,17 @@ static const struct upstream_ops up_ops = {
 
 /* --- responses --- */
 
+static uint64_t rest_most_ms(const struct h1_client *c)
+{
+    return keepalive_limit_ms(&c->state->keepalive, true, loop_now_ms(c->ctx->loop));
+}
+
+/* The application closed it while it rested, or just as it was used again. */
+static void learn_closed(struct h1_client *c, uint64_t rest_ms)
+{
+    keepalive_closed(&c->state->keepalive, rest_ms, loop_now_ms(c->ctx->loop));
+}
+
 static void go_idle(struct h1_client *c)
 {
     c->idle_since_ms = loop_now_ms(c->ctx->loop);
@@ -199,7 +208,7 @@ static void go_idle(struct h1_client *c)
     list_push_front(&c->state->apps, &c->idle);
     /* One that runs since an earlier rest looks again when it fires. */
     if (c->timer.node.pos == 0)
-        loop_timer_set(c->ctx->loop, &c->timer, c->idle_since_ms + IDLE_TIMEOUT_MS);
+        loop_timer_set(c->ctx->loop, &c->timer, c->idle_since_ms + rest_most_ms(c));
     if (c->paused) conn_resume(c->conn);
     c->paused = false;
 }
@@ -243,6 +252,8 @@ static char *gather(struct h1_client *c, struct span last, size_t *len)
 static void final_head(struct h1_client *c, const struct h1_head *head, size_t rest)
 {
     struct exchange *ex = c->ex;
+    const struct header *keep = headers_find(head->headers, "keep-alive");
+    if (keep != NULL) keepalive_said(&c->state->keepalive, keep->value, loop_now_ms(c->ctx->loop));
     if (translate_response_h1(head, &ex->req, &ex->resp) != REASON_NONE) {
         fail(c, REASON_PROTOCOL_ERROR, true);
         return;
@@ -336,18 +347,27 @@ static size_t on_data(struct conn *conn, void *owner, struct span data)
     return data.len;
 }
 
+/* In the middle of a request; before a byte of its response that was the keep-alive race. */
+static void lost(struct h1_client *c)
+{
+    bool silent = c->client_state == CLIENT_HEAD && c->head.len == 0;
+    if (silent && c->ex->attempt.reused) learn_closed(c, c->rested_ms);
+    fail(c, REASON_UPSTREAM_RESET, true);
+}
+
 static void on_eof(struct conn *conn, void *owner)
 {
     struct h1_client *c = owner;
     (void)conn;
     if (c->ex == NULL) {
+        learn_closed(c, loop_now_ms(c->ctx->loop) - c->idle_since_ms);
         h1_client_close(c, false);
     } else if (c->client_state == CLIENT_TUNNEL) {
         exchange_response_end(c->ex, NULL);
     } else if (c->client_state == CLIENT_BODY && h1_finish(&c->parser) == ERR_OK) {
         complete(c, false);
     } else {
-        fail(c, REASON_UPSTREAM_RESET, true);
+        lost(c);
     }
 }
 
@@ -355,12 +375,14 @@ static void on_error(struct conn *conn, void *owner, enum err err)
 {
     struct h1_client *c = owner;
     (void)conn;
-    if (c->ex == NULL)
+    if (c->ex == NULL) {
+        learn_closed(c, loop_now_ms(c->ctx->loop) - c->idle_since_ms);
         h1_client_close(c, true);
-    else if (!c->open)
+    } else if (!c->open) {
         fail(c, err == ERR_TIMEOUT ? REASON_CONN_TIMEOUT : REASON_CONN_REFUSED, false);
-    else
-        fail(c, REASON_UPSTREAM_RESET, true);
+    } else {
+        lost(c);
+    }
 }
 
 static void on_open(struct conn *conn, void *owner)
@@ -390,7 +412,7 @@ static void on_expire(struct loop_timer *t)
 {
     struct h1_client *c = CONTAINER_OF(t, struct h1_client, timer);
     if (c->ex != NULL) return;
-    uint64_t deadline_ms = c->idle_since_ms + IDLE_TIMEOUT_MS;
+    uint64_t deadline_ms = c->idle_since_ms + rest_most_ms(c);
     if (deadline_ms > loop_now_ms(c->ctx->loop))
         loop_timer_set(c->ctx->loop, t, deadline_ms);
     else
@@ -405,9 +427,9 @@ static struct h1_client *find_idle(const struct exchange *ex)
     if (ex->attempt.fresh || node == NULL) return NULL;
     /* The most recent is first; when it will not do, none will. */
     struct h1_client *c = LIST_ENTRY(node, struct h1_client, idle);
-    bool recent = now - c->idle_since_ms < IDLE_RISKY_MS;
+    uint64_t most_ms = keepalive_limit_ms(&state->keepalive, ex->req.replay_safe, now);
     bool fits = addr_target_eq(&c->target, &ex->service->local);
-    return fits && (ex->req.replay_safe || recent) ? c : NULL;
+    return fits && now - c->idle_since_ms < most_ms ? c : NULL;
 }
 
 enum err h1_client_open(struct exchange *ex)
@@ -418,6 +440,7 @@ enum err h1_client_open(struct exchange *ex)
     if (c != NULL) {
         list_remove(&c->idle);
         c->ex = ex;
+        c->rested_ms = loop_now_ms(ctx->loop) - c->idle_since_ms;
         ex->up = c;
         ex->attempt.reused = true;
         return ERR_OK;

@@ -14,6 +14,7 @@
 #include "core/base/slab.h"
 #include "proxy/traffic/circuit.h"
 #include "proxy/traffic/edge_state.h"
+#include "proxy/traffic/keepalive.h"
 
 #define ENDPOINT_STATE_MAX    65536u
 #define ENDPOINT_AVOID_MS     250u /* after the first failure; doubles with each more */
@@ -43,6 +44,7 @@ struct endpoint_state {
     uint32_t answers;     /* up to ENDPOINT_ANSWERS */
     uint64_t answered_ms; /* when the last came */
     struct list links;    /* the pool's mesh links to it (proxy/net/pool), any source identity */
+    struct keepalive keepalive; /* of those in apps */
     struct list apps; /* idle connections to it when it is a local application (http/h1_client) */
     struct list h2_apps; /* those that are shared (http/h2_app) */
 };
