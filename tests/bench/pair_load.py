@@ -76,9 +76,9 @@ class Wrk(Load):
 
     def parse(self, text, seconds):
         done = re.search(r"(\d+) requests in ([\d.]+\w+),", text)
-        if not done:
-            return {"errors": 1, "requests": 0, "seconds": seconds, "text": text}
         times = dict(re.findall(r"^\s+(50|99)%\s+(\S+)$", text, re.M))
+        if not done or len(times) != 2:
+            return {"errors": 1, "requests": 0, "seconds": seconds, "text": text}
         bad = [int(n) for n in re.findall(r"Non-2xx or 3xx responses: (\d+)", text)]
         broken = re.search(
             r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text
