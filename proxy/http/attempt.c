@@ -1,15 +1,26 @@
 #include "proxy/http/attempt.h"
 
+#include "core/base/check.h"
 #include "proxy/http/affinity.h"
 #include "proxy/http/deadline.h"
 #include "proxy/http/reply.h"
 #include "proxy/traffic/load.h"
 #include "proxy/traffic/outlier.h"
 
-/* An endpoint that was tried is not tried again. */
+/* All were tried, and it goes on with them: with another than the last if there is one. */
+static void forget_tried(struct exchange *ex)
+{
+    struct exchange_attempt *at = &ex->attempt;
+    uint64_t last = at->tried[at->tried_count - 1];
+    at->tried_count = 0;
+    if (ex->upstream->endpoint_count > 1) at->tried[at->tried_count++] = last;
+}
+
+/* An endpoint that was tried is tried again only when all were. */
 static enum err pick(struct exchange *ex)
 {
     struct exchange_attempt *at = &ex->attempt;
+    if (at->same) forget_tried(ex);
     struct lb_request req = {.view = ex->view,
                              .upstream = ex->upstream,
                              .tried = at->tried,
@@ -18,7 +29,7 @@ static enum err pick(struct exchange *ex)
                              .rng = &ex->ctx->rng};
     size_t idx;
     req.hashed = affinity_hash(ex, &req.hash);
-    if (at->tried_count == LB_TRIED_MAX) return ERR_NO_ENDPOINT;
+    CHECK(at->tried_count < LB_TRIED_MAX);
     enum err err = lb_pick(&req, &idx);
     if (err != ERR_OK) return err;
     at->endpoint = &ex->upstream->endpoint[idx];
@@ -47,7 +58,7 @@ enum err attempt_begin(struct exchange *ex)
     at->begun_us = at->sent_us = loop_now_us(ex->ctx->loop);
     at->waited = false;
     at->seen_before |= at->reached;
-    at->final = at->not_taken = false;
+    at->final = at->not_taken = at->app_reset = false;
     at->reached = at->reused = at->try_expired = false;
     at->try_deadline_ms = 0;
     at->failure = REASON_NONE;
@@ -74,20 +85,26 @@ static bool blames(enum reason reason)
            reason == REASON_PEER_NO_CERT;
 }
 
+/* Why another parley answers instead of its application; only the mesh says so. */
+static enum reason mesh_reason(const struct response *resp)
+{
+    const struct header *field = headers_find(resp->headers, "parley-reason");
+    return field != NULL ? reply_reason(field->value) : REASON_NONE;
+}
+
 /* 500 is about a request; these are about who answers it. */
 static bool answers_badly(const struct exchange *ex)
 {
     unsigned status = ex->resp.status;
     if (ex->tcp || status < 502 || status > 504) return false;
-    const struct header *field = headers_find(ex->resp.headers, "parley-reason");
-    return field == NULL || blames(reply_reason(field->value));
+    enum reason why = mesh_reason(&ex->resp);
+    return why == REASON_NONE || blames(why);
 }
 
 static bool not_taken(const struct response *resp)
 {
     if (resp->status != 503 && resp->status != 429) return false;
-    const struct header *field = headers_find(resp->headers, "parley-reason");
-    enum reason why = field != NULL ? reply_reason(field->value) : REASON_NONE;
+    enum reason why = mesh_reason(resp);
     return why == REASON_OVERLOADED || why == REASON_RATE_LIMITED;
 }
 
@@ -115,6 +132,7 @@ void attempt_answered(struct exchange *ex)
         endpoint_state_stamped(at->state, load, now_ms);
     if (!ex->tcp) endpoint_state_answered(at->state, ex->first_byte_us - at->sent_us, now_ms);
     at->not_taken = not_taken(&ex->resp);
+    at->app_reset = !ex->tcp && mesh_reason(&ex->resp) == REASON_UPSTREAM_RESET;
     at->final = deadline_says_final(&ex->resp);
     report(ex, !answers_badly(ex));
 }
@@ -161,19 +179,29 @@ bool attempt_repeats(struct exchange *ex, unsigned status)
         result.reached_application = false;
         result.status = 0;
     }
-    if (at->tried_count >= ex->upstream->endpoint_count || at->tried_count == LB_TRIED_MAX)
-        return false;
+    at->same = at->tried_count >= ex->upstream->endpoint_count || at->tried_count == LB_TRIED_MAX;
+    /* The same one again may do better, as Envoy has it too, but not in a storm: a hop further out
+     * repeats it, or the host itself has asked for less. */
+    if (at->same && (result.forbidden || at->not_taken)) return false;
     uint64_t now_ms = loop_now_ms(ex->ctx->loop);
     if (ex->deadline_ms != 0 && now_ms >= ex->deadline_ms) return false;
-    if (chain_attempt_end(&ex->chain, &result, now_ms) != FILTER_RETRY) return false;
-    ex->out_of_budget = !edge_state_pays(edge, result.reached_application || at->not_taken);
+    bool again = chain_attempt_end(&ex->chain, &result, now_ms) == FILTER_RETRY;
+    if (!again && at->app_reset) {
+        /* It died before its answer began, says its host: the same as if we had seen it. */
+        result.failure = REASON_UPSTREAM_RESET;
+        result.status = 0;
+        again = chain_attempt_end(&ex->chain, &result, now_ms) == FILTER_RETRY;
+    }
+    if (!again) return false;
+    bool cash = result.reached_application || at->not_taken || at->same;
+    ex->out_of_budget = !edge_state_pays(edge, cash);
     return !ex->out_of_budget;
 }
 
 uint64_t attempt_pause_ms(struct exchange *ex)
 {
     const struct exchange_attempt *at = &ex->attempt;
-    if (ex->direction == DIRECTION_INBOUND || !at->reached) return 0;
+    if (ex->direction == DIRECTION_INBOUND || !(at->reached || at->same)) return 0;
     uint64_t least = ex->upstream->retry.backoff_least_ms, most = least << at->count;
     if (most > ex->upstream->retry.backoff_most_ms) most = ex->upstream->retry.backoff_most_ms;
     return most > least ? least + rng_below(&ex->ctx->rng, most - least) : least;

@@ -22,11 +22,12 @@ void attempt_failed(struct exchange *ex);
 /* The end of an attempt, however it went: it counts for its endpoint no more. */
 void attempt_end(struct exchange *ex);
 
-/* Outbound: whether an attempt that failed, or was answered with `status`, is to be made again
- * elsewhere: the retry filter says so, there is another endpoint, and the edge pays for it. */
+/* Outbound: whether an attempt that failed, or was answered with `status`, is to be made again: the
+ * retry filter says so, and the edge pays for it. At another endpoint while there is one that was
+ * not tried; then at those that were, if nobody said not to, and out of the budget alone. */
 bool attempt_repeats(struct exchange *ex, unsigned status);
 /* How long to wait before the next attempt: with jitter, and not at all when no application saw the
- * last one. */
+ * last one and the next is at another endpoint. */
 uint64_t attempt_pause_ms(struct exchange *ex);
 
 /* Inbound: the head in ex->resp is about to go to the calling host. */

@@ -69,8 +69,10 @@ struct exchange_attempt {
     enum reason failure;
     bool probe;       /* of an open circuit */
     bool waited;      /* for its connection: `sent_us` is not when it began */
+    bool same;        /* every endpoint was tried: the next attempt is at one that was */
     bool seen_before; /* an earlier attempt may have been seen by an application */
     bool not_taken;   /* its host answered that the application has enough to do */
+    bool app_reset;   /* its host answered that the application ended without an answer */
     bool final;       /* the answer is to be had no second time */
     bool try_expired; /* try_deadline_ms passed */
     bool sent;        /* the head went to the upstream end */

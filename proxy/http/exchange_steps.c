@@ -246,12 +246,13 @@ enum exchange_verdict exchange_steps_backoff(struct exchange *ex)
     return EX_WAIT;
 }
 
-/* One failure is told as it is; when every try that was allowed is used up, that is the news. */
+/* One failure is told as it is; when every try that was allowed is used up, that is the news, unless
+ * there was nobody else to try. */
 static enum reason final_reason(const struct exchange *ex)
 {
     const struct exchange_attempt *at = &ex->attempt;
     bool outbound = ex->direction == DIRECTION_OUTBOUND;
-    bool tired = outbound && at->count > 1 && at->count >= ex->upstream->retry.tries;
+    bool tired = outbound && !at->same && at->count > 1 && at->count >= ex->upstream->retry.tries;
     bool timed_out = at->failure == REASON_CLIENT_TIMEOUT || at->failure == REASON_UPSTREAM_TIMEOUT;
     return tired && !timed_out ? REASON_RETRY_EXHAUSTED : at->failure;
 }
@@ -295,7 +296,8 @@ static void note_origin(struct exchange *ex)
 /* An answer that is not passed on, for another endpoint may have a better one. */
 static bool better_elsewhere(struct exchange *ex)
 {
-    if (ex->direction == DIRECTION_INBOUND || ex->tcp || ex->resp.status < 400) return false;
+    if (ex->direction == DIRECTION_INBOUND || ex->tcp) return false;
+    if (ex->resp.status < 400 && !ex->attempt.app_reset) return false;
     return body_can_be_sent_again(ex) && attempt_repeats(ex, ex->resp.status);
 }
 
