@@ -96,6 +96,8 @@ void transition_forget(struct gossip *g, struct member *m)
     count(g, m, UINT32_MAX);
     broadcast_drop(g, m, RUMOUR_RECORD);
     broadcast_drop(g, m, RUMOUR_ACCUSATION);
+    member_acquit(&g->members, m);
+    digest_accuse(&g->digest, m, g->now_ms); /* nobody is reminded of it any more */
     digest_forget(&g->digest, m);
     change_forget(g, m);
     probe_forget(g, m);

@@ -230,6 +230,25 @@ static void test_three_refused_streams_are_a_proof_of_death_and_are_told_on(void
     lab_fini(&lab);
 }
 
+/* An operator may forget it while others are still reminded of what killed it. */
+static void test_who_was_just_proven_dead_can_be_forgotten(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    for (uint32_t i = 2; i <= 4; i++) {
+        struct accusation a = lab_accuse_as(&lab, 1, i, ACCUSATION_REFUSED);
+        say_accusation(&lab, i, &a);
+    }
+    assert_int_equal(lab_state(&lab, 1), MEMBER_DEAD);
+    struct gossip_event e = {.kind = GOSSIP_REMOVE, .node = lab.peer[1].persona.id};
+    assert_int_equal(lab_step(&lab, &e), ERR_OK);
+    assert_null(lab_member(&lab, 1));
+    assert_true(list_empty(&lab.g->digest.accused_list));
+    assert_int_equal(lab.g->digest.accused, 0);
+    lab_fini(&lab);
+}
+
 static void test_silence_and_two_refusals_prove_no_death(void **state)
 {
     (void)state;
@@ -459,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_one_voice_makes_nobody_a_suspect_nor_is_it_spread),
         cmocka_unit_test(test_in_a_small_mesh_we_see_for_ourselves_before_a_verdict),
         cmocka_unit_test(test_three_refused_streams_are_a_proof_of_death_and_are_told_on),
+        cmocka_unit_test(test_who_was_just_proven_dead_can_be_forgotten),
         cmocka_unit_test(test_silence_and_two_refusals_prove_no_death),
         cmocka_unit_test(test_two_accusers_of_many_are_too_few_when_the_time_is_over),
         cmocka_unit_test(test_of_five_of_which_three_are_gone_two_can_judge),
