@@ -2,11 +2,15 @@
 
 #include "core/base/check.h"
 #include "gossip/catalogue.h"
+#include "gossip/packet.h"
 
 #include <stdio.h>
 
 #define WALL_MS    INT64_C(1767225600000)
 #define CERT_BYTES (SIGN_PUBLIC_BYTES + 2u)
+#define KEY_ID_AT  4u /* its last byte, which says for whom a packet was sealed */
+#define EPOCH_AT   13u
+#define COUNTER_AT 19u
 
 static enum err seal(const struct seal_scope *scope, const struct seal_header *h, struct span plain,
                      uint8_t *out, size_t cap, size_t *len)
@@ -22,7 +26,8 @@ static enum err seal(const struct seal_scope *scope, const struct seal_header *h
 static enum err open_packet(const struct seal_scope *scope, struct span packet, uint8_t *out,
                             size_t cap, size_t *len)
 {
-    (void)scope;
+    bool hail = packet.len > KEY_ID_AT && packet.p[KEY_ID_AT] == 'h';
+    if (hail != (scope->receiver_epoch == 0)) return ERR_AUTH;
     if (packet.len < SEAL_OVERHEAD_BYTES || packet.len - SEAL_OVERHEAD_BYTES > cap) return ERR_AUTH;
     *len = packet.len - SEAL_OVERHEAD_BYTES;
     memcpy(out, packet.p + SEAL_HEADER_BYTES, *len);
@@ -85,11 +90,11 @@ static const struct gossip_crypto permissive = {.seal = seal,
                                                 .admission_open = admission_open,
                                                 .hash = rig_hash};
 
-static const uint8_t cert[RIG_PEERS + 1][CERT_BYTES] = {
-    {[0] = 'a', [SIGN_PUBLIC_BYTES] = 'n', '0'},
-    {[0] = 'b', [SIGN_PUBLIC_BYTES] = 'n', '1'},
-    {[0] = 'c', [SIGN_PUBLIC_BYTES] = 'n', '2'},
-    {[0] = 'd', [SIGN_PUBLIC_BYTES] = 'n', '3'}};
+static const uint8_t cert[RIG_PEERS_MAX + 1][CERT_BYTES] = {
+    {[0] = 'a', [SIGN_PUBLIC_BYTES] = 'n', '0'}, {[0] = 'b', [SIGN_PUBLIC_BYTES] = 'n', '1'},
+    {[0] = 'c', [SIGN_PUBLIC_BYTES] = 'n', '2'}, {[0] = 'd', [SIGN_PUBLIC_BYTES] = 'n', '3'},
+    {[0] = 'e', [SIGN_PUBLIC_BYTES] = 'n', '4'}, {[0] = 'f', [SIGN_PUBLIC_BYTES] = 'n', '5'},
+    {[0] = 'g', [SIGN_PUBLIC_BYTES] = 'n', '6'}, {[0] = 'h', [SIGN_PUBLIC_BYTES] = 'n', '7'}};
 
 struct offer rig_offer(const struct rig *r, uint32_t peer)
 {
@@ -115,8 +120,13 @@ void rig_restore(struct rig *r, struct span persisted)
 
 void rig_init(struct rig *r)
 {
+    rig_init_of(r, RIG_PEERS);
+}
+
+void rig_init_of(struct rig *r, uint32_t peers)
+{
     rig_restore(r, span_of(NULL, 0));
-    for (uint32_t i = 1; i <= RIG_PEERS; i++) {
+    for (uint32_t i = 1; i <= peers; i++) {
         struct head *h = &r->head[i];
         *h = (struct head){
             .epoch = (uint64_t)WALL_MS,
@@ -145,6 +155,63 @@ void rig_step(struct rig *r, struct gossip_event *e)
     CHECK(err == ERR_OK || err == ERR_FULL);
 }
 
+void rig_datagram(struct rig *r, uint32_t who, struct span plain, bool hail)
+{
+    uint8_t packet[PACKET_BYTES_MAX] = {1};
+    if (plain.len > sizeof(packet) - SEAL_OVERHEAD_BYTES) return;
+    const struct head *h = &r->head[who];
+    if (hail) packet[KEY_ID_AT] = 'h';
+    memcpy(packet + 5, h->owner.byte, NODE_ID_SHORT_BYTES);
+    for (size_t i = 0; i < 6; i++) {
+        packet[EPOCH_AT + i] = (uint8_t)(h->epoch >> (40 - 8 * i));
+        packet[COUNTER_AT + i] = (uint8_t)(r->counter >> (40 - 8 * i));
+    }
+    r->counter++;
+    if (plain.len > 0) memcpy(packet + SEAL_HEADER_BYTES, plain.p, plain.len);
+    struct gossip_event e = {.kind = GOSSIP_DATAGRAM,
+                             .from = h->addr,
+                             .data = span_of(packet, plain.len + SEAL_OVERHEAD_BYTES)};
+    rig_step(r, &e);
+}
+
+static void check_member(const struct member *m)
+{
+    const struct member_care *c = m->care;
+    bool waits = m->state != MEMBER_ALIVE && m->state != MEMBER_BANNED;
+    CHECK(!m->lossy || m->state == MEMBER_UNREACHABLE);
+    CHECK(!waits || (c != NULL && timer_armed(&c->timer)));
+    if (c == NULL) return;
+    const struct accusation *a = c->accusation;
+    CHECK(!list_linked(&c->rumour[RUMOUR_ACCUSATION].link) || a != NULL);
+    CHECK(!list_linked(&c->accused_link) || a != NULL);
+    CHECK((c->accused_print != 0) == list_linked(&c->accused_link));
+    if (a == NULL) return;
+    CHECK(a->count > 0 && a->count <= TUNING_ACCUSERS_MAX);
+    CHECK(name_node_id_cmp(&a->target, &m->head->owner) == 0 && !m->self);
+    CHECK(!m->lossy || a->inc == m->head->inc);
+}
+
+void rig_check(const struct rig *r)
+{
+    const struct gossip *g = r->g;
+    uint32_t live = 0, dead = 0, alive = 0;
+    size_t rumours = 0;
+    uint64_t accused = 0;
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = member_peek(&g->members, i);
+        live += member_is_live(m);
+        dead += m->state == MEMBER_DEAD;
+        alive += m->state == MEMBER_ALIVE;
+        check_member(m);
+        for (size_t k = 0; m->care != NULL && k < RUMOUR_KINDS; k++)
+            rumours += list_linked(&m->care->rumour[k].link);
+        if (m->care != NULL) accused += m->care->accused_print;
+    }
+    CHECK(live == g->members.live && dead == g->members.dead && alive == g->alive);
+    CHECK(rumours == g->broadcast.count);
+    CHECK(accused == g->digest.accused);
+}
+
 void rig_run(struct rig *r, uint64_t ms)
 {
     uint64_t end = r->now_ms + ms;
@@ -155,15 +222,7 @@ void rig_run(struct rig *r, uint64_t ms)
         rig_step(r, &tick);
     }
     r->now_ms = end;
-    uint32_t live = 0;
-    size_t rumours = 0;
-    for (size_t i = 0; i < r->g->members.count; i++) {
-        const struct member *m = member_peek(&r->g->members, i);
-        live += member_is_live(m);
-        for (size_t k = 0; m->care != NULL && k < RUMOUR_KINDS; k++)
-            rumours += list_linked(&m->care->rumour[k].link);
-    }
-    CHECK(live == r->g->members.live && rumours == r->g->broadcast.count);
+    rig_check(r);
 }
 
 bool rig_next(struct span *input, uint32_t *who, struct span *message)
