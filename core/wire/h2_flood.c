@@ -16,7 +16,8 @@ bool h2_flood_spend(struct h2_flood *f, uint64_t now_ms)
         f->refilled_ms += refill * H2_FLOOD_REFILL_MS;
     }
     if (f->tokens == 0) return false;
-    if (f->peer != NULL && !h2_flood_peer_spend(f->peer, now_ms)) return false;
+    bool noisy = f->tokens <= H2_FLOOD_BURST - H2_FLOOD_USUAL;
+    if (noisy && f->peer != NULL && !h2_flood_peer_spend(f->peer, now_ms)) return false;
     f->tokens--;
     return true;
 }

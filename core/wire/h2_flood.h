@@ -15,6 +15,8 @@
 /* D02 wants the end before 300 resets. */
 #define H2_FLOOD_BURST     280u
 #define H2_FLOOD_REFILL_MS 20u /* a token */
+/* What any connection has now and then, its SETTINGS first, is not held against its peer. */
+#define H2_FLOOD_USUAL 16u
 /* A peer has several connections, each of which may have reason for some. */
 #define H2_FLOOD_PEER_BURST     (4u * H2_FLOOD_BURST)
 #define H2_FLOOD_PEER_REFILL_MS 5u

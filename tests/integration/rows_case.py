@@ -117,12 +117,12 @@ class Case:
         self.near = kw.pop("near", True)
         assert not kw, kw
 
-    def run(self, address, app):
-        """A complaint, or None."""
+    def run(self, address, app, limit=20.0):
+        """A complaint, or None; at the latest after so many seconds without the end of an answer."""
         mark = app.mark()
         head_request = self.parts[0][:5] == b"HEAD "
         try:
-            response, rest, closed = converse(address, self.parts, head_request, self.close)
+            response, rest, closed = converse(address, self.parts, head_request, self.close, limit)
         except (ValueError, OSError) as e:
             return f"no HTTP came back: {e!r}"
         seen = app.since(mark)

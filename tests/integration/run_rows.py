@@ -2,13 +2,15 @@
 """The rows of the threat tables against a mesh of two nodes on loopback addresses, no root needed.
 
 Node 1 calls `api` and `only` on node 2, and `near` on itself, which takes the path inside the
-process; every case for `api` runs against both.
+process; every case for `api` runs against both. Where HAProxy is installed its score on the same
+rows, with the same rules, stands beside ours, for information.
 
 Time limit: 600 s
 """
 
 import sys
 
+import haproxy
 import rows
 from lab import wait_for
 from loopback import Node, boot, main
@@ -62,6 +64,28 @@ method = ["GET"]
 """
 
 
+HAPROXY = {"api": ("127.0.77.1", 9201), "only": ("127.0.77.1", 9202)}
+HAPROXY_CONFIG = """
+frontend api
+    bind 127.0.77.1:9201
+    http-request deny if { path /admin }
+    default_backend app
+frontend only
+    bind 127.0.77.1:9202
+    http-request deny unless { method GET }
+    default_backend app
+backend app
+    server app 127.0.77.2:8081
+"""
+
+
+def haproxy_results(app):
+    """It answers at once or not at all."""
+    for case in rows.table():
+        if case.service in HAPROXY:
+            yield f"{case.id} {case.what}", case.run(HAPROXY[case.service], app, 0.7)
+
+
 def run_table(tap, nodes, apps):
     number = 0
     for case in rows.table():
@@ -103,6 +127,13 @@ def run_all(tap, folder):
         tap.ok(not complaint, "G17 plaintext to the mesh port", complaint)
         complaint = rows.tls_to_plain(LISTEN["api"])
         tap.ok(not complaint, "G17 TLS to a plaintext listener", complaint)
+        haproxy.score(
+            tap,
+            folder,
+            HAPROXY_CONFIG,
+            lambda: not rows.marker(HAPROXY["api"], apps["api"], 0),
+            lambda: haproxy_results(apps["api"]),
+        )
         raw = [c for n in (one, two) for c in n.said() if ord(c) < 32 and c not in "\n\t"]
         tap.ok(not raw, "no log line holds raw control bytes", repr(raw[:20]))
     finally:

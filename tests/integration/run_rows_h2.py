@@ -8,14 +8,12 @@ Loopback addresses, no root. Needs python3-hpack.
 Time limit: 280 s
 """
 
-import os
-import shutil
 import socket
 import struct
-import subprocess
 import sys
 import time
 
+import haproxy
 from lab import binary, skip_all, wait_for
 from loopback import Node, Relay, boot, main
 from rows_app import App
@@ -60,11 +58,6 @@ health = "none"
 allow = ["web"]
 """
 HAPROXY_CONFIG = f"""
-defaults
-    mode http
-    timeout client 10s
-    timeout server 10s
-    timeout connect 2s
 frontend in
     bind {HAPROXY[0]}:{HAPROXY[1]} proto h2
     default_backend out
@@ -196,31 +189,13 @@ def bad_applications(tap, nodes):
     app.close()
 
 
-def haproxy_score(tap, folder, app):
-    program = shutil.which("haproxy")
-    if program is None:
-        tap.note("haproxy is not installed: no score beside ours")
-        return
-    path = os.path.join(folder, "haproxy.cfg")
-    with open(path, "w") as f:
-        f.write(HAPROXY_CONFIG)
-    process = subprocess.Popen([program, "-db", "-f", path], stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: process.poll() is not None or answers(HAPROXY), 5)
-        rows, failed = list(rows_h2.table()), []
-        for row in rows:
-            try:
-                complaint = row.run(HAPROXY, app, 1)
-            except (OSError, h2.Gone) as e:
-                complaint = repr(e)
-            if complaint:
-                failed.append(f"{row.id} {row.what}: {complaint}"[:150])
-        tap.note(f"haproxy: {len(rows) - len(failed)} of {len(rows)} rows as required; not:")
-        for line in failed:
-            tap.note(f"  {line}")
-    finally:
-        process.kill()
-        process.wait()
+def haproxy_results(app):
+    for row in rows_h2.table():
+        try:
+            complaint = row.run(HAPROXY, app, 1)
+        except (OSError, h2.Gone) as e:
+            complaint = repr(e)
+        yield f"{row.id} {row.what}", complaint
 
 
 def answers(address):
@@ -248,7 +223,13 @@ def run_all(tap, folder):
         half_heads(tap, (one, two))
         slow_readers(tap, (one, two))
         bad_applications(tap, (one, two))
-        haproxy_score(tap, folder, apps["api"])
+        haproxy.score(
+            tap,
+            folder,
+            HAPROXY_CONFIG,
+            lambda: answers(HAPROXY),
+            lambda: haproxy_results(apps["api"]),
+        )
     finally:
         if relay:
             relay.close()

@@ -90,6 +90,30 @@ static void test_an_ip6_network_is_one_client(void **state)
     assert_non_null(clients_enter(c, &d, 9, 1));
 }
 
+/* However many there are: each begins with SETTINGS, and may ping now and then. */
+static void test_what_every_connection_does_is_no_flood(void **state)
+{
+    struct clients *c = *state;
+    struct addr a = addr_of("10.0.0.9");
+    struct clients_cell *cell = clients_enter(c, &a, 9, 9);
+    struct h2_flood f;
+    for (unsigned i = 0; i < 10 * H2_FLOOD_PEER_BURST; i++) {
+        h2_flood_init(&f, &cell->floods_ms, 1000);
+        for (unsigned j = 0; j < H2_FLOOD_USUAL; j++)
+            assert_true(h2_flood_spend(&f, 1000));
+    }
+    unsigned more = 0;
+    for (bool left = true; left;) {
+        h2_flood_init(&f, &cell->floods_ms, 1000);
+        unsigned taken = 0;
+        while (h2_flood_spend(&f, 1000))
+            taken++;
+        left = taken > H2_FLOOD_USUAL;
+        more += taken - H2_FLOOD_USUAL;
+    }
+    assert_int_equal(more, H2_FLOOD_PEER_BURST);
+}
+
 static void test_the_flood_budget_outlives_the_connection(void **state)
 {
     struct clients *c = *state;
@@ -117,6 +141,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_together_have_a_limit_too, setup, teardown),
         cmocka_unit_test_setup_teardown(test_this_host_has_no_limit_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_ip6_network_is_one_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_every_connection_does_is_no_flood, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_the_flood_budget_outlives_the_connection, setup,
                                         teardown),
     };
