@@ -5,6 +5,9 @@
 
 #include "cmd/daemon/fd_store.h"
 #include "core/base/list.h"
+#include "core/crypto/secret.h"
+#include "core/io/file.h"
+#include "core/io/keyfile.h"
 #include "core/io/sock.h"
 
 #define LISTENERS_MAGIC  0x6c736e31u
@@ -45,6 +48,14 @@ enum err listeners_new(unsigned worker_count, struct fd_store *store, struct lis
     list_init(&l->open);
     *out = l;
     return ERR_OK;
+}
+
+/* `row` itself goes too. */
+static void rows_free(struct build_listener *row, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        tls_cert_unref(row[i].tls);
+    free(row);
 }
 
 /* The open listener of another kind at the same place; NULL: none. */
@@ -102,8 +113,8 @@ void listeners_free(struct listeners *l)
         if (path && !fd_store_keeps(l->store)) sock_unlink(o->at.path);
         listener_free(o);
     }
-    free(l->row);
-    free(l->row_old);
+    rows_free(l->row, l->row_count);
+    rows_free(l->row_old, l->row_old_count);
     l->magic = MAGIC_POISON;
     free(l);
 }
@@ -207,6 +218,43 @@ fail:
     return err;
 }
 
+static const char *cert_fault(enum err err)
+{
+    if (err == ERR_INVALID) return "cert holds no certificate in PEM";
+    if (err == ERR_UNTRUSTED) return "the certificate's key is no ECDSA key on P-256";
+    if (err == ERR_CORRUPT) return "key holds no unencrypted ECDSA key on P-256 in PEM";
+    if (err == ERR_MISMATCH) return "key is not the key of cert's first certificate";
+    return err_text(err);
+}
+
+static enum err load_cert(const struct config_upstream *u, struct diag *diag, struct tls_cert **out)
+{
+    struct diag_at at = {.file = u->file, .line = u->line};
+    struct strbuf chain, key;
+    char *secret = secret_new(KEYFILE_BYTES_MAX);
+    if (secret == NULL) return ERR_NOMEM;
+    strbuf_init(&chain, TLS_CERT_PEM_MAX);
+    strbuf_init_fixed(&key, secret, KEYFILE_BYTES_MAX);
+    const char *path = u->tls_cert;
+    enum err err = file_read(path, &chain);
+    if (err == ERR_OK) {
+        path = u->tls_key;
+        err = keyfile_read(path, &key);
+    }
+    if (err != ERR_OK) {
+        diag_error(
+            diag, &at, "upstream \"%s\": cannot read %s: %s%s", u->name.text, path, err_text(err),
+            err == ERR_PERM ? " (a key must be its owner's alone, and the owner parley)" : "");
+    } else {
+        err = tls_cert_new(strbuf_view(&chain), strbuf_view(&key), out);
+        if (err != ERR_OK)
+            diag_error(diag, &at, "upstream \"%s\": tls: %s", u->name.text, cert_fault(err));
+    }
+    strbuf_fini(&chain);
+    secret_free(secret);
+    return err;
+}
+
 static enum err prepare_one(struct listeners *l, enum listener_kind kind, const struct target *at,
                             const struct config_upstream *u, struct diag *diag)
 {
@@ -221,11 +269,17 @@ static enum err prepare_one(struct listeners *l, enum listener_kind kind, const 
         }
     }
     o->prepared = true;
+    struct tls_cert *cert = NULL;
+    if (u != NULL && u->tls_cert != NULL && u->tls_key != NULL) {
+        enum err err = load_cert(u, diag, &cert);
+        if (err != ERR_OK) return err;
+    }
     l->row[l->row_count++] =
         (struct build_listener){.kind = kind,
                                 .at = *at,
                                 .upstream = u != NULL ? &u->name : NULL,
                                 .proxy_protocol = u != NULL && u->proxy_protocol,
+                                .tls = cert,
                                 .fd = o->fd};
     return ERR_OK;
 }
@@ -281,10 +335,11 @@ void listeners_abort(struct listeners *l)
         listener_retire(l, o);
         listener_free(o);
     }
-    free(l->row);
+    rows_free(l->row, l->row_count);
     l->row = l->row_old;
     l->row_count = l->row_old_count;
     l->row_old = NULL;
+    l->row_old_count = 0;
     l->preparing = false;
 }
 
@@ -301,8 +356,9 @@ void listeners_commit(struct listeners *l, uint64_t generation)
         o->prepared = false;
         if (o->in_use && !o->kept) keep(l, o);
     }
-    free(l->row_old);
+    rows_free(l->row_old, l->row_old_count);
     l->row_old = NULL;
+    l->row_old_count = 0;
     l->preparing = false;
 }
 

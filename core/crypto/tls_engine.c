@@ -45,12 +45,13 @@ struct tls_engine {
     } ctx;
     br_ssl_engine_context *eng; /* the first member of either */
     struct identity *self;      /* referenced */
+    struct tls_cert *cert;      /* referenced; instead of `self` */
     struct trust *trust;        /* referenced */
     struct tls_verify *verify;  /* owned, until ready */
     br_ec_private_key key;
-    br_x509_certificate chain[2];
+    br_x509_certificate chain[TLS_CERT_CHAIN_MAX];
     char alpn[TLS_ALPN_BYTES_MAX + 1];
-    const char *alpn_list[1];
+    const char *alpn_list[2];
 
     struct record_track track;
     bool ready, closing, failed;
@@ -187,7 +188,7 @@ static void become_ready(struct tls_engine *e)
     const char *alpn = br_ssl_engine_get_selected_protocol(e->eng);
     const struct x509_leaf *peer = e->verify != NULL ? tls_verify_peer(e->verify) : NULL;
     /* BR_OPT_FAIL_ON_ALPN_MISMATCH lets a peer without ALPN through (T15). */
-    if (alpn == NULL || strcmp(alpn, e->alpn) != 0) {
+    if (e->cert == NULL && (alpn == NULL || strcmp(alpn, e->alpn) != 0)) {
         fail(e, ERR_PROTOCOL);
         return;
     }
@@ -359,12 +360,45 @@ fail:
     return err;
 }
 
+enum err tls_engine_local(const struct tls_profile *profile, struct tls_cert *cert,
+                          struct tls_engine **out)
+{
+    struct tls_engine *e;
+    size_t count = 0;
+    enum err err = engine_new(profile, "h2", &e);
+    if (err != ERR_OK) return err;
+    e->server = e->anonymous = true;
+    e->cert = tls_cert_ref(cert);
+    /* The first that the client offers too (RFC 7301 3.2). */
+    e->alpn_list[1] = "http/1.1";
+    br_ssl_engine_set_protocol_names(e->eng, e->alpn_list, 2);
+    for (struct span der; (der = tls_cert_der(cert, count)).len > 0; count++)
+        e->chain[count] = (br_x509_certificate){bear_bytes(der.p), der.len};
+    e->key =
+        (br_ec_private_key){BR_EC_secp256r1, bear_bytes(tls_cert_secret(cert)), P256_SECRET_BYTES};
+    br_ssl_server_set_single_ec(&e->ctx.server, e->chain, count, &e->key, BR_KEYTYPE_SIGN,
+                                BR_KEYTYPE_EC, profile->ec, profile->sign);
+    if (br_ssl_server_reset(&e->ctx.server) != 1) {
+        tls_engine_free(e);
+        return ERR_INTERNAL;
+    }
+    *out = e;
+    return ERR_OK;
+}
+
+const char *tls_engine_alpn(const struct tls_engine *e)
+{
+    CHECK_OBJ(e, ENGINE_MAGIC);
+    return e->ready ? br_ssl_engine_get_selected_protocol(e->eng) : NULL;
+}
+
 void tls_engine_free(struct tls_engine *e)
 {
     if (e == NULL) return;
     CHECK_OBJ(e, ENGINE_MAGIC);
     tls_verify_free(e->verify);
     identity_unref(e->self);
+    tls_cert_unref(e->cert);
     identity_trust_unref(e->trust);
     free(e->pinned);
     sodium_memzero(e, sizeof(*e));

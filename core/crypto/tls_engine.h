@@ -14,6 +14,7 @@
 #define CORE_CRYPTO_TLS_ENGINE_H
 
 #include "core/crypto/identity.h"
+#include "core/crypto/tls_cert.h"
 #include "core/crypto/x509_check.h"
 
 #define TLS_CHAIN_MAX        3u
@@ -59,6 +60,10 @@ struct tls_server_options {
  * bytes. `alpn` is at most TLS_ALPN_BYTES_MAX bytes. */
 enum err tls_engine_client(const struct tls_client_options *o, struct tls_engine **out) MUST_USE;
 enum err tls_engine_server(const struct tls_server_options *o, struct tls_engine **out) MUST_USE;
+/* For clients that are not of the mesh and show no certificate: with `cert` (reference taken), ALPN
+ * h2, http/1.1, or none offered. ERR_NOMEM. */
+enum err tls_engine_local(const struct tls_profile *profile, struct tls_cert *cert,
+                          struct tls_engine **out) MUST_USE;
 void tls_engine_free(struct tls_engine *e); /* wiped; NULL is fine */
 
 /* Takes ciphertext; the bytes consumed, fewer than `len` only while plaintext waits to be read.
@@ -78,6 +83,9 @@ void tls_engine_flush(struct tls_engine *e);
 /* Queues close_notify, behind what was written. Plaintext not read yet is dropped. */
 void tls_engine_close(struct tls_engine *e);
 
+/* The protocol that ALPN chose, static or the engine's; NULL: the client offered none, or before
+ * ready. */
+const char *tls_engine_alpn(const struct tls_engine *e);
 /* Handshake complete, peer verified, ALPN agreed. */
 bool tls_engine_ready(const struct tls_engine *e);
 /* Ended: close_notify both ways, or a fault. After a fault tls_engine_out may still offer an alert,

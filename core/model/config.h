@@ -94,7 +94,8 @@ struct config_eject { /* traffic/circuit.h, traffic/outlier.h */
 struct config_upstream {
     struct name name; /* the service it reaches */
     struct target listen;
-    bool proxy_protocol; /* a relay in front of us says who each connection is from */
+    bool proxy_protocol;            /* a relay in front of us says who each connection is from */
+    const char *tls_cert, *tls_key; /* PEM files: callers speak TLS; NULL: they do not */
     /* Not NULL: connections are the application's own TLS, told apart by their SNI, so that several
      * upstreams may share `listen`. Lower case; "*.x" is every name under x. */
     const char **sni;

@@ -109,6 +109,44 @@ static void read_sni(const struct config_read_table *t, bool passthrough, struct
     u->sni[u->sni_count++] = config_read_copy(r, span_str(whole));
 }
 
+static const char *read_file_name(const struct config_read_table *t, const char *key)
+{
+    struct config_read_item item;
+    if (!config_read_member(t, key, TOML_STRING, &item)) {
+        if (config_read_find(t, key).v == NULL)
+            config_read_error(t->read, t->part[0].src, &t->part[0].table->at,
+                              "%s needs cert and key, as in { cert = \"/etc/parley/tls/api.crt\", "
+                              "key = \"/etc/parley/tls/api.key\" }",
+                              t->path);
+        return NULL;
+    }
+    config_read_note(t, key, &item, "");
+    if (item.v->u.text.len > 0 && item.v->u.text.p[0] == '/')
+        return config_read_copy(t->read, item.v->u.text);
+    config_read_bad(t->read, &item, "%s.%s must be the whole path of a file", t->path, key);
+    return NULL;
+}
+
+/* Callers that speak TLS, to us and not to the application. */
+static void read_tls(const struct config_read_table *t, struct config_upstream *u)
+{
+    static const char *const known[] = {"cert", "key"};
+    static const struct config_read_words keys = {known, ARRAY_LEN(known), NULL, 0};
+    struct config_read_item item = config_read_find(t, "tls");
+    if (item.v == NULL || !config_read_is(t->read, &item, "tls", TOML_TABLE)) return;
+    struct config_read_table sub = config_read_sub(t, &item, "tls");
+    if (u->protocol == PROTOCOL_TCP) {
+        config_read_bad(t->read, &item,
+                        "tls is for http: bytes of tcp pass through as they are, TLS too");
+        return;
+    }
+    config_read_keys(&sub, &keys);
+    u->tls_cert = read_file_name(&sub, "cert");
+    u->tls_key = read_file_name(&sub, "key");
+    /* Who says TLS says HTTP. */
+    u->learn = false;
+}
+
 /* `"web", "api"`: the services an `as` may name. */
 static const char *service_names(struct config_read *r)
 {
@@ -214,14 +252,23 @@ static void read_timeouts(const struct config_read_table *t, struct config_upstr
 void config_upstream_load(const struct config_read_table *t, const struct config_read_item *place,
                           struct config_upstream *out)
 {
-    static const char *const known[] = {"listen",      "as",
-                                        "protocol",    "proxy_protocol",
-                                        "sni",         "tags",
-                                        "balance",     "split",
-                                        "aperture",    "slow_start",
-                                        "panic",       "retry",
-                                        "eject",       "connect_timeout",
-                                        "try_timeout", "request_timeout",
+    static const char *const known[] = {"listen",
+                                        "as",
+                                        "protocol",
+                                        "proxy_protocol",
+                                        "sni",
+                                        "tls",
+                                        "tags",
+                                        "balance",
+                                        "split",
+                                        "aperture",
+                                        "slow_start",
+                                        "panic",
+                                        "retry",
+                                        "eject",
+                                        "connect_timeout",
+                                        "try_timeout",
+                                        "request_timeout",
                                         "idle_timeout"};
     static const char *const later[] = {"users", "limits", "service", "pool"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
@@ -231,6 +278,7 @@ void config_upstream_load(const struct config_read_table *t, const struct config
     out->learn = !config_read_protocol(t, &out->protocol, &passthrough);
     read_sni(t, passthrough, out);
     config_read_bool(t, "proxy_protocol", false, &out->proxy_protocol);
+    read_tls(t, out);
     read_as(t, place, out);
     config_balance_load(t, out);
     config_retry_load(t, out);

@@ -31,6 +31,7 @@ struct h1_server {
     bool chunked;         /* the response's body */
     bool pipeline_paused; /* reading waits for the exchange to end */
     bool half_closed;     /* the client has ended its side behind a whole request */
+    bool in_handshake;    /* of TLS */
     struct iobuf head;    /* of a request that came in pieces */
     uint64_t since_ms;    /* idle, or reading this head */
     struct loop_timer timer;
@@ -45,6 +46,7 @@ static void end(struct plain_server *plain, bool abort)
 {
     struct h1_server *s = CONTAINER_OF(plain, struct h1_server, plain);
     if (plain->session.gone) return;
+    if (s->in_handshake) plain->session.ctx->handshake_count--;
     loop_timer_clear(plain->session.ctx->loop, &s->timer);
     iobuf_clear(&s->head);
     if (!abort && s->last && s->state == SERVER_WAIT)
@@ -151,6 +153,14 @@ static bool is_preface(const struct h1_server *s, struct span last)
     return memcmp(text, H2_PLAIN_HEAD, sizeof text) == 0;
 }
 
+/* What ALPN has chosen is what follows (T15); without it the first bytes tell. */
+static bool as_agreed(const struct h1_server *s, bool h2)
+{
+    struct tls_engine *tls = conn_engine(s->plain.conn);
+    const char *alpn = tls != NULL ? tls_engine_alpn(tls) : NULL;
+    return alpn == NULL || (strcmp(alpn, "h2") == 0) == h2;
+}
+
 static void become_h2(struct h1_server *s, struct span behind)
 {
     loop_timer_clear(s->plain.session.ctx->loop, &s->timer);
@@ -163,7 +173,12 @@ static size_t take_head(struct h1_server *s, struct span data)
     size_t used = 0;
     if (s->scan.bytes == 0) s->since_ms = loop_now_ms(s->plain.session.ctx->loop);
     enum err err = h1_scan(&s->scan, H1_REQUEST, data, &used);
-    if (err == ERR_OK && is_preface(s, span_of(data.p, used))) {
+    bool h2 = err == ERR_OK && is_preface(s, span_of(data.p, used));
+    if (err == ERR_OK && s->begun == 0 && !as_agreed(s, h2)) {
+        h1_server_close(s, true);
+        return data.len;
+    }
+    if (h2) {
         become_h2(s, span_skip(data, used));
         return data.len;
     }
@@ -482,20 +497,45 @@ static void on_expire(struct loop_timer *t)
         h1_server_close(s, false);
 }
 
-static const struct plain_ops plain_ops = {
-    .session = {.size = sizeof(struct h1_server), .close = plain_server_close},
-    .events = {.on_open = plain_server_on_open,
-               .on_data = on_data,
-               .on_eof = on_eof,
-               .on_error = plain_server_on_error,
-               .on_drain = on_drain},
-    .end = end};
+static void on_open(struct conn *c, void *owner)
+{
+    struct h1_server *s = owner;
+    (void)c;
+    if (s->in_handshake) s->plain.session.ctx->handshake_count--;
+    s->in_handshake = false;
+}
+
+static void on_error(struct conn *c, void *owner, enum err err)
+{
+    struct h1_server *s = owner;
+    if (s->in_handshake) metrics_count(s->plain.session.ctx->metrics, METRICS_BAD_PREFACE, 1);
+    plain_server_on_error(c, &s->plain, err);
+}
+
+#define PLAIN_OPS(tls_bytes)                                                                       \
+    {                                                                                              \
+        .session = {.size = sizeof(struct h1_server),                                              \
+                    .bytes = tls_bytes,                                                            \
+                    .close = plain_server_close},                                                  \
+        .events = {.on_open = on_open,                                                             \
+                   .on_data = on_data,                                                             \
+                   .on_eof = on_eof,                                                               \
+                   .on_error = on_error,                                                           \
+                   .on_drain = on_drain},                                                          \
+        .end = end                                                                                 \
+    }
+
+static const struct plain_ops plain_ops = PLAIN_OPS(0);
+static const struct plain_ops tls_ops = PLAIN_OPS(PLAIN_TLS_BYTES + SESSION_BYTES);
 
 void h1_server_open(struct context *ctx, const struct plain_accepted *take, uint64_t listener_id)
 {
-    struct plain_server *plain = plain_server_open(ctx, take, &plain_ops);
+    bool tls = take->tls != NULL;
+    struct plain_server *plain = plain_server_open(ctx, take, tls ? &tls_ops : &plain_ops);
     if (plain == NULL) return;
     struct h1_server *s = CONTAINER_OF(plain, struct h1_server, plain);
+    s->in_handshake = tls;
+    if (tls) ctx->handshake_count++;
     s->listener_id = listener_id;
     s->since_ms = loop_now_ms(ctx->loop);
     s->timer.on_expire = on_expire;

@@ -7,6 +7,7 @@
 #include "proxy/http/translate.h"
 #include "proxy/http/upgrade.h"
 #include "proxy/net/listener.h"
+#include "proxy/net/plain_server.h"
 
 /* Local clients are many and not to be trusted with as much memory as a host of the mesh. */
 #define STREAM_WINDOW_BYTES     (64u * 1024)
@@ -147,6 +148,10 @@ static void session_close(struct session *session)
 
 static const struct session_ops session_ops = {
     .size = sizeof(struct h2_plain), .refresh = session_refresh, .close = session_close};
+static const struct session_ops tls_ops = {.size = sizeof(struct h2_plain),
+                                           .bytes = PLAIN_TLS_BYTES + SESSION_BYTES,
+                                           .refresh = session_refresh,
+                                           .close = session_close};
 
 void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listener_id,
                    struct span behind)
@@ -155,7 +160,8 @@ void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listene
                                            .stream_window_bytes = STREAM_WINDOW_BYTES,
                                            .connection_window_bytes = CONNECTION_WINDOW_BYTES};
     struct loop *loop = old->ctx->loop;
-    struct h2_plain *s = session_replace(old, &session_ops);
+    struct h2_plain *s =
+        session_replace(old, conn_engine(take_conn) != NULL ? &tls_ops : &session_ops);
     if (s == NULL) {
         conn_close(take_conn, true);
         return;

@@ -27,7 +27,7 @@ struct listener {
 
 static void open_session(struct listener *l, const struct sock_accepted *a)
 {
-    const struct plain_accepted take = {.fd = a->fd, .from = a->peer};
+    const struct plain_accepted take = {.fd = a->fd, .from = a->peer, .tls = l->spec->tls};
     if (l->spec->kind == LISTENER_MESH)
         hello_open(l->ctx, a);
     else if (l->spec->proxy_protocol || l->spec->kind == LISTENER_TLS)

@@ -17,19 +17,31 @@ static void end(struct plain_server *s, bool abort)
 struct plain_server *plain_server_open(struct context *ctx, const struct plain_accepted *take,
                                        const struct plain_ops *ops)
 {
+    struct tls_engine *engine = NULL;
     struct plain_server *s = session_new(ctx, &ops->session, &take->from);
-    if (s == NULL) {
-        close(take->fd);
-        return NULL;
-    }
+    if (s == NULL) goto fail_fd;
     struct conn_options o = {
         .loop = ctx->loop, .events = &ops->events, .owner = s, .phase = LOOP_FLUSH_PLAIN};
     o.remote = &take->from;
-    if (conn_accept(&o, take->fd, NULL, take->seen, &s->conn) != ERR_OK) {
+    if (take->tls != NULL) {
+        if (ctx->handshake_count >= ctx->view->snapshot->bounds.handshakes) {
+            metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
+            goto fail_session;
+        }
+        if (tls_engine_local(ctx->profile, take->tls, &engine) != ERR_OK) goto fail_session;
+        o.open_deadline_ms = loop_now_ms(ctx->loop) + PLAIN_HANDSHAKE_TIMEOUT_MS;
+    }
+    if (conn_accept(&o, take->fd, engine, take->seen, &s->conn) != ERR_OK) {
         session_end(&s->session);
         return NULL;
     }
     return s;
+
+fail_session:
+    session_end(&s->session);
+fail_fd:
+    close(take->fd);
+    return NULL;
 }
 
 struct exchange *plain_server_begin(struct plain_server *s, const struct downstream_ops *ops,

@@ -1,5 +1,5 @@
-/* Plain server: what every session over an unencrypted connection of a local application shares,
- * whatever it speaks (tcp_server.h, http/h1_server.h).
+/* Plain server: what every session over a connection of a local application shares, in the clear or
+ * with a TLS of ours around it, whatever it speaks (tcp_server.h, http/h1_server.h).
  *
  * Worker thread. Embedded first by its owner, whose `end` closes connection and session; from then
  * on neither is touched. One exchange at a time; its request body is under watermarks: reading
@@ -27,10 +27,15 @@ struct plain_ops {
 
 /* A connection whose owner it will be. */
 struct plain_accepted {
-    int fd;           /* taken, in any case */
-    struct addr from; /* who it is from: the other end, or whom a relay names */
-    struct span seen; /* read from it already */
+    int fd;               /* taken, in any case */
+    struct addr from;     /* who it is from: the other end, or whom a relay names */
+    struct span seen;     /* read from it already */
+    struct tls_cert *tls; /* borrowed: it speaks TLS to us; NULL: it does not */
 };
+
+/* Of a caller that speaks TLS. */
+#define PLAIN_HANDSHAKE_TIMEOUT_MS 5000u
+#define PLAIN_TLS_BYTES            (44u * 1024) /* performance.md 6 */
 
 /* Takes the descriptor: a session on a connection. NULL: no room or no memory, all is closed. */
 struct plain_server *plain_server_open(struct context *ctx, const struct plain_accepted *take,

@@ -60,6 +60,7 @@ static void give_plain(struct opening *o, const struct snapshot_listener *l,
 {
     struct context *ctx = o->session.ctx;
     take->fd = opening_give(o);
+    take->tls = l->tls;
     if (l->kind == LISTENER_HTTP)
         h1_server_open(ctx, take, l->id);
     else

@@ -414,8 +414,8 @@ static void render_counts(struct render *r)
         [METRICS_PLAINTEXT_ON_MESH] = {"parley_plaintext_on_mesh_total",
                                        "Connections to the mesh port that did not speak TLS."},
         [METRICS_BAD_PREFACE] = {"parley_bad_prefaces_total",
-                                 "Local connections without the PROXY header, or the TLS hello for "
-                                 "a service, that their listener asks for."},
+                                 "Local connections without the PROXY header, the TLS hello for a "
+                                 "service, or the TLS, that their listener asks for."},
         [METRICS_BAD_HELLO] = {"parley_bad_hellos_total", "TLS hellos refused before a handshake."},
         [METRICS_LINKS_OPENED] = {"parley_links_opened_total", "Mesh links opened to peers."},
         [METRICS_LINK_SENDS] = {"parley_link_sends_total", "Writes made to mesh links."},

@@ -445,12 +445,13 @@ static enum err build_listeners(struct build *b)
     size_t count = b->in->listener_count;
     struct snapshot_listener *to = arena_array(&b->s->arena, count, sizeof(*to));
     if (to == NULL) return ERR_NOMEM;
+    b->s->listener = to;
     for (size_t i = 0; i < count; i++) {
         enum err err = build_listener(b, &b->in->listener[i], &to[i]);
         if (err != ERR_OK) return err;
+        if (b->in->listener[i].tls != NULL) to[i].tls = tls_cert_ref(b->in->listener[i].tls);
+        b->s->listener_count++;
     }
-    b->s->listener = to;
-    b->s->listener_count = count;
     return ERR_OK;
 }
 

@@ -30,7 +30,8 @@ struct build_listener {
     struct target at;
     const struct name *upstream; /* NULL for MESH; not looked at for TLS */
     bool proxy_protocol;
-    const int *fd; /* one a worker */
+    struct tls_cert *tls; /* a reference is taken; NULL: none */
+    const int *fd;        /* one a worker */
 };
 
 struct build_reset { /* how often operators reset the circuits of an upstream */

@@ -66,6 +66,8 @@ void snapshot_free(struct snapshot *s)
         identity_unref(s->service[i].identity);
     for (size_t i = 0; i < s->upstream_count; i++)
         identity_unref(s->upstream[i].identity);
+    for (size_t i = 0; i < s->listener_count; i++)
+        tls_cert_unref(s->listener[i].tls);
     identity_unref(s->node_identity);
     identity_trust_unref(s->trust);
     arena_fini(&s->arena);

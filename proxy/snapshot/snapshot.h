@@ -9,6 +9,7 @@
 #define PROXY_SNAPSHOT_SNAPSHOT_H
 
 #include "core/crypto/identity.h"
+#include "core/crypto/tls_cert.h"
 #include "core/model/config.h"
 #include "proxy/filters/filter.h"
 #include "proxy/traffic/gate.h"
@@ -95,6 +96,7 @@ struct snapshot_sni {
     int32_t upstream;
 };
 struct snapshot_listener {
+    struct tls_cert *tls; /* callers speak TLS; NULL: they do not; owned reference */
     uint64_t
         id; /* stable: hash of kind and address; a worker keeps the descriptor while the id stays */
     enum listener_kind kind;

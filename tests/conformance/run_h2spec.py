@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""h2spec, strict, against the port that local clients call and, behind a TLS relay with a client
-certificate, against the mesh port.
+"""h2spec, strict, against the port that local clients call, in the clear and over TLS, and, behind
+a TLS relay with a client certificate, against the mesh port.
 
 h2spec: `go install github.com/summerwind/h2spec/cmd/h2spec@latest`, or $H2SPEC. Skipped without it.
 
@@ -21,6 +21,7 @@ from loopback import Node, Relay, boot
 
 APP = "127.0.77.2:8081"
 CLIENT_PORT = ("127.0.77.1", 9001)
+SEALED_PORT = ("127.0.77.1", 9002)
 RELAY_PORT = ("127.0.77.1", 9100)
 NODE_1 = """
 [service.web]
@@ -28,9 +29,16 @@ local = "127.0.77.1:8080"
 health = "none"
 [upstream.api]
 listen = "127.0.77.1:9001"
+[upstream.sealed]
+listen = "127.0.77.1:9002"
+tls = {{ cert = "{folder}/sealed.crt", key = "{folder}/sealed.key" }}
 """
 NODE_2 = f"""
 [service.api]
+local = "{APP}"
+health = "none"
+allow = ["web"]
+[service.sealed]
 local = "{APP}"
 health = "none"
 allow = ["web"]
@@ -42,8 +50,16 @@ def answers():
     return r.stdout == "200"
 
 
-def h2spec(tap, program, at, name):
-    argv = [program, "--strict", "-h", at[0], "-p", str(at[1]), "-o", "5"]
+def certificate(folder):
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    argv += ["-nodes", "-days", "2", "-subj", "/CN=sealed"]
+    argv += ["-keyout", f"{folder}/sealed.key", "-out", f"{folder}/sealed.crt"]
+    subprocess.run(argv, check=True, capture_output=True)
+    os.chmod(f"{folder}/sealed.key", 0o600)
+
+
+def h2spec(tap, program, at, name, *more):
+    argv = [program, "--strict", "-h", at[0], "-p", str(at[1]), "-o", "5", *more]
     r = run(argv, timeout=100)
     text = re.sub(r"\x1b\[[0-9;]*m", "", r.stdout)
     found = re.search(r"(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed", text)
@@ -61,11 +77,13 @@ def run_all(tap, folder, program):
         stderr=subprocess.DEVNULL,
     )
     try:
-        if not boot(tap, one, two, NODE_1, NODE_2):
+        certificate(folder)
+        if not boot(tap, one, two, NODE_1.format(folder=folder), NODE_2):
             return
         if not tap.ok(wait_for(answers, 20), "a request passes", one.said() + two.said()):
             return
         h2spec(tap, program, CLIENT_PORT, "the port of local clients")
+        h2spec(tap, program, SEALED_PORT, "the same over TLS", "-t", "-k")
         relay = Relay(RELAY_PORT, (two.addr, 7400), "api.lab", one, "web")
         h2spec(tap, program, RELAY_PORT, "the mesh port")
         relay.close()

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -65,15 +66,18 @@ SERVICES = {
     "near-old": (NEAR, 8081, "http", 9007),
     "near-rpc": (NEAR, 8083, "grpc", 9008),
     "narrow": (FAR, 8087, "h2", 9009),
+    "sealed": (FAR, 8082, "h2", 9010),  # the application of "new", to callers that speak TLS
 }
 
 
-def config_of(host):
+def config_of(host, folder):
     text = '[defaults]\nconnect_timeout = "5s"\n'
     text += service("web", NEAR, 8080, "http") if host == NEAR else ""
     for name, (at, port, protocol, listen) in SERVICES.items():
         if host == NEAR:
             text += upstream(name, listen)
+        if host == NEAR and name == "sealed":
+            text += f'tls = {{ cert = "{folder}/sealed.crt", key = "{folder}/sealed.key" }}\n'
         if at == host:
             rules = "" if name == "shut" else 'allow = ["web"]'
             text += service(name, at, port, protocol, rules)
@@ -266,6 +270,65 @@ def test_limits(tap, apps):
     got = [c.answer(s).status() for s in streams]
     tap.ok(got == [200] * 2, "what an application left undone is done elsewhere", got)
     c.close()
+
+
+# --- TLS of local clients ---
+
+
+def certificate(folder):
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    argv += ["-nodes", "-days", "2", "-subj", "/CN=sealed", "-addext", f"subjectAltName=IP:{NEAR}"]
+    argv += ["-keyout", f"{folder}/sealed.key", "-out", f"{folder}/sealed.crt"]
+    subprocess.run(argv, check=True, capture_output=True)
+    os.chmod(f"{folder}/sealed.key", 0o600)
+
+
+def test_tls(tap, folder):
+    port = SERVICES["sealed"][3]
+    url = f"https://{NEAR}:{port}/sealed"
+    trust = ["--cacert", f"{folder}/sealed.crt"]
+    for flags, want in (
+        (["--http2"], "2 200"),
+        (["--http1.1"], "1.1 200"),
+        (["--no-alpn"], "1.1 200"),
+    ):
+        argv = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_version} %{http_code}"]
+        r = subprocess.run([*argv, *trust, *flags, url], capture_output=True, text=True, timeout=20)
+        tap.ok(r.stdout == want, f"curl {flags[0]} over TLS", r.stdout + r.stderr)
+
+    def sealed(alpn, first):
+        """What ALPN chose, and how the connection goes on behind these bytes."""
+        context = ssl.create_default_context(cafile=f"{folder}/sealed.crt")
+        if alpn:
+            context.set_alpn_protocols(alpn)
+        try:
+            with socket.create_connection((NEAR, port), timeout=5) as raw:
+                with context.wrap_socket(raw, server_hostname=NEAR) as sock:
+                    chosen = sock.selected_alpn_protocol()
+                    sock.sendall(first)
+                    return chosen, sock.recv(100)
+        except (ssl.SSLError, ConnectionError):
+            return None, b""
+
+    h1 = b"GET /h1 HTTP/1.1\r\nHost: a\r\n\r\n"
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+    got = sealed(["http/1.1", "h2"], preface)
+    tap.ok(got[0] == "h2" and got[1][3:4] == b"\4", "h2 is chosen before http/1.1", got)
+    got = sealed([], preface)
+    tap.ok(got[0] is None and got[1][3:4] == b"\4", "without ALPN the first bytes tell", got)
+    got = sealed(["h2"], h1)
+    tap.ok(not got[1], "T15 HTTP/1.1 behind ALPN h2 is cut", got)
+    got = sealed(["http/1.1"], preface)
+    tap.ok(not got[1], "T15 and HTTP/2 behind ALPN http/1.1", got)
+    got = sealed(["spdy/1"], h1)
+    tap.ok(got == (None, b""), "an ALPN that nobody speaks ends the handshake", got)
+    with socket.create_connection((NEAR, port), timeout=5) as sock:
+        sock.sendall(h1)
+        try:
+            said = sock.recv(100)
+        except ConnectionError:
+            said = b""
+        tap.ok(b"HTTP" not in said, "G17 plain HTTP gets no answer there", said)
 
 
 # --- gRPC ---
@@ -486,7 +549,8 @@ def run_all(tap, folder):
     one, two = Node(folder, 1), Node(folder, 2)
     apps = Apps()
     try:
-        if not boot(tap, one, two, config_of(NEAR), config_of(FAR)):
+        certificate(folder)
+        if not boot(tap, one, two, config_of(NEAR, folder), config_of(FAR, folder)):
             return
 
         def ready():
@@ -509,6 +573,7 @@ def run_all(tap, folder):
         tap.ok(told, "one that nobody wrote down is learned and gossiped", two.said())
         for test in (test_streams, test_translation, test_limits):
             test(tap, apps)
+        test_tls(tap, folder)
         for test in (test_grpc, test_websocket, test_events):
             test(tap, apps)
         test_grpc_telemetry(tap, one)

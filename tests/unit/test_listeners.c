@@ -1,7 +1,10 @@
 #include "cmd/daemon/listeners.h"
 
 #include "cmd/daemon/fd_store.h"
+#include "core/io/file.h"
 #include "core/io/sock.h"
+#include "tests/unit/support_folder.h"
+#include "tests/unit/support_pem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,6 +98,49 @@ static void test_every_worker_gets_a_descriptor_of_its_own(void **state)
     assert_int_not_equal(api->fd[0], api->fd[1]);
     assert_true(is_open(api->fd[0]) && is_open(api->fd[1]));
     listeners_free(l);
+}
+
+static void write_text(const char *path, mode_t mode, const char *text)
+{
+    assert_int_equal(file_write(path, mode, span_str(text)), ERR_OK);
+}
+
+static void test_callers_over_tls_are_shown_the_certificate_of_the_newest_files(void **state)
+{
+    (void)state;
+    char folder[SUPPORT_FOLDER_MAX], cert[128], key[128];
+    support_folder_make(folder);
+    snprintf(cert, sizeof cert, "%s/cert", folder);
+    snprintf(key, sizeof key, "%s/key", folder);
+    write_text(cert, 0644, support_pem_cert);
+    write_text(key, 0600, support_pem_key_sec1);
+    struct config_upstream u = upstream_on("api", free_addr());
+    u.tls_cert = cert;
+    u.tls_key = key;
+    struct config c = config_of(&u, 1);
+    struct listeners *l = listeners_with(&c);
+    struct tls_cert *before = row_of(l, &u.listen.addr)->tls;
+    assert_non_null(before);
+    assert_null(row_of(l, &c.node.bind)->tls);
+    /* A key that others may read, and then one of another certificate, change nothing. */
+    struct diag diag;
+    diag_init(&diag);
+    write_text(key, 0644, support_pem_key_sec1);
+    assert_int_equal(listeners_prepare(l, &c, &diag), ERR_PERM);
+    write_text(key, 0600, support_pem_key_other);
+    assert_int_equal(listeners_prepare(l, &c, &diag), ERR_MISMATCH);
+    assert_int_equal(diag.errors, 2);
+    assert_string_equal(diag.entry[1].file, "p.toml");
+    assert_string_equal(diag.entry[1].message,
+                        "upstream \"api\": tls: key is not the key of cert's first certificate");
+    assert_ptr_equal(row_of(l, &u.listen.addr)->tls, before);
+    write_text(key, 0600, support_pem_key_pkcs8);
+    assert_int_equal(listeners_prepare(l, &c, &diag), ERR_OK);
+    listeners_commit(l, 2);
+    assert_non_null(row_of(l, &u.listen.addr)->tls);
+    diag_fini(&diag);
+    listeners_free(l);
+    support_folder_remove(folder);
 }
 
 static void test_busy_port_refuses_the_whole_set_and_names_the_place(void **state)
@@ -292,6 +338,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_worker_gets_a_descriptor_of_its_own),
+        cmocka_unit_test(test_callers_over_tls_are_shown_the_certificate_of_the_newest_files),
         cmocka_unit_test(test_busy_port_refuses_the_whole_set_and_names_the_place),
         cmocka_unit_test(test_what_stays_keeps_its_descriptors),
         cmocka_unit_test(test_retired_listener_closes_once_every_worker_has_moved_on),
