@@ -56,7 +56,7 @@ static void read_times(const struct config_read_table *t, struct config_bounds *
         .least = SECOND, .most = HOUR, .none = CONFIG_BOUNDS_KEEP_ALIVE_MS};
     /* Peers end a link after a minute without use; the time here is for those that do not. */
     static const struct config_read_range link = {
-        .least = 2 * MINUTE, .most = 24 * HOUR, .none = CONFIG_BOUNDS_LINK_IDLE_MS};
+        .least = SECOND, .most = 24 * HOUR, .none = CONFIG_BOUNDS_LINK_IDLE_MS};
     static const struct config_read_sizes rate = {
         .least = 0, .most = MIB, .none = CONFIG_BOUNDS_MIN_RATE};
     uint64_t min_rate;

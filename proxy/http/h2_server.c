@@ -201,6 +201,10 @@ static void arrive_late(struct h2_server *s)
 static void session_refresh(struct session *session)
 {
     struct h2_server *s = CONTAINER_OF(session, struct h2_server, front.session);
+    struct context *ctx = session->ctx;
+    uint64_t look_ms = loop_now_ms(ctx->loop) + ctx->view->snapshot->bounds.link_idle_ms;
+    /* Shorter than it was. */
+    if (s->front.h2 != NULL && s->idle.node.key > look_ms) look_idle_later(s);
     /* One that arrived late has its time first. */
     if (must_end(s) && s->late.on_expire == NULL) h2_front_drain(&s->front);
 }

@@ -365,7 +365,8 @@ static void test_limits_are_checked(void **state)
         {"[limits]\nheader_fields = 129", "header_fields must be between 16 and 128"},
         {"[limits]\nurl_bytes = \"1MiB\"", "url_bytes must be between 128B and 8KiB"},
         {"[limits]\nheader_timeout = \"1ms\"", "header_timeout must be between 1s and 5m"},
-        {"[limits]\nlink_idle = \"1m\"", "link_idle must be between 2m and 24h"},
+        {"[limits]\nlink_idle = \"2d\"", "\"2d\" is no duration: write a whole number and ms, s, m "
+                                         "or h, as in \"500ms\""},
         {"[limits]\nmin_rate = \"2MiB\"", "min_rate must be between 0B and 1MiB"},
         {"[limits]\nmemory = \"1MiB\"", "memory must be between 8MiB and 1024GiB"},
     };

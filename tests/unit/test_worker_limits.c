@@ -237,6 +237,22 @@ static void test_stray_bytes_behind_the_last_request_are_no_reset(void **state)
     close(fd);
 }
 
+/* Peers of our kind end it earlier; what holds one for nothing does not. */
+static void test_a_link_without_use_is_ended(void **state)
+{
+    struct support_rig *r = *state;
+    support_rig_rules(r, PORT, "allow = [\"web\"]");
+    support_rig_get(r, "/plain", "");
+    assert_true(worker_sessions(r->api.worker) > 0);
+    support_rig_rules(r, PORT, "allow = [\"web\"]\n[limits]\nlink_idle = \"1s\"");
+    for (unsigned i = 0; i < 60000 && worker_sessions(r->api.worker) > 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    assert_int_equal(worker_sessions(r->api.worker), 0);
+    support_rig_get(r, "/plain", "");
+    assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
+    support_rig_rules(r, PORT, "allow = [\"web\"]");
+}
+
 /* The memory of what is open is counted, not measured, so the limit is met exactly. */
 static void test_want_of_memory_is_503_and_passes(void **state)
 {
@@ -267,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_heads_over_the_limits_are_refused),
         cmocka_unit_test(test_a_connection_ends_after_its_share_of_requests),
         cmocka_unit_test(test_at_the_limit_of_connections_accepting_waits),
+        cmocka_unit_test(test_a_link_without_use_is_ended),
         cmocka_unit_test(test_want_of_memory_is_503_and_passes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
