@@ -118,7 +118,7 @@ class Case:
         assert not kw, kw
 
     def run(self, address, app, limit=20.0):
-        """A complaint, or None; at the latest after so many seconds without the end of an answer."""
+        """A complaint, or None; at the latest after `limit` seconds without the answer's end."""
         mark = app.mark()
         head_request = self.parts[0][:5] == b"HEAD "
         try:
