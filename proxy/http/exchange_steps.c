@@ -246,8 +246,8 @@ enum exchange_verdict exchange_steps_backoff(struct exchange *ex)
     return EX_WAIT;
 }
 
-/* One failure is told as it is; when every try that was allowed is used up, that is the news, unless
- * there was nobody else to try. */
+/* One failure is told as it is; when every try that was allowed is used up, that is the news,
+ * unless there was nobody else to try. */
 static enum reason final_reason(const struct exchange *ex)
 {
     const struct exchange_attempt *at = &ex->attempt;

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""One service's storm and another's calm (security.md O11): the p99 of a quiet service while another
-between the same two hosts is called 10 000 times a second, against its p99 alone, in turns.
+"""One service's storm and another's calm (security.md O11): the p99 of a quiet service while
+another between the same two hosts is called 10 000 times a second, against its p99 alone, in turns.
 
 Prints each round and the median of their ratios; exit 1 when that is over 2. Loopback addresses, no
-root. The load, the applications and both parleys share the machine's cores, so on a busy machine the
-storm also takes processor time that no proxy could give back.
+root. The load, the applications and both parleys share the machine's cores, so on a busy machine
+the storm also takes processor time that no proxy could give back.
 """
 
 import json
