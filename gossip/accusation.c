@@ -70,6 +70,15 @@ bool accusation_add(struct accusation *a, const struct accusation_vote *v)
     return true;
 }
 
+void accusation_add_surely(struct accusation *a, const struct accusation_vote *v)
+{
+    uint32_t least = 0;
+    if (accusation_add(a, v) || accusation_has(a, &v->accuser)) return;
+    for (uint32_t i = 1; i < a->count; i++)
+        if (weight(&a->vote[i]) < weight(&a->vote[least])) least = i;
+    a->vote[least] = *v;
+}
+
 void accusation_shorten(struct accusation *a, uint32_t count)
 {
     while (a->count > count) {

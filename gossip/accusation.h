@@ -56,6 +56,8 @@ bool accusation_has(const struct accusation *a, const struct node_id *accuser);
  * more, then the rest) takes the place of their other, or in a full set of another's. False: it
  * changes nothing. */
 bool accusation_add(struct accusation *a, const struct accusation_vote *v);
+/* Adds a vote of someone who has none yet, in a full set in place of the one that says least. */
+void accusation_add_surely(struct accusation *a, const struct accusation_vote *v);
 /* Keeps `count` votes, LOSSY ones last. */
 void accusation_shorten(struct accusation *a, uint32_t count);
 /* Makes it one of incarnation `inc`: votes that may not be of another are left out. */

@@ -174,7 +174,13 @@ bool suspicion_vote(struct gossip *g, struct member *m, enum accusation_kind kin
     struct accusation *a = votes(g, m);
     if (a == NULL) return false;
     suspicion_statement(g, m, kind, mine);
-    if (accusation_add(a, &mine->vote[0])) counted(g, m, SUSPICION_GOSSIP);
+    bool news = accusation_add(a, &mine->vote[0]);
+    /* Three others may have voted while more were alive; of fewer, it does not go without us. */
+    if (needed(g, m) < TUNING_ACCUSERS_MAX && !we_voted(g, m)) {
+        accusation_add_surely(a, &mine->vote[0]);
+        news = true;
+    }
+    if (news) counted(g, m, SUSPICION_GOSSIP);
     return true;
 }
 
@@ -274,6 +280,21 @@ static void acquit(struct gossip *g, struct member *m)
     digest_accuse(&g->digest, m, g->now_ms);
 }
 
+/* Who still says so little of the dead, when the rumour is over, has missed the verdict: alone it
+ * would accuse and acquit it for ever. */
+static void tell_verdict(struct gossip *g, const struct member *m, const struct accusation *a,
+                         struct member *from)
+{
+    struct message known = {.kind = MESSAGE_ACCUSE};
+    bool same = a->epoch == m->head->epoch && a->inc == m->head->inc;
+    bool fresh = g->now_ms < m->since_ms + tuning_spread_ms(&g->tuning, state_live(g));
+    if (m->state != MEMBER_DEAD || !same || fresh || g->tells == CATALOGUE_TELLS_MAX) return;
+    if (member_votes(m) == NULL) return; /* two that hold none would tell each other for ever */
+    known.accusation = *member_votes(m);
+    g->tells++;
+    packet_send_one(g, from, &known);
+}
+
 void suspicion_hear(struct gossip *g, const struct accusation *a, struct member *from,
                     enum suspicion_source source)
 {
@@ -284,7 +305,10 @@ void suspicion_hear(struct gossip *g, const struct accusation *a, struct member 
         return;
     }
     if (!member_is_live(m)) {
-        if (says_as_much(m, a)) broadcast_heard(g, m, RUMOUR_ACCUSATION);
+        if (says_as_much(m, a))
+            broadcast_heard(g, m, RUMOUR_ACCUSATION);
+        else if (from != NULL)
+            tell_verdict(g, m, a, from);
         return;
     }
     /* It has refuted, and the sender does not know yet. */

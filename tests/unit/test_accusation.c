@@ -231,6 +231,27 @@ static void test_silence_of_another_incarnation_is_refused(void **state)
     assert_int_equal(accusation_decode(span_of(wire, len), &back), ERR_INVALID);
 }
 
+static void test_a_vote_that_must_not_be_left_out_takes_the_place_of_the_least(void **state)
+{
+    (void)state;
+    struct fake_key key;
+    struct accusation a = matter();
+    for (uint32_t i = 0; i < 3; i++) {
+        struct accusation_vote v = vote_of(&a, i, &key);
+        if (i != 1) v.kind = ACCUSATION_REFUSED;
+        accusation_add_surely(&a, &v);
+    }
+    struct accusation_vote silent = a.vote[1], refused = a.vote[0], v = vote_of(&a, 7, &key);
+    accusation_add_surely(&a, &v);
+    assert_int_equal(a.count, 3);
+    assert_true(accusation_has(&a, &v.accuser));
+    assert_false(accusation_has(&a, &silent.accuser));
+    refused.kind = ACCUSATION_SILENT;
+    accusation_add_surely(&a, &refused); /* has said more */
+    assert_int_equal(accusation_count(&a, ACCUSATION_REFUSED), 2);
+    assert_true(accusation_has(&a, &v.accuser));
+}
+
 static void test_the_newer_measure_takes_the_place_of_the_older(void **state)
 {
     (void)state;
@@ -255,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_votes_of_too_many_incarnations_ago_are_left_out),
         cmocka_unit_test(test_silence_of_another_incarnation_is_refused),
         cmocka_unit_test(test_the_newer_measure_takes_the_place_of_the_older),
+        cmocka_unit_test(test_a_vote_that_must_not_be_left_out_takes_the_place_of_the_least),
         cmocka_unit_test(test_a_shortened_one_keeps_what_can_be_refuted_at_once),
         cmocka_unit_test(test_votes_come_back_and_verify),
         cmocka_unit_test(test_a_vote_for_one_incarnation_is_none_for_another),

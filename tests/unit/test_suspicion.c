@@ -294,6 +294,51 @@ static void test_of_five_of_which_three_are_gone_two_can_judge(void **state)
     lab_fini(&lab);
 }
 
+/* Where two must do, one of them is ourselves: three others leave room for our vote all the same. */
+static void test_of_few_our_own_vote_has_a_place_among_three_of_others(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 4);
+    for (uint32_t i = 1; i <= 3; i++) {
+        struct accusation a = lab_accuse(&lab, 4, i);
+        say_accusation(&lab, i, &a);
+    }
+    lab_run(&lab, 4000, ALL & ~16u);
+    assert_int_equal(lab_state(&lab, 4), MEMBER_UNREACHABLE);
+    struct accusation all = lab_accuse(&lab, 1, 2);
+    for (uint32_t i = 3; i <= 4; i++) {
+        struct accusation a = lab_accuse(&lab, 1, i);
+        assert_true(accusation_add(&all, &a.vote[0]));
+    }
+    say_accusation(&lab, 2, &all);
+    lab_run(&lab, 5000, ALL & ~(2u | 16u));
+    assert_int_equal(lab_state(&lab, 1), MEMBER_UNREACHABLE);
+    lab_fini(&lab);
+}
+
+/* It has missed the verdict, and alone it would accuse and acquit it for ever. */
+static void test_who_says_little_of_the_dead_is_told_the_rest(void **state)
+{
+    (void)state;
+    struct lab lab;
+    lab_init(&lab, 8);
+    accuse_by_three(&lab, 1);
+    lab_run(&lab, 15000, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_DEAD);
+    struct accusation all = *member_votes(lab_member(&lab, 1)), a = lab_accuse(&lab, 1, 6);
+    lab_forget(&lab);
+    say_accusation(&lab, 6, &all);
+    assert_int_equal(lab_count(&lab, 6, MESSAGE_ACCUSE), 0);
+    say_accusation(&lab, 6, &a);
+    assert_int_equal(lab_count(&lab, 6, MESSAGE_ACCUSE), 1);
+    assert_int_equal(lab_last(&lab, 6, MESSAGE_ACCUSE)->accusation.count, 3);
+    a.inc++;
+    say_accusation(&lab, 6, &a);
+    assert_int_equal(lab_count(&lab, 6, MESSAGE_ACCUSE), 1);
+    lab_fini(&lab);
+}
+
 static void test_who_was_refuted_too_often_has_no_vote(void **state)
 {
     (void)state;
@@ -482,6 +527,8 @@ int main(void)
         cmocka_unit_test(test_silence_and_two_refusals_prove_no_death),
         cmocka_unit_test(test_two_accusers_of_many_are_too_few_when_the_time_is_over),
         cmocka_unit_test(test_of_five_of_which_three_are_gone_two_can_judge),
+        cmocka_unit_test(test_of_few_our_own_vote_has_a_place_among_three_of_others),
+        cmocka_unit_test(test_who_says_little_of_the_dead_is_told_the_rest),
         cmocka_unit_test(test_who_was_refuted_too_often_has_no_vote),
         cmocka_unit_test(test_two_voices_are_spread),
         cmocka_unit_test(test_whoever_is_accused_hears_of_it_with_every_packet),
