@@ -34,6 +34,12 @@ static const struct more more[] = {
      "a cut of which another takes a part"},
     {{.scenario = SCENARIO_CHURN, .nodes = 30, .seed = 3017, .loss = 0.05, .for_ms = 120000},
      "a deaf one takes a paused one for dead"},
+    {{.scenario = SCENARIO_CHURN, .nodes = 5, .seed = 511, .for_ms = 90000},
+     "three votes of others left no room for the one that was needed"},
+    {{.scenario = SCENARIO_CHURN, .nodes = 5, .seed = 511, .loss = 0.05, .for_ms = 60000},
+     "one slept while the others agreed on a death"},
+    {{.scenario = SCENARIO_CHURN, .nodes = 3, .seed = 519, .for_ms = 120000},
+     "one starts and brings a dead one along from its store"},
     {{.scenario = SCENARIO_CRASH, .nodes = 1000, .seed = 1, .for_ms = 60000},
      "two of a thousand missed every vote"},
 };

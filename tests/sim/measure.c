@@ -123,6 +123,7 @@ static void count_observer(struct measure *m, const struct world *w, uint32_t i,
         }
         if (came) {
             t->expected++;
+            t->came_us = w->now_us;
         } else {
             if (bit(t->gone, i)) t->seen--;
             t->expected--;
@@ -227,7 +228,8 @@ uint32_t measure_overdue(const struct measure *m, const struct world *w, uint64_
 {
     for (uint32_t i = 0; i < m->nodes && m->open > 0; i++) {
         const struct measure_target *t = &m->target[i];
-        if (t->incident != MEASURE_DOWN || t->had_all || w->now_us <= t->at_us + bound_us) continue;
+        uint64_t since_us = t->came_us > t->at_us ? t->came_us : t->at_us;
+        if (t->incident != MEASURE_DOWN || t->had_all || w->now_us <= since_us + bound_us) continue;
         if (is_believed_in(w, i)) return i;
     }
     return m->nodes;

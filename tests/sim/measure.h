@@ -55,6 +55,7 @@ struct measure_target {
     enum measure_incident incident;
     bool had_unreachable, had_dead, had_all, had_p99;
     uint64_t at_us, first_us;
+    uint64_t came_us; /* when the last of those came who did not run then */
     uint32_t seen, expected;
     uint8_t *gone;                  /* owned: a bit an observer */
     uint64_t news_us, news_version; /* its last announcement; 0: none under way */
@@ -94,7 +95,8 @@ void measure_uncut(struct measure *m);
 void measure_end(struct measure *m);
 void measure_effect(struct measure *m, const struct world *w, uint32_t i,
                     const struct gossip_effect *e);
-/* A node that has been down for longer than that, and still not all know; `nodes`: none. */
+/* A node that has been down for longer than that, and still not all know; `nodes`: none. Who starts
+ * meanwhile has as long, and so have the others: it brings the dead along from its store. */
 uint32_t measure_overdue(const struct measure *m, const struct world *w, uint64_t bound_us);
 
 void measure_add(struct measure_series *s, double ms);
