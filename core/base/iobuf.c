@@ -143,6 +143,31 @@ enum err iobuf_append(struct iobuf *b, const void *p, size_t len)
     return ERR_OK;
 }
 
+enum err iobuf_room(struct iobuf *b, size_t count, struct span *out)
+{
+    CHECK(b->head == NULL && count > 0);
+    enum err err = take_chain(b->pool, count, &b->head, &b->tail);
+    if (err != ERR_OK) return err;
+    for (struct iobuf_block *block = b->head; block != NULL; block = block->next)
+        *out++ = span_of(block->data, b->pool->block_bytes);
+    return ERR_OK;
+}
+
+void iobuf_filled(struct iobuf *b, size_t len)
+{
+    struct iobuf_block **link = &b->head;
+    b->len = len;
+    b->tail = NULL;
+    for (; len > 0; link = &b->tail->next) {
+        CHECK(*link != NULL);
+        b->tail = *link;
+        b->tail->end = len < b->pool->block_bytes ? len : b->pool->block_bytes;
+        len -= b->tail->end;
+    }
+    chain_give(b->pool, *link);
+    *link = NULL;
+}
+
 struct span iobuf_front(const struct iobuf *b)
 {
     const struct iobuf_block *head = b->head;

@@ -54,6 +54,11 @@ void iobuf_move_front(struct iobuf *dst, struct iobuf *src);
 /* The unread bytes as the runs that they lie in, up to `cap` of them; how many. Borrowed until the
  * next change. */
 size_t iobuf_runs(const struct iobuf *b, struct span *out, size_t cap);
+/* Puts `count` empty blocks into `b`, which has none, for a reader to fill; each as a run in `out`.
+ * iobuf_filled must follow. ERR_FULL, ERR_NOMEM: `b` is as before. */
+enum err iobuf_room(struct iobuf *b, size_t count, struct span *out) MUST_USE;
+/* The first `len` bytes of that room were written, in order; blocks without any go back. */
+void iobuf_filled(struct iobuf *b, size_t len);
 /* Copies up to `cap` first bytes out without consuming; the count. */
 size_t iobuf_peek(const struct iobuf *b, void *dst, size_t cap);
 

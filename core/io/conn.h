@@ -39,6 +39,9 @@ struct conn_events {
      * (the rest is kept, at most one read buffer, and offered again after conn_resume; without a
      * pause in the next turn). */
     size_t (*on_data)(struct conn *c, void *owner, struct span data);
+    /* As on_data, of a plain peer that sends much at once: the bytes as they were read, to be moved
+     * out of `data`, all of them. NULL: on_data will do. */
+    void (*on_blocks)(struct conn *c, void *owner, struct iobuf *data);
     void (*on_eof)(struct conn *c, void *owner); /* clean end of the peer's bytes */
     void (*on_error)(struct conn *c, void *owner,
                      enum err err); /* RESET, TIMEOUT, REFUSED, UNREACHABLE, PROTOCOL, AUTH.. */

@@ -44,6 +44,7 @@ struct conn {
     bool shut_wanted : 1;
     bool shut_done : 1;
     bool tls_closing : 1; /* close_notify is queued */
+    bool bulk : 1;        /* the last read was large: the next goes into blocks */
     bool corked : 1;      /* the last send promised more */
     bool orphaned : 1;    /* `orphan` is on the loop's list, there is no owner */
     bool last : 1;        /* conn_close_last */

@@ -4,6 +4,7 @@
 #include "core/base/uncleared.h"
 #include "core/io/sock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -13,6 +14,10 @@
 #define LINGER_PEER_MS 2000u /* after our FIN, for the peer's */
 #define PAUSED_LOOK_MS 500u
 #define SEND_RUNS_MAX  16u /* 256 KiB in one call */
+#define READ_BLOCKS    (READ_BUFFER_BYTES / LOOP_BLOCK_BYTES)
+#define BULK_BYTES_MIN LOOP_BLOCK_BYTES
+
+static_assert(READ_BUFFER_BYTES % LOOP_BLOCK_BYTES == 0, "either way as much is read");
 
 static bool wants_read(const struct conn *c)
 {
@@ -200,6 +205,11 @@ static void take_input(struct conn *c, const char *p, size_t len)
     if (!c->paused) conn_turn_again(c);
 }
 
+static ssize_t recv_some(struct conn *c)
+{
+    return recv(c->fd, loop_read_buffer(c->loop), READ_BUFFER_BYTES, 0);
+}
+
 static void read_end(struct conn *c)
 {
     /* A send that failed took the socket's error with it, and the end that is left is no clean one.
@@ -213,27 +223,70 @@ static void read_end(struct conn *c)
         conn_turn_ended(c);
 }
 
+static ssize_t read_blocks(struct conn *c, struct iobuf *got)
+{
+    struct span run[READ_BLOCKS] UNCLEARED;
+    struct iovec iov[READ_BLOCKS] UNCLEARED;
+    if (iobuf_room(got, READ_BLOCKS, run) != ERR_OK) return recv_some(c);
+    for (size_t i = 0; i < READ_BLOCKS; i++)
+        iov[i] = (struct iovec){(void *)(uintptr_t)run[i].p, run[i].len};
+    ssize_t n = readv(c->fd, iov, READ_BLOCKS);
+    int saved = errno;
+    iobuf_filled(got, n > 0 ? (size_t)n : 0);
+    errno = saved;
+    return n;
+}
+
+/* Few bytes are copied: a block for each few would hold much memory. */
+static void take_blocks(struct conn *c, struct iobuf *got)
+{
+    if (got->len >= BULK_BYTES_MIN && conn_may_deliver(c)) {
+        c->events->on_blocks(c, c->owner, got);
+        CHECK(got->len == 0);
+        return;
+    }
+    while (got->len > 0 && !conn_gone(c)) {
+        struct span front = iobuf_front(got);
+        take_input(c, front.p, front.len);
+        iobuf_consume(got, front.len);
+    }
+    iobuf_clear(got);
+}
+
+/* Reads once and hands it on; false: nothing more to read now. */
+static bool read_once(struct conn *c, size_t *len)
+{
+    struct iobuf got;
+    iobuf_init(&got, loop_pool(c->loop));
+    bool blocks = c->bulk && c->tls == NULL && c->events->on_blocks != NULL;
+    ssize_t n = blocks ? read_blocks(c, &got) : recv_some(c);
+    if (n == 0) {
+        read_end(c);
+        return false;
+    }
+    if (n < 0) {
+        enum err err = err_from_errno(errno);
+        if (err != ERR_AGAIN) conn_turn_fail(c, err);
+        return false;
+    }
+    *len = (size_t)n;
+    c->bulk = *len >= BULK_BYTES_MIN;
+    if (got.len > 0)
+        take_blocks(c, &got);
+    else
+        take_input(c, (const char *)loop_read_buffer(c->loop), *len);
+    return true;
+}
+
 static void read_socket(struct conn *c)
 {
-    uint8_t *buffer = loop_read_buffer(c->loop);
     size_t left = CONN_READ_BYTES_A_TURN;
     while (left > 0 && !conn_gone(c) && wants_read(c)) {
-        size_t want = loop_read_bytes(c->loop);
-        ssize_t n = recv(c->fd, buffer, want, 0);
-        if (n == 0) {
-            read_end(c);
-            return;
-        }
-        if (n < 0) {
-            enum err err = err_from_errno(errno);
-            if (err != ERR_AGAIN) conn_turn_fail(c, err);
-            return;
-        }
-        size_t len = (size_t)n;
-        take_input(c, (const char *)buffer, len);
+        size_t len;
+        if (!read_once(c, &len)) return;
         /* A short read has emptied the socket; asking again would only say so. */
-        if (len < want || len > left) return;
-        left -= len;
+        if (len < READ_BUFFER_BYTES) return;
+        left -= len < left ? len : left;
     }
 }
 

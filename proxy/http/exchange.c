@@ -433,6 +433,19 @@ void exchange_response_data(struct exchange *ex, struct span data)
     if (ex->responded) ex->down_ops->flush(ex);
 }
 
+void exchange_response_blocks(struct exchange *ex, struct iobuf *data)
+{
+    CHECK_OBJ(ex, EXCHANGE_MAGIC);
+    if (ex->ended || ex->resp_body.ended) {
+        iobuf_clear(data);
+        return;
+    }
+    active(ex);
+    ex->resp_body.bytes_total += data->len;
+    iobuf_move(&ex->resp_body.buf, data);
+    if (ex->responded) ex->down_ops->flush(ex);
+}
+
 void exchange_response_end(struct exchange *ex, struct headers *trailers)
 {
     CHECK_OBJ(ex, EXCHANGE_MAGIC);

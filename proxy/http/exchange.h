@@ -152,8 +152,7 @@ struct exchange {
 struct exchange *exchange_new(struct context *ctx, enum filter_direction direction,
                               const struct downstream_ops *ops, void *down,
                               const struct addr *client);
-/* Gives it a request id of its own: an outbound one has it at birth, an inbound one may have its
- * caller's. */
+/* Gives it a request id of its own; an outbound one has it at birth. */
 void exchange_name(struct exchange *ex);
 /* ex->req is filled: begins. */
 void exchange_start(struct exchange *ex);
@@ -182,6 +181,7 @@ void exchange_interim(struct exchange *ex, unsigned status, const struct headers
 /* ex->resp is filled. */
 void exchange_response_head(struct exchange *ex);
 void exchange_response_data(struct exchange *ex, struct span data);
+void exchange_response_blocks(struct exchange *ex, struct iobuf *data); /* all are taken */
 void exchange_response_end(struct exchange *ex, struct headers *trailers);
 /* The attempt is over and detached. `reached`: bytes of the request may have been seen. */
 void exchange_failed(struct exchange *ex, enum reason reason, bool reached);

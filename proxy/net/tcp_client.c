@@ -86,17 +86,35 @@ static void on_open(struct conn *conn, void *owner)
     if (c->ex != NULL) exchange_connected(c->ex);
 }
 
+static void pause_when_full(struct tcp_client *c, const struct exchange *ex)
+{
+    if (c->ex != ex || ex->resp_body.buf.len <= pressure_high_water(ex->ctx)) return;
+    c->paused = true;
+    conn_pause(c->conn);
+}
+
 static size_t on_data(struct conn *conn, void *owner, struct span data)
 {
     struct tcp_client *c = owner;
     struct exchange *ex = c->ex;
+    (void)conn;
     if (ex == NULL) return data.len;
     exchange_response_data(ex, data);
-    if (c->ex == ex && ex->resp_body.buf.len > pressure_high_water(ex->ctx)) {
-        c->paused = true;
-        conn_pause(conn);
-    }
+    pause_when_full(c, ex);
     return data.len;
+}
+
+static void on_blocks(struct conn *conn, void *owner, struct iobuf *data)
+{
+    struct tcp_client *c = owner;
+    struct exchange *ex = c->ex;
+    (void)conn;
+    if (ex == NULL) {
+        iobuf_clear(data);
+        return;
+    }
+    exchange_response_blocks(ex, data);
+    pause_when_full(c, ex);
 }
 
 static void on_eof(struct conn *conn, void *owner)
@@ -127,6 +145,7 @@ static void on_drain(struct conn *conn, void *owner)
 
 static const struct conn_events events = {.on_open = on_open,
                                           .on_data = on_data,
+                                          .on_blocks = on_blocks,
                                           .on_eof = on_eof,
                                           .on_error = on_error,
                                           .on_drain = on_drain};

@@ -61,6 +61,19 @@ static size_t on_data(struct conn *c, void *owner, struct span data)
     return take;
 }
 
+static void on_blocks(struct conn *c, void *owner, struct iobuf *data)
+{
+    struct pair_side *s = check_side(c, owner);
+    assert_true(s->opened && !s->ended && data->len >= LOOP_BLOCK_BYTES);
+    for (struct span part; (part = iobuf_front(data)).len > 0; iobuf_consume(data, part.len)) {
+        for (size_t i = 0; i < part.len; i++)
+            assert_int_equal((uint8_t)part.p[i], pair_pattern(s->received + i));
+        s->received += part.len;
+    }
+    s->blocks++;
+    tell(s, PAIR_DATA);
+}
+
 static void on_eof(struct conn *c, void *owner)
 {
     struct pair_side *s = check_side(c, owner);
@@ -102,6 +115,14 @@ static const struct conn_events events = {.on_open = on_open,
                                           .on_drain = on_drain,
                                           .on_flush = on_flush};
 
+static const struct conn_events block_events = {.on_open = on_open,
+                                                .on_data = on_data,
+                                                .on_blocks = on_blocks,
+                                                .on_eof = on_eof,
+                                                .on_error = on_error,
+                                                .on_drain = on_drain,
+                                                .on_flush = on_flush};
+
 static void resume_expired(struct loop_timer *t)
 {
     struct pair_side *s = CONTAINER_OF(t, struct pair_side, resume);
@@ -118,7 +139,7 @@ static void guard_expired(struct loop_timer *t)
 struct conn_options pair_options(struct pair *p, struct pair_side *s)
 {
     return (struct conn_options){.loop = p->loop,
-                                 .events = &events,
+                                 .events = p->kind->blocks ? &block_events : &events,
                                  .owner = s,
                                  .phase = p->kind->phase,
                                  .out_max = p->out_max,

@@ -20,7 +20,7 @@ struct pair_side {
     bool closed;       /* conn_close was called */
     bool opened, ended;
     enum err error;
-    unsigned drains, flushes, events;
+    unsigned drains, flushes, events, blocks;
     uint64_t to_send; /* bytes of pattern; pair_side_pump goes on from `sent` */
     uint64_t sent, received;
     size_t piece_max;    /* 0: conn_room */
@@ -39,6 +39,7 @@ struct pair_kind {
     struct tls_engine *(*server)(void *context);
     void *context;
     enum loop_flush_phase phase;
+    bool blocks; /* much at once is taken by on_blocks */
 };
 
 struct pair {

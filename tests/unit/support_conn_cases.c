@@ -65,6 +65,7 @@ void pair_case_bulk_both_ways(const struct pair_kind *kind, uint64_t bytes, size
     assert_int_equal(p.client.received, bytes);
     assert_int_equal(p.server.received, bytes);
     assert_true(p.client.drains > 1 && p.server.drains > 1);
+    if (kind->blocks) assert_true(p.client.blocks > 1 && p.server.blocks > 1);
     assert_true(conn_sent_total(p.client.conn) >= bytes);
     pair_close(&p);
 }

@@ -19,6 +19,7 @@
 #define MIB (1024u * 1024u)
 
 static const struct pair_kind plain = {.phase = LOOP_FLUSH_PLAIN};
+static const struct pair_kind by_blocks = {.phase = LOOP_FLUSH_PLAIN, .blocks = true};
 
 static void test_echo_then_clean_end(void **state)
 {
@@ -31,6 +32,15 @@ static void test_ten_mebibytes_both_ways_through_a_tiny_queue(void **state)
     (void)state;
     pair_case_bulk_both_ways(&plain, 10 * MIB, 20000);
     pair_case_bulk_both_ways(&plain, 100000, 100);
+}
+
+static void test_much_at_once_is_read_into_blocks_and_little_is_not(void **state)
+{
+    (void)state;
+    pair_case_bulk_both_ways(&by_blocks, 10 * MIB, MIB);
+    pair_case_pauses_keep_order(&by_blocks);
+    pair_case_parts_without_pause_keep_order(&by_blocks);
+    pair_case_echo_then_clean_end(&by_blocks);
 }
 
 static void test_ten_mebibytes_both_ways_by_producing_at_flush(void **state)
@@ -302,6 +312,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_echo_then_clean_end),
         cmocka_unit_test(test_ten_mebibytes_both_ways_through_a_tiny_queue),
+        cmocka_unit_test(test_much_at_once_is_read_into_blocks_and_little_is_not),
         cmocka_unit_test(test_ten_mebibytes_both_ways_by_producing_at_flush),
         cmocka_unit_test(test_pauses_in_the_middle_of_data_keep_order),
         cmocka_unit_test(test_parts_taken_without_a_pause_keep_order),

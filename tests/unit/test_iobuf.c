@@ -112,6 +112,34 @@ static void test_move_joins_chains_without_copying(void **state)
     iobuf_pool_fini(&pool);
 }
 
+static void test_room_is_filled_in_order_and_the_rest_goes_back(void **state)
+{
+    (void)state;
+    struct iobuf_pool pool;
+    struct iobuf b;
+    struct span run[3];
+    char text[12];
+    iobuf_pool_init(&pool, 4, 3);
+    iobuf_init(&b, &pool);
+    for (size_t len = 0; len <= 12; len++) {
+        assert_int_equal(iobuf_room(&b, 3, run), ERR_OK);
+        for (size_t i = 0; i < 12; i++)
+            ((char *)(uintptr_t)run[i / 4].p)[i % 4] = (char)('a' + i);
+        iobuf_filled(&b, len);
+        assert_int_equal(b.len, len);
+        assert_int_equal(pool.blocks_live, (len + 3) / 4);
+        assert_int_equal(iobuf_peek(&b, text, sizeof(text)), len);
+        assert_memory_equal(text, "abcdefghijkl", len);
+        if (len % 4 != 0) assert_int_equal(iobuf_append_span(&b, SPAN_LIT("!")), ERR_OK);
+        iobuf_clear(&b);
+    }
+    pool.blocks_max = 2;
+    assert_int_equal(iobuf_room(&b, 3, run), ERR_FULL);
+    assert_int_equal(pool.blocks_live, 0);
+    assert_null(iobuf_front(&b).p);
+    iobuf_pool_fini(&pool);
+}
+
 static void test_first_block_moves_alone_and_runs_show_the_rest(void **state)
 {
     (void)state;
@@ -172,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_append_is_all_or_nothing_at_the_bound),
         cmocka_unit_test(test_read_blocks_go_back_to_the_pool),
         cmocka_unit_test(test_move_joins_chains_without_copying),
+        cmocka_unit_test(test_room_is_filled_in_order_and_the_rest_goes_back),
         cmocka_unit_test(test_first_block_moves_alone_and_runs_show_the_rest),
         cmocka_unit_test(test_peek_is_bounded_by_both_sides),
     };
