@@ -7,6 +7,7 @@
 #include "core/base/map.h"
 
 #define CIRCUITS_MAGIC 0x63697201u
+#define GONE_BATCH     64u
 
 struct entry {
     uint64_t id;
@@ -134,11 +135,39 @@ enum err circuits_reset(struct circuits *c, const struct name *service)
     while (i < c->reset_count && !name_eq(&c->reset[i].service, service))
         i++;
     if (i == CONFIG_UPSTREAMS_MAX) return ERR_FULL;
-    if (i == c->reset_count) c->reset[c->reset_count++].service = *service;
+    if (i == c->reset_count) c->reset[c->reset_count++] = (struct build_reset){.service = *service};
     c->reset[i].count++;
     for (struct entry *e; (e = map_next(&c->entry, &pos)) != NULL;)
         if (name_eq(&e->service, service)) e->open = 0;
     return ERR_OK;
+}
+
+static bool is_gone(const struct config *config, const struct name *service)
+{
+    return config_upstream(config, span_str(service->text)) == NULL;
+}
+
+/* The ids of some that are gone: a deletion moves what the map holds. */
+static size_t find_gone(const struct circuits *c, const struct config *config,
+                        uint64_t id[GONE_BATCH])
+{
+    size_t pos = 0, count = 0;
+    for (struct entry *e; count < GONE_BATCH && (e = map_next(&c->entry, &pos)) != NULL;)
+        if (is_gone(config, &e->service)) id[count++] = e->id;
+    return count;
+}
+
+void circuits_keep(struct circuits *c, const struct config *config)
+{
+    uint64_t id[GONE_BATCH];
+    size_t kept = 0, gone;
+    CHECK_OBJ(c, CIRCUITS_MAGIC);
+    for (size_t i = 0; i < c->reset_count; i++)
+        if (!is_gone(config, &c->reset[i].service)) c->reset[kept++] = c->reset[i];
+    c->reset_count = kept;
+    while ((gone = find_gone(c, config, id)) > 0)
+        for (size_t i = 0; i < gone; i++)
+            free(map_del(&c->entry, key_of(&id[i])));
 }
 
 const struct build_reset *circuits_resets(const struct circuits *c, size_t *count)

@@ -32,7 +32,9 @@ struct circuits_state circuits_get(const struct circuits *c, uint64_t endpoint_i
 /* All circuits of a service are closed, here at once and in the workers with the next snapshot.
  * ERR_FULL, ERR_NOMEM. */
 enum err circuits_reset(struct circuits *c, const struct name *service) MUST_USE;
-/* For build_input; borrowed until the next reset. */
+/* Forgets what is of upstreams that this configuration has not. */
+void circuits_keep(struct circuits *c, const struct config *config);
+/* For build_input; borrowed until the next reset or keep. */
 const struct build_reset *circuits_resets(const struct circuits *c, size_t *count);
 /* Of the endpoints of a service: open now, and opened ever. */
 struct circuits_state circuits_of_service(const struct circuits *c, const struct name *service);

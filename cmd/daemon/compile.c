@@ -210,6 +210,7 @@ enum err compile_now(struct compile *c, const struct config *config, struct diag
     loop_timer_clear(c->d->loop, &c->timer);
     c->first_request_ms = 0;
     publish(c, p);
+    if (config != c->d->config) circuits_keep(c->circuits, config);
     compile_reclaim(c);
     return ERR_OK;
 }
