@@ -12,6 +12,10 @@
  * waits: an idle service is to see its weights. */
 #define LATENCY_TELLS    2u
 #define LATENCY_NOISE_NS 1000000u
+/* Of peak-ewma: the grain of a wait, and what a latency counts for at most, so that their product
+ * fits. */
+#define WAIT_UNIT   16u
+#define PEAK_US_MAX (UINT64_C(1) << 25)
 /* Weights are counted in fine units, so that a slow start of weight 1 has steps too. */
 #define WEIGHT_UNIT      64u
 #define SLOW_START_TENTH 10u
@@ -141,20 +145,34 @@ static bool draw(const struct pick *p, const struct snapshot_pool *pool, size_t 
     return false;
 }
 
+/* How many requests one more would wait for there, itself included, in sixteenths; a smaller weight
+ * makes others count for more, but not itself: an idle service is to see its weights, which the
+ * draws have. At most 2^38: load has 17 bits, a weight 16. */
+static uint64_t waits_for(const struct pick *p, size_t at, uint64_t weight_max)
+{
+    uint64_t load = endpoint_state_load(p->state[at], p->req->now_ms);
+    return load * weight_max * WAIT_UNIT / weight_of(p, at) + WAIT_UNIT;
+}
+
+static uint64_t peak_us(const struct pick *p, size_t at)
+{
+    uint64_t us = endpoint_state_peak_ns(p->state[at], p->req->now_ms) / 1000;
+    return us < PEAK_US_MAX ? us : PEAK_US_MAX;
+}
+
 /* What one more request would wait. A newcomer without a latency is judged by load, or it would get
  * everything until its first answer. */
 static size_t sooner_done(const struct pick *p, size_t a, size_t b)
 {
-    uint64_t now_ms = p->req->now_ms;
-    uint64_t cost_a = endpoint_state_load(p->state[a], now_ms) + 1;
-    uint64_t cost_b = endpoint_state_load(p->state[b], now_ms) + 1;
-    uint64_t peak_a = endpoint_state_peak_ns(p->state[a], now_ms) / 1000;
-    uint64_t peak_b = endpoint_state_peak_ns(p->state[b], now_ms) / 1000;
+    uint64_t weight_a = weight_of(p, a), weight_b = weight_of(p, b);
+    uint64_t weight_max = weight_a > weight_b ? weight_a : weight_b;
+    uint64_t cost_a = waits_for(p, a, weight_max), cost_b = waits_for(p, b, weight_max);
+    uint64_t peak_a = peak_us(p, a), peak_b = peak_us(p, b);
     if (peak_a > 0 && peak_b > 0) {
         cost_a *= peak_a;
         cost_b *= peak_b;
     }
-    return cost_b * weight_of(p, a) < cost_a * weight_of(p, b) ? b : a;
+    return cost_b < cost_a ? b : a;
 }
 
 static size_t less_loaded(const struct pick *p, size_t a, size_t b)

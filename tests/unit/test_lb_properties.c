@@ -119,29 +119,30 @@ static void test_picks_of_an_idle_service_pass_chi_square(void **state)
 static void test_weighted_draws_pass_chi_square(void **state)
 {
     (void)state;
-    struct rig r;
-    rig_up(&r, BALANCE_LEAST_LOADED, 5);
-    for (size_t i = 0; i < ENDPOINTS; i++)
-        r.endpoint[i].weight = (uint32_t)(10 * (i + 1));
-    /* The first draw is by weight and wins every tie. */
-    double weighted = chi_square(&r, 100000);
-    if (weighted > 27.9) fail_msg("%.1f", weighted);
-    rig_down(&r);
+    static const enum config_balance policy[] = {BALANCE_LEAST_LOADED, BALANCE_PEAK_EWMA};
+    for (size_t k = 0; k < ARRAY_LEN(policy); k++) {
+        struct rig r;
+        rig_up(&r, policy[k], 5);
+        for (size_t i = 0; i < ENDPOINTS; i++)
+            r.endpoint[i].weight = (uint32_t)(10 * (i + 1));
+        /* The first draw is by weight and wins every tie. */
+        double weighted = chi_square(&r, 100000);
+        if (weighted > 27.9) fail_msg("policy %zu: %.1f", k, weighted);
+        rig_down(&r);
+    }
 }
 
 /* --- slow start --- */
 
 /* The share of the newcomer at each twentieth of its slow start, against that of its weight. */
-static void test_slow_start_is_a_ramp(void **state)
+static void expect_ramp(enum config_balance balance, unsigned picks)
 {
-    (void)state;
     struct rig r;
-    rig_up(&r, BALANCE_LEAST_LOADED, 6);
+    rig_up(&r, balance, 6);
     uint64_t begun_ms = r.now_ms;
     r.upstream.slow_start_ms = 30000;
     live(&r, 0, 3)->warm_from_ms = begun_ms;
     for (unsigned step = 0; step <= 20; step++) {
-        const unsigned picks = 400000;
         unsigned seen = 0;
         r.now_ms = begun_ms + step * 1500;
         for (unsigned i = 0; i < picks; i++)
@@ -149,9 +150,17 @@ static void test_slow_start_is_a_ramp(void **state)
         double part = step < 2 ? 0.1 : step / 20.0;
         double want = part / (ENDPOINTS - 1 + part), got = (double)seen / picks;
         if (got < want * 0.95 || got > want * 1.05)
-            fail_msg("at %u/20: %.4f, not %.4f", step, got, want);
+            fail_msg("policy %d at %u/20: %.4f, not %.4f", (int)balance, step, got, want);
     }
     rig_down(&r);
+}
+
+static void test_slow_start_is_a_ramp(void **state)
+{
+    (void)state;
+    expect_ramp(BALANCE_LEAST_LOADED, 400000);
+    expect_ramp(BALANCE_PEAK_EWMA, 400000);
+    expect_ramp(BALANCE_ROUND_ROBIN, 20000);
 }
 
 static void test_who_comes_up_beside_others_begins_slowly(void **state)
