@@ -9,6 +9,7 @@
 #define LIMIT_MAX  1000000u
 
 #define SECOND UINT32_C(1000)
+#define MINUTE (60 * SECOND)
 #define HOUR   (3600 * SECOND)
 
 static void read_local(const struct config_read_table *t, const struct config_read_item *place,
@@ -71,14 +72,17 @@ static void read_limits(const struct config_read_table *t, struct config_limits 
 void config_service_load(const struct config_read_table *t, const struct config_read_item *place,
                          struct config_service *out)
 {
-    static const char *const known[] = {"local", "protocol", "health",         "allow", "rule",
-                                        "tags",  "weight",   "proxy_protocol", "limits"};
+    static const char *const known[] = {"local",  "protocol",       "health", "allow",
+                                        "rule",   "tags",           "weight", "proxy_protocol",
+                                        "limits", "connect_timeout"};
     static const char *const later[] = {"mode", "users", "drain", "faults"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
     static const char *const proxy[] = {"none", "v1", "v2"}; /* enum proxy_proto_version */
     static const struct config_read_words proxies = {proxy, ARRAY_LEN(proxy), NULL, 0};
     static const struct config_read_range weight = {
         .least = 1, .most = WEIGHT_MAX, .none = CONFIG_WEIGHT};
+    const struct config_read_defaults *d = &t->read->defaults;
+    struct config_read_range connect = {1, MINUTE, d->connect_timeout_ms, d->connect_at};
     config_read_keys(t, &keys);
     read_local(t, place, out);
     /* For the one who carries it TLS is bytes like others. */
@@ -95,7 +99,7 @@ void config_service_load(const struct config_read_table *t, const struct config_
     out->tag_count = tags.count;
     config_read_integer(t, "weight", weight, &out->weight);
     read_limits(t, &out->limits);
-    out->connect_timeout_ms = t->read->defaults.connect_timeout_ms;
+    config_read_duration(t, "connect_timeout", connect, &out->connect_timeout_ms);
     out->file = config_read_copy(t->read, span_str(place->src->file));
     out->line = place->v->at.line;
 }

@@ -148,6 +148,7 @@ static void test_every_key_of_a_service_is_read(void **state)
                                      "local = \"unix:/run/web.sock\"\n"
                                      "protocol = \"tcp\"\n"
                                      "weight = 7\n"
+                                     "connect_timeout = \"70ms\"\n"
                                      "tags = { version = \"1.14\", \"a b\" = \"\" }\n"
                                      "[service.web.health]\n"
                                      "http = \"/healthz?full=1\"\n"
@@ -162,6 +163,7 @@ static void test_every_key_of_a_service_is_read(void **state)
     assert_string_equal(s->local.path, "/run/web.sock");
     assert_int_equal(s->protocol, PROTOCOL_TCP);
     assert_int_equal(s->weight, 7);
+    assert_int_equal(s->connect_timeout_ms, 70);
     assert_int_equal(s->tag_count, 2);
     assert_string_equal(s->tag[0].key, "version");
     assert_string_equal(s->tag[0].value, "1.14");
