@@ -184,6 +184,29 @@ static void test_circuits_open_within_a_second(void **state)
     assert_true(world.opened_ms != 0 && world.opened_ms < START_MS + 1000);
 }
 
+/* All endpoints fail, so it is none of them: load stays spread over all, and call() has seen that
+ * there always is one. */
+static void test_a_leaf_that_fails_everywhere_is_still_spread(void **state)
+{
+    (void)state;
+    struct hop *last = &world.hop[HOPS - 1];
+    uint64_t picks[ENDPOINTS];
+    world.leaf = LEAF_DEAD;
+    (void)run(200, 100);
+    for (size_t i = 0; i < ENDPOINTS; i++)
+        picks[i] = view_endpoint(last->view, &last->upstream, i)->picks_total;
+    world.arrivals = 0;
+    for (unsigned i = 200; i < 3200; i++) {
+        world.now_ms = START_MS + i * 10;
+        assert_int_equal(call(0), 503);
+    }
+    for (size_t i = 0; i < ENDPOINTS; i++) {
+        uint64_t got = view_endpoint(last->view, &last->upstream, i)->picks_total - picks[i];
+        assert_in_range(got, world.arrivals / ENDPOINTS * 8 / 10,
+                        world.arrivals / ENDPOINTS * 12 / 10);
+    }
+}
+
 static void test_one_dead_endpoint_fails_no_request(void **state)
 {
     (void)state;
@@ -215,6 +238,7 @@ int main(void)
         ROW(test_three_hops_and_a_dead_leaf_make_no_storm),
         ROW(test_three_hops_and_a_leaf_of_503_make_no_storm),
         ROW(test_circuits_open_within_a_second),
+        ROW(test_a_leaf_that_fails_everywhere_is_still_spread),
         ROW(test_one_dead_endpoint_fails_no_request),
         ROW(test_recovery_is_complete),
     };

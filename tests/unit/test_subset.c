@@ -220,6 +220,34 @@ static void test_one_that_goes_changes_one_of_an_aperture(void **state)
     rig_down();
 }
 
+/* Every request is balanced for itself, so a newcomer has its share of all callers together with the
+ * first snapshot that names it, though each calls 20 of 200; who calls it has let one other go. */
+static void test_a_newcomer_has_its_share_at_once(void **state)
+{
+    (void)state;
+    const unsigned hosts = 400, each = 200;
+    unsigned callers = 0;
+    size_t before = 0, after = 0;
+    for (uint64_t host = 0; host < hosts; host++) {
+        rig_up(ENDPOINTS);
+        rig.endpoint[77].status = ENDPOINT_DOWN;
+        build(hash_mix(1000 + host));
+        pick_many(each);
+        before += rig.picks[77];
+        rig.endpoint[77].status = ENDPOINT_UP;
+        build(hash_mix(1000 + host));
+        pick_many(each); /* at the same moment */
+        after += rig.picks[77];
+        callers += rig.picks[77] > 0;
+        assert_true(used() <= CONFIG_APERTURE);
+        rig_down();
+    }
+    assert_int_equal(before, 0);
+    assert_in_range(callers, 13, 67); /* 40 in the mean */
+    assert_in_range(after, callers * each / CONFIG_APERTURE * 3 / 4,
+                    callers * each / CONFIG_APERTURE * 5 / 4);
+}
+
 static void test_tags_must_all_be_there(void **state)
 {
     (void)state;
@@ -241,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_a_split_has_its_percentages),
         cmocka_unit_test(test_an_aperture_bounds_the_endpoints_of_a_host),
         cmocka_unit_test(test_one_that_goes_changes_one_of_an_aperture),
+        cmocka_unit_test(test_a_newcomer_has_its_share_at_once),
         cmocka_unit_test(test_tags_must_all_be_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

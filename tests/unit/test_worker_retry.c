@@ -441,6 +441,42 @@ static const char h2_post[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                               "a"                           /* POST, http, :path, :authority */
                               "\0\0\x5\0\x1\0\0\0\x1hello"; /* DATA, END_STREAM */
 
+/* The same over one HTTP/2 connection that is never made anew, as gRPC callers hold theirs: its
+ * streams are balanced one by one, so the first snapshot that names the newcomer brings it some. */
+static void test_a_new_endpoint_is_reached_over_an_old_http2_connection(void **state)
+{
+    struct pair *p = *state;
+    struct support_rig *r = p->rig;
+    static const char begin[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x4\0\0\0\0\0";
+    char get_stream[] = "\0\0\xd\x1\x5\0\0\0\x1" /* HEADERS, END_HEADERS, END_STREAM */
+                        "\x82\x86\x4\x6/plain\x1\x1"
+                        "a"; /* GET, http, :path, :authority: literals, the same each time */
+    size_t last = r->web.endpoint_count - 1;
+    unsigned there[2] = {0};
+    clean_sheet(r);
+    r->web.endpoint[last].status = ENDPOINT_DOWN;
+    support_node_publish(&r->web);
+    support_rig_settle(r);
+    int fd = support_dial(r->api_addr);
+    assert_int_equal(send(fd, begin, sizeof begin - 1, MSG_NOSIGNAL), sizeof begin - 1);
+    for (unsigned i = 0; i < 80; i++) {
+        if (i == 40) {
+            r->web.endpoint[last].status = ENDPOINT_UP;
+            support_node_publish(&r->web);
+        }
+        get_stream[7] = (char)((2 * i + 1) >> 8);
+        get_stream[8] = (char)((2 * i + 1) & 0xff);
+        size_t len = sizeof get_stream - 1;
+        assert_int_equal(send(fd, get_stream, len, MSG_NOSIGNAL), len);
+        support_node_line(&r->web, r->line, sizeof r->line);
+        assert_non_null(strstr(r->line, "\"code\":200"));
+        there[i / 40] += strstr(r->line, "\"endpoint\":\"h3\"") != NULL;
+    }
+    close(fd);
+    assert_int_equal(there[0], 0);
+    assert_true(there[1] > 0);
+}
+
 /* Reads until the application's count of the request's bytes is there. */
 static bool counts_five(int fd)
 {
@@ -493,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_503_everywhere_is_passed_on_and_makes_no_storm),
         cmocka_unit_test(test_503_of_one_endpoint_is_had_elsewhere),
         cmocka_unit_test(test_503_without_a_body_is_had_elsewhere),
+        cmocka_unit_test(test_a_new_endpoint_is_reached_over_an_old_http2_connection),
         cmocka_unit_test(test_refused_body_of_an_http2_client_goes_elsewhere),
         cmocka_unit_test(test_get_whose_host_dies_is_replayed_once),
         cmocka_unit_test(test_post_whose_host_dies_is_not_replayed),
