@@ -220,7 +220,7 @@ static void test_one_that_goes_changes_one_of_an_aperture(void **state)
     rig_down();
 }
 
-/* Every request is balanced for itself, so a newcomer has its share of all callers together with the
+/* Requests are balanced one by one, so a newcomer has its share of all callers together with the
  * first snapshot that names it, though each calls 20 of 200; who calls it has let one other go. */
 static void test_a_newcomer_has_its_share_at_once(void **state)
 {
