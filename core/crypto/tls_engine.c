@@ -50,8 +50,7 @@ struct tls_engine {
     struct tls_verify *verify;  /* owned, until ready */
     br_ec_private_key key;
     br_x509_certificate chain[TLS_CERT_CHAIN_MAX];
-    char alpn[TLS_ALPN_BYTES_MAX + 1];
-    const char *alpn_list[2];
+    const char *alpn_list[2]; /* by preference */
 
     struct record_track track;
     bool ready, closing, failed;
@@ -188,7 +187,7 @@ static void become_ready(struct tls_engine *e)
     const char *alpn = br_ssl_engine_get_selected_protocol(e->eng);
     const struct x509_leaf *peer = e->verify != NULL ? tls_verify_peer(e->verify) : NULL;
     /* BR_OPT_FAIL_ON_ALPN_MISMATCH lets a peer without ALPN through (T15). */
-    if (e->cert == NULL && (alpn == NULL || strcmp(alpn, e->alpn) != 0)) {
+    if (e->cert == NULL && alpn == NULL) {
         fail(e, ERR_PROTOCOL);
         return;
     }
@@ -248,20 +247,20 @@ static void settle(struct tls_engine *e)
 }
 
 static enum err engine_new(const struct tls_profile *profile, const char *alpn,
-                           struct tls_engine **out)
+                           const char *alpn_else, struct tls_engine **out)
 {
     CHECK(strlen(alpn) <= TLS_ALPN_BYTES_MAX);
     struct tls_engine *e = malloc(sizeof(*e));
     if (e == NULL) return ERR_NOMEM;
     memset(e, 0, offsetof(struct tls_engine, in));
     e->magic = ENGINE_MAGIC;
-    memcpy(e->alpn, alpn, strlen(alpn) + 1);
-    e->alpn_list[0] = e->alpn;
+    e->alpn_list[0] = alpn;
+    e->alpn_list[1] = alpn_else;
     e->eng = &e->ctx.client.eng;
     static_assert(offsetof(br_ssl_client_context, eng) == offsetof(br_ssl_server_context, eng),
                   "the engine is the first member of both contexts");
     tls_profile_apply(profile, e->eng);
-    br_ssl_engine_set_protocol_names(e->eng, e->alpn_list, 1);
+    br_ssl_engine_set_protocol_names(e->eng, e->alpn_list, alpn_else != NULL ? 2 : 1);
     br_ssl_engine_set_buffers_bidi(e->eng, e->in, sizeof(e->in), e->out, sizeof(e->out));
     *out = e;
     return ERR_OK;
@@ -295,7 +294,7 @@ enum err tls_engine_client(const struct tls_client_options *o, struct tls_engine
     if (o->sni != NULL && strlen(o->sni) > SNI_MAX) return ERR_INVALID;
     CHECK((o->trust != NULL) != (o->ca_pin != NULL));
     CHECK(o->expect != NULL || o->expect_any_node || o->ca_pin != NULL);
-    enum err err = engine_new(o->profile, o->alpn, &e);
+    enum err err = engine_new(o->profile, o->alpn, o->alpn_else, &e);
     if (err != ERR_OK) return err;
     if (o->trust != NULL) e->trust = identity_trust_ref(o->trust);
     struct tls_verify_options verify = {.profile = o->profile,
@@ -329,7 +328,7 @@ enum err tls_engine_server(const struct tls_server_options *o, struct tls_engine
 {
     struct tls_engine *e;
     size_t anchors;
-    enum err err = engine_new(o->profile, o->alpn, &e);
+    enum err err = engine_new(o->profile, o->alpn, o->alpn_else, &e);
     if (err != ERR_OK) return err;
     e->server = true;
     e->anonymous = o->anonymous_clients;
@@ -365,13 +364,10 @@ enum err tls_engine_local(const struct tls_profile *profile, struct tls_cert *ce
 {
     struct tls_engine *e;
     size_t count = 0;
-    enum err err = engine_new(profile, "h2", &e);
+    enum err err = engine_new(profile, "h2", "http/1.1", &e);
     if (err != ERR_OK) return err;
     e->server = e->anonymous = true;
     e->cert = tls_cert_ref(cert);
-    /* The first that the client offers too (RFC 7301 3.2). */
-    e->alpn_list[1] = "http/1.1";
-    br_ssl_engine_set_protocol_names(e->eng, e->alpn_list, 2);
     for (struct span der; (der = tls_cert_der(cert, count)).len > 0; count++)
         e->chain[count] = (br_x509_certificate){bear_bytes(der.p), der.len};
     e->key =

@@ -42,7 +42,8 @@ struct tls_client_options {
     const uint8_t *ca_pin; /* join: first 16 bytes of SHA-256 of the CA certificate the server must
                               send last */
     const char *sni;
-    const char *alpn; /* the one protocol offered; the server must choose it */
+    const char *alpn;      /* the protocol offered; the server must choose it */
+    const char *alpn_else; /* or this one; NULL: no other */
     int64_t now_s;
 };
 struct tls_server_options {
@@ -53,11 +54,12 @@ struct tls_server_options {
         ca_der; /* sent behind the leaf when not empty (join); borrowed for the engine's life */
     bool anonymous_clients;
     const char *alpn;
+    const char *alpn_else; /* taken from a client that offers no `alpn`; NULL: none */
     int64_t now_s;
 };
 
 /* Both: ERR_NOMEM; ERR_EXPIRED: no trust anchor is valid at now_s; ERR_INVALID: `sni` is over 255
- * bytes. `alpn` is at most TLS_ALPN_BYTES_MAX bytes. */
+ * bytes. `alpn` and `alpn_else` are constants. */
 enum err tls_engine_client(const struct tls_client_options *o, struct tls_engine **out) MUST_USE;
 enum err tls_engine_server(const struct tls_server_options *o, struct tls_engine **out) MUST_USE;
 /* For clients that are not of the mesh and show no certificate: with `cert` (reference taken), ALPN

@@ -1,4 +1,6 @@
 #include "core/crypto/tls_engine.h"
+
+#include "core/base/check.h"
 #include "tests/unit/support_tls.h"
 #include "tests/unit/support_x509.h"
 
@@ -475,6 +477,36 @@ static void test_an_overlong_sni_is_refused(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* Who prefers what, and what is agreed; NULL: nothing. */
+static void test_the_first_protocol_that_both_know_is_agreed(void **state)
+{
+    static const struct {
+        const char *client, *client_else, *server, *server_else, *agreed;
+    } row[] = {
+        {"new/1", ALPN, "new/1", ALPN, "new/1"}, {"new/1", ALPN, ALPN, NULL, ALPN},
+        {ALPN, NULL, "new/1", ALPN, ALPN},       {ALPN, "new/1", "new/1", ALPN, "new/1"},
+        {"new/1", NULL, "new/1", ALPN, "new/1"}, {"new/2", NULL, "new/1", ALPN, NULL},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        describe(f);
+        f->client_options.alpn = row[i].client;
+        f->client_options.alpn_else = row[i].client_else;
+        f->server_options.alpn = row[i].server;
+        f->server_options.alpn_else = row[i].server_else;
+        handshake(f, 0);
+        if (row[i].agreed != NULL) {
+            assert_open(f);
+            assert_string_equal(tls_engine_alpn(f->client), row[i].agreed);
+            assert_string_equal(tls_engine_alpn(f->server), row[i].agreed);
+        } else {
+            assert_false(tls_engine_ready(f->client) || tls_engine_ready(f->server));
+            assert_null(tls_engine_alpn(f->client));
+        }
+        end(state);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +531,7 @@ int main(void)
         TEST(test_a_join_refuses_another_ca_and_a_missing_one),
         TEST(test_a_join_takes_nodes_only_and_checks_the_date),
         TEST(test_an_overlong_sni_is_refused),
+        TEST(test_the_first_protocol_that_both_know_is_agreed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
