@@ -18,8 +18,8 @@ static_assert(CONFIG_HEALTH_GRPC_BYTES_MAX == GRPC_HEALTH_SERVICE_MAX, "one leng
 struct health_h2 {
     struct health_h2_options o;
     struct h2_alloc alloc; /* owned */
-    struct h2 *h2;         /* owned */
-    struct h2_stream stream;
+    struct mux *mux;       /* owned */
+    struct mux_stream stream;
     struct arena text; /* owned: of the answer */
     struct headers request, answer;
     struct iobuf body; /* owned: of the request */
@@ -75,7 +75,7 @@ static void judge_grpc_status(struct health_h2 *h, const struct headers *last)
         h->verdict = HEALTH_PASSED;
 }
 
-static void on_head(void *owner, struct h2_stream *s, bool ended)
+static void on_head(void *owner, struct mux_stream *s, bool ended)
 {
     struct health_h2 *h = owner;
     unsigned status = s->head.status;
@@ -93,10 +93,10 @@ static void on_head(void *owner, struct h2_stream *s, bool ended)
         judge_grpc_status(h, s->head.headers);
 }
 
-static void on_data(void *owner, struct h2_stream *s, struct span data)
+static void on_data(void *owner, struct mux_stream *s, struct span data)
 {
     struct health_h2 *h = owner;
-    h2_consume(h->h2, s, data.len);
+    mux_consume(h->mux, s, data.len);
     if (data.len > sizeof h->message - h->message_len) {
         fail(h, "not an answer to a gRPC health check");
         return;
@@ -105,27 +105,27 @@ static void on_data(void *owner, struct h2_stream *s, struct span data)
     h->message_len += data.len;
 }
 
-static void on_end(void *owner, struct h2_stream *s, struct headers *trailers)
+static void on_end(void *owner, struct mux_stream *s, struct headers *trailers)
 {
     static const struct headers none = {.count = 0};
     (void)s;
     judge_grpc_status(owner, trailers != NULL ? trailers : &none);
 }
 
-static void on_close(void *owner, struct h2_stream *s, enum h2_close how)
+static void on_close(void *owner, struct mux_stream *s, enum mux_close how)
 {
     (void)s;
-    fail(owner, how == H2_REFUSED ? "it refuses the stream" : "it resets the stream");
+    fail(owner, how == MUX_REFUSED ? "it refuses the stream" : "it resets the stream");
 }
 
-static void on_sent(void *owner, struct h2_stream *s, size_t bytes)
+static void on_sent(void *owner, struct mux_stream *s, size_t bytes)
 {
     (void)owner;
     (void)s;
     (void)bytes;
 }
 
-static void on_sent_end(void *owner, struct h2_stream *s)
+static void on_sent_end(void *owner, struct mux_stream *s)
 {
     (void)owner;
     (void)s;
@@ -142,18 +142,18 @@ static void on_write(void *owner, struct span bytes)
     h->o.on_write(h->o.owner, bytes);
 }
 
-static const struct h2_events events = {.on_head = on_head,
-                                        .on_data = on_data,
-                                        .on_end = on_end,
-                                        .on_sent = on_sent,
-                                        .on_sent_end = on_sent_end,
-                                        .on_close = on_close,
-                                        .on_goaway = on_goaway,
-                                        .on_write = on_write};
+static const struct mux_events events = {.on_head = on_head,
+                                         .on_data = on_data,
+                                         .on_end = on_end,
+                                         .on_sent = on_sent,
+                                         .on_sent_end = on_sent_end,
+                                         .on_close = on_close,
+                                         .on_goaway = on_goaway,
+                                         .on_write = on_write};
 
 /* --- the request --- */
 
-static enum err add_grpc(struct health_h2 *h, struct h2_head *head)
+static enum err add_grpc(struct health_h2 *h, struct mux_head *head)
 {
     char body[GRPC_HEALTH_REQUEST_MAX];
     struct headers *fields = &h->request;
@@ -170,12 +170,12 @@ static enum err add_grpc(struct health_h2 *h, struct h2_head *head)
 
 static enum err submit(struct health_h2 *h)
 {
-    struct h2_head head = {.method = SPAN_LIT("GET"),
-                           .scheme = SPAN_LIT("http"),
-                           .authority = span_str(h->o.host),
-                           .path = span_str(h->o.plan->how.text),
-                           .headers = &h->request,
-                           .content_length = -1};
+    struct mux_head head = {.method = SPAN_LIT("GET"),
+                            .scheme = SPAN_LIT("http"),
+                            .authority = span_str(h->o.host),
+                            .path = span_str(h->o.plan->how.text),
+                            .headers = &h->request,
+                            .content_length = -1};
     enum err err =
         headers_add(&h->request, SPAN_LIT("user-agent"), SPAN_LIT("parley-health/" PARLEY_VERSION));
     if (err == ERR_OK && by_grpc(h)) err = add_grpc(h, &head);
@@ -183,8 +183,8 @@ static enum err submit(struct health_h2 *h)
     h->stream.fields = &h->answer;
     h->stream.out = &h->body;
     h->stream.out_ended = true;
-    if (err == ERR_OK) err = h2_request(h->h2, &h->stream, &head, by_grpc(h));
-    if (err == ERR_OK) err = h2_pull(h->h2, WINDOW_BYTES);
+    if (err == ERR_OK) err = mux_request(h->mux, &h->stream, &head, by_grpc(h));
+    if (err == ERR_OK) err = mux_pull(h->mux, WINDOW_BYTES);
     return err;
 }
 
@@ -196,14 +196,14 @@ enum err health_h2_new(const struct health_h2_options *o, struct health_h2 **out
     h2_alloc_init(&h->alloc, ALLOC_BYTES_MAX);
     arena_init(&h->text, 4096, TEXT_BYTES_MAX);
     iobuf_init(&h->body, o->pool);
-    const struct h2_options options = {.events = &events,
-                                       .owner = h,
-                                       .alloc = &h->alloc,
-                                       .streams_max = 1,
-                                       .stream_window_bytes = WINDOW_BYTES,
-                                       .connection_window_bytes = WINDOW_BYTES,
-                                       .now_ms = o->now_ms};
-    enum err err = h2_new(&options, &h->h2);
+    const struct mux_options options = {.events = &events,
+                                        .owner = h,
+                                        .alloc = &h->alloc,
+                                        .streams_max = 1,
+                                        .stream_window_bytes = WINDOW_BYTES,
+                                        .connection_window_bytes = WINDOW_BYTES,
+                                        .now_ms = o->now_ms};
+    enum err err = h2_new(&options, &h->mux);
     if (err == ERR_OK) err = submit(h);
     h->o.host = NULL;
     if (err != ERR_OK) {
@@ -217,7 +217,7 @@ enum err health_h2_new(const struct health_h2_options *o, struct health_h2 **out
 void health_h2_free(struct health_h2 *h)
 {
     if (h == NULL) return;
-    h2_free(h->h2);
+    mux_free(h->mux);
     iobuf_clear(&h->body);
     arena_fini(&h->text);
     h2_alloc_fini(&h->alloc);
@@ -228,10 +228,10 @@ enum health_verdict health_h2_feed(struct health_h2 *h, struct span in, uint64_t
                                    char why[HEALTH_WHY_BYTES])
 {
     if (h->verdict == HEALTH_PENDING) {
-        enum err err = h2_feed(h->h2, in, now_ms);
+        enum err err = mux_feed(h->mux, in, now_ms);
         h->fed_bytes += in.len;
-        if (h->verdict == HEALTH_PENDING && err == ERR_OK) err = h2_pull(h->h2, WINDOW_BYTES);
-        if (err != ERR_OK || h2_done(h->h2)) fail(h, "not an HTTP/2 answer");
+        if (h->verdict == HEALTH_PENDING && err == ERR_OK) err = mux_pull(h->mux, WINDOW_BYTES);
+        if (err != ERR_OK || mux_done(h->mux)) fail(h, "not an HTTP/2 answer");
         if (h->fed_bytes > HEALTH_H2_BYTES_MAX)
             fail(h, "more than %u KiB without an answer", HEALTH_H2_BYTES_MAX / 1024);
     }

@@ -16,9 +16,10 @@
 #define FRAME_HEAD_BYTES 9u
 
 struct h2 {
+    struct mux mux; /* first */
     uint32_t magic;
     nghttp2_session *session; /* owned */
-    const struct h2_events *events;
+    const struct mux_events *events;
     void *owner;
     struct h2_alloc *alloc; /* borrowed */
     bool server, goaway_seen;
@@ -27,12 +28,22 @@ struct h2 {
     struct h2_walk walk;     /* server */
     struct h2_flood flood;
     uint64_t now_ms;
-    size_t streams;
-    struct list open;          /* the streams */
-    size_t room, written;      /* of the h2_pull in progress */
-    uint32_t indexed;          /* h2_nv.h */
-    struct h2_stream *heading; /* whose head is being received; NULL: nobody's */
+    size_t room, written;       /* of the h2_pull in progress */
+    uint32_t indexed;           /* h2_nv.h */
+    struct mux_stream *heading; /* whose head is being received; NULL: nobody's */
 };
+
+static struct h2 *of(struct mux *m)
+{
+    struct h2 *h = CONTAINER_OF(m, struct h2, mux);
+    CHECK_OBJ(h, H2_MAGIC);
+    return h;
+}
+
+static const struct h2 *of_const(const struct mux *m)
+{
+    return (const void *)m;
+}
 
 /* --- floods and broken rules --- */
 
@@ -51,23 +62,15 @@ static void flood_spend(struct h2 *h)
 
 /* --- receiving --- */
 
-static struct h2_stream *stream_of(struct h2 *h, int32_t id)
+static struct mux_stream *stream_of(struct h2 *h, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(h->session, id);
 }
 
-static void attach(struct h2 *h, struct h2_stream *s)
-{
-    h->streams++;
-    list_push_back(&h->open, &s->node);
-}
-
-static void leave(struct h2 *h, struct h2_stream *s)
+static void leave(struct h2 *h, struct mux_stream *s)
 {
     if (h->heading == s) h->heading = NULL;
-    s->id = 0;
-    h->streams--;
-    list_remove(&s->node);
+    mux_part(&h->mux, s);
 }
 
 /* RFC 9113 5.1, 5.1.1: what comes for a stream that is no more. Late frames for one that we reset
@@ -92,7 +95,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 {
     struct h2 *h = owner;
     int32_t id = frame->hd.stream_id;
-    struct h2_stream *s;
+    struct mux_stream *s;
     h->heading = NULL;
     if (h->server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         h2_recent_open(&h->recent, id);
@@ -104,7 +107,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
                        : 0;
         s->id = id;
         s->begun_ms = h->now_ms;
-        attach(h, s);
+        mux_join(&h->mux, s);
         nghttp2_session_set_stream_user_data(session, id, s);
     } else {
         s = stream_of(h, id);
@@ -127,7 +130,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     (void)frame;
     (void)flags;
     /* Nothing stands between the fields of a head (RFC 9113 4.3). */
-    struct h2_stream *s = ((struct h2 *)owner)->heading;
+    struct mux_stream *s = ((struct h2 *)owner)->heading;
     if (s == NULL || s->head.too_large || name_len == 0) return 0;
     /* The rest is still decoded, so that the connection's HPACK state stays right (D15). */
     if (!h2_head_field(s, span_of(name, name_len), span_of(value, value_len)))
@@ -137,7 +140,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
 static void headers_received(struct h2 *h, const nghttp2_frame *frame)
 {
-    struct h2_stream *s = stream_of(h, frame->hd.stream_id);
+    struct mux_stream *s = stream_of(h, frame->hd.stream_id);
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (s == NULL) return;
     if (s->head_seen) {
@@ -172,7 +175,7 @@ static bool ends_stream(const nghttp2_frame *frame)
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
     struct h2 *h = owner;
-    struct h2_stream *s;
+    struct mux_stream *s;
     (void)session;
     if (ends_stream(frame)) h2_recent_end(&h->recent, frame->hd.stream_id);
     switch (frame->hd.type) {
@@ -217,7 +220,7 @@ static int on_data_chunk_recv(nghttp2_session *session, uint8_t flags, int32_t i
 {
     struct h2 *h = owner;
     (void)flags;
-    struct h2_stream *s = stream_of(h, id);
+    struct mux_stream *s = stream_of(h, id);
     if (s == NULL) {
         /* Nobody will read it: give the window back at once (performance.md 9). */
         return nghttp2_session_consume(session, id, len) != 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
@@ -228,7 +231,7 @@ static int on_data_chunk_recv(nghttp2_session *session, uint8_t flags, int32_t i
 }
 
 /* What the stream will never consume goes back to the connection's window. */
-static void settle(struct h2 *h, struct h2_stream *s)
+static void settle(struct h2 *h, struct mux_stream *s)
 {
     if (s->unconsumed_bytes > 0)
         (void)nghttp2_session_consume_connection(h->session, s->unconsumed_bytes);
@@ -238,18 +241,18 @@ static void settle(struct h2 *h, struct h2_stream *s)
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *owner)
 {
     struct h2 *h = owner;
-    struct h2_stream *s = stream_of(h, id);
+    struct mux_stream *s = stream_of(h, id);
     (void)session;
     if (s == NULL) return 0;
     settle(h, s);
     leave(h, s);
-    enum h2_close how = H2_RESET;
+    enum mux_close how = MUX_RESET;
     if (s->unsent || code == NGHTTP2_REFUSED_STREAM)
-        how = H2_REFUSED;
+        how = MUX_REFUSED;
     else if (code == NGHTTP2_NO_ERROR)
-        how = H2_CLOSED;
+        how = MUX_CLOSED;
     else if (code == NGHTTP2_CANCEL)
-        how = H2_CANCELLED;
+        how = MUX_CANCELLED;
     h->events->on_close(h->owner, s, how);
     return 0;
 }
@@ -261,7 +264,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     struct h2 *h = owner;
     (void)session;
     if (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) {
-        struct h2_stream *s = stream_of(h, frame->hd.stream_id);
+        struct mux_stream *s = stream_of(h, frame->hd.stream_id);
         if (s == NULL) return 0;
         s->sent = true;
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) h->events->on_sent_end(h->owner, s);
@@ -282,7 +285,7 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
     (void)session;
     (void)code;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-    struct h2_stream *s = stream_of(owner, frame->hd.stream_id);
+    struct mux_stream *s = stream_of(owner, frame->hd.stream_id);
     if (s != NULL) s->unsent = true;
     return 0;
 }
@@ -293,7 +296,7 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_
     struct h2 *h = owner;
     (void)buf;
     (void)source;
-    struct h2_stream *s = stream_of(h, id);
+    struct mux_stream *s = stream_of(h, id);
     if (s == NULL) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     if (h->written >= h->room) return NGHTTP2_ERR_PAUSE;
     size_t left = h->room - h->written;
@@ -331,7 +334,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     struct h2 *h = owner;
     (void)session;
     (void)source;
-    struct h2_stream *s = stream_of(h, frame->hd.stream_id);
+    struct mux_stream *s = stream_of(h, frame->hd.stream_id);
     if (s == NULL) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     write_out(h, span_of(head, FRAME_HEAD_BYTES));
     for (size_t left = len; left > 0;) {
@@ -346,9 +349,9 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
     return 0;
 }
 
-enum err h2_pull(struct h2 *h, size_t room)
+static enum err conn_pull(struct mux *m, size_t room)
 {
-    CHECK_OBJ(h, H2_MAGIC);
+    struct h2 *h = of(m);
     h->room = room;
     h->written = 0;
     while (h->written < room) {
@@ -361,15 +364,15 @@ enum err h2_pull(struct h2 *h, size_t room)
     return ERR_OK;
 }
 
-bool h2_wants_write(const struct h2 *h)
+static bool conn_wants_write(const struct mux *m)
 {
-    return nghttp2_session_want_write(h->session) != 0;
+    return nghttp2_session_want_write(of_const(m)->session) != 0;
 }
 
-bool h2_done(const struct h2 *h)
+static bool conn_done(const struct mux *m)
 {
-    return nghttp2_session_want_read(h->session) == 0 &&
-           nghttp2_session_want_write(h->session) == 0;
+    nghttp2_session *session = of_const(m)->session;
+    return nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0;
 }
 
 static enum err give(struct h2 *h, struct span in)
@@ -378,9 +381,9 @@ static enum err give(struct h2 *h, struct span in)
     return taken >= 0 && (size_t)taken == in.len ? ERR_OK : ERR_PROTOCOL;
 }
 
-enum err h2_feed(struct h2 *h, struct span in, uint64_t now_ms)
+static enum err conn_feed(struct mux *m, struct span in, uint64_t now_ms)
 {
-    CHECK_OBJ(h, H2_MAGIC);
+    struct h2 *h = of(m);
     h->now_ms = now_ms;
     size_t at = 0, given = 0;
     bool complete;
@@ -397,142 +400,138 @@ enum err h2_feed(struct h2 *h, struct span in, uint64_t now_ms)
 
 /* --- submitting --- */
 
+static bool conn_may_open(const struct mux *m)
+{
+    const struct h2 *h = of_const(m);
+    return !h->over && !h->goaway_seen && nghttp2_session_check_request_allowed(h->session) != 0 &&
+           m->streams < nghttp2_session_get_remote_settings(
+                            h->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
 static enum err submit_error(int code)
 {
     return code == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE ? ERR_FULL : ERR_NOMEM;
 }
 
-enum err h2_request(struct h2 *h, struct h2_stream *s, const struct h2_head *head, bool has_body)
+static enum err conn_request(struct mux *m, struct mux_stream *s, const struct mux_head *head,
+                             bool has_body)
 {
+    struct h2 *h = of(m);
     CHECK(!h->server && s->id == 0);
     struct h2_nv l UNCLEARED;
-    h2_nv_begin(&l, &h->indexed);
-    h2_nv_add(&l, SPAN_LIT(":method"), head->method);
-    if (head->scheme.len > 0) h2_nv_add(&l, SPAN_LIT(":scheme"), head->scheme);
-    if (head->authority.len > 0) h2_nv_add(&l, SPAN_LIT(":authority"), head->authority);
-    if (head->path.len > 0) h2_nv_add(&l, SPAN_LIT(":path"), head->path);
-    if (head->protocol.len > 0) h2_nv_add(&l, SPAN_LIT(":protocol"), head->protocol);
-    h2_nv_fields(&l, head);
+    h2_nv_request(&l, head, &h->indexed);
     nghttp2_data_provider provider = {.read_callback = on_read};
-    if (!h2_may_open(h)) return ERR_FULL;
+    if (!conn_may_open(m)) return ERR_FULL;
     int32_t id =
         nghttp2_submit_request(h->session, NULL, l.nv, l.count, has_body ? &provider : NULL, s);
     if (id < 0) return submit_error(id);
     s->id = id;
     s->begun_ms = h->now_ms;
     s->deferred = s->head_seen = s->sent = s->unsent = false;
-    attach(h, s);
+    mux_join(&h->mux, s);
     return ERR_OK;
 }
 
-enum err h2_respond(struct h2 *h, struct h2_stream *s, const struct h2_head *head, bool has_body)
+static enum err conn_respond(struct mux *m, struct mux_stream *s, const struct mux_head *head,
+                             bool has_body)
 {
-    CHECK_OBJ(h, H2_MAGIC);
+    struct h2 *h = of(m);
     struct h2_nv l UNCLEARED;
     if (s->id == 0) return ERR_CANCELLED;
-    h2_nv_begin(&l, &h->indexed);
-    h2_nv_status(&l, head->status);
-    h2_nv_fields(&l, head);
+    h2_nv_response(&l, head, &h->indexed);
     nghttp2_data_provider provider = {.read_callback = on_read};
     int code =
         nghttp2_submit_response(h->session, s->id, l.nv, l.count, has_body ? &provider : NULL);
     return code == 0 ? ERR_OK : submit_error(code);
 }
 
-enum err h2_interim(struct h2 *h, struct h2_stream *s, const struct h2_head *head)
+static enum err conn_interim(struct mux *m, struct mux_stream *s, const struct mux_head *head)
 {
+    struct h2 *h = of(m);
     struct h2_nv l UNCLEARED;
     if (s->id == 0) return ERR_CANCELLED;
-    h2_nv_begin(&l, &h->indexed);
-    h2_nv_status(&l, head->status);
-    h2_nv_fields(&l, head);
+    h2_nv_response(&l, head, &h->indexed);
     int code =
         nghttp2_submit_headers(h->session, NGHTTP2_FLAG_NONE, s->id, NULL, l.nv, l.count, NULL);
     return code == 0 ? ERR_OK : submit_error(code);
 }
 
-void h2_resume(struct h2 *h, struct h2_stream *s)
+static void conn_resume(struct mux *m, struct mux_stream *s)
 {
+    struct h2 *h = of(m);
     if (s->id == 0 || !s->deferred) return;
     s->deferred = false;
     /* Fails when the data was cancelled or memory is short; the stream's end is reported anyway. */
     (void)nghttp2_session_resume_data(h->session, s->id);
 }
 
-void h2_consume(struct h2 *h, struct h2_stream *s, size_t bytes)
+static void conn_consume(struct mux *m, struct mux_stream *s, size_t bytes)
 {
+    struct h2 *h = of(m);
     if (s->id == 0 || bytes == 0) return;
     CHECK(bytes <= s->unconsumed_bytes);
     s->unconsumed_bytes -= bytes;
     (void)nghttp2_session_consume(h->session, s->id, bytes);
 }
 
-void h2_detach(struct h2 *h, struct h2_stream *s)
+static void conn_detach(struct mux *m, struct mux_stream *s)
 {
+    struct h2 *h = of(m);
     if (s->id == 0) return;
     nghttp2_session_set_stream_user_data(h->session, s->id, NULL);
     settle(h, s);
     leave(h, s);
 }
 
-void h2_reset(struct h2 *h, struct h2_stream *s, enum h2_close how)
+static void conn_reset(struct mux *m, struct mux_stream *s, enum mux_close how)
 {
+    struct h2 *h = of(m);
     static const uint32_t code[] = {NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL,
                                     NGHTTP2_INTERNAL_ERROR};
     if (s->id == 0) return;
     (void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, s->id, code[how]);
-    h2_detach(h, s);
+    conn_detach(m, s);
 }
 
-void h2_lost(struct h2 *h)
+static void conn_lost(struct mux *m)
 {
+    struct h2 *h = of(m);
     struct list *node;
-    while ((node = list_first(&h->open)) != NULL) {
-        struct h2_stream *s = LIST_ENTRY(node, struct h2_stream, node);
+    while ((node = list_first(&h->mux.open)) != NULL) {
+        struct mux_stream *s = LIST_ENTRY(node, struct mux_stream, node);
         bool never = !h->server && !s->sent;
         leave(h, s);
-        h->events->on_close(h->owner, s, never ? H2_REFUSED : H2_RESET);
+        h->events->on_close(h->owner, s, never ? MUX_REFUSED : MUX_RESET);
     }
 }
 
-void h2_ping(struct h2 *h)
+static void conn_ping(struct mux *m)
 {
-    (void)nghttp2_submit_ping(h->session, NGHTTP2_FLAG_NONE, NULL);
+    (void)nghttp2_submit_ping(of(m)->session, NGHTTP2_FLAG_NONE, NULL);
 }
 
-void h2_shutdown_notice(struct h2 *h)
+static void conn_shutdown_notice(struct mux *m)
 {
-    (void)nghttp2_submit_shutdown_notice(h->session);
+    (void)nghttp2_submit_shutdown_notice(of(m)->session);
 }
 
-void h2_goaway(struct h2 *h)
+static void conn_goaway(struct mux *m)
 {
-    (void)nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
-                                nghttp2_session_get_last_proc_stream_id(h->session),
-                                NGHTTP2_NO_ERROR, NULL, 0);
+    nghttp2_session *session = of(m)->session;
+    (void)nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(session), NGHTTP2_NO_ERROR,
+                                NULL, 0);
 }
 
-size_t h2_streams(const struct h2 *h)
+static bool conn_may_upgrade(const struct mux *m)
 {
-    return h->streams;
-}
-
-bool h2_may_open(const struct h2 *h)
-{
-    return !h->over && !h->goaway_seen && nghttp2_session_check_request_allowed(h->session) != 0 &&
-           h->streams < nghttp2_session_get_remote_settings(
-                            h->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-}
-
-bool h2_may_upgrade(const struct h2 *h)
-{
-    return nghttp2_session_get_remote_settings(h->session,
+    return nghttp2_session_get_remote_settings(of_const(m)->session,
                                                NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 /* --- life --- */
 
-static enum err session_new(struct h2 *h, const struct h2_options *o)
+static enum err session_new(struct h2 *h, const struct mux_options *o)
 {
     nghttp2_session_callbacks *cb = NULL;
     if (nghttp2_session_callbacks_new(&cb) != 0) return ERR_NOMEM;
@@ -551,7 +550,34 @@ static enum err session_new(struct h2 *h, const struct h2_options *o)
     return err;
 }
 
-enum err h2_new(const struct h2_options *o, struct h2 **out)
+static void conn_free(struct mux *m)
+{
+    struct h2 *h = of(m);
+    nghttp2_session_del(h->session);
+    h->magic = MAGIC_POISON;
+    h2_alloc_put(h->alloc, h);
+}
+
+static const struct mux_ops ops = {.free = conn_free,
+                                   .feed = conn_feed,
+                                   .pull = conn_pull,
+                                   .wants_write = conn_wants_write,
+                                   .done = conn_done,
+                                   .request = conn_request,
+                                   .respond = conn_respond,
+                                   .interim = conn_interim,
+                                   .resume = conn_resume,
+                                   .consume = conn_consume,
+                                   .reset = conn_reset,
+                                   .detach = conn_detach,
+                                   .lost = conn_lost,
+                                   .ping = conn_ping,
+                                   .shutdown_notice = conn_shutdown_notice,
+                                   .goaway = conn_goaway,
+                                   .may_open = conn_may_open,
+                                   .may_upgrade = conn_may_upgrade};
+
+enum err h2_new(const struct mux_options *o, struct mux **out)
 {
     struct h2 *h = h2_alloc_get(o->alloc, sizeof *h);
     if (h == NULL) return ERR_NOMEM;
@@ -562,21 +588,12 @@ enum err h2_new(const struct h2_options *o, struct h2 **out)
                      .alloc = o->alloc,
                      .walk.skip = o->server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
                      .now_ms = o->now_ms};
-    list_init(&h->open);
+    mux_init(&h->mux, &ops);
     h2_flood_init(&h->flood, o->peer_floods, o->now_ms);
     if (session_new(h, o) != ERR_OK) {
         h2_alloc_put(o->alloc, h);
         return ERR_NOMEM;
     }
-    *out = h;
+    *out = &h->mux;
     return ERR_OK;
-}
-
-void h2_free(struct h2 *h)
-{
-    if (h == NULL) return;
-    CHECK_OBJ(h, H2_MAGIC);
-    nghttp2_session_del(h->session);
-    h->magic = MAGIC_POISON;
-    h2_alloc_put(h->alloc, h);
 }

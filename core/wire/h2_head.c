@@ -2,15 +2,15 @@
 
 #define COOKIE_BYTES_MIN 1024u
 
-void h2_head_begin(struct h2_stream *s)
+void h2_head_begin(struct mux_stream *s)
 {
-    s->head = (struct h2_head){.headers = s->fields, .content_length = -1};
+    s->head = (struct mux_head){.headers = s->fields, .content_length = -1};
     s->fields->count = s->fields->bytes = 0;
     s->cookie_cap_bytes = 0;
 }
 
-/* RFC 9113 8.2.3: crumbs become one field, in a buffer that doubles. False: no room. */
-static bool cookie_join(struct h2_stream *s, struct span value)
+/* In a buffer that doubles. */
+bool h2_head_cookie(struct mux_stream *s, struct span value)
 {
     struct headers *fields = s->fields;
     for (size_t i = 0; i < fields->count; i++) {
@@ -37,7 +37,7 @@ static bool cookie_join(struct h2_stream *s, struct span value)
     return headers_add(fields, SPAN_LIT("cookie"), arena_span(s->arena, value)) == ERR_OK;
 }
 
-static struct span *pseudo_field(struct h2_head *head, struct span name)
+static struct span *pseudo_field(struct mux_head *head, struct span name)
 {
     if (span_eq(name, SPAN_LIT(":method"))) return &head->method;
     if (span_eq(name, SPAN_LIT(":scheme"))) return &head->scheme;
@@ -47,7 +47,7 @@ static struct span *pseudo_field(struct h2_head *head, struct span name)
     return NULL;
 }
 
-bool h2_head_field(struct h2_stream *s, struct span name, struct span value)
+bool h2_head_field(struct mux_stream *s, struct span name, struct span value)
 {
     if (span_eq(name, SPAN_LIT(":status"))) {
         uint64_t status = 0;
@@ -62,7 +62,7 @@ bool h2_head_field(struct h2_stream *s, struct span name, struct span value)
         return true;
     }
     if (name.len + value.len > HEADER_LINE_BYTES_MAX) return false;
-    if (span_eq(name, SPAN_LIT("cookie"))) return cookie_join(s, value);
+    if (span_eq(name, SPAN_LIT("cookie"))) return h2_head_cookie(s, value);
     char *text = arena_alloc(s->arena, name.len + value.len);
     if (text == NULL) return false;
     memcpy(text, name.p, name.len);

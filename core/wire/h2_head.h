@@ -8,11 +8,13 @@
 #ifndef CORE_WIRE_H2_HEAD_H
 #define CORE_WIRE_H2_HEAD_H
 
-#include "core/wire/h2.h"
+#include "core/wire/mux.h"
 
 /* Starts a section in `s->fields`. */
-void h2_head_begin(struct h2_stream *s);
+void h2_head_begin(struct mux_stream *s);
 /* Takes a field. False: the section is over a limit. */
-bool h2_head_field(struct h2_stream *s, struct span name, struct span value);
+bool h2_head_field(struct mux_stream *s, struct span name, struct span value);
+/* Takes one of the crumbs of which RFC 9113 8.2.3 makes one field. False: no room. */
+bool h2_head_cookie(struct mux_stream *s, struct span value);
 
 #endif

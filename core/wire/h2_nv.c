@@ -9,24 +9,24 @@ nghttp2_nv h2_nv_of(struct span name, struct span value)
                         value.len, NGHTTP2_NV_FLAG_NONE};
 }
 
-void h2_nv_begin(struct h2_nv *l, uint32_t *indexed)
+static void begin(struct h2_nv *l, uint32_t *indexed)
 {
     l->count = 0;
     l->indexed = indexed;
 }
 
-void h2_nv_add(struct h2_nv *l, struct span name, struct span value)
+static void add(struct h2_nv *l, struct span name, struct span value)
 {
     CHECK(l->count < H2_NV_MAX);
     l->nv[l->count++] = h2_nv_of(name, value);
 }
 
-void h2_nv_status(struct h2_nv *l, unsigned status)
+static void add_status(struct h2_nv *l, unsigned status)
 {
     l->status[0] = (char)('0' + status / 100 % 10);
     l->status[1] = (char)('0' + status / 10 % 10);
     l->status[2] = (char)('0' + status % 10);
-    h2_nv_add(l, SPAN_LIT(":status"), span_of(l->status, sizeof(l->status)));
+    add(l, SPAN_LIT(":status"), span_of(l->status, sizeof(l->status)));
 }
 
 /* A bit for each name whose value is another one in every message; 0: it is none of them. */
@@ -53,17 +53,35 @@ static void add_length(struct h2_nv *l, uint64_t length)
         l->number[--at] = (char)('0' + length % 10);
         length /= 10;
     } while (length > 0);
-    h2_nv_add(l, SPAN_LIT("content-length"), span_of(l->number + at, sizeof(l->number) - at));
+    add(l, SPAN_LIT("content-length"), span_of(l->number + at, sizeof(l->number) - at));
 }
 
-void h2_nv_fields(struct h2_nv *l, const struct h2_head *head)
+static void add_fields(struct h2_nv *l, const struct mux_head *head)
 {
     if (head->content_length >= 0) add_length(l, (uint64_t)head->content_length);
     for (size_t i = 0; head->headers != NULL && i < head->headers->count; i++) {
         const struct header *f = &head->headers->field[i];
         uint32_t bit = changing(f->name);
-        h2_nv_add(l, f->name, f->value);
+        add(l, f->name, f->value);
         if ((*l->indexed & bit) != 0) l->nv[l->count - 1].flags = NGHTTP2_NV_FLAG_NO_INDEX;
         *l->indexed |= bit;
     }
+}
+
+void h2_nv_request(struct h2_nv *l, const struct mux_head *head, uint32_t *indexed)
+{
+    begin(l, indexed);
+    add(l, SPAN_LIT(":method"), head->method);
+    if (head->scheme.len > 0) add(l, SPAN_LIT(":scheme"), head->scheme);
+    if (head->authority.len > 0) add(l, SPAN_LIT(":authority"), head->authority);
+    if (head->path.len > 0) add(l, SPAN_LIT(":path"), head->path);
+    if (head->protocol.len > 0) add(l, SPAN_LIT(":protocol"), head->protocol);
+    add_fields(l, head);
+}
+
+void h2_nv_response(struct h2_nv *l, const struct mux_head *head, uint32_t *indexed)
+{
+    begin(l, indexed);
+    add_status(l, head->status);
+    add_fields(l, head);
 }

@@ -16,7 +16,7 @@
 
 #define H2_NV_MAX (HEADER_FIELDS_MAX + 8u) /* beside pseudo fields and content-length */
 
-/* Made by the compiler as UNCLEARED; begins with h2_nv_begin. */
+/* Made by the compiler as UNCLEARED. */
 struct h2_nv {
     size_t count;
     uint32_t *indexed; /* borrowed: which changing names this connection has had */
@@ -26,10 +26,9 @@ struct h2_nv {
 };
 
 nghttp2_nv h2_nv_of(struct span name, struct span value);
-void h2_nv_begin(struct h2_nv *l, uint32_t *indexed);
-void h2_nv_add(struct h2_nv *l, struct span name, struct span value);
-void h2_nv_status(struct h2_nv *l, unsigned status);
-/* content-length, when there is one, and all of head->headers. */
-void h2_nv_fields(struct h2_nv *l, const struct h2_head *head);
+/* Both begin `l`, and take content-length, when there is one, and all of head->headers. `indexed`
+ * is borrowed for the call. */
+void h2_nv_request(struct h2_nv *l, const struct mux_head *head, uint32_t *indexed);
+void h2_nv_response(struct h2_nv *l, const struct mux_head *head, uint32_t *indexed);
 
 #endif

@@ -30,7 +30,7 @@ static void *mem_realloc(void *p, size_t len, void *alloc)
     return h2_alloc_resize(alloc, p, len);
 }
 
-static nghttp2_option *option_new(const struct h2_options *o)
+static nghttp2_option *option_new(const struct mux_options *o)
 {
     nghttp2_option *option = NULL;
     if (nghttp2_option_new(&option) != 0) return NULL;
@@ -44,7 +44,7 @@ static nghttp2_option *option_new(const struct h2_options *o)
     return option;
 }
 
-static int settings_submit(nghttp2_session *session, const struct h2_options *o)
+static int settings_submit(nghttp2_session *session, const struct mux_options *o)
 {
     const nghttp2_settings_entry entry[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, o->streams_max},
@@ -60,7 +60,7 @@ static int settings_submit(nghttp2_session *session, const struct h2_options *o)
                                                  (int32_t)o->connection_window_bytes);
 }
 
-enum err h2_session_new(const struct h2_options *o, const nghttp2_session_callbacks *callbacks,
+enum err h2_session_new(const struct mux_options *o, const nghttp2_session_callbacks *callbacks,
                         void *owner, nghttp2_session **out)
 {
     nghttp2_mem mem = {o->alloc, mem_malloc, mem_free, mem_calloc, mem_realloc};

@@ -11,7 +11,7 @@
 
 /* A session with `owner` as the user data of its callbacks; settings are queued. The callbacks are
  * the caller's still. ERR_NOMEM. */
-enum err h2_session_new(const struct h2_options *o, const nghttp2_session_callbacks *callbacks,
+enum err h2_session_new(const struct mux_options *o, const nghttp2_session_callbacks *callbacks,
                         void *owner, nghttp2_session **out) MUST_USE;
 
 #endif

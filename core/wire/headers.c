@@ -94,7 +94,7 @@ size_t headers_remove_prefix(struct headers *h, const char *prefix)
 
 /* Fields that belong to one connection, whether `connection` names them or not. By length first:
  * this runs for every field of every head. */
-static bool hop_name(struct span n)
+bool headers_hop_name(struct span n)
 {
     switch (n.len) {
     case 7:
@@ -121,7 +121,7 @@ static bool hop_field(const struct header *f, struct span unused)
     (void)unused;
     if (f->name.len == 2 && span_eq(f->name, SPAN_LIT("te")))
         return !span_eq_nocase(f->value, SPAN_LIT("trailers"));
-    return hop_name(f->name);
+    return headers_hop_name(f->name);
 }
 
 static bool named_by_connection(const struct header *f, struct span list)
@@ -188,7 +188,7 @@ bool headers_trailer_allowed(struct span name)
                                           "if-match",
                                           "if-none-match",
                                           "if-modified-since"};
-    if (hop_name(name) || headers_alias(name, "transfer-encoding")) return false;
+    if (headers_hop_name(name) || headers_alias(name, "transfer-encoding")) return false;
     for (size_t i = 0; i < ARRAY_LEN(refused); i++)
         if (headers_alias(name, refused[i])) return false;
     return !folded_prefix(name, SPAN_LIT("parley-")) &&

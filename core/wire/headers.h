@@ -66,6 +66,8 @@ size_t headers_remove_prefix(struct headers *h, const char *prefix);
  * proxy-connection, te (except trailers), transfer-encoding, upgrade, http2-settings,
  * proxy-authenticate, proxy-authorization. */
 void headers_strip_hop(struct headers *h);
+/* Is it a field that belongs to one connection by its name (as headers_strip_hop, but for `te`)? */
+bool headers_hop_name(struct span name);
 /* RFC 9110 6.5.1: may this field stand in a trailer section we forward (A30)? */
 bool headers_trailer_allowed(struct span name);
 /* RFC 9110 5.6.2 token; 5.5 field value without CTLs. */

@@ -30,7 +30,7 @@
 #define PROXY_HTTP_EXCHANGE_H
 
 #include "core/wire/h1.h"
-#include "core/wire/h2.h"
+#include "core/wire/mux.h"
 #include "proxy/filters/chain.h"
 #include "proxy/http/end.h"
 #include "proxy/http/request_id.h"
@@ -122,12 +122,12 @@ struct exchange {
 
     const struct downstream_ops *down_ops;
     void *down;
-    struct h2_stream down_stream;      /* of h2_front */
+    struct mux_stream down_stream;     /* of h2_front */
     struct h1 down_h1;                 /* of h1_server, which shall be small when idle */
     const struct upstream_ops *up_ops; /* NULL: no attempt is connected */
     void *up;
-    struct h2_stream up_stream; /* of h2_back */
-    struct list on_link;        /* in the list of a link: its stream, or waits for it to open */
+    struct mux_stream up_stream; /* of h2_back */
+    struct list on_link;         /* in the list of a link: its stream, or waits for it to open */
     struct exchange_attempt attempt;
 
     enum reason reason;

@@ -20,19 +20,19 @@ static_assert(offsetof(struct h2_app, back) == 0, "the back frees the whole obje
 
 /* --- the back's questions --- */
 
-static enum reason back_head(struct exchange *ex, struct h2_head *head)
+static enum reason back_head(struct exchange *ex, struct mux_head *head)
 {
     const struct h2_back *b = ex->up;
     const struct request *req = &ex->req;
-    *head = (struct h2_head){.method = req->method,
-                             .scheme = SPAN_LIT("http"),
-                             .authority = req->authority,
-                             .path = h2_back_path(ex),
-                             .headers = req->headers,
-                             .content_length = req->body_length >= 0 ? req->body_length : -1};
+    *head = (struct mux_head){.method = req->method,
+                              .scheme = SPAN_LIT("http"),
+                              .authority = req->authority,
+                              .path = h2_back_path(ex),
+                              .headers = req->headers,
+                              .content_length = req->body_length >= 0 ? req->body_length : -1};
     if (head->authority.len == 0) head->authority = span_str(ex->service->name.text);
     if (req->upgrade) {
-        if (!h2_may_upgrade(b->h2)) {
+        if (!mux_may_upgrade(b->mux)) {
             /* No other host's instance can do better: it is the answer. */
             ex->attempt.reached = true;
             return REASON_NOT_IMPLEMENTED;
@@ -45,7 +45,7 @@ static enum reason back_head(struct exchange *ex, struct h2_head *head)
     return REASON_NONE;
 }
 
-static enum reason back_response(struct exchange *ex, const struct h2_head *head, bool ended)
+static enum reason back_response(struct exchange *ex, const struct mux_head *head, bool ended)
 {
     enum reason reason = translate_response_app(head, ended, &ex->req, &ex->resp);
     bool bad = reason != REASON_NONE || (ex->resp.upgrade && !upgrade_give_proof(ex));
@@ -86,7 +86,7 @@ static void on_open(struct conn *c, void *owner)
     struct h2_app *a = owner;
     (void)c;
     a->connected = true;
-    (void)!h2_back_start(&a->back);
+    (void)!h2_back_start(&a->back, false);
 }
 
 static void on_error(struct conn *c, void *owner, enum err err)

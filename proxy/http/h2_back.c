@@ -2,6 +2,8 @@
 
 #include "core/base/check.h"
 #include "core/base/strbuf.h"
+#include "core/wire/h2.h"
+#include "core/wire/link.h"
 #include "proxy/http/grpc.h"
 #include "proxy/http/h2_pump.h"
 #include "proxy/http/translate.h"
@@ -31,7 +33,7 @@ void h2_back_close(struct h2_back *b, bool abort)
     endpoint_state_settle(&ctx->endpoints, b->state);
     loop_timer_clear(ctx->loop, &b->timer);
     b->ops->closed(b);
-    h2_free(b->h2);
+    mux_free(b->mux);
     conn_close(b->conn, abort);
     b->free.on_flush = on_free;
     loop_flush_mark(ctx->loop, &b->free, LOOP_FLUSH_FREE);
@@ -53,7 +55,7 @@ void h2_back_die(struct h2_back *b, enum reason reason)
     b->draining = true;
     while ((ex = first_waiting(b)) != NULL)
         exchange_failed(ex, reason, false);
-    if (b->h2 != NULL) h2_lost(b->h2);
+    if (b->mux != NULL) mux_lost(b->mux);
     h2_back_close(b, true);
 }
 
@@ -99,20 +101,20 @@ static bool add_expect(struct exchange *ex)
 static enum reason up_send(struct exchange *ex)
 {
     struct h2_back *b = ex->up;
-    struct h2_head head;
+    struct mux_head head;
     bool body = ex->tcp || ex->req.upgrade || !exchange_request_ended(ex);
     headers_remove(ex->req.headers, "parley-hops");
     size_t fields = ex->req.headers->count, bytes = ex->req.headers->bytes;
     enum reason reason = add_timeout(ex) ? b->ops->head(ex, &head) : REASON_INTERNAL;
     if (reason == REASON_NONE && !add_expect(ex)) reason = REASON_INTERNAL;
-    struct h2_stream *s = &ex->up_stream;
-    *s = (struct h2_stream){.arena = &ex->arena,
-                            .fields = &ex->resp_headers,
-                            .out = &ex->req_body.buf,
-                            .out_ended = ex->req_body.ended,
-                            .out_trailers = ex->req_body.trailers,
-                            .owner = ex};
-    enum err err = reason == REASON_NONE ? h2_request(b->h2, s, &head, body) : ERR_OK;
+    struct mux_stream *s = &ex->up_stream;
+    *s = (struct mux_stream){.arena = &ex->arena,
+                             .fields = &ex->resp_headers,
+                             .out = &ex->req_body.buf,
+                             .out_ended = ex->req_body.ended,
+                             .out_trailers = ex->req_body.trailers,
+                             .owner = ex};
+    enum err err = reason == REASON_NONE ? mux_request(b->mux, s, &head, body) : ERR_OK;
     /* What was added is for this connection; another attempt adds its own. */
     ex->req.headers->count = fields;
     ex->req.headers->bytes = bytes;
@@ -126,14 +128,14 @@ static void up_flush(struct exchange *ex)
     struct h2_back *b = ex->up;
     ex->up_stream.out_ended = ex->req_body.ended;
     ex->up_stream.out_trailers = ex->req_body.trailers;
-    h2_resume(b->h2, &ex->up_stream);
+    mux_resume(b->mux, &ex->up_stream);
     mark(b);
 }
 
 static void up_consumed(struct exchange *ex, size_t bytes)
 {
     struct h2_back *b = ex->up;
-    h2_consume(b->h2, &ex->up_stream, bytes);
+    mux_consume(b->mux, &ex->up_stream, bytes);
     mark(b);
 }
 
@@ -152,9 +154,9 @@ static void up_cancel(struct exchange *ex)
     } else if (ex->up_stream.id != 0) {
         bool over = ex->response_done && exchange_request_ended(ex);
         if (over)
-            h2_detach(b->h2, &ex->up_stream);
+            mux_detach(b->mux, &ex->up_stream);
         else
-            h2_reset(b->h2, &ex->up_stream, H2_CANCELLED);
+            mux_reset(b->mux, &ex->up_stream, MUX_CANCELLED);
         mark(b);
     }
     note_idle(b);
@@ -165,7 +167,7 @@ static const struct upstream_ops up_ops = {
 
 static bool room_for_one(const struct h2_back *b)
 {
-    return b->open && h2_may_open(b->h2);
+    return b->open && mux_may_open(b->mux);
 }
 
 enum err h2_back_attach(struct h2_back *b, struct exchange *ex)
@@ -180,13 +182,13 @@ enum err h2_back_attach(struct h2_back *b, struct exchange *ex)
 
 size_t h2_back_load(const struct h2_back *b)
 {
-    return b->waiting_count + (b->h2 != NULL ? h2_streams(b->h2) : 0);
+    return b->waiting_count + (b->mux != NULL ? mux_streams(b->mux) : 0);
 }
 
 bool h2_back_usable(const struct h2_back *b)
 {
     if (b->draining || b->failed || b->gone) return false;
-    return b->open ? h2_may_open(b->h2) : b->waiting_count < b->ops->waiting_max;
+    return b->open ? mux_may_open(b->mux) : b->waiting_count < b->ops->waiting_max;
 }
 
 struct exchange *h2_back_take_waiting(struct h2_back *b)
@@ -206,18 +208,18 @@ static void admit_waiting(struct h2_back *b)
 
 /* --- streams --- */
 
-static struct h2_stream *on_begin(void *owner)
+static struct mux_stream *on_begin(void *owner)
 {
     (void)owner;
     return NULL;
 }
 
-static void on_head(void *owner, struct h2_stream *s, bool ended)
+static void on_head(void *owner, struct mux_stream *s, bool ended)
 {
     struct h2_back *b = owner;
     struct exchange *ex = s->owner;
     if (b->ops->response(ex, &s->head, ended) != REASON_NONE) {
-        h2_reset(b->h2, s, H2_RESET);
+        mux_reset(b->mux, s, MUX_RESET);
         exchange_failed(ex, REASON_PROTOCOL_ERROR, true);
         return;
     }
@@ -227,51 +229,51 @@ static void on_head(void *owner, struct h2_stream *s, bool ended)
     if (ended && ex->up == b && s->id == id) exchange_response_end(ex, NULL);
 }
 
-static void on_interim(void *owner, struct h2_stream *s)
+static void on_interim(void *owner, struct mux_stream *s)
 {
     (void)owner;
     headers_remove_prefix(s->head.headers, "parley-");
     exchange_interim(s->owner, s->head.status, s->head.headers);
 }
 
-static void on_stream_data(void *owner, struct h2_stream *s, struct span data)
+static void on_stream_data(void *owner, struct mux_stream *s, struct span data)
 {
     (void)owner;
     exchange_response_data(s->owner, data);
 }
 
-static void on_end(void *owner, struct h2_stream *s, struct headers *trailers)
+static void on_end(void *owner, struct mux_stream *s, struct headers *trailers)
 {
     (void)owner;
     exchange_response_end(s->owner, translate_trailers(trailers));
 }
 
-static void on_sent(void *owner, struct h2_stream *s, size_t bytes)
+static void on_sent(void *owner, struct mux_stream *s, size_t bytes)
 {
     (void)owner;
     exchange_request_taken(s->owner, bytes);
 }
 
-static void on_sent_end(void *owner, struct h2_stream *s)
+static void on_sent_end(void *owner, struct mux_stream *s)
 {
     (void)owner;
     exchange_request_sent(s->owner);
 }
 
-static void on_close(void *owner, struct h2_stream *s, enum h2_close how)
+static void on_close(void *owner, struct mux_stream *s, enum mux_close how)
 {
     struct h2_back *b = owner;
     struct exchange *ex = s->owner;
     note_idle(b);
     /* RFC 9113 8.1: a complete response, and no wish for the rest of the request. The exchange may
      * go on to its client long after this connection has gone. */
-    if (how == H2_CLOSED && ex->response_done && (!ex->tunnelled || exchange_request_ended(ex))) {
+    if (how == MUX_CLOSED && ex->response_done && (!ex->tunnelled || exchange_request_ended(ex))) {
         ex->up_ops = NULL;
         ex->up = NULL;
         exchange_request_sent(ex);
         return;
     }
-    if (how == H2_REFUSED)
+    if (how == MUX_REFUSED)
         exchange_failed(ex, b->ops->refused, false);
     else
         exchange_failed(ex, REASON_UPSTREAM_RESET, true);
@@ -295,32 +297,32 @@ static void on_write(void *owner, struct span bytes)
     if (conn_write(b->conn, bytes) != ERR_OK) b->failed = true;
 }
 
-static const struct h2_events h2_events = {.on_begin = on_begin,
-                                           .on_head = on_head,
-                                           .on_interim = on_interim,
-                                           .on_data = on_stream_data,
-                                           .on_end = on_end,
-                                           .on_sent = on_sent,
-                                           .on_sent_end = on_sent_end,
-                                           .on_close = on_close,
-                                           .on_goaway = on_goaway,
-                                           .on_settings = on_settings,
-                                           .on_write = on_write};
+static const struct mux_events mux_events = {.on_begin = on_begin,
+                                             .on_head = on_head,
+                                             .on_interim = on_interim,
+                                             .on_data = on_stream_data,
+                                             .on_end = on_end,
+                                             .on_sent = on_sent,
+                                             .on_sent_end = on_sent_end,
+                                             .on_close = on_close,
+                                             .on_goaway = on_goaway,
+                                             .on_settings = on_settings,
+                                             .on_write = on_write};
 
 /* --- the connection --- */
 
-bool h2_back_start(struct h2_back *b)
+bool h2_back_start(struct h2_back *b, bool lean)
 {
     struct context *ctx = b->ctx;
-    struct h2_options o = {.events = &h2_events,
-                           .owner = b,
-                           .alloc = &ctx->h2_alloc,
-                           .streams_max = LINK_STREAMS_MAX,
-                           .stream_window_bytes = LINK_STREAM_WINDOW_BYTES,
-                           .connection_window_bytes = LINK_WINDOW_BYTES,
-                           .now_ms = loop_now_ms(ctx->loop)};
-    if (h2_new(&o, &b->h2) != ERR_OK) {
-        b->h2 = NULL;
+    struct mux_options o = {.events = &mux_events,
+                            .owner = b,
+                            .alloc = &ctx->h2_alloc,
+                            .streams_max = LINK_STREAMS_MAX,
+                            .stream_window_bytes = LINK_STREAM_WINDOW_BYTES,
+                            .connection_window_bytes = LINK_WINDOW_BYTES,
+                            .now_ms = loop_now_ms(ctx->loop)};
+    enum err err = lean ? link_new(&o, &b->mux) : h2_new(&o, &b->mux);
+    if (err != ERR_OK) {
         h2_back_die(b, REASON_INTERNAL);
         return false;
     }
@@ -340,7 +342,7 @@ size_t h2_back_on_data(struct conn *c, void *owner, struct span data)
     (void)c;
     if (b->failed) return data.len;
     if (b->ops->heard != NULL) b->ops->heard(b);
-    if (h2_feed(b->h2, data, loop_now_ms(b->ctx->loop)) != ERR_OK) b->failed = true;
+    if (mux_feed(b->mux, data, loop_now_ms(b->ctx->loop)) != ERR_OK) b->failed = true;
     mark(b);
     return data.len;
 }
@@ -356,12 +358,12 @@ static void turn_away(struct h2_back *b)
 void h2_back_on_flush(struct conn *c, void *owner)
 {
     struct h2_back *b = owner;
-    if (b->h2 == NULL) return;
+    if (b->mux == NULL) return;
     turn_away(b);
     admit_waiting(b);
-    h2_pump_run(b->h2, c, &b->failed);
+    h2_pump_run(b->mux, c, &b->failed);
     if (b->ops->flushed != NULL) b->ops->flushed(b);
-    if (b->failed || h2_done(b->h2))
+    if (b->failed || mux_done(b->mux))
         h2_back_die(b, b->open ? REASON_UPSTREAM_RESET : REASON_PROTOCOL_ERROR);
 }
 
@@ -375,7 +377,7 @@ void h2_back_on_eof(struct conn *c, void *owner)
 {
     struct h2_back *b = owner;
     (void)c;
-    if (b->h2 != NULL && h2_streams(b->h2) > 0 && !b->draining && b->ops->lost != NULL)
+    if (b->mux != NULL && mux_streams(b->mux) > 0 && !b->draining && b->ops->lost != NULL)
         b->ops->lost(b);
     h2_back_die(b, b->ops->refused);
 }

@@ -22,9 +22,9 @@ struct h2_back_ops {
     enum reason refused;  /* a stream that the peer did not process */
     uint32_t waiting_max; /* exchanges */
     /* The request head of ex->req; what it adds to the headers is taken back. */
-    enum reason (*head)(struct exchange *ex, struct h2_head *head);
+    enum reason (*head)(struct exchange *ex, struct mux_head *head);
     /* A final head came: fills ex->resp. */
-    enum reason (*response)(struct exchange *ex, const struct h2_head *head, bool ended);
+    enum reason (*response)(struct exchange *ex, const struct mux_head *head, bool ended);
     void (*heard)(struct h2_back *b);    /* bytes came; NULL: not interested */
     void (*settings)(struct h2_back *b); /* the peer's settings came; NULL: not interested */
     void (*flushed)(struct h2_back *b);  /* bytes left in this turn; NULL: not interested */
@@ -37,7 +37,7 @@ struct h2_back {
     struct list by_state; /* state->links or state->h2_apps */
     struct context *ctx;
     struct conn *conn;
-    struct h2 *h2; /* owned; NULL before h2_back_start */
+    struct mux *mux; /* owned; NULL before h2_back_start */
     const struct h2_back_ops *ops;
     struct endpoint_state *state;
     struct list waiting; /* exchanges, by on_link */
@@ -49,8 +49,9 @@ struct h2_back {
     struct loop_flush free;
 };
 
-/* The connection is made: starts HTTP/2. False: no memory, it has died. */
-bool h2_back_start(struct h2_back *b);
+/* The connection is made: starts HTTP/2, or with `lean` the link frame. False: no memory, it has
+ * died. */
+bool h2_back_start(struct h2_back *b, bool lean);
 /* Streams may begin: of those that wait as many as the peer allows. */
 void h2_back_opened(struct h2_back *b);
 /* Its exchanges fail, those that wait for `reason`, and it is closed. */

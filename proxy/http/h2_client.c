@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "core/base/check.h"
+#include "core/wire/link.h"
 #include "proxy/http/deadline.h"
 #include "proxy/http/translate.h"
 
@@ -32,14 +33,15 @@ static bool add_client(struct exchange *ex)
            headers_add(ex->req.headers, SPAN_LIT("parley-client"), value) == ERR_OK;
 }
 
-static enum reason back_head(struct exchange *ex, struct h2_head *head)
+static enum reason back_head(struct exchange *ex, struct mux_head *head)
 {
     char sni[SNI_BYTES_MAX + 1];
     size_t sni_len = name_sni_format(&ex->attempt.endpoint->expect, sni);
-    *head = (struct h2_head){.method = ex->req.method,
-                             .authority = ex->req.authority,
-                             .headers = ex->req.headers,
-                             .content_length = ex->req.body_length >= 0 ? ex->req.body_length : -1};
+    *head =
+        (struct mux_head){.method = ex->req.method,
+                          .authority = ex->req.authority,
+                          .headers = ex->req.headers,
+                          .content_length = ex->req.body_length >= 0 ? ex->req.body_length : -1};
     if (ex->tcp || head->authority.len == 0)
         head->authority = arena_span(&ex->arena, span_of(sni, sni_len));
     if (head->authority.p == NULL || !add_client(ex) ||
@@ -61,7 +63,7 @@ static enum reason back_head(struct exchange *ex, struct h2_head *head)
     return head->path.p != NULL ? REASON_NONE : REASON_INTERNAL;
 }
 
-static enum reason back_response(struct exchange *ex, const struct h2_head *head, bool ended)
+static enum reason back_response(struct exchange *ex, const struct mux_head *head, bool ended)
 {
     return translate_response_h2(head, ended, &ex->req, &ex->resp);
 }
@@ -86,7 +88,7 @@ static void back_lost(struct h2_back *b)
 static void back_closed(struct h2_back *b)
 {
     struct h2_client *l = link_of(b);
-    if (b->h2 == NULL) b->ctx->handshake_count--;
+    if (b->mux == NULL) b->ctx->handshake_count--;
     identity_unref(l->identity);
     identity_trust_unref(l->trust);
 }
@@ -107,9 +109,10 @@ static void on_open(struct conn *c, void *owner)
 {
     struct h2_client *l = owner;
     struct context *ctx = l->back.ctx;
-    (void)c;
     metrics_handshake(ctx->metrics, false, "ok", loop_now_us(ctx->loop) - l->begun_us);
-    if (!h2_back_start(&l->back)) return;
+    bool lean = strcmp(tls_engine_alpn(conn_engine(c)), LINK_ALPN) == 0;
+    metrics_count(ctx->metrics, METRICS_LINKS_HTTP2, !lean);
+    if (!h2_back_start(&l->back, lean)) return;
     ctx->handshake_count--;
     l->heard_ms = loop_now_ms(ctx->loop);
     h2_back_opened(&l->back);
@@ -129,7 +132,7 @@ static void on_error(struct conn *c, void *owner, enum err err)
     struct h2_client *l = owner;
     struct context *ctx = l->back.ctx;
     enum reason reason = REASON_CONN_REFUSED;
-    if (l->back.h2 == NULL) {
+    if (l->back.mux == NULL) {
         enum x509_fault fault = tls_engine_fault(conn_engine(c));
         const char *word = fault != X509_OK ? x509_check_word(fault) : err_name(err);
         char to[ADDR_TEXT_MAX];
@@ -155,13 +158,13 @@ static const struct conn_events conn_events = {.on_open = on_open,
 /* A peer that says nothing while streams are open is asked, then given up. */
 static bool is_silent(struct h2_client *l, uint64_t now)
 {
-    if (h2_streams(l->back.h2) == 0 || now - l->heard_ms < LINK_PING_MS) {
+    if (mux_streams(l->back.mux) == 0 || now - l->heard_ms < LINK_PING_MS) {
         l->pinged_ms = 0;
         return false;
     }
     if (l->pinged_ms == 0) {
         l->pinged_ms = now;
-        h2_ping(l->back.h2);
+        mux_ping(l->back.mux);
         conn_mark(l->back.conn);
     }
     return now - l->pinged_ms >= LINK_DEAD_MS - LINK_PING_MS;
@@ -171,12 +174,12 @@ static void on_expire(struct loop_timer *t)
 {
     struct h2_client *l = CONTAINER_OF(t, struct h2_client, back.timer);
     uint64_t now = loop_now_ms(l->back.ctx->loop);
-    if (l->back.h2 != NULL && is_silent(l, now)) {
+    if (l->back.mux != NULL && is_silent(l, now)) {
         blame(l);
         h2_back_die(&l->back, REASON_CONN_TIMEOUT);
         return;
     }
-    bool unused = l->back.h2 != NULL && h2_back_load(&l->back) == 0;
+    bool unused = l->back.mux != NULL && h2_back_load(&l->back) == 0;
     if (unused && (l->back.draining || now - l->back.idle_since_ms >= LINK_IDLE_MS)) {
         h2_back_close(&l->back, false);
         return;
@@ -199,7 +202,8 @@ enum err h2_client_open(struct exchange *ex, struct h2_client **out)
                                      .trust = ex->view->snapshot->trust,
                                      .expect = &endpoint->expect,
                                      .sni = sni,
-                                     .alpn = "h2",
+                                     .alpn = LINK_ALPN,
+                                     .alpn_else = "h2",
                                      .now_s = loop_wall_s(ctx->loop)};
     name_sni_format(&endpoint->expect, sni);
     struct h2_client *l = slab_get(slab);

@@ -1,6 +1,8 @@
 #include "proxy/http/h2_front.h"
 
 #include "core/base/check.h"
+#include "core/wire/h2.h"
+#include "core/wire/link.h"
 #include "proxy/http/h2_pump.h"
 #include "proxy/http/translate.h"
 #include "proxy/net/clients.h"
@@ -13,11 +15,11 @@ static void mark(struct h2_front *f)
 
 /* --- the exchange's side --- */
 
-static void stream_head(struct exchange *ex, struct h2_head *head)
+static void stream_head(struct exchange *ex, struct mux_head *head)
 {
-    *head = (struct h2_head){.status = ex->resp.status,
-                             .headers = ex->resp.headers,
-                             .content_length = ex->tcp ? -1 : ex->resp.content_length};
+    *head = (struct mux_head){.status = ex->resp.status,
+                              .headers = ex->resp.headers,
+                              .content_length = ex->tcp ? -1 : ex->resp.content_length};
     if (ex->resp.upgrade) head->status = 200;
 }
 
@@ -25,19 +27,19 @@ static void down_interim(struct exchange *ex, unsigned status, const struct head
 {
     struct h2_front *f = ex->down;
     struct headers copy = *h;
-    struct h2_head head = {.status = status, .headers = &copy, .content_length = -1};
-    if (h2_interim(f->h2, &ex->down_stream, &head) == ERR_OK) mark(f);
+    struct mux_head head = {.status = status, .headers = &copy, .content_length = -1};
+    if (mux_interim(f->mux, &ex->down_stream, &head) == ERR_OK) mark(f);
 }
 
 static bool down_respond(struct exchange *ex)
 {
     struct h2_front *f = ex->down;
-    struct h2_head head;
+    struct mux_head head;
     bool body =
         ex->tunnelled || (ex->resp.body_length != BODY_LENGTH_NONE && ex->resp.body_length != 0);
     if (ex->resp.upgrade && !f->ops->switched(ex)) return false;
     stream_head(ex, &head);
-    if (h2_respond(f->h2, &ex->down_stream, &head, body) != ERR_OK) return false;
+    if (mux_respond(f->mux, &ex->down_stream, &head, body) != ERR_OK) return false;
     mark(f);
     return true;
 }
@@ -47,28 +49,28 @@ static void down_flush(struct exchange *ex)
     struct h2_front *f = ex->down;
     ex->down_stream.out_ended = ex->resp_body.ended;
     ex->down_stream.out_trailers = ex->resp_body.trailers;
-    h2_resume(f->h2, &ex->down_stream);
+    mux_resume(f->mux, &ex->down_stream);
     mark(f);
 }
 
 static void down_consumed(struct exchange *ex, size_t bytes)
 {
     struct h2_front *f = ex->down;
-    h2_consume(f->h2, &ex->down_stream, bytes);
+    mux_consume(f->mux, &ex->down_stream, bytes);
     mark(f);
 }
 
 static void down_refuse(struct exchange *ex)
 {
     struct h2_front *f = ex->down;
-    h2_reset(f->h2, &ex->down_stream, H2_REFUSED);
+    mux_reset(f->mux, &ex->down_stream, MUX_REFUSED);
     mark(f);
 }
 
 static void down_abort(struct exchange *ex)
 {
     struct h2_front *f = ex->down;
-    h2_reset(f->h2, &ex->down_stream, H2_RESET);
+    mux_reset(f->mux, &ex->down_stream, MUX_RESET);
     mark(f);
 }
 
@@ -78,22 +80,19 @@ static void down_release(struct exchange *ex)
     if (ex->down_stream.id == 0) return;
     /* RFC 9113 8.1: the answer was complete before the request; no error, but no more of it. */
     if (!ex->req_body.ended)
-        h2_reset(f->h2, &ex->down_stream, H2_CLOSED);
+        mux_reset(f->mux, &ex->down_stream, MUX_CLOSED);
     else
-        h2_detach(f->h2, &ex->down_stream);
+        mux_detach(f->mux, &ex->down_stream);
     mark(f);
 }
 
-static const struct downstream_ops down_ops = {
-    .proto = "h2",
-    .interim = down_interim,
-    .respond = down_respond,
-    .flush = down_flush,
-    .consumed = down_consumed,
-    .refuse = down_refuse,
-    .abort = down_abort,
-    .release = down_release,
-};
+/* Over HTTP/2 and over the link frame. */
+#define DOWN_OPS                                                                                   \
+    .interim = down_interim, .respond = down_respond, .flush = down_flush,                         \
+    .consumed = down_consumed, .refuse = down_refuse, .abort = down_abort, .release = down_release
+static const struct downstream_ops down_ops = {.proto = "h2", DOWN_OPS};
+static const struct downstream_ops lean_ops = {.proto = "link", DOWN_OPS};
+#undef DOWN_OPS
 
 /* Of a tunnel whose stream is complete while its application still reads. */
 static bool gone_respond(struct exchange *ex)
@@ -113,22 +112,21 @@ static void gone_consumed(struct exchange *ex, size_t bytes)
     (void)bytes;
 }
 
-static const struct downstream_ops gone_ops = {
-    .proto = "h2",
-    .respond = gone_respond,
-    .flush = gone_nothing,
-    .consumed = gone_consumed,
-    .abort = gone_nothing,
-    .release = gone_nothing,
-};
+#define GONE_OPS                                                                                   \
+    .respond = gone_respond, .flush = gone_nothing, .consumed = gone_consumed,                     \
+    .abort = gone_nothing, .release = gone_nothing
+static const struct downstream_ops gone_ops = {.proto = "h2", GONE_OPS};
+static const struct downstream_ops lean_gone_ops = {.proto = "link", GONE_OPS};
+#undef GONE_OPS
 
 /* --- streams --- */
 
-static struct h2_stream *on_begin(void *owner)
+static struct mux_stream *on_begin(void *owner)
 {
     struct h2_front *f = owner;
     struct context *ctx = f->session.ctx;
-    struct exchange *ex = exchange_new(ctx, f->ops->direction, &down_ops, f, conn_remote(f->conn));
+    const struct downstream_ops *down = f->lean ? &lean_ops : &down_ops;
+    struct exchange *ex = exchange_new(ctx, f->ops->direction, down, f, conn_remote(f->conn));
     if (ex == NULL) {
         metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
         return NULL;
@@ -143,7 +141,7 @@ static struct h2_stream *on_begin(void *owner)
     return &ex->down_stream;
 }
 
-static void on_head(void *owner, struct h2_stream *stream, bool ended)
+static void on_head(void *owner, struct mux_stream *stream, bool ended)
 {
     struct h2_front *f = owner;
     struct exchange *ex = stream->owner;
@@ -152,31 +150,31 @@ static void on_head(void *owner, struct h2_stream *stream, bool ended)
     f->ops->head(f, ex, translate_request_h2(&stream->head, ended, &ex->arena, &ex->req));
 }
 
-static void on_stream_data(void *owner, struct h2_stream *stream, struct span data)
+static void on_stream_data(void *owner, struct mux_stream *stream, struct span data)
 {
     (void)owner;
     exchange_request_data(stream->owner, data);
 }
 
-static void on_end(void *owner, struct h2_stream *stream, struct headers *trailers)
+static void on_end(void *owner, struct mux_stream *stream, struct headers *trailers)
 {
     (void)owner;
     exchange_request_end(stream->owner, translate_trailers(trailers));
 }
 
-static void on_sent(void *owner, struct h2_stream *stream, size_t bytes)
+static void on_sent(void *owner, struct mux_stream *stream, size_t bytes)
 {
     (void)owner;
     exchange_response_taken(stream->owner, bytes);
 }
 
-static void on_sent_end(void *owner, struct h2_stream *stream)
+static void on_sent_end(void *owner, struct mux_stream *stream)
 {
     (void)owner;
     exchange_delivered(stream->owner);
 }
 
-static void on_close(void *owner, struct h2_stream *stream, enum h2_close how)
+static void on_close(void *owner, struct mux_stream *stream, enum mux_close how)
 {
     struct h2_front *f = owner;
     struct exchange *ex = stream->owner;
@@ -184,8 +182,8 @@ static void on_close(void *owner, struct h2_stream *stream, enum h2_close how)
     if (!stream->head_seen) f->head_since_ms = 0;
     /* Complete both ways: what is left of the request still goes to the application, maybe long
      * after this link has gone. */
-    if (how == H2_CLOSED && ex->delivered) {
-        ex->down_ops = &gone_ops;
+    if (how == MUX_CLOSED && ex->delivered) {
+        ex->down_ops = f->lean ? &lean_gone_ops : &gone_ops;
         ex->down = NULL;
         return;
     }
@@ -204,32 +202,33 @@ static void on_write(void *owner, struct span bytes)
     if (conn_write(f->conn, bytes) != ERR_OK) f->failed = true;
 }
 
-static const struct h2_events h2_events = {.on_begin = on_begin,
-                                           .on_head = on_head,
-                                           .on_data = on_stream_data,
-                                           .on_end = on_end,
-                                           .on_sent = on_sent,
-                                           .on_sent_end = on_sent_end,
-                                           .on_close = on_close,
-                                           .on_goaway = on_goaway,
-                                           .on_write = on_write};
+static const struct mux_events mux_events = {.on_begin = on_begin,
+                                             .on_head = on_head,
+                                             .on_data = on_stream_data,
+                                             .on_end = on_end,
+                                             .on_sent = on_sent,
+                                             .on_sent_end = on_sent_end,
+                                             .on_close = on_close,
+                                             .on_goaway = on_goaway,
+                                             .on_write = on_write};
 
 /* --- the connection --- */
 
-enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits)
+enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits, bool lean)
 {
     struct context *ctx = f->session.ctx;
-    struct h2_options o = {.server = true,
-                           .events = &h2_events,
-                           .owner = f,
-                           .alloc = &ctx->h2_alloc,
-                           .streams_max = limits->streams_max,
-                           .stream_window_bytes = limits->stream_window_bytes,
-                           .connection_window_bytes = limits->connection_window_bytes,
-                           .peer_floods =
-                               f->session.client != NULL ? &f->session.client->floods_ms : NULL,
-                           .now_ms = loop_now_ms(ctx->loop)};
-    enum err err = h2_new(&o, &f->h2);
+    struct mux_options o = {.server = true,
+                            .events = &mux_events,
+                            .owner = f,
+                            .alloc = &ctx->h2_alloc,
+                            .streams_max = limits->streams_max,
+                            .stream_window_bytes = limits->stream_window_bytes,
+                            .connection_window_bytes = limits->connection_window_bytes,
+                            .peer_floods =
+                                f->session.client != NULL ? &f->session.client->floods_ms : NULL,
+                            .now_ms = loop_now_ms(ctx->loop)};
+    f->lean = lean;
+    enum err err = lean ? link_new(&o, &f->mux) : h2_new(&o, &f->mux);
     if (err == ERR_OK)
         mark(f);
     else
@@ -241,7 +240,7 @@ void h2_front_cut(struct h2_front *f, bool abort)
 {
     if (f->session.gone) return;
     loop_timer_clear(f->session.ctx->loop, &f->timer);
-    if (f->h2 != NULL) h2_lost(f->h2);
+    if (f->mux != NULL) mux_lost(f->mux);
     f->ops->close(f, abort);
 }
 
@@ -250,7 +249,7 @@ size_t h2_front_on_data(struct conn *c, void *owner, struct span data)
     struct h2_front *f = owner;
     (void)c;
     if (f->failed) return data.len;
-    enum err err = h2_feed(f->h2, data, loop_now_ms(f->session.ctx->loop));
+    enum err err = mux_feed(f->mux, data, loop_now_ms(f->session.ctx->loop));
     if (err != ERR_OK) f->failed = true;
     mark(f);
     return data.len;
@@ -259,8 +258,8 @@ size_t h2_front_on_data(struct conn *c, void *owner, struct span data)
 void h2_front_on_flush(struct conn *c, void *owner)
 {
     struct h2_front *f = owner;
-    h2_pump_run(f->h2, c, &f->failed);
-    if (f->failed || h2_done(f->h2)) h2_front_cut(f, false);
+    h2_pump_run(f->mux, c, &f->failed);
+    if (f->failed || mux_done(f->mux)) h2_front_cut(f, false);
 }
 
 void h2_front_on_drain(struct conn *c, void *owner)
@@ -280,15 +279,15 @@ void h2_front_on_eof(struct conn *c, void *owner)
 static void on_expire(struct loop_timer *t)
 {
     struct h2_front *f = CONTAINER_OF(t, struct h2_front, timer);
-    h2_goaway(f->h2);
+    mux_goaway(f->mux);
     mark(f);
 }
 
 void h2_front_drain(struct h2_front *f)
 {
     struct loop *loop = f->session.ctx->loop;
-    if (f->h2 == NULL || f->timer.on_expire != NULL) return;
-    h2_shutdown_notice(f->h2);
+    if (f->mux == NULL || f->timer.on_expire != NULL) return;
+    mux_shutdown_notice(f->mux);
     f->timer.on_expire = on_expire;
     loop_timer_set(loop, &f->timer, loop_now_ms(loop) + H2_FRONT_GOAWAY_MS);
     mark(f);

@@ -36,9 +36,10 @@ struct h2_front_ops {
 struct h2_front {
     struct session session;
     struct conn *conn;
-    struct h2 *h2; /* owned; NULL before h2_front_open */
+    struct mux *mux; /* owned; NULL before h2_front_open */
     const struct h2_front_ops *ops;
     uint64_t head_since_ms; /* a head has begun and is not complete; 0: none */
+    bool lean;              /* it speaks the link frame */
     bool draining, failed;
     struct loop_timer timer; /* the second step of the end */
 };
@@ -47,8 +48,9 @@ struct h2_front_limits {
     uint32_t streams_max, stream_window_bytes, connection_window_bytes;
 };
 
-/* Starts HTTP/2 on its connection. ERR_NOMEM. */
-enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits) MUST_USE;
+/* Starts HTTP/2, or with `lean` the link frame, on its connection. ERR_NOMEM. */
+enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits,
+                       bool lean) MUST_USE;
 /* Begins the end; does nothing when it has begun or h2_front_open has not been called. */
 void h2_front_drain(struct h2_front *f);
 /* The connection is gone: so are the clients of its exchanges. Calls ops->close. */

@@ -31,7 +31,7 @@ static struct h2_plain *plain_of(struct h2_front *f)
 static void front_close(struct h2_front *f, bool abort)
 {
     loop_timer_clear(f->session.ctx->loop, &plain_of(f)->timer);
-    h2_free(f->h2);
+    mux_free(f->mux);
     conn_close(f->conn, abort);
     session_end(&f->session);
 }
@@ -123,12 +123,12 @@ static void on_expire(struct loop_timer *t)
         h2_front_cut(&s->front, true);
         return;
     }
-    if (h2_streams(s->front.h2) > 0)
+    if (mux_streams(s->front.mux) > 0)
         s->idle_since_ms = 0;
     else if (s->idle_since_ms == 0)
         s->idle_since_ms = now;
     else if (now >= s->idle_since_ms + bounds_of(s)->keep_alive_ms) {
-        h2_goaway(s->front.h2);
+        mux_goaway(s->front.mux);
         conn_mark(s->front.conn);
     }
     loop_timer_set(loop, t, now + bounds_of(s)->keep_alive_ms);
@@ -173,7 +173,7 @@ void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listene
     s->timer.on_expire = on_expire;
     s->idle_since_ms = loop_now_ms(loop);
     loop_timer_set(loop, &s->timer, s->idle_since_ms + bounds_of(s)->keep_alive_ms);
-    if (h2_front_open(&s->front, &limits) != ERR_OK) {
+    if (h2_front_open(&s->front, &limits, false) != ERR_OK) {
         h2_front_cut(&s->front, true);
         return;
     }

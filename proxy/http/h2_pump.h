@@ -5,10 +5,10 @@
 #define PROXY_HTTP_H2_PUMP_H
 
 #include "core/io/conn.h"
-#include "core/wire/h2.h"
+#include "core/wire/mux.h"
 
 /* Moves as much as the connection takes now, and stops above its low-water mark. A session that
  * fails sets `failed`, and so may its on_write: then it stops too. */
-void h2_pump_run(struct h2 *h2, struct conn *c, bool *failed);
+void h2_pump_run(struct mux *mux, struct conn *c, bool *failed);
 
 #endif

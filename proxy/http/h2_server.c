@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/io/sock.h"
+#include "core/wire/link.h"
 #include "proxy/http/h2_front.h"
 #include "proxy/http/translate.h"
 
@@ -36,10 +37,10 @@ static void front_close(struct h2_front *f, bool abort)
 {
     struct h2_server *s = link_of(f);
     struct context *ctx = f->session.ctx;
-    if (f->h2 == NULL) ctx->handshake_count--;
+    if (f->mux == NULL) ctx->handshake_count--;
     loop_timer_clear(ctx->loop, &s->late);
     loop_timer_clear(ctx->loop, &s->idle);
-    h2_free(f->h2);
+    mux_free(f->mux);
     identity_unref(s->identity);
     identity_trust_unref(s->trust);
     conn_close(f->conn, abort);
@@ -105,7 +106,9 @@ static void on_open(struct conn *c, void *owner)
     struct context *ctx = s->front.session.ctx;
     const struct x509_leaf *leaf = conn_peer(c);
     metrics_handshake(ctx->metrics, true, "ok", loop_now_us(ctx->loop) - s->begun_us);
-    if (leaf == NULL || h2_front_open(&s->front, &limits) != ERR_OK) {
+    bool lean = strcmp(tls_engine_alpn(conn_engine(c)), LINK_ALPN) == 0;
+    metrics_count(ctx->metrics, METRICS_LINKS_HTTP2, !lean);
+    if (leaf == NULL || h2_front_open(&s->front, &limits, lean) != ERR_OK) {
         h2_front_cut(&s->front, true);
         return;
     }
@@ -127,7 +130,7 @@ static void on_error(struct conn *c, void *owner, enum err err)
 {
     struct h2_server *s = owner;
     struct context *ctx = s->front.session.ctx;
-    if (s->front.h2 != NULL) {
+    if (s->front.mux != NULL) {
         h2_front_cut(&s->front, true);
         return;
     }
@@ -156,7 +159,7 @@ static void on_idle(struct loop_timer *t)
     struct h2_server *s = CONTAINER_OF(t, struct h2_server, idle);
     struct context *ctx = s->front.session.ctx;
     uint64_t now = loop_now_ms(ctx->loop), most = ctx->view->snapshot->bounds.link_idle_ms;
-    if (h2_streams(s->front.h2) > 0)
+    if (mux_streams(s->front.mux) > 0)
         s->idle_since_ms = 0;
     else if (s->idle_since_ms == 0)
         s->idle_since_ms = now;
@@ -204,7 +207,7 @@ static void session_refresh(struct session *session)
     struct context *ctx = session->ctx;
     uint64_t look_ms = loop_now_ms(ctx->loop) + ctx->view->snapshot->bounds.link_idle_ms;
     /* Shorter than it was. */
-    if (s->front.h2 != NULL && s->idle.node.key > look_ms) look_idle_later(s);
+    if (s->front.mux != NULL && s->idle.node.key > look_ms) look_idle_later(s);
     /* One that arrived late has its time first. */
     if (must_end(s) && s->late.on_expire == NULL) h2_front_drain(&s->front);
 }
@@ -228,7 +231,8 @@ void h2_server_open(struct context *ctx, int take_fd, const struct snapshot_serv
     struct tls_server_options tls = {.profile = ctx->profile,
                                      .self = service->identity,
                                      .trust = snapshot->trust,
-                                     .alpn = "h2",
+                                     .alpn = LINK_ALPN,
+                                     .alpn_else = "h2",
                                      .now_s = loop_wall_s(ctx->loop)};
     if (ctx->handshake_count >= snapshot->bounds.handshakes) {
         metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);

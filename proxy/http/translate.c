@@ -77,13 +77,13 @@ enum reason translate_request_h1(const struct h1_head *head, struct arena *arena
     return REASON_NONE;
 }
 
-static int64_t h2_body_length(const struct h2_head *head, bool ended)
+static int64_t h2_body_length(const struct mux_head *head, bool ended)
 {
     if (ended) return head->content_length == 0 ? 0 : BODY_LENGTH_NONE;
     return head->content_length >= 0 ? head->content_length : BODY_LENGTH_UNKNOWN;
 }
 
-static enum reason connect_h2(const struct h2_head *head, struct request *req)
+static enum reason connect_h2(const struct mux_head *head, struct request *req)
 {
     req->body_length = BODY_LENGTH_UNKNOWN;
     if (head->protocol.p == NULL) {
@@ -97,7 +97,7 @@ static enum reason connect_h2(const struct h2_head *head, struct request *req)
     return REASON_NONE;
 }
 
-enum reason translate_request_h2(const struct h2_head *head, bool ended, struct arena *arena,
+enum reason translate_request_h2(const struct mux_head *head, bool ended, struct arena *arena,
                                  struct request *req)
 {
     enum reason reason = REASON_NONE;
@@ -184,7 +184,7 @@ enum reason translate_response_h1(const struct h1_head *head, const struct reque
     return REASON_NONE;
 }
 
-static enum reason response_h2(const struct h2_head *head, bool ended, const struct request *req,
+static enum reason response_h2(const struct mux_head *head, bool ended, const struct request *req,
                                bool switched, struct response *resp)
 {
     *resp = (struct response){.status = head->status,
@@ -206,15 +206,15 @@ static enum reason response_h2(const struct h2_head *head, bool ended, const str
     return REASON_NONE;
 }
 
-enum reason translate_response_h2(const struct h2_head *head, bool ended, const struct request *req,
-                                  struct response *resp)
+enum reason translate_response_h2(const struct mux_head *head, bool ended,
+                                  const struct request *req, struct response *resp)
 {
     bool switched = req->upgrade && head->status == 200 &&
                     headers_find(head->headers, "parley-upgrade") != NULL;
     return response_h2(head, ended, req, switched, resp);
 }
 
-enum reason translate_response_app(const struct h2_head *head, bool ended,
+enum reason translate_response_app(const struct mux_head *head, bool ended,
                                    const struct request *req, struct response *resp)
 {
     return response_h2(head, ended, req, req->upgrade && head->status / 100 == 2, resp);

@@ -18,22 +18,22 @@
 #include "core/base/arena.h"
 #include "core/model/addr.h"
 #include "core/wire/h1.h"
-#include "core/wire/h2.h"
+#include "core/wire/mux.h"
 #include "proxy/http/message.h"
 
 /* Requests: fill `req` (its `headers` are the head's); text goes to `arena`. REASON_NONE, or the
  * reason to refuse with. */
 enum reason translate_request_h1(const struct h1_head *head, struct arena *arena,
                                  struct request *req);
-enum reason translate_request_h2(const struct h2_head *head, bool ended, struct arena *arena,
+enum reason translate_request_h2(const struct mux_head *head, bool ended, struct arena *arena,
                                  struct request *req);
 /* Responses to `req`. REASON_NONE or REASON_PROTOCOL_ERROR. */
 enum reason translate_response_h1(const struct h1_head *head, const struct request *req,
                                   struct response *resp);
-enum reason translate_response_h2(const struct h2_head *head, bool ended, const struct request *req,
-                                  struct response *resp);
+enum reason translate_response_h2(const struct mux_head *head, bool ended,
+                                  const struct request *req, struct response *resp);
 /* As translate_response_h2, of an application: a 2xx to an upgrade switches (RFC 8441 5). */
-enum reason translate_response_app(const struct h2_head *head, bool ended,
+enum reason translate_response_app(const struct mux_head *head, bool ended,
                                    const struct request *req, struct response *resp);
 /* Takes out what may not stand in a trailer section (A30). Gives `trailers` back; NULL is fine. */
 struct headers *translate_trailers(struct headers *trailers);

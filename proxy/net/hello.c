@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "core/wire/link.h"
 #include "core/wire/tls_peek.h"
 #include "proxy/http/h2_server.h"
 #include "proxy/net/opening.h"
@@ -35,7 +36,7 @@ static void dispatch(struct opening *o, const struct tls_peek *peek)
         refuse(o, METRICS_BAD_HELLO);
         return;
     }
-    if (!tls_peek_offers(peek, "h2")) {
+    if (!tls_peek_offers(peek, LINK_ALPN) && !tls_peek_offers(peek, "h2")) {
         context_handoff(ctx, opening_give(o), peek->alpn[0], &o->from, seen);
         opening_end(o);
         return;

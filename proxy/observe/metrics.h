@@ -72,6 +72,7 @@ enum metrics_count {
     METRICS_BAD_PREFACE,
     METRICS_BAD_HELLO,
     METRICS_LINKS_OPENED,
+    METRICS_LINKS_HTTP2, /* to or from a peer that knows no other frame */
     METRICS_LINK_SENDS,
     METRICS_COUNTS
 };

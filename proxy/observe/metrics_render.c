@@ -418,6 +418,9 @@ static void render_counts(struct render *r)
                                  "service, or the TLS, that their listener asks for."},
         [METRICS_BAD_HELLO] = {"parley_bad_hellos_total", "TLS hellos refused before a handshake."},
         [METRICS_LINKS_OPENED] = {"parley_links_opened_total", "Mesh links opened to peers."},
+        [METRICS_LINKS_HTTP2] =
+            {"parley_links_http2_total",
+             "Mesh links, either way, that speak HTTP/2: their peer offers no parley-link/1."},
         [METRICS_LINK_SENDS] = {"parley_link_sends_total", "Writes made to mesh links."},
     };
     for (unsigned c = 0; c < METRICS_COUNTS; c++) {

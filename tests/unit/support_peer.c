@@ -1,5 +1,8 @@
 #include "tests/unit/support_peer.h"
 
+#include "core/wire/h2.h"
+#include "core/wire/link.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,13 +18,13 @@
 
 /* --- HTTP/2 events --- */
 
-static struct h2_stream *on_begin(void *owner)
+static struct mux_stream *on_begin(void *owner)
 {
     (void)owner;
     return NULL;
 }
 
-static void on_head(void *owner, struct h2_stream *s, bool ended)
+static void on_head(void *owner, struct mux_stream *s, bool ended)
 {
     struct support_peer *p = owner;
     const struct header *f = headers_find(s->head.headers, "parley-reason");
@@ -37,42 +40,42 @@ static void on_head(void *owner, struct h2_stream *s, bool ended)
     snprintf(p->retry, sizeof p->retry, "%.*s", SPAN_ARG(retry));
 }
 
-static void on_interim(void *owner, struct h2_stream *s)
+static void on_interim(void *owner, struct mux_stream *s)
 {
     (void)owner;
     (void)s;
 }
 
-static void on_data(void *owner, struct h2_stream *s, struct span data)
+static void on_data(void *owner, struct mux_stream *s, struct span data)
 {
     struct support_peer *p = owner;
     for (size_t i = 0; i < data.len && p->body_len < sizeof p->body - 1; i++)
         p->body[p->body_len++] = data.p[i];
     p->body[p->body_len] = '\0';
-    h2_consume(p->h2, s, data.len);
+    mux_consume(p->mux, s, data.len);
 }
 
-static void on_end(void *owner, struct h2_stream *s, struct headers *trailers)
+static void on_end(void *owner, struct mux_stream *s, struct headers *trailers)
 {
     (void)s;
     (void)trailers;
     ((struct support_peer *)owner)->ended = true;
 }
 
-static void on_sent(void *owner, struct h2_stream *s, size_t bytes)
+static void on_sent(void *owner, struct mux_stream *s, size_t bytes)
 {
     (void)owner;
     (void)s;
     (void)bytes;
 }
 
-static void on_sent_end(void *owner, struct h2_stream *s)
+static void on_sent_end(void *owner, struct mux_stream *s)
 {
     (void)owner;
     (void)s;
 }
 
-static void on_close(void *owner, struct h2_stream *s, enum h2_close how)
+static void on_close(void *owner, struct mux_stream *s, enum mux_close how)
 {
     struct support_peer *p = owner;
     (void)s;
@@ -105,30 +108,37 @@ static void on_write(void *owner, struct span bytes)
     }
 }
 
-static const struct h2_events events = {on_begin,  on_head, on_interim,  on_data,
-                                        on_end,    on_sent, on_sent_end, on_close,
-                                        on_goaway, NULL,    on_write};
+static const struct mux_events events = {on_begin,  on_head, on_interim,  on_data,
+                                         on_end,    on_sent, on_sent_end, on_close,
+                                         on_goaway, NULL,    on_write};
 
 /* --- the connection --- */
+
+/* What the engine has decrypted. False: the connection is over. */
+static bool read_plain(struct support_peer *p)
+{
+    struct span in;
+    while (p->mux != NULL && (in = tls_engine_in(p->tls)).len > 0) {
+        bool fine = mux_feed(p->mux, in, 1) == ERR_OK;
+        tls_engine_read(p->tls, in.len);
+        if (!fine) return false;
+    }
+    return true;
+}
 
 /* Sends what waits, reads once. False: the connection is over. */
 static bool turn(struct support_peer *p)
 {
     uint8_t bytes[16384];
-    struct span in;
-    if (p->h2 != NULL && h2_pull(p->h2, 65536) != ERR_OK) return false;
+    if (p->mux != NULL && mux_pull(p->mux, 65536) != ERR_OK) return false;
     tls_engine_flush(p->tls);
     send_tls(p);
     ssize_t n = recv(p->fd, bytes, sizeof bytes, 0);
     if (n <= 0) return false;
     for (size_t at = 0; at < (size_t)n;) {
         at += tls_engine_feed(p->tls, bytes + at, (size_t)n - at);
-        while (p->h2 != NULL && (in = tls_engine_in(p->tls)).len > 0) {
-            bool fine = h2_feed(p->h2, in, 1) == ERR_OK;
-            tls_engine_read(p->tls, in.len);
-            if (!fine) return false;
-        }
-        if (p->h2 == NULL) break;
+        if (!read_plain(p)) return false;
+        if (p->mux == NULL) break;
     }
     send_tls(p);
     return !tls_engine_closed(p->tls);
@@ -167,20 +177,24 @@ bool support_peer_open(struct support_peer *p, struct support_mesh *mesh, const 
     h2_alloc_init(&p->alloc, (size_t)16 << 20);
     while (!tls_engine_ready(p->tls))
         if (!turn(p)) return false;
-    struct h2_options o = {.events = &events,
-                           .owner = p,
-                           .alloc = &p->alloc,
-                           .streams_max = 16,
-                           .stream_window_bytes = 1u << 20,
-                           .connection_window_bytes = 1u << 24,
-                           .now_ms = 1};
-    assert_int_equal(h2_new(&o, &p->h2), ERR_OK);
-    return true;
+    struct mux_options o = {.events = &events,
+                            .owner = p,
+                            .alloc = &p->alloc,
+                            .streams_max = 16,
+                            .stream_window_bytes = 1u << 20,
+                            .connection_window_bytes = 1u << 24,
+                            .now_ms = 1};
+    bool lean = strcmp(alpn, LINK_ALPN) == 0;
+    assert_int_equal(lean ? link_new(&o, &p->mux) : h2_new(&o, &p->mux), ERR_OK);
+    bool fine = read_plain(p);
+    while (fine && !mux_may_open(p->mux))
+        fine = turn(p);
+    return fine;
 }
 
 void support_peer_close(struct support_peer *p)
 {
-    h2_free(p->h2);
+    mux_free(p->mux);
     h2_alloc_fini(&p->alloc);
     iobuf_clear(&p->out);
     iobuf_pool_fini(&p->pool);
@@ -189,23 +203,23 @@ void support_peer_close(struct support_peer *p)
     close(p->fd);
 }
 
-void support_peer_request(struct support_peer *p, const struct h2_head *head, const char *body)
+void support_peer_request(struct support_peer *p, const struct mux_head *head, const char *body)
 {
     struct headers none = {.count = 0};
-    struct h2_head h = *head;
+    struct mux_head h = *head;
     if (h.headers == NULL) h.headers = &none;
     iobuf_clear(&p->out);
     if (body != NULL) assert_int_equal(iobuf_append_span(&p->out, span_str(body)), ERR_OK);
-    p->stream = (struct h2_stream){
+    p->stream = (struct mux_stream){
         .arena = &p->arena, .fields = &p->fields, .out = &p->out, .out_ended = true};
     p->status = 0;
     p->reason[0] = p->body[0] = '\0';
     p->body_len = 0;
     p->ended = p->closed = false;
-    assert_int_equal(h2_request(p->h2, &p->stream, &h, body != NULL), ERR_OK);
+    assert_int_equal(mux_request(p->mux, &p->stream, &h, body != NULL), ERR_OK);
     while (!p->closed)
         if (!turn(p)) break;
-    if (p->stream.id != 0) h2_detach(p->h2, &p->stream);
+    if (p->stream.id != 0) mux_detach(p->mux, &p->stream);
 }
 
 size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char *alpn,

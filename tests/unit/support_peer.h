@@ -1,12 +1,12 @@
 /* A mesh peer for tests that says what it likes: TLS with a client certificate of the mesh over a
- * blocking socket, HTTP/2 on top.
+ * blocking socket, HTTP/2 or the link frame on top, as its ALPN says.
  *
  * One thread. Fails the test that uses it rather than returning errors, but for what is tested.
  */
 #ifndef TESTS_UNIT_SUPPORT_PEER_H
 #define TESTS_UNIT_SUPPORT_PEER_H
 
-#include "core/wire/h2.h"
+#include "core/wire/mux.h"
 #include "tests/unit/support_mesh.h"
 
 struct support_peer {
@@ -17,8 +17,8 @@ struct support_peer {
     struct iobuf out;
     struct arena arena;
     struct headers fields;
-    struct h2 *h2;
-    struct h2_stream stream;
+    struct mux *mux;
+    struct mux_stream stream;
     /* of the last request */
     unsigned status;
     char reason[64]; /* parley-reason */
@@ -27,7 +27,7 @@ struct support_peer {
     char body[4096];
     size_t body_len;
     bool ended, closed;
-    enum h2_close how;
+    enum mux_close how;
     bool goaway;
 };
 
@@ -37,7 +37,7 @@ bool support_peer_open(struct support_peer *p, struct support_mesh *mesh, const 
 void support_peer_close(struct support_peer *p);
 /* Sends a request with what is in `head` (headers may be NULL) and `body`, and waits for its end.
  */
-void support_peer_request(struct support_peer *p, const struct h2_head *head, const char *body);
+void support_peer_request(struct support_peer *p, const struct mux_head *head, const char *body);
 /* The ClientHello that a client of this mesh would send. */
 size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char *alpn,
                           uint8_t *out, size_t cap);

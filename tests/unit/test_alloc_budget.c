@@ -1,3 +1,4 @@
+#include "core/wire/link.h"
 #include "tests/unit/support_peer.h"
 #include "tests/unit/support_rig.h"
 
@@ -168,17 +169,17 @@ static void test_http1_bodies_allocate_nothing(void **state)
     assert_int_equal(atomic_load(&heap_calls) - before, 0);
 }
 
-static void test_http2_requests_allocate_nothing(void **state)
+static void requests_allocate_nothing(void **state, const char *alpn)
 {
     struct support_rig *r = *state;
     struct support_peer p;
     uint64_t before = 0;
-    struct h2_head head = {.method = SPAN_LIT("GET"),
-                           .scheme = SPAN_LIT("http"),
-                           .authority = SPAN_LIT("api.shop"),
-                           .path = SPAN_LIT("/plain"),
-                           .content_length = -1};
-    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+    struct mux_head head = {.method = SPAN_LIT("GET"),
+                            .scheme = SPAN_LIT("http"),
+                            .authority = SPAN_LIT("api.shop"),
+                            .path = SPAN_LIT("/plain"),
+                            .content_length = -1};
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", alpn));
     for (unsigned i = 0; i < WARM + MEASURED; i++) {
         if (i == WARM) before = warmed();
         support_peer_request(&p, &head, NULL);
@@ -186,6 +187,16 @@ static void test_http2_requests_allocate_nothing(void **state)
     }
     assert_int_equal(atomic_load(&heap_calls) - before, 0);
     support_peer_close(&p);
+}
+
+static void test_http2_requests_allocate_nothing(void **state)
+{
+    requests_allocate_nothing(state, "h2");
+}
+
+static void test_link_requests_allocate_nothing(void **state)
+{
+    requests_allocate_nothing(state, LINK_ALPN);
 }
 
 static void test_tcp_sessions_allocate_nothing(void **state)
@@ -216,6 +227,7 @@ int main(void)
         WITH_RIG(test_http1_connections_allocate_nothing),
         WITH_RIG(test_http1_bodies_allocate_nothing),
         WITH_RIG(test_http2_requests_allocate_nothing),
+        WITH_RIG(test_link_requests_allocate_nothing),
         WITH_RIG(test_tcp_sessions_allocate_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

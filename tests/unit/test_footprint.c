@@ -135,11 +135,11 @@ static int teardown(void **state)
 
 static void ask(struct support_peer *p)
 {
-    struct h2_head head = {.method = SPAN_LIT("GET"),
-                           .scheme = SPAN_LIT("http"),
-                           .authority = SPAN_LIT("api.shop"),
-                           .path = SPAN_LIT("/plain"),
-                           .content_length = -1};
+    struct mux_head head = {.method = SPAN_LIT("GET"),
+                            .scheme = SPAN_LIT("http"),
+                            .authority = SPAN_LIT("api.shop"),
+                            .path = SPAN_LIT("/plain"),
+                            .content_length = -1};
     support_peer_request(p, &head, NULL);
     assert_int_equal(p->status, 200);
 }

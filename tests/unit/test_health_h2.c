@@ -34,8 +34,8 @@ struct world {
     struct bytes *to_app, *from_app;
     /* the application */
     struct h2_alloc alloc;
-    struct h2 *h2;
-    struct h2_stream stream;
+    struct mux *mux;
+    struct mux_stream stream;
     struct arena arena;
     struct headers fields, head_fields, trailers;
     struct iobuf out;
@@ -62,21 +62,21 @@ static void app_writes(void *owner, struct span bytes)
     add(((struct world *)owner)->from_app, bytes);
 }
 
-static struct h2_stream *app_begin(void *owner)
+static struct mux_stream *app_begin(void *owner)
 {
     struct world *w = owner;
     w->stream =
-        (struct h2_stream){.arena = &w->arena, .fields = &w->fields, .out = &w->out, .owner = w};
+        (struct mux_stream){.arena = &w->arena, .fields = &w->fields, .out = &w->out, .owner = w};
     return &w->stream;
 }
 
 static void answer_now(struct world *w)
 {
     const struct answer *a = w->answer;
-    struct h2_head head = {.status = a->status, .headers = &w->head_fields, .content_length = -1};
+    struct mux_head head = {.status = a->status, .headers = &w->head_fields, .content_length = -1};
     w->head_fields.count = w->trailers.count = 0;
     if (a->status == 0) {
-        h2_reset(w->h2, &w->stream, H2_RESET);
+        mux_reset(w->mux, &w->stream, MUX_RESET);
         return;
     }
     if (a->type != NULL)
@@ -91,10 +91,10 @@ static void answer_now(struct world *w)
     assert_int_equal(iobuf_append_span(&w->out, a->body), ERR_OK);
     w->stream.out_ended = true;
     w->stream.out_trailers = a->trailer != NULL ? &w->trailers : NULL;
-    assert_int_equal(h2_respond(w->h2, &w->stream, &head, a->in_head == NULL), ERR_OK);
+    assert_int_equal(mux_respond(w->mux, &w->stream, &head, a->in_head == NULL), ERR_OK);
 }
 
-static void app_head(void *owner, struct h2_stream *s, bool ended)
+static void app_head(void *owner, struct mux_stream *s, bool ended)
 {
     struct world *w = owner;
     struct strbuf sb;
@@ -107,36 +107,36 @@ static void app_head(void *owner, struct h2_stream *s, bool ended)
     if (ended) answer_now(w);
 }
 
-static void app_data(void *owner, struct h2_stream *s, struct span data)
+static void app_data(void *owner, struct mux_stream *s, struct span data)
 {
     struct world *w = owner;
     assert_true(data.len <= sizeof w->body - w->body_len);
     memcpy(w->body + w->body_len, data.p, data.len);
     w->body_len += data.len;
-    h2_consume(w->h2, s, data.len);
+    mux_consume(w->mux, s, data.len);
 }
 
-static void app_end(void *owner, struct h2_stream *s, struct headers *trailers)
+static void app_end(void *owner, struct mux_stream *s, struct headers *trailers)
 {
     (void)s;
     (void)trailers;
     answer_now(owner);
 }
 
-static void app_sent(void *owner, struct h2_stream *s, size_t bytes)
+static void app_sent(void *owner, struct mux_stream *s, size_t bytes)
 {
     (void)owner;
     (void)s;
     (void)bytes;
 }
 
-static void app_sent_end(void *owner, struct h2_stream *s)
+static void app_sent_end(void *owner, struct mux_stream *s)
 {
     (void)owner;
     (void)s;
 }
 
-static void app_close(void *owner, struct h2_stream *s, enum h2_close how)
+static void app_close(void *owner, struct mux_stream *s, enum mux_close how)
 {
     (void)owner;
     (void)s;
@@ -148,15 +148,15 @@ static void app_goaway(void *owner)
     (void)owner;
 }
 
-static const struct h2_events app_events = {.on_begin = app_begin,
-                                            .on_head = app_head,
-                                            .on_data = app_data,
-                                            .on_end = app_end,
-                                            .on_sent = app_sent,
-                                            .on_sent_end = app_sent_end,
-                                            .on_close = app_close,
-                                            .on_goaway = app_goaway,
-                                            .on_write = app_writes};
+static const struct mux_events app_events = {.on_begin = app_begin,
+                                             .on_head = app_head,
+                                             .on_data = app_data,
+                                             .on_end = app_end,
+                                             .on_sent = app_sent,
+                                             .on_sent_end = app_sent_end,
+                                             .on_close = app_close,
+                                             .on_goaway = app_goaway,
+                                             .on_write = app_writes};
 
 static int setup(void **state)
 {
@@ -172,15 +172,15 @@ static int setup(void **state)
     h2_alloc_init(&w->alloc, (size_t)4 << 20);
     w->plan.how = (struct config_health){
         .kind = CONFIG_HEALTH_GRPC, .text = "shop.Orders", .timeout_ms = 700};
-    const struct h2_options o = {.server = true,
-                                 .events = &app_events,
-                                 .owner = w,
-                                 .alloc = &w->alloc,
-                                 .streams_max = 8,
-                                 .stream_window_bytes = 65535,
-                                 .connection_window_bytes = 65535,
-                                 .now_ms = 1};
-    assert_int_equal(h2_new(&o, &w->h2), ERR_OK);
+    const struct mux_options o = {.server = true,
+                                  .events = &app_events,
+                                  .owner = w,
+                                  .alloc = &w->alloc,
+                                  .streams_max = 8,
+                                  .stream_window_bytes = 65535,
+                                  .connection_window_bytes = 65535,
+                                  .now_ms = 1};
+    assert_int_equal(h2_new(&o, &w->mux), ERR_OK);
     *state = w;
     return 0;
 }
@@ -189,7 +189,7 @@ static int teardown(void **state)
 {
     struct world *w = *state;
     health_h2_free(w->check);
-    h2_free(w->h2);
+    mux_free(w->mux);
     iobuf_clear(&w->out);
     arena_fini(&w->arena);
     h2_alloc_fini(&w->alloc);
@@ -228,8 +228,8 @@ static enum health_verdict run(struct world *w, size_t piece, char why[HEALTH_WH
     char *copy = malloc(BYTES_MAX);
     assert_non_null(copy);
     for (unsigned turn = 0; turn < 8 && v == HEALTH_PENDING; turn++) {
-        assert_int_equal(h2_feed(w->h2, take(w->to_app, copy), 1), ERR_OK);
-        assert_int_equal(h2_pull(w->h2, BYTES_MAX / 2), ERR_OK);
+        assert_int_equal(mux_feed(w->mux, take(w->to_app, copy), 1), ERR_OK);
+        assert_int_equal(mux_pull(w->mux, BYTES_MAX / 2), ERR_OK);
         struct span in = take(w->from_app, copy);
         while (in.len > 0 && v == HEALTH_PENDING) {
             size_t len = in.len < piece ? in.len : piece;

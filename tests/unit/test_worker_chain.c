@@ -74,12 +74,12 @@ static int teardown(void **state)
 static void ask(struct chain *c, struct support_peer *p, const char *path, const char *left_ms)
 {
     struct headers h = {.count = 0};
-    struct h2_head head = {.method = SPAN_LIT("GET"),
-                           .scheme = SPAN_LIT("http"),
-                           .authority = SPAN_LIT("web.shop"),
-                           .path = span_str(path),
-                           .headers = &h,
-                           .content_length = -1};
+    struct mux_head head = {.method = SPAN_LIT("GET"),
+                            .scheme = SPAN_LIT("http"),
+                            .authority = SPAN_LIT("web.shop"),
+                            .path = span_str(path),
+                            .headers = &h,
+                            .content_length = -1};
     assert_int_equal(headers_add(&h, SPAN_LIT("traceparent"), SPAN_LIT(TRACE)), ERR_OK);
     if (left_ms != NULL)
         assert_int_equal(headers_add(&h, SPAN_LIT("parley-deadline-ms"), span_str(left_ms)),

@@ -277,11 +277,11 @@ static void test_full_links_are_an_answer_and_no_more_links(void **state)
     support_rig_marker(r);
 }
 
-static const struct h2_head plain = {.method = {"GET", 3},
-                                     .scheme = {"http", 4},
-                                     .authority = {"a", 1},
-                                     .path = {"/echo", 5},
-                                     .content_length = -1};
+static const struct mux_head plain = {.method = {"GET", 3},
+                                      .scheme = {"http", 4},
+                                      .authority = {"a", 1},
+                                      .path = {"/echo", 5},
+                                      .content_length = -1};
 
 static void test_link_made_while_draining_is_told_to_go(void **state)
 {
@@ -307,7 +307,7 @@ static void test_framing_fields_in_disguise_stay_behind(void **state)
     struct support_rig *r = *state;
     struct support_peer p;
     struct headers h = {.count = 0};
-    struct h2_head head = plain;
+    struct mux_head head = plain;
     head.headers = &h;
     assert_int_equal(headers_add(&h, SPAN_LIT("transfer_encoding"), SPAN_LIT("chunked")), ERR_OK);
     assert_int_equal(headers_add(&h, SPAN_LIT("content_length"), SPAN_LIT("3")), ERR_OK);

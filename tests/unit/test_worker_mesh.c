@@ -1,4 +1,5 @@
 #include "core/base/check.h"
+#include "core/wire/link.h"
 #include "tests/unit/support_peer.h"
 #include "tests/unit/support_rig.h"
 
@@ -40,39 +41,50 @@ static const struct row {
     {"F06", "CONNECT", "http", "a", "/", "foo", 501, "not_implemented"},
 };
 
-static struct h2_head head_of(const struct row *row)
+static struct mux_head head_of(const struct row *row)
 {
-    return (struct h2_head){.method = span_str(row->method),
-                            .scheme = span_str(row->scheme),
-                            .authority = span_str(row->authority),
-                            .path = span_str(row->path),
-                            .protocol = span_str(row->protocol),
-                            .content_length = -1};
+    return (struct mux_head){.method = span_str(row->method),
+                             .scheme = span_str(row->scheme),
+                             .authority = span_str(row->authority),
+                             .path = span_str(row->path),
+                             .protocol = span_str(row->protocol),
+                             .content_length = -1};
 }
 
-static struct h2_head get(const char *path, const char *authority)
+static struct mux_head get(const char *path, const char *authority)
 {
     struct row row = {.method = "GET", .scheme = "http", .authority = authority, .path = path};
     return head_of(&row);
 }
 
-static void test_streams_are_judged_like_requests(void **state)
+/* A peer may speak either frame. */
+static void over_both(struct support_rig *r, void (*test)(struct support_rig *r, const char *alpn))
 {
-    struct support_rig *r = *state;
+    test(r, "h2");
+    test(r, LINK_ALPN);
+}
+
+static void streams_are_judged_like_requests(struct support_rig *r, const char *alpn)
+{
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct support_peer p;
-        assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
-        struct h2_head head = head_of(&rows[i]);
+        assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", alpn));
+        struct mux_head head = head_of(&rows[i]);
         support_peer_request(&p, &head, NULL);
         bool right = p.status == rows[i].status && strcmp(p.reason, rows[i].reason) == 0;
         if (!right) print_error("%s: %u %s\n", rows[i].id, p.status, p.reason);
         assert_true(right);
-        struct h2_head marker = get("/plain", "api");
+        struct mux_head marker = get("/plain", "api");
         support_peer_request(&p, &marker, NULL);
         assert_int_equal(p.status, 200);
         assert_string_equal(p.body, "ok");
         support_peer_close(&p);
     }
+}
+
+static void test_streams_are_judged_like_requests(void **state)
+{
+    over_both(*state, streams_are_judged_like_requests);
 }
 
 static const struct {
@@ -92,17 +104,16 @@ static const struct {
     {"fine", "x-a", "1", 200},
 };
 
-static void test_fields_that_break_http1_never_reach_it(void **state)
+static void fields_that_break_http1_never_reach_it(struct support_rig *r, const char *alpn)
 {
-    struct support_rig *r = *state;
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         struct support_peer p;
         struct headers h = {.count = 0};
-        struct h2_head head = get("/plain", "a");
+        struct mux_head head = get("/plain", "a");
         head.headers = &h;
         assert_int_equal(headers_add(&h, span_str(fields[i].name), span_str(fields[i].value)),
                          ERR_OK);
-        assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+        assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", alpn));
         support_peer_request(&p, &head, NULL);
         if (p.status != fields[i].status) print_error("%s: %u\n", fields[i].id, p.status);
         assert_int_equal(p.status, fields[i].status);
@@ -111,16 +122,20 @@ static void test_fields_that_break_http1_never_reach_it(void **state)
     support_rig_marker(r);
 }
 
-static void test_head_over_the_limit_is_431_and_the_link_lives(void **state)
+static void test_fields_that_break_http1_never_reach_it(void **state)
 {
-    struct support_rig *r = *state;
+    over_both(*state, fields_that_break_http1_never_reach_it);
+}
+
+static void head_over_the_limit_is_431_and_the_link_lives(struct support_rig *r, const char *alpn)
+{
     static char big[HEADER_LINE_BYTES_MAX + 10];
     struct support_peer p;
     struct headers h = {.count = 0};
-    struct h2_head head = get("/plain", "a");
+    struct mux_head head = get("/plain", "a");
     memset(big, 'v', sizeof big);
     assert_int_equal(headers_add(&h, SPAN_LIT("x-a"), span_of(big, sizeof big)), ERR_OK);
-    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", alpn));
     head.headers = &h;
     support_peer_request(&p, &head, NULL);
     assert_int_equal(p.status, 431);
@@ -130,26 +145,34 @@ static void test_head_over_the_limit_is_431_and_the_link_lives(void **state)
     support_peer_close(&p);
 }
 
-static void test_request_to_a_tcp_service_is_refused(void **state)
+static void test_head_over_the_limit_is_431_and_the_link_lives(void **state)
 {
-    struct support_rig *r = *state;
+    over_both(*state, head_over_the_limit_is_431_and_the_link_lives);
+}
+
+static void request_to_a_tcp_service_is_refused(struct support_rig *r, const char *alpn)
+{
     struct support_peer p;
-    struct h2_head head = get("/", "db.shop");
-    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "db.shop", "h2"));
+    struct mux_head head = get("/", "db.shop");
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "db.shop", alpn));
     support_peer_request(&p, &head, NULL);
     assert_int_equal(p.status, 502);
     assert_string_equal(p.reason, "protocol_error");
     support_peer_close(&p);
 }
 
-/* The calling host learns how many requests wait for the application; its client does not. */
-static void test_answers_carry_the_load_of_the_application(void **state)
+static void test_request_to_a_tcp_service_is_refused(void **state)
 {
-    struct support_rig *r = *state;
+    over_both(*state, request_to_a_tcp_service_is_refused);
+}
+
+/* The calling host learns how many requests wait for the application; its client does not. */
+static void answers_carry_the_load_of_the_application(struct support_rig *r, const char *alpn)
+{
     struct support_peer p;
-    struct h2_head head = get("/plain", "a");
+    struct mux_head head = get("/plain", "a");
     int hanging[2];
-    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", "h2"));
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", alpn));
     support_peer_request(&p, &head, NULL);
     assert_string_equal(p.load, "1");
     for (size_t i = 0; i < ARRAY_LEN(hanging); i++) {
@@ -172,37 +195,50 @@ static void test_answers_carry_the_load_of_the_application(void **state)
     support_peer_close(&p);
 }
 
-static void test_caller_is_the_certificate_and_no_header(void **state)
+static void test_answers_carry_the_load_of_the_application(void **state)
 {
-    struct support_rig *r = *state;
+    over_both(*state, answers_carry_the_load_of_the_application);
+}
+
+static void caller_is_the_certificate_and_no_header(struct support_rig *r, const char *alpn)
+{
     struct support_peer p;
     struct headers h = {.count = 0};
-    struct h2_head head = get("/echo", "a");
+    struct mux_head head = get("/echo", "a");
     head.headers = &h;
     assert_int_equal(
         headers_add(&h, SPAN_LIT("parley-peer"), SPAN_LIT("spiffe://shop/service/web")), ERR_OK);
-    assert_true(support_peer_open(&p, &r->mesh, "stranger", MESH, "api.shop", "h2"));
+    assert_true(support_peer_open(&p, &r->mesh, "stranger", MESH, "api.shop", alpn));
     support_peer_request(&p, &head, NULL);
     assert_int_equal(p.status, 403);
     assert_string_equal(p.reason, "denied_default");
     support_peer_close(&p);
 }
 
-static void test_unknown_names_and_strangers_get_no_link(void **state)
+static void test_caller_is_the_certificate_and_no_header(void **state)
 {
-    struct support_rig *r = *state;
+    over_both(*state, caller_is_the_certificate_and_no_header);
+}
+
+static void unknown_names_and_strangers_get_no_link(struct support_rig *r, const char *alpn)
+{
     struct support_mesh other;
     struct support_peer p;
     uint64_t bad = metrics_count_get(r->api.metrics, METRICS_BAD_HELLO);
-    assert_false(support_peer_open(&p, &r->mesh, "web", MESH, "nobody.shop", "h2"));
+    assert_false(support_peer_open(&p, &r->mesh, "web", MESH, "nobody.shop", alpn));
     support_peer_close(&p);
     assert_int_equal(metrics_count_get(r->api.metrics, METRICS_BAD_HELLO), bad + 1);
     /* A certificate of another mesh with the same name. */
     support_mesh_init(&other);
-    assert_false(support_peer_open(&p, &other, "web", MESH, "api.shop", "h2"));
+    assert_false(support_peer_open(&p, &other, "web", MESH, "api.shop", alpn));
     support_peer_close(&p);
     support_mesh_fini(&other);
     support_rig_marker(r);
+}
+
+static void test_unknown_names_and_strangers_get_no_link(void **state)
+{
+    over_both(*state, unknown_names_and_strangers_get_no_link);
 }
 
 static void test_other_protocols_go_to_the_control_thread_untouched(void **state)

@@ -1,0 +1,196 @@
+#include "core/wire/link.h"
+
+#include <assert.h>
+
+#include "core/base/check.h"
+#include "core/wire/link_place.h"
+#include "core/wire/link_recv.h"
+#include "core/wire/link_send.h"
+
+static_assert(LINK_STREAMS_MAX <= LINK_PLACES, "as many places as streams");
+
+/* --- submitting --- */
+
+static bool link_may_open(const struct mux *m)
+{
+    const struct link *l = link_of_const(m);
+    return l->hello_seen && !l->leaving && !l->over && !l->no_memory && l->free_count > 0;
+}
+
+static enum err link_request(struct mux *m, struct mux_stream *s, const struct mux_head *head,
+                             bool has_body)
+{
+    struct link *l = link_of(m);
+    CHECK(!l->server && s->id == 0);
+    if (!link_may_open(m)) return ERR_FULL;
+    uint32_t at = l->free_place[--l->free_count];
+    uint32_t generation = link_next_generation(l->place[at].generation);
+    int32_t id = (int32_t)(generation * LINK_PLACES + at);
+    link_place_take(l, id, s);
+    enum err err = link_send_head(l, s, LINK_HEAD, head, !has_body);
+    if (err != ERR_OK) {
+        link_place_leave(l, s);
+        return err;
+    }
+    s->bodiless = span_eq(head->method, SPAN_LIT("HEAD"));
+    link_send_follow(l, s, has_body);
+    return ERR_OK;
+}
+
+static enum err link_respond(struct mux *m, struct mux_stream *s, const struct mux_head *head,
+                             bool has_body)
+{
+    struct link *l = link_of(m);
+    if (s->id == 0) return ERR_CANCELLED;
+    enum err err = link_send_head(l, s, LINK_HEAD, head, !has_body);
+    if (err == ERR_OK) link_send_follow(l, s, has_body);
+    return err;
+}
+
+static enum err link_interim(struct mux *m, struct mux_stream *s, const struct mux_head *head)
+{
+    if (s->id == 0) return ERR_CANCELLED;
+    return link_send_head(link_of(m), s, LINK_HEAD, head, false);
+}
+
+static void link_consume(struct mux *m, struct mux_stream *s, size_t bytes)
+{
+    if (s->id == 0 || bytes == 0) return;
+    CHECK(bytes <= s->unconsumed_bytes);
+    s->unconsumed_bytes -= bytes;
+    link_send_owed(link_of(m), s, bytes);
+}
+
+static void link_reset(struct mux *m, struct mux_stream *s, enum mux_close how)
+{
+    struct link *l = link_of(m);
+    int32_t id = s->id;
+    if (id == 0) return;
+    link_send_reset(l, id, how);
+    link_place_leave(l, s);
+    link_place_abandon(l, id, how);
+}
+
+static void link_detach(struct mux *m, struct mux_stream *s)
+{
+    struct link *l = link_of(m);
+    int32_t id = s->id;
+    if (id == 0) return;
+    if ((link_place(l, id)->state & PLACE_WE_ENDED) == 0) {
+        link_reset(m, s, MUX_CANCELLED);
+        return;
+    }
+    link_place_leave(l, s);
+    link_place_settle(l, id);
+}
+
+static void link_lost(struct mux *m)
+{
+    struct link *l = link_of(m);
+    struct list *node;
+    while ((node = list_first(&l->mux.open)) != NULL) {
+        struct mux_stream *s = LIST_ENTRY(node, struct mux_stream, node);
+        bool never = !l->server && s->queued_until > l->pulled;
+        link_place_leave(l, s);
+        l->events->on_close(l->owner, s, never ? MUX_REFUSED : MUX_RESET);
+    }
+}
+
+/* --- the connection --- */
+
+static void link_ping(struct mux *m)
+{
+    struct link *l = link_of(m);
+    l->pinged = true;
+    link_send_frame(l, LINK_PING, 0, span_of(NULL, 0));
+}
+
+static void link_shutdown_notice(struct mux *m)
+{
+    link_send_goaway(link_of(m), LINK_NOTICE);
+}
+
+static void link_goaway(struct mux *m)
+{
+    struct link *l = link_of(m);
+    l->last_told = true;
+    link_send_goaway(l, LINK_LAST);
+}
+
+static bool link_done(const struct mux *m)
+{
+    const struct link *l = link_of_const(m);
+    if (l->over) return l->queue.len == 0;
+    return (l->leaving || l->last_told) && l->open_places == 0 && !link_send_wants(m);
+}
+
+static bool link_may_upgrade(const struct mux *m)
+{
+    return link_of_const(m)->hello_seen;
+}
+
+static void link_free(struct mux *m)
+{
+    struct link *l = link_of(m);
+    h2_alloc_put(l->alloc, l->queue.p);
+    h2_alloc_put(l->alloc, l->whole);
+    l->magic = MAGIC_POISON;
+    h2_alloc_put(l->alloc, l);
+}
+
+static const struct mux_ops ops = {.free = link_free,
+                                   .feed = link_recv_feed,
+                                   .pull = link_send_pull,
+                                   .wants_write = link_send_wants,
+                                   .done = link_done,
+                                   .request = link_request,
+                                   .respond = link_respond,
+                                   .interim = link_interim,
+                                   .resume = link_send_resume,
+                                   .consume = link_consume,
+                                   .reset = link_reset,
+                                   .detach = link_detach,
+                                   .lost = link_lost,
+                                   .ping = link_ping,
+                                   .shutdown_notice = link_shutdown_notice,
+                                   .goaway = link_goaway,
+                                   .may_open = link_may_open,
+                                   .may_upgrade = link_may_upgrade};
+
+static void say_hello(struct link *l, uint32_t streams)
+{
+    const uint32_t windows[] = {l->stream_window, l->window};
+    char payload[LINK_HELLO_BYTES] = {(char)(streams >> 8), (char)streams};
+    for (size_t i = 0; i < 8; i++)
+        payload[2 + i] = (char)(windows[i / 4] >> (24 - 8 * (i % 4)));
+    link_send_frame(l, LINK_HELLO, 0, span_of(payload, sizeof payload));
+}
+
+enum err link_new(const struct mux_options *o, struct mux **out)
+{
+    CHECK(o->streams_max <= LINK_PLACES);
+    struct link *l = h2_alloc_get(o->alloc, sizeof *l);
+    if (l == NULL) return ERR_NOMEM;
+    *l = (struct link){.magic = LINK_MAGIC,
+                       .events = o->events,
+                       .owner = o->owner,
+                       .alloc = o->alloc,
+                       .server = o->server,
+                       .now_ms = o->now_ms,
+                       .streams_max = o->streams_max,
+                       .stream_window = o->stream_window_bytes,
+                       .window = o->connection_window_bytes,
+                       .receive_left = o->connection_window_bytes};
+    mux_init(&l->mux, &ops);
+    list_init(&l->ready);
+    list_init(&l->blocked);
+    list_init(&l->ending);
+    h2_flood_init(&l->flood, o->peer_floods, o->now_ms);
+    say_hello(l, o->streams_max);
+    if (l->no_memory) {
+        link_free(&l->mux);
+        return ERR_NOMEM;
+    }
+    *out = &l->mux;
+    return ERR_OK;
+}

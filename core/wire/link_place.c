@@ -1,0 +1,88 @@
+#include "core/wire/link_place.h"
+
+#include "core/base/check.h"
+#include "core/wire/link_send.h"
+
+static bool is_of(const struct link_place *p, int32_t id)
+{
+    return p->generation == (uint32_t)id / LINK_PLACES;
+}
+
+static const struct link_place *at(const struct link *l, int32_t id)
+{
+    return &l->place[(uint32_t)id % LINK_PLACES];
+}
+
+void link_place_take(struct link *l, int32_t id, struct mux_stream *s)
+{
+    struct link_place *p = link_place(l, id);
+    CHECK((p->state & PLACE_OPEN) == 0);
+    p->generation = (uint32_t)id / LINK_PLACES;
+    p->state = PLACE_OPEN | (p->state & PLACE_STALE);
+    p->s = s;
+    l->open_places++;
+    if (!l->last_told) l->requests++;
+    if (s == NULL) return;
+    s->id = id;
+    s->begun_ms = l->now_ms;
+    s->turn = s->node = (struct list){NULL, NULL};
+    s->ordinal = l->requests;
+    s->queued_until = 0;
+    s->send_window = l->peer_stream_window;
+    s->receive_left = l->stream_window;
+    s->owed = 0;
+    s->body_left = -1;
+    s->unconsumed_bytes = 0;
+    s->deferred = s->head_seen = s->has_body = s->bodiless = false;
+    mux_join(&l->mux, s);
+}
+
+bool link_place_is_open(const struct link *l, int32_t id)
+{
+    const struct link_place *p = at(l, id);
+    return is_of(p, id) && (p->state & PLACE_OPEN) != 0;
+}
+
+struct mux_stream *link_place_stream(const struct link *l, int32_t id)
+{
+    return link_place_is_open(l, id) ? at(l, id)->s : NULL;
+}
+
+void link_place_leave(struct link *l, struct mux_stream *s)
+{
+    link_place(l, s->id)->s = NULL;
+    link_send_drop(s);
+    mux_part(&l->mux, s);
+    /* What the stream will never consume goes back to the connection's window. */
+    size_t unconsumed = s->unconsumed_bytes;
+    s->unconsumed_bytes = 0;
+    if (unconsumed > 0) link_send_owed(l, NULL, unconsumed);
+}
+
+void link_place_close(struct link *l, int32_t id, enum mux_close how)
+{
+    struct link_place *p = link_place(l, id);
+    struct mux_stream *s = p->s;
+    p->state &= PLACE_STALE | PLACE_ABANDONED;
+    l->open_places--;
+    if (!l->server) l->free_place[l->free_count++] = (uint8_t)((uint32_t)id % LINK_PLACES);
+    if (s == NULL) return;
+    link_place_leave(l, s);
+    l->events->on_close(l->owner, s, how);
+}
+
+void link_place_abandon(struct link *l, int32_t id, enum mux_close how)
+{
+    link_place(l, id)->state |= PLACE_ABANDONED | PLACE_STALE;
+    link_place_close(l, id, how);
+}
+
+void link_place_settle(struct link *l, int32_t id)
+{
+    const struct link_place *p = at(l, id);
+    const uint8_t ended = PLACE_OPEN | PLACE_PEER_ENDED | PLACE_WE_ENDED;
+    if (!is_of(p, id) || (p->state & ended) != ended) return;
+    /* The peer may know it before the end has left that is queued. */
+    if (p->s != NULL && list_linked(&p->s->turn)) return;
+    link_place_close(l, id, MUX_CLOSED);
+}
