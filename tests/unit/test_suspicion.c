@@ -294,7 +294,7 @@ static void test_of_five_of_which_three_are_gone_two_can_judge(void **state)
     lab_fini(&lab);
 }
 
-/* Where two must do, one of them is ourselves: three others leave room for our vote all the same. */
+/* Where two must do, one of them is ourselves: three others leave room for our vote. */
 static void test_of_few_our_own_vote_has_a_place_among_three_of_others(void **state)
 {
     (void)state;
