@@ -54,6 +54,9 @@
 /* A head of HEADER_BYTES_MAX and what frames it. */
 #define LINK_HEAD_BYTES_MAX  (HEADER_BYTES_MAX + 16u * HEADER_FIELDS_MAX + 256u)
 #define LINK_DATA_BYTES_MAX  16384u
+/* What one body sends before the next has its turn: whole ones arrive in one piece then, where
+ * frames of all in turn would make as many small writes of each at the far end. */
+#define LINK_TURN_BYTES      65536u
 #define LINK_HELLO_BYTES     10u
 #define LINK_HELLO_BYTES_MAX 64u
 #define LINK_CREDIT_BYTES    4u

@@ -233,6 +233,7 @@ static void write_data(struct link *l, struct mux_stream *s, size_t len, bool en
 static void wait_turn(struct link *l, struct mux_stream *s)
 {
     list_remove(&s->turn);
+    s->turn_bytes = 0;
     if (s->out->len == 0)
         s->deferred = true; /* mux_resume */
     else if (s->send_window > 0)
@@ -260,10 +261,15 @@ static void send_body(struct link *l, struct mux_stream *s)
         return;
     }
     list_remove(&s->turn);
-    if (end)
+    s->turn_bytes += (uint32_t)len;
+    if (end) {
         link_place(l, id)->state |= PLACE_WE_ENDED;
-    else
+    } else if (s->turn_bytes < LINK_TURN_BYTES) {
+        list_push_front(&l->ready, &s->turn);
+    } else {
+        s->turn_bytes = 0;
         list_push_back(&l->ready, &s->turn);
+    }
     if (len > 0 || !trailers) write_data(l, s, len, end && !trailers);
     if (trailers) end_with_trailers(l, s);
     if (len > 0) l->events->on_sent(l->owner, s, len);

@@ -213,6 +213,56 @@ static void test_secrets_are_kept_in_no_slot(void **state)
     }
 }
 
+/* Which streams' frames of DATA there are in `wire`, as the last byte of their ids' places. */
+static size_t data_frames(struct support_link *e, char *place, size_t cap)
+{
+    static uint8_t bytes[1 << 18];
+    size_t len = iobuf_peek(&e->wire, bytes, sizeof bytes), count = 0;
+    for (size_t at = 0; at + LINK_FRAME_HEAD_BYTES <= len && count + 1 < cap;) {
+        size_t payload = (size_t)bytes[at] << 16 | (size_t)bytes[at + 1] << 8 | bytes[at + 2];
+        if ((bytes[at + 3] & 0x0f) == LINK_DATA) place[count++] = (char)('a' + bytes[at + 7]);
+        at += LINK_FRAME_HEAD_BYTES + payload;
+    }
+    place[count] = '\0';
+    iobuf_clear(&e->wire);
+    return count;
+}
+
+static void test_a_body_goes_on_until_its_turn_is_over(void **state)
+{
+    static const char block[LINK_DATA_BYTES_MAX];
+    struct iobuf body[2];
+    char place[32];
+    (void)state;
+    struct support_link *e = support_link_new(false);
+    assert_int_equal(
+        support_link_feed(e, SPAN_LIT("\0\0\x0a\0\0\0\0\0\0\x04\0\x08\0\0\0\x10\0\0"), 1000),
+        ERR_OK);
+    for (size_t i = 0; i < 2; i++) {
+        struct headers none = {.count = 0};
+        struct mux_head head = {.method = SPAN_LIT("POST"),
+                                .scheme = SPAN_LIT("http"),
+                                .authority = SPAN_LIT("a"),
+                                .path = SPAN_LIT("/"),
+                                .headers = &none,
+                                .content_length = -1};
+        iobuf_init(&body[i], &e->pool);
+        for (unsigned k = 0; k < 6; k++)
+            assert_int_equal(iobuf_append(&body[i], block, sizeof block), ERR_OK);
+        e->stream[i] = (struct mux_stream){.arena = &e->arena,
+                                           .fields = &e->fields,
+                                           .out = &body[i],
+                                           .out_ended = true,
+                                           .owner = e};
+        assert_int_equal(mux_request(e->mux, &e->stream[i], &head, true), ERR_OK);
+    }
+    while (mux_wants_write(e->mux))
+        assert_int_equal(mux_pull(e->mux, 1u << 18), ERR_OK);
+    (void)data_frames(e, place, sizeof place);
+    assert_string_equal(place, "aaaabbbbaabb");
+    support_link_free(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_an_idle_link_holds_little),
         cmocka_unit_test(test_every_numbered_name_is_found),
         cmocka_unit_test(test_secrets_are_kept_in_no_slot),
+        cmocka_unit_test(test_a_body_goes_on_until_its_turn_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
