@@ -143,6 +143,20 @@ static void count_endpoints(const struct daemon *d, const struct name *service,
         if (name_eq(&e[i].service, service)) count[e[i].status]++;
 }
 
+/* Where it does not say, what its endpoints are known to speak. */
+static void upstream_protocol(struct json *j, const struct daemon *d,
+                              const struct config_upstream *u)
+{
+    const struct snapshot_upstream *now = compile_upstream(d->compile, &u->name);
+    enum protocol_origin origin = u->learn ? ORIGIN_DEFAULT : ORIGIN_CONFIGURED;
+    size_t n;
+    const struct build_endpoint *e = compile_endpoints(d->compile, &n);
+    for (size_t i = 0; i < n && origin == ORIGIN_DEFAULT; i++)
+        if (name_eq(&e[i].service, &u->name) && e[i].origin != ORIGIN_DEFAULT)
+            origin = ORIGIN_LEARNED;
+    key_protocol(j, now != NULL ? now->protocol : u->protocol, origin);
+}
+
 static void status_upstreams(struct json *j, const struct daemon *d)
 {
     const struct config *c = d->config;
@@ -156,7 +170,7 @@ static void status_upstreams(struct json *j, const struct daemon *d)
         json_member_cstr(j, "name", u->name.text);
         key_target(j, "listen", &u->listen);
         json_member_cstr(j, "as", u->as.name.text);
-        json_member_cstr(j, "protocol", protocol_words[u->protocol]);
+        upstream_protocol(j, d, u);
         json_member_bool(j, "identity", identities_get(d->identities, &u->as) != NULL);
         for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
             json_member_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);

@@ -254,6 +254,17 @@ const struct build_endpoint *compile_endpoints(const struct compile *c, size_t *
     return endpoints_rows(c->endpoints, count);
 }
 
+const struct snapshot_upstream *compile_upstream(const struct compile *c, const struct name *name)
+{
+    CHECK_OBJ(c, COMPILE_MAGIC);
+    LIST_EACH(pos, tmp, &c->published)
+    {
+        const struct snapshot *s = LIST_ENTRY(pos, struct published, node)->snapshot;
+        if (s->generation == c->generation) return snapshot_upstream(s, span_str(name->text));
+    }
+    return NULL;
+}
+
 struct circuits *compile_circuits(struct compile *c)
 {
     CHECK_OBJ(c, COMPILE_MAGIC);

@@ -6,6 +6,7 @@ through by its SNI. One mesh over IPv4, one over IPv6 alone.
 Time limit: 120 s
 """
 
+import json
 import os
 import shutil
 import socket
@@ -388,6 +389,13 @@ def mesh(tap, six):
             wait_for(learned, 15),
             "a caller is told that a server which speaks first is no HTTP",
             two.parley("services").stdout,
+        )
+        status = json.loads(one.parley("status", "--json").stdout)["data"]
+        calls = {u["name"]: (u["protocol"], u["protocol_from"]) for u in status["upstreams"]}
+        tap.ok(
+            calls["greeter"] == ("tcp", "learned") and calls["half"] == ("tcp", "configured"),
+            "its status says how it calls them, and where that is from",
+            calls,
         )
         net = Net(one, loop.strip("[]"))
         unix_sockets(tap, net, lab.folder)
