@@ -33,8 +33,8 @@ void compile_reclaim(struct compile *c);
 /* The endpoints of the last build, in order of service and node: for status, `services`,
  * `endpoints` and metrics. Borrowed until the next build. */
 const struct build_endpoint *compile_endpoints(const struct compile *c, size_t *count);
-/* What the newest snapshot makes of this upstream; NULL: it has none. Borrowed until the next build.
- */
+/* What the newest snapshot makes of this upstream; NULL: it has none. Borrowed until the next
+ * build. */
 const struct snapshot_upstream *compile_upstream(const struct compile *c, const struct name *name);
 /* Circuits as workers report them; a reset takes effect with the next build. */
 struct circuits *compile_circuits(struct compile *c);
