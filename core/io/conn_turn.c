@@ -207,7 +207,7 @@ static void take_input(struct conn *c, const char *p, size_t len)
 
 static ssize_t recv_some(struct conn *c)
 {
-    return recv(c->fd, loop_read_buffer(c->loop), READ_BUFFER_BYTES, 0);
+    return recv(c->fd, loop_read_buffer(c->loop), loop_read_bytes(c->loop), 0);
 }
 
 static void read_end(struct conn *c)
@@ -227,10 +227,11 @@ static ssize_t read_blocks(struct conn *c, struct iobuf *got)
 {
     struct span run[READ_BLOCKS] UNCLEARED;
     struct iovec iov[READ_BLOCKS] UNCLEARED;
-    if (iobuf_room(got, READ_BLOCKS, run) != ERR_OK) return recv_some(c);
-    for (size_t i = 0; i < READ_BLOCKS; i++)
+    size_t count = loop_read_bytes(c->loop) / LOOP_BLOCK_BYTES;
+    if (count == 0 || iobuf_room(got, count, run) != ERR_OK) return recv_some(c);
+    for (size_t i = 0; i < count; i++)
         iov[i] = (struct iovec){(void *)(uintptr_t)run[i].p, run[i].len};
-    ssize_t n = readv(c->fd, iov, READ_BLOCKS);
+    ssize_t n = readv(c->fd, iov, (int)count);
     int saved = errno;
     iobuf_filled(got, n > 0 ? (size_t)n : 0);
     errno = saved;
@@ -282,10 +283,10 @@ static void read_socket(struct conn *c)
 {
     size_t left = CONN_READ_BYTES_A_TURN;
     while (left > 0 && !conn_gone(c) && wants_read(c)) {
-        size_t len;
+        size_t len, want = loop_read_bytes(c->loop);
         if (!read_once(c, &len)) return;
         /* A short read has emptied the socket; asking again would only say so. */
-        if (len < READ_BUFFER_BYTES) return;
+        if (len < want) return;
         left -= len < left ? len : left;
     }
 }

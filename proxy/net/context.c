@@ -40,6 +40,7 @@ enum err context_init(struct context *c, const struct worker_options *o)
     list_init(&c->tunnels);
     enum err err = loop_new(&c->loop);
     if (err != ERR_OK) return err;
+    c->pool = loop_pool(c->loop);
     err = publish_init(&c->slot);
     if (err != ERR_OK) goto fail_loop;
     err = ring_init(&c->mailbox, CONTEXT_MAILBOX_MAX);

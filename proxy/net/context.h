@@ -22,7 +22,8 @@
 struct context {
     uint32_t magic;
     unsigned index;
-    struct loop *loop; /* owned */
+    struct loop *loop;       /* owned */
+    struct iobuf_pool *pool; /* of the loop */
     const struct tls_profile *profile;
     struct log *log;
     struct rng rng;

@@ -19,10 +19,28 @@
 
 #define PRESSURE_BODIES_BYTES ((size_t)4 * 1024 * 1024)
 #define PRESSURE_BODY_BYTES   (16u * 1024)
+/* Its struct and the first chunk of its arena. */
+#define PRESSURE_EXCHANGE_BYTES ((size_t)16 * 1024)
 
 enum pressure { PRESSURE_NONE, PRESSURE_HIGH, PRESSURE_FULL };
 
-enum pressure pressure_now(const struct context *ctx);
+/* Bytes that are counted. */
+static inline size_t pressure_in_use(const struct context *ctx)
+{
+    uint64_t exchanges = atomic_load_explicit(&ctx->in_flight, memory_order_relaxed);
+    return ctx->session_bytes + ctx->pool->blocks_live * ctx->pool->block_bytes +
+           ((size_t)exchanges + ctx->idle_exchange_count) * PRESSURE_EXCHANGE_BYTES;
+}
+
+static inline enum pressure pressure_now(const struct context *ctx)
+{
+    size_t used = pressure_in_use(ctx);
+    if (used >= ctx->memory_bytes) return PRESSURE_FULL;
+    bool high = used >= ctx->memory_bytes / 2 ||
+                ctx->pool->blocks_live * ctx->pool->block_bytes >= PRESSURE_BODIES_BYTES;
+    return high ? PRESSURE_HIGH : PRESSURE_NONE;
+}
+
 /* Bytes that a body may have waiting before its source is paused, and at which it goes on. To be
  * asked for the first after each piece of a body: it also sets how much the next read takes. */
 size_t pressure_high_water(const struct context *ctx);
