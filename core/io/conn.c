@@ -4,6 +4,7 @@
 #include "core/io/sock.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -267,6 +268,13 @@ const struct addr *conn_remote(const struct conn *c)
 struct addr conn_local(const struct conn *c)
 {
     return c->fd >= 0 ? sock_local(c->fd) : (struct addr){.family = ADDR_NONE};
+}
+
+bool conn_still(const struct conn *c)
+{
+    char byte;
+    if (c->fd < 0) return false;
+    return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && err_from_errno(errno) == ERR_AGAIN;
 }
 
 uint64_t conn_sent_total(const struct conn *c)

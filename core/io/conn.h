@@ -109,6 +109,9 @@ struct tls_engine *conn_engine(struct conn *c);          /* borrowed, NULL when 
 const struct addr *conn_remote(const struct conn *c);
 /* Family ADDR_NONE once the descriptor is gone. */
 struct addr conn_local(const struct conn *c);
+/* Whether the kernel holds nothing of the peer's that was not read yet, an end included. One system
+ * call, for what must not be sent into a connection that is over. */
+bool conn_still(const struct conn *c);
 /* Bytes the kernel took: ciphertext when TLS. */
 uint64_t conn_sent_total(const struct conn *c);
 

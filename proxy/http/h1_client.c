@@ -422,14 +422,17 @@ static void on_expire(struct loop_timer *t)
 static struct h1_client *find_idle(const struct exchange *ex)
 {
     const struct endpoint_state *state = ex->attempt.state;
+    bool safe = ex->req.replay_safe;
     uint64_t now = loop_now_ms(ex->ctx->loop);
     struct list *node = list_first(&state->apps);
     if (ex->attempt.fresh || node == NULL) return NULL;
     /* The most recent is first; when it will not do, none will. */
     struct h1_client *c = LIST_ENTRY(node, struct h1_client, idle);
-    uint64_t most_ms = keepalive_limit_ms(&state->keepalive, ex->req.replay_safe, now);
-    bool fits = addr_target_eq(&c->target, &ex->service->local);
-    return fits && now - c->idle_since_ms < most_ms ? c : NULL;
+    uint64_t most_ms = keepalive_limit_ms(&state->keepalive, safe, now);
+    if (now - c->idle_since_ms >= most_ms) return NULL;
+    if (!addr_target_eq(&c->target, &ex->service->local)) return NULL;
+    /* What may not be repeated goes into no connection whose end came in this very turn. */
+    return safe || conn_still(c->conn) ? c : NULL;
 }
 
 enum err h1_client_open(struct exchange *ex)

@@ -307,6 +307,27 @@ static void test_idle_connection_holds_no_buffers(void **state)
     pair_close(&p);
 }
 
+static void test_what_the_kernel_holds_is_known_before_it_is_read(void **state)
+{
+    (void)state;
+    struct pair p;
+    int fd[2];
+    pair_open(&p, &plain);
+    struct conn_options o = pair_options(&p, &p.server);
+    for (unsigned ended = 0; ended < 2; ended++) {
+        struct conn *c;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd), 0);
+        assert_int_equal(conn_accept(&o, fd[0], NULL, span_of(NULL, 0), &c), ERR_OK);
+        assert_true(conn_still(c));
+        if (!ended) assert_int_equal(write(fd[1], "x", 1), 1);
+        if (ended) shutdown(fd[1], SHUT_WR);
+        assert_false(conn_still(c));
+        conn_close(c, true);
+        close(fd[1]);
+    }
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_connect_that_nobody_answers_times_out),
         cmocka_unit_test(test_answer_before_a_reset_is_read_although_sending_fails_first),
         cmocka_unit_test(test_idle_connection_holds_no_buffers),
+        cmocka_unit_test(test_what_the_kernel_holds_is_known_before_it_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
