@@ -332,6 +332,15 @@ static void clean_sheet(struct support_rig *r)
     }
 }
 
+/* Good requests bring what a caller may repeat later, whatever other tests have left it to pay. */
+static void earn_retries(struct support_rig *r)
+{
+    for (unsigned i = 0; i < 150; i++) {
+        send_request(r, get);
+        assert_non_null(strstr(r->buf, "HTTP/1.1 200 "));
+    }
+}
+
 /* The application of every endpoint answers 503: the client gets its answer, few requests are made
  * twice, and both circuits open. */
 static void test_503_everywhere_is_passed_on_and_makes_no_storm(void **state)
@@ -358,7 +367,7 @@ static void test_503_everywhere_is_passed_on_and_makes_no_storm(void **state)
     }
     unsigned asked = atomic_load(&r->requests) - before;
     assert_int_equal(asked, 100 + extra);
-    assert_in_range(extra, 1, 20);
+    assert_in_range(extra, 0, 20);
     while ((m = worker_receive(r->web.worker)) != NULL) {
         opened += m->kind == WORKER_CIRCUIT && m->open && m->cause == CIRCUIT_CONSECUTIVE;
         free(m);
@@ -382,6 +391,7 @@ static void test_503_of_one_endpoint_is_had_elsewhere(void **state)
     unsigned twice = 0;
     support_rig_web(r, "retry = { on = [\"503\"], backoff = \"1ms..2ms\" }\n");
     clean_sheet(r);
+    earn_retries(r);
     support_app_stop(p->other_app);
     p->other_app = support_app_start("@23:17410", support_rig_sick, r);
     support_rig_settle(r);
@@ -415,6 +425,7 @@ static void test_503_without_a_body_is_had_elsewhere(void **state)
     unsigned twice = 0;
     support_rig_web(r, "retry = { on = [\"503\"], backoff = \"1ms..2ms\" }\n");
     clean_sheet(r);
+    earn_retries(r);
     support_app_stop(p->other_app);
     p->other_app = support_app_start("@23:17410", serve_empty_503, r);
     support_rig_settle(r);
