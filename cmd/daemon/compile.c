@@ -147,7 +147,8 @@ static enum err make_gates(struct compile *c, const struct config *config)
 }
 
 static enum err build(struct compile *c, const struct config *config,
-                      const struct policy_mesh *mesh, struct diag *diag, struct snapshot **out)
+                      const struct policy_mesh *mesh, bool trial, struct diag *diag,
+                      struct snapshot **out)
 {
     struct daemon *d = c->d;
     own_record_build(d, config, c->own);
@@ -162,6 +163,7 @@ static enum err build(struct compile *c, const struct config *config,
     struct build_input in = {.generation = c->generation + 1,
                              .config = config,
                              .mesh = mesh,
+                             .trial = trial,
                              .node_id = mesh_own_id(d->mesh),
                              .trust = identities_trust(d->identities),
                              .workers = d->worker_count,
@@ -202,7 +204,7 @@ enum err compile_now(struct compile *c, const struct config *config, struct diag
     CHECK_OBJ(c, COMPILE_MAGIC);
     struct published *p = calloc(1, sizeof *p);
     if (p == NULL) return ERR_NOMEM;
-    enum err err = build(c, config, policy_run_rules(c->d->policy), diag, &p->snapshot);
+    enum err err = build(c, config, policy_run_rules(c->d->policy), false, diag, &p->snapshot);
     if (err != ERR_OK) {
         free(p);
         return err;
@@ -219,7 +221,7 @@ enum err compile_try(struct compile *c, const struct policy_mesh *mesh, struct d
 {
     CHECK_OBJ(c, COMPILE_MAGIC);
     struct snapshot *trial = NULL;
-    enum err err = build(c, c->d->config, mesh, diag, &trial);
+    enum err err = build(c, c->d->config, mesh, true, diag, &trial);
     if (err == ERR_OK) snapshot_unref(trial);
     return err;
 }

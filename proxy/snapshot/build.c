@@ -160,6 +160,12 @@ static enum service_protocol protocol_of(const struct build *b, const struct con
     return judged ? s->protocol : PROTOCOL_TCP;
 }
 
+static bool is_learned_tcp(const struct build *b, const struct config_service *s)
+{
+    const struct build_endpoint *own = s->learn ? own_row(b, &s->name) : NULL;
+    return own != NULL && own->origin == ORIGIN_LEARNED && own->protocol == PROTOCOL_TCP;
+}
+
 static struct gate *gate_of(const struct build *b, const struct config_service *s)
 {
     if (s->limits.in_flight == 0 && s->limits.rps == 0) return NULL;
@@ -184,7 +190,8 @@ static enum err build_service(struct build *b, const struct config_service *from
     to->health = health_of(b, &from->name);
     struct policy merged;
     enum err err = policy_merge(&from->policy, b->in->mesh, &from->name, &b->s->arena, &merged);
-    if (err == ERR_OK && from->protocol == PROTOCOL_TCP)
+    if (err == ERR_OK &&
+        (from->protocol == PROTOCOL_TCP || (b->in->trial && is_learned_tcp(b, from))))
         err = check_tcp(&merged, &from->name, b->d);
     if (err != ERR_OK) return err;
     to->protocol = protocol_of(b, from, &merged);

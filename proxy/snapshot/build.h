@@ -48,6 +48,7 @@ struct build_input {
     uint64_t generation;
     const struct config *config;
     const struct policy_mesh *mesh; /* NULL: no mesh policy */
+    bool trial;                     /* of `mesh`: what it would take from a service refuses it */
     struct node_id node_id;
     const struct build_endpoint *endpoint;
     size_t endpoint_count;

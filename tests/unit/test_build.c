@@ -300,6 +300,12 @@ static void test_what_an_application_was_seen_to_speak_counts(void **state)
     struct policy_mesh mesh = {.rule = &named, .rule_count = 1};
     r->in.mesh = &mesh;
     assert_int_equal(own_protocol(r), PROTOCOL_HTTP);
+    /* Who brings such a rule is told, rather than that callers are refused. */
+    struct snapshot *none = NULL;
+    r->in.trial = true;
+    assert_int_equal(build_snapshot(&r->in, &r->diag, &none), ERR_INVALID);
+    assert_non_null(strstr(r->diag.entry[0].message, "which is tcp on this host"));
+    r->in.trial = false;
     r->in.mesh = NULL;
     own->origin = ORIGIN_DEFAULT;
     assert_int_equal(own_protocol(r), PROTOCOL_HTTP);
