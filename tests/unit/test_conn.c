@@ -150,6 +150,40 @@ static void test_half_closed_connection_still_carries_the_answer(void **state)
     pair_close(&p);
 }
 
+#define READ_LIMIT LOOP_BLOCK_BYTES
+
+/* No more than the limit is taken from the socket at once, whichever way it is read. */
+static void limited_event(struct pair_side *s, enum pair_event event)
+{
+    static const uint64_t bytes = 4 * MIB;
+    struct pair *p = s->pair;
+    if (s == &p->client && event == PAIR_OPEN) {
+        s->to_send = bytes;
+        pair_side_pump(s);
+    }
+    if (s != &p->server || event != PAIR_DATA) return;
+    assert_true(s->received - s->sent <= READ_LIMIT);
+    s->sent = s->received; /* it sends nothing: what it had before the last read */
+    if (s->received == bytes) loop_stop(p->loop);
+}
+
+static void test_reads_keep_to_the_limit_of_the_loop(void **state)
+{
+    static const struct pair_kind *const kind[] = {&plain, &by_blocks};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct pair p;
+        pair_open(&p, kind[i]);
+        loop_limit_reads(p.loop, READ_LIMIT);
+        p.client.on_event = p.server.on_event = limited_event;
+        pair_connect(&p);
+        pair_run(&p);
+        assert_int_equal(p.server.received, 4 * MIB);
+        assert_int_equal(p.server.blocks > 0, kind[i]->blocks);
+        pair_close(&p);
+    }
+}
+
 static void seen_event(struct pair_side *s, enum pair_event event)
 {
     struct pair *p = s->pair;
@@ -347,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_loop_ends_with_a_lingering_connection),
         cmocka_unit_test(test_warm_loop_takes_no_memory),
         cmocka_unit_test(test_half_closed_connection_still_carries_the_answer),
+        cmocka_unit_test(test_reads_keep_to_the_limit_of_the_loop),
         cmocka_unit_test(test_bytes_seen_before_come_first),
         cmocka_unit_test(test_more_bytes_seen_than_a_read_buffer_are_refused),
         cmocka_unit_test(test_unix_socket_connects_and_a_missing_one_is_not_found),
