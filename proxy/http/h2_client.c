@@ -72,6 +72,7 @@ static void back_heard(struct h2_back *b)
 {
     struct h2_client *l = link_of(b);
     l->heard_ms = loop_now_ms(b->ctx->loop);
+    l->spoken = true;
     heard_note(&l->heard, l->heard_ms);
 }
 
@@ -155,10 +156,12 @@ static const struct conn_events conn_events = {.on_open = on_open,
 
 /* --- time --- */
 
-/* A peer that says nothing while streams are open is asked, then given up. */
+/* A peer that says nothing while streams are open or wait to be, or not even its first word, is
+ * asked, then given up. */
 static bool is_silent(struct h2_client *l, uint64_t now)
 {
-    if (mux_streams(l->back.mux) == 0 || now - l->heard_ms < LINK_PING_MS) {
+    bool asked = !l->spoken || h2_back_load(&l->back) > 0;
+    if (!asked || now - l->heard_ms < LINK_PING_MS) {
         l->pinged_ms = 0;
         return false;
     }

@@ -26,6 +26,7 @@ struct h2_client {
     struct identity *identity; /* owned reference */
     struct trust *trust;       /* owned reference */
     uint64_t begun_us, heard_ms, pinged_ms;
+    bool spoken; /* its settings, at least, have come */
 };
 
 /* Starts a link to the exchange's endpoint and lists it. ERR_NOMEM, ERR_FULL, ERR_EXPIRED. */

@@ -234,7 +234,7 @@ size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char
     return len;
 }
 
-void support_peer_mute(int fd, void *arg)
+static void mute(int fd, void *arg, const char *alpn)
 {
     struct support_mesh *mesh = arg;
     struct identity *self = support_mesh_identity(mesh, IDENTITY_SERVICE, "api");
@@ -247,7 +247,7 @@ void support_peer_mute(int fd, void *arg)
     struct tls_server_options o = {.profile = mesh->profile,
                                    .self = self,
                                    .trust = mesh->trust,
-                                   .alpn = "h2",
+                                   .alpn = alpn,
                                    .now_s = now.tv_sec};
     if (tls_engine_server(&o, &p.tls) == ERR_OK) {
         while (!tls_engine_ready(p.tls))
@@ -257,4 +257,14 @@ void support_peer_mute(int fd, void *arg)
         tls_engine_free(p.tls);
     }
     identity_unref(self);
+}
+
+void support_peer_mute(int fd, void *arg)
+{
+    mute(fd, arg, "h2");
+}
+
+void support_peer_mute_link(int fd, void *arg)
+{
+    mute(fd, arg, LINK_ALPN);
 }

@@ -45,5 +45,7 @@ size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char
 /* An application for support_app_start that is a mesh host gone deaf: it completes the handshake as
  * `api` of the mesh `arg`, then takes bytes and says nothing. */
 void support_peer_mute(int fd, void *arg);
+/* As that, by the link frame: not even HELLO comes. */
+void support_peer_mute_link(int fd, void *arg);
 
 #endif
