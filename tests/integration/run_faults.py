@@ -299,7 +299,7 @@ def n47(site, tap):
         reload()
         time.sleep(0.01)
     warm = memory()
-    for _ in range(250):
+    for _ in range(550):
         reload()
         time.sleep(0.01)
     done = lambda: site.h1.parley("ready").returncode == 0
@@ -307,7 +307,7 @@ def n47(site, tap):
     after = memory()
     stop.set()
     thread.join()
-    tap.ok(not bad, "N47: 300 reloads, no request fails", "\n".join(bad[:3]))
+    tap.ok(not bad, "N47: 600 reloads, no request fails", "\n".join(bad[:3]))
     with open(f"/proc/{site.h1.agent.pid}/maps") as f:
         sanitized = "libasan" in f.read()
     # The sanitizer keeps what was freed, to see who still uses it.
