@@ -152,7 +152,7 @@ $(B)/rel/bench/%: $(B)/rel/tests/bench/%.o $(BENCH_SUP:%.c=$(B)/rel/%.o) $(B)/re
 # time limit (tests/run).
 RUN_UNIT    := $(UNIT:%=$(B)/rel/unit/%)
 RUN_ASAN    := $(UNIT:%=$(B)/asan/unit/%)
-RUN_TSAN    := $(patsubst %,$(B)/tsan/unit/%,$(filter %ring test_publish% test_worker%,$(UNIT)))
+RUN_TSAN    := $(patsubst %,$(B)/tsan/unit/%,$(filter %ring test_publish% test_worker% test_gate,$(UNIT)))
 RUN_REPLAY  := $(FUZZ:%=$(B)/asan/fuzz/%)
 RUN_SIM      = tests/sim/seeds.py sim_cases@600="$(1) --self-test"
 RUN_SCRIPTS := $(sort $(wildcard tests/conformance/run_*.sh tests/conformance/run_*.py \

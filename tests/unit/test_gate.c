@@ -1,5 +1,6 @@
 #include "proxy/traffic/gate.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,6 +69,45 @@ static void test_a_burst_is_a_tenth_of_a_second(void **state)
     assert_int_equal(n, 50);
 }
 
+#define WORKERS 3u
+#define ROUNDS  20000u
+
+/* What several workers share. */
+struct shared {
+    struct gate gate;
+    _Atomic uint32_t inside, most, let;
+};
+
+static void *work(void *arg)
+{
+    struct shared *s = arg;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        if (gate_rate(&s->gate, 1000, 1)) atomic_fetch_add(&s->let, 1);
+        if (!gate_enter(&s->gate, WORKERS - 1)) continue;
+        uint32_t now = atomic_fetch_add(&s->inside, 1) + 1, most = atomic_load(&s->most);
+        while (now > most && !atomic_compare_exchange_weak(&s->most, &most, now)) {
+        }
+        atomic_fetch_sub(&s->inside, 1);
+        gate_leave(&s->gate);
+    }
+    return NULL;
+}
+
+static void test_it_is_exact_for_several_workers(void **state)
+{
+    (void)state;
+    struct shared s = {.inside = 0};
+    pthread_t thread[WORKERS];
+    for (unsigned i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, work, &s), 0);
+    for (unsigned i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+    assert_in_range(atomic_load(&s.most), 1, WORKERS - 1);
+    assert_int_equal(atomic_load(&s.gate.inside), 0);
+    /* A tenth of a second's burst, once for all of them. */
+    assert_int_equal(atomic_load(&s.let), 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -75,6 +115,7 @@ int main(void)
         cmocka_unit_test(test_no_queue_is_full_at_once),
         cmocka_unit_test(test_the_rate_is_kept),
         cmocka_unit_test(test_a_burst_is_a_tenth_of_a_second),
+        cmocka_unit_test(test_it_is_exact_for_several_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
