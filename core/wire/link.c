@@ -14,7 +14,8 @@ static_assert(LINK_STREAMS_MAX <= LINK_PLACES, "as many places as streams");
 static bool link_may_open(const struct mux *m)
 {
     const struct link *l = link_of_const(m);
-    return l->hello_seen && !l->leaving && !l->over && !l->no_memory && l->free_count > 0;
+    return l->hello_seen && !l->leaving && !l->over && !l->no_memory && l->free_count > 0 &&
+           l->queue.len < LINK_QUEUE_HEADS_MAX;
 }
 
 static enum err link_request(struct mux *m, struct mux_stream *s, const struct mux_head *head,
@@ -23,6 +24,8 @@ static enum err link_request(struct mux *m, struct mux_stream *s, const struct m
     struct link *l = link_of(m);
     CHECK(!l->server && s->id == 0);
     if (!link_may_open(m)) return ERR_FULL;
+    /* The peer would end the connection, and with it what others have on it. */
+    if (link_head_bound(head) > LINK_HEAD_BYTES_MAX) return ERR_TOO_LARGE;
     uint32_t at = l->free_place[--l->free_count];
     uint32_t generation = link_next_generation(l->place[at].generation);
     int32_t id = (int32_t)(generation * LINK_PLACES + at);
@@ -42,6 +45,7 @@ static enum err link_respond(struct mux *m, struct mux_stream *s, const struct m
 {
     struct link *l = link_of(m);
     if (s->id == 0) return ERR_CANCELLED;
+    if (l->queue.len >= LINK_QUEUE_HEADS_MAX) return ERR_NOMEM;
     enum err err = link_send_head(l, s, LINK_HEAD, head, !has_body);
     if (err == ERR_OK) link_send_follow(l, s, has_body);
     return err;
@@ -49,8 +53,10 @@ static enum err link_respond(struct mux *m, struct mux_stream *s, const struct m
 
 static enum err link_interim(struct mux *m, struct mux_stream *s, const struct mux_head *head)
 {
+    struct link *l = link_of(m);
     if (s->id == 0) return ERR_CANCELLED;
-    return link_send_head(link_of(m), s, LINK_HEAD, head, false);
+    if (l->queue.len >= LINK_QUEUE_HEADS_MAX) return ERR_NOMEM;
+    return link_send_head(l, s, LINK_HEAD, head, false);
 }
 
 static void link_consume(struct mux *m, struct mux_stream *s, size_t bytes)
@@ -90,7 +96,7 @@ static void link_lost(struct mux *m)
     struct list *node;
     while ((node = list_first(&l->mux.open)) != NULL) {
         struct mux_stream *s = LIST_ENTRY(node, struct mux_stream, node);
-        bool never = !l->server && s->queued_until > l->pulled;
+        bool never = !l->server && !s->sent && s->queued_until > l->pulled;
         link_place_leave(l, s);
         l->events->on_close(l->owner, s, never ? MUX_REFUSED : MUX_RESET);
     }

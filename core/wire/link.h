@@ -52,8 +52,8 @@
 #define LINK_PLACES           256u
 #define LINK_FRAME_HEAD_BYTES 8u
 /* A head of HEADER_BYTES_MAX and what frames it. */
-#define LINK_HEAD_BYTES_MAX  (HEADER_BYTES_MAX + 16u * HEADER_FIELDS_MAX + 256u)
-#define LINK_DATA_BYTES_MAX  16384u
+#define LINK_HEAD_BYTES_MAX (HEADER_BYTES_MAX + 16u * HEADER_FIELDS_MAX + 256u)
+#define LINK_DATA_BYTES_MAX 16384u
 /* What one body sends before the next has its turn: whole ones arrive in one piece then, where
  * frames of all in turn would make as many small writes of each at the far end. */
 #define LINK_TURN_BYTES      65536u
@@ -63,6 +63,8 @@
 #define LINK_GOAWAY_BYTES    5u
 /* Heads and control frames that may wait; more is what nobody reads. */
 #define LINK_QUEUE_BYTES_MAX ((size_t)4 << 20)
+/* While so many wait no head is added: they are many clients', and the end would be everybody's. */
+#define LINK_QUEUE_HEADS_MAX (LINK_QUEUE_BYTES_MAX / 2)
 /* A smaller CREDIT counts as one of a flood. */
 #define LINK_CREDIT_BYTES_MIN 1024u
 

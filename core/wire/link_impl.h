@@ -13,11 +13,14 @@
 
 #define LINK_MAGIC 0x6c690001u
 
+#define LINK_GENERATIONS 0x7fffffu
+
 #define PLACE_OPEN       0x01u
 #define PLACE_PEER_ENDED 0x02u
 #define PLACE_WE_ENDED   0x04u /* the frame that says so is queued */
 #define PLACE_ABANDONED  0x08u /* we reset the last one: its late frames are the peer's right */
 #define PLACE_STALE      0x10u /* and some before it */
+#define PLACE_WRAPPED    0x20u /* generations have begun anew */
 
 struct link_place {
     struct mux_stream *s; /* NULL: detached */
@@ -94,7 +97,7 @@ static inline struct link_place *link_place(struct link *l, int32_t id)
 
 static inline uint32_t link_next_generation(uint32_t generation)
 {
-    return generation == 0x7fffff ? 1 : generation + 1;
+    return generation == LINK_GENERATIONS ? 1 : generation + 1;
 }
 
 #endif

@@ -17,8 +17,10 @@ void link_place_take(struct link *l, int32_t id, struct mux_stream *s)
 {
     struct link_place *p = link_place(l, id);
     CHECK((p->state & PLACE_OPEN) == 0);
-    p->generation = (uint32_t)id / LINK_PLACES;
-    p->state = PLACE_OPEN | (p->state & PLACE_STALE);
+    uint32_t generation = (uint32_t)id / LINK_PLACES;
+    if (generation < p->generation) p->state |= PLACE_WRAPPED;
+    p->generation = generation;
+    p->state = PLACE_OPEN | (p->state & (PLACE_STALE | PLACE_WRAPPED));
     p->s = s;
     l->open_places++;
     if (!l->last_told) l->requests++;
@@ -33,7 +35,7 @@ void link_place_take(struct link *l, int32_t id, struct mux_stream *s)
     s->owed = 0;
     s->body_left = -1;
     s->unconsumed_bytes = 0;
-    s->deferred = s->head_seen = s->has_body = s->bodiless = false;
+    s->deferred = s->head_seen = s->sent = s->has_body = s->bodiless = false;
     mux_join(&l->mux, s);
 }
 
@@ -63,7 +65,7 @@ void link_place_close(struct link *l, int32_t id, enum mux_close how)
 {
     struct link_place *p = link_place(l, id);
     struct mux_stream *s = p->s;
-    p->state &= PLACE_STALE | PLACE_ABANDONED;
+    p->state &= PLACE_STALE | PLACE_ABANDONED | PLACE_WRAPPED;
     l->open_places--;
     if (!l->server) l->free_place[l->free_count++] = (uint8_t)((uint32_t)id % LINK_PLACES);
     if (s == NULL) return;

@@ -39,6 +39,16 @@ static void malformed(struct link *l, int32_t id)
 
 enum whose { WHOSE_OPEN, WHOSE_LATE, WHOSE_NOBODYS };
 
+/* One before the last of its place. Where generations have begun anew, which a busy link's first
+ * place does within the hour, the nearer way round counts. */
+static bool is_older(const struct link_place *p, uint32_t generation)
+{
+    if (generation == 0 || generation == p->generation) return false;
+    if ((p->state & PLACE_WRAPPED) == 0) return generation < p->generation;
+    return (p->generation + LINK_GENERATIONS - generation) % LINK_GENERATIONS <
+           LINK_GENERATIONS / 2;
+}
+
 /* Of a frame that may come late for a stream that we reset. */
 static enum whose whose(const struct link *l, int32_t id)
 {
@@ -48,7 +58,7 @@ static enum whose whose(const struct link *l, int32_t id)
     if (generation != p->generation) {
         /* The client may have taken the place again; a server never sees an older one. */
         bool stale = !l->server && (p->state & PLACE_STALE) != 0;
-        return stale && generation < p->generation ? WHOSE_LATE : WHOSE_NOBODYS;
+        return stale && is_older(p, generation) ? WHOSE_LATE : WHOSE_NOBODYS;
     }
     if ((p->state & PLACE_OPEN) == 0)
         return (p->state & PLACE_ABANDONED) != 0 ? WHOSE_LATE : WHOSE_NOBODYS;
@@ -58,8 +68,9 @@ static enum whose whose(const struct link *l, int32_t id)
 /* Of a RESET or CREDIT, which may cross the end of its stream: was it ever opened? */
 static bool was_opened(const struct link *l, int32_t id)
 {
+    const struct link_place *p = &l->place[(uint32_t)id % LINK_PLACES];
     uint32_t generation = (uint32_t)id / LINK_PLACES;
-    return generation != 0 && generation <= l->place[(uint32_t)id % LINK_PLACES].generation;
+    return generation != 0 && (generation == p->generation || is_older(p, generation));
 }
 
 /* --- heads --- */

@@ -13,11 +13,17 @@
 static char *reserve(struct link *l, size_t len)
 {
     struct link_queue *q = &l->queue;
+    /* One that is never empty does not grow by what has left. */
+    if (q->at > 0 && q->at >= q->len && q->at + q->len + len > q->cap) {
+        memmove(q->p, q->p + q->at, q->len);
+        q->at = 0;
+    }
     size_t need = q->at + q->len + len;
     if (need > q->cap) {
         size_t cap = q->cap * 2 < QUEUE_BYTES_MIN ? QUEUE_BYTES_MIN : q->cap * 2;
         if (cap < need) cap = need;
-        char *p = need <= LINK_QUEUE_BYTES_MAX ? h2_alloc_resize(l->alloc, q->p, cap) : NULL;
+        bool room = q->len + len <= LINK_QUEUE_BYTES_MAX;
+        char *p = room ? h2_alloc_resize(l->alloc, q->p, cap) : NULL;
         if (p == NULL) {
             l->no_memory = l->over = true;
             return NULL;
@@ -253,6 +259,7 @@ static void end_with_trailers(struct link *l, struct mux_stream *s)
 static void send_body(struct link *l, struct mux_stream *s)
 {
     size_t len = data_bytes(l, s);
+    s->sent = true; /* nothing is queued now */
     bool end = s->out_ended && len == s->out->len;
     bool trailers = end && s->out_trailers != NULL && s->out_trailers->count > 0;
     int32_t id = s->id;

@@ -155,7 +155,8 @@ bool mux_wants_write(const struct mux *m);
 bool mux_done(const struct mux *m);
 
 /* Client: opens a stream with this head. `has_body`: `out` and `out_ended` of `s` will give it.
- * ERR_FULL: the peer's limit or the id space is used up; ERR_NOMEM. */
+ * ERR_FULL: the peer's limit or the id space is used up; ERR_TOO_LARGE: a head that the peer would
+ * not take, which h2 finds out later; ERR_NOMEM. */
 enum err mux_request(struct mux *m, struct mux_stream *s, const struct mux_head *head,
                      bool has_body) MUST_USE;
 /* Server: the final head. ERR_CANCELLED: the stream is no more; ERR_NOMEM. */

@@ -120,6 +120,7 @@ static enum reason up_send(struct exchange *ex)
     ex->req.headers->bytes = bytes;
     mark(b);
     if (err == ERR_OK) return reason;
+    if (err == ERR_TOO_LARGE) return REASON_HEADERS_TOO_LARGE;
     return err == ERR_FULL ? REASON_POOL_FULL : REASON_INTERNAL;
 }
 
