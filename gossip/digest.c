@@ -131,12 +131,6 @@ uint64_t digest_root(const struct digest *d)
     return d->root_stale ? hash_vector(d) : d->root;
 }
 
-void digest_refresh(struct digest *d)
-{
-    d->root = digest_root(d);
-    d->root_stale = false;
-}
-
 /* Who shuns a member agrees with all who do, whichever votes it heard and in what incarnation. */
 static uint64_t accused_print(const struct digest *d, const struct accusation *a, bool shunned)
 {
@@ -167,7 +161,9 @@ void digest_accuse(struct digest *d, struct member *m, uint64_t now_ms)
 uint64_t digest_summary(struct digest *d)
 {
     uint64_t low = (UINT64_C(1) << DIGEST_ACCUSED_BITS) - 1;
-    digest_refresh(d);
+    /* Once for many packets. */
+    d->root = digest_root(d);
+    d->root_stale = false;
     return (d->root & ~low) | (d->accused & low);
 }
 

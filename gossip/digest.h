@@ -75,8 +75,6 @@ static inline bool digest_same_accused(uint64_t a, uint64_t b)
     return ((a ^ b) & ((UINT64_C(1) << DIGEST_ACCUSED_BITS) - 1)) == 0;
 }
 uint64_t digest_root(const struct digest *d);
-/* Computes the root once for many digest_root. */
-void digest_refresh(struct digest *d);
 void digest_vector(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES]);
 /* The same, with all that has not yet settled: what two compare who are talking anyway. */
 void digest_vector_now(const struct digest *d, uint8_t out[DIGEST_VECTOR_BYTES]);

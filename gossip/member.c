@@ -135,7 +135,8 @@ size_t member_image_room(size_t count)
     return pages_for(count) * PAGE_MEMBERS;
 }
 
-enum err member_reserve(struct member_table *t, size_t count)
+/* Room for so many members in all, exactly. */
+static enum err reserve(struct member_table *t, size_t count)
 {
     if (count <= t->cap) return ERR_OK;
     uint32_t *order = realloc(t->order, count * sizeof(order[0]));
@@ -195,7 +196,7 @@ enum err member_add(struct member_table *t, const struct head *head, struct memb
     if (member_find_short(t, head->owner.byte) != NULL) return ERR_EXISTS;
     if (t->count == MEMBERS_MAX) return ERR_FULL;
     enum err err = ERR_OK;
-    if (t->count == t->cap) err = member_reserve(t, t->cap > 0 ? t->cap * 2 : MEMBERS_FIRST_CAP);
+    if (t->count == t->cap) err = reserve(t, t->cap > 0 ? t->cap * 2 : MEMBERS_FIRST_CAP);
     if (err != ERR_OK) return err;
     struct member *m = make(t);
     if (m == NULL) return ERR_NOMEM;

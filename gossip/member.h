@@ -117,8 +117,6 @@ struct member_table {
 /* Takes a reference of `archive`; timers of members are armed on `timers`. */
 void member_table_init(struct member_table *t, struct archive *archive, struct heap *timers);
 void member_table_fini(struct member_table *t);
-/* Room for so many members in all, exactly. ERR_NOMEM. */
-enum err member_reserve(struct member_table *t, size_t count) MUST_USE;
 /* A member with a copy of `head`, all else zero, on no list. ERR_EXISTS: the first 8 bytes of the
  * id are taken. ERR_FULL: MEMBERS_MAX. ERR_NOMEM. */
 enum err member_add(struct member_table *t, const struct head *head, struct member **out) MUST_USE;

@@ -71,18 +71,21 @@ static bool enough(const struct gossip *g, const struct member *m, uint32_t coun
     return count >= k && (k == TUNING_ACCUSERS_MAX || we_voted(g, m));
 }
 
-bool suspicion_proven(const struct gossip *g, const struct member *m)
+/* Whether the votes against `m` are enough for UNREACHABLE (I5); */
+static bool unreachable_proven(const struct gossip *g, const struct member *m)
 {
     return member_votes(m) != NULL && enough(g, m, accusation_count_now(member_votes(m)));
 }
 
-bool suspicion_crash_proven(const struct gossip *g, const struct member *m)
+/* for DEAD at once; */
+static bool crash_proven(const struct gossip *g, const struct member *m)
 {
     return member_votes(m) != NULL &&
            enough(g, m, accusation_count(member_votes(m), ACCUSATION_REFUSED));
 }
 
-bool suspicion_lossy_proven(const struct gossip *g, const struct member *m)
+/* and for being left out as lossy. */
+static bool lossy_proven(const struct gossip *g, const struct member *m)
 {
     return member_votes(m) != NULL &&
            enough(g, m, accusation_count(member_votes(m), ACCUSATION_LOSSY));
@@ -135,9 +138,9 @@ static void counted(struct gossip *g, struct member *m, enum suspicion_source so
         transition_to(g, m, MEMBER_SUSPECT);
         g->counters.suspicions++;
     }
-    if (suspicion_crash_proven(g, m))
+    if (crash_proven(g, m))
         die(g, m);
-    else if (suspicion_lossy_proven(g, m) && (!m->lossy || suspicion_proven(g, m)))
+    else if (lossy_proven(g, m) && (!m->lossy || unreachable_proven(g, m)))
         shun(g, m); /* once more only on votes as many and as new */
     else if (m->state == MEMBER_SUSPECT)
         rearm(g, m);
@@ -462,7 +465,7 @@ void suspicion_answered(struct gossip *g, struct member *m)
 /* The suspect's time is over. Too few agree: it may be that only we do not reach it. */
 static void over(struct gossip *g, struct member *m)
 {
-    if (suspicion_proven(g, m)) {
+    if (unreachable_proven(g, m)) {
         transition_to(g, m, MEMBER_UNREACHABLE);
         return;
     }

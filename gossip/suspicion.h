@@ -43,10 +43,6 @@ bool suspicion_vote(struct gossip *g, struct member *m, enum accusation_kind kin
 /* The same without voting: what we say to those whom we ask. */
 void suspicion_statement(struct gossip *g, const struct member *m, enum accusation_kind kind,
                          struct accusation *out);
-/* Whether the votes against `m` are enough for UNREACHABLE (I5); and for DEAD at once. */
-bool suspicion_proven(const struct gossip *g, const struct member *m);
-bool suspicion_crash_proven(const struct gossip *g, const struct member *m);
-bool suspicion_lossy_proven(const struct gossip *g, const struct member *m);
 /* Whether it is worth measuring if `m` is, or still is, lossy. */
 bool suspicion_measures(const struct gossip *g, const struct member *m);
 /* Votes of others came, by way of `from`. Votes of strangers and false ones are left out. */

@@ -12,7 +12,6 @@
 #include <sodium.h>
 #include <string.h>
 
-#define DIAG_TEXT_MAX        65536u
 #define DRAIN_TIMEOUT_MS     30000u
 #define DRAIN_TIMEOUT_MS_MAX 3600000u
 

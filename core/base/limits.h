@@ -45,7 +45,6 @@
 #define LINK_STREAMS_MAX          256u   /* concurrent streams we allow a peer on one mesh link */
 #define LINK_STREAM_WINDOW_BYTES  (256u * 1024)
 #define LINK_WINDOW_BYTES         (16u * 1024 * 1024)
-#define HANDSHAKES_IN_FLIGHT_MAX  256u /* a worker (T19) */
 #define BODY_HIGH_WATER_BYTES     (256u * 1024)
 #define BODY_LOW_WATER_BYTES      (64u * 1024)
 #define READ_BUFFER_BYTES         (64u * 1024) /* one a thread, shared by all its connections */

@@ -17,7 +17,6 @@
 #define API       "spiffe://demo/service/api"
 #define NODE      "spiffe://demo/node/n1"
 #define BULK      (1024u * 1024u)
-#define FLIGHT    65536u
 #define ALPN      "h2"
 #define ALPN_JOIN "parley-join/1"
 
