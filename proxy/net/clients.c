@@ -1,28 +1,12 @@
 #include "proxy/net/clients.h"
 
-#include "core/base/check.h"
+#include "core/base/bounded.h"
 
 #define IP6_NETWORK_BYTES 8u /* RFC 4291 2.5.4: a host has all of a /64 */
 
 void clients_init(struct clients *c, const struct hash_key *key)
 {
     c->key = *key;
-}
-
-static bool add_below(_Atomic uint32_t *count, uint32_t most)
-{
-    uint32_t now = atomic_load_explicit(count, memory_order_relaxed);
-    do {
-        if (now >= most) return false;
-    } while (!atomic_compare_exchange_weak_explicit(count, &now, now + 1, memory_order_relaxed,
-                                                    memory_order_relaxed));
-    return true;
-}
-
-static void subtract(_Atomic uint32_t *count)
-{
-    uint32_t before = atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
-    CHECK(before > 0);
 }
 
 static bool is_of_this_host(const struct addr *a)
@@ -42,16 +26,16 @@ struct clients_cell *clients_enter(struct clients *c, const struct addr *from, u
 {
     struct clients_cell *cell = cell_of(c, from);
     bool limited = most_each > 0 && !is_of_this_host(from);
-    if (!add_below(&c->open, most)) return NULL;
-    if (add_below(&cell->open, limited ? most_each : UINT32_MAX)) return cell;
-    subtract(&c->open);
+    if (!bounded_add(&c->open, most)) return NULL;
+    if (bounded_add(&cell->open, limited ? most_each : UINT32_MAX)) return cell;
+    bounded_subtract(&c->open);
     return NULL;
 }
 
 void clients_leave(struct clients *c, struct clients_cell *cell)
 {
-    subtract(&cell->open);
-    subtract(&c->open);
+    bounded_subtract(&cell->open);
+    bounded_subtract(&c->open);
 }
 
 uint32_t clients_room(const struct clients *c, uint32_t most)

@@ -1,44 +1,28 @@
 #include "proxy/traffic/gate.h"
 
-#include "core/base/check.h"
+#include "core/base/bounded.h"
 
 #define SECOND_US 1000000u
 #define BURST_US  100000u
 
-static bool add_below(_Atomic uint32_t *count, uint32_t most)
-{
-    uint32_t now = atomic_load_explicit(count, memory_order_relaxed);
-    do {
-        if (now >= most) return false;
-    } while (!atomic_compare_exchange_weak_explicit(count, &now, now + 1, memory_order_relaxed,
-                                                    memory_order_relaxed));
-    return true;
-}
-
-static void subtract(_Atomic uint32_t *count)
-{
-    uint32_t before = atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
-    CHECK(before > 0);
-}
-
 bool gate_enter(struct gate *g, uint32_t most)
 {
-    return add_below(&g->inside, most > 0 ? most : UINT32_MAX);
+    return bounded_add(&g->inside, most > 0 ? most : UINT32_MAX);
 }
 
 void gate_leave(struct gate *g)
 {
-    subtract(&g->inside);
+    bounded_subtract(&g->inside);
 }
 
 bool gate_queue(struct gate *g, uint32_t most)
 {
-    return add_below(&g->waiting, most);
+    return bounded_add(&g->waiting, most);
 }
 
 void gate_unqueue(struct gate *g)
 {
-    subtract(&g->waiting);
+    bounded_subtract(&g->waiting);
 }
 
 bool gate_rate(struct gate *g, uint32_t rate, uint64_t now_us)
