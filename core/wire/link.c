@@ -165,10 +165,9 @@ static const struct mux_ops ops = {.free = link_free,
 
 static void say_hello(struct link *l, uint32_t streams)
 {
-    const uint32_t windows[] = {l->stream_window, l->window};
     char payload[LINK_HELLO_BYTES] = {(char)(streams >> 8), (char)streams};
-    for (size_t i = 0; i < 8; i++)
-        payload[2 + i] = (char)(windows[i / 4] >> (24 - 8 * (i % 4)));
+    link_put_u32(payload + 2, l->stream_window);
+    link_put_u32(payload + 6, l->window);
     link_send_frame(l, LINK_HELLO, 0, span_of(payload, sizeof payload));
 }
 

@@ -2,7 +2,8 @@
  * connection.
  *
  *      link.c         life, and what the owner submits
- *      link_recv.c    frames in      link_send.c    frames out      link_head.c    heads
+ *      link_recv.c    frames in      link_send.c    frames out      link_place.c    places
+ *      link_head.c    heads          link_names.c   names that cost one byte in them
  */
 #ifndef CORE_WIRE_LINK_IMPL_H
 #define CORE_WIRE_LINK_IMPL_H
@@ -93,6 +94,20 @@ static inline const struct link *link_of_const(const struct mux *m)
 static inline struct link_place *link_place(struct link *l, int32_t id)
 {
     return &l->place[(uint32_t)id % LINK_PLACES];
+}
+
+static inline void link_put_u32(char *p, uint32_t v)
+{
+    p[0] = (char)(v >> 24);
+    p[1] = (char)(v >> 16);
+    p[2] = (char)(v >> 8);
+    p[3] = (char)v;
+}
+
+static inline uint32_t link_get_u32(const char *p)
+{
+    const unsigned char *b = (const unsigned char *)p;
+    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
 static inline uint32_t link_next_generation(uint32_t generation)

@@ -35,6 +35,7 @@ void link_place_take(struct link *l, int32_t id, struct mux_stream *s)
     s->owed = 0;
     s->body_left = -1;
     s->unconsumed_bytes = 0;
+    s->turn_bytes = 0;
     s->deferred = s->head_seen = s->sent = s->has_body = s->bodiless = false;
     mux_join(&l->mux, s);
 }

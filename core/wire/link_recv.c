@@ -253,17 +253,11 @@ static void give_data(struct link *l, struct span data)
 
 /* --- control frames --- */
 
-static uint32_t get_u32(const char *p)
-{
-    const unsigned char *b = (const unsigned char *)p;
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
 static void on_hello(struct link *l, struct span in)
 {
-    uint32_t streams = get_u32(in.p) >> 16, window = get_u32(in.p + 6);
+    uint32_t streams = link_get_u32(in.p) >> 16, window = link_get_u32(in.p + 6);
     l->peer_streams_max = streams < LINK_PLACES ? streams : LINK_PLACES;
-    l->peer_stream_window = get_u32(in.p + 2);
+    l->peer_stream_window = link_get_u32(in.p + 2);
     l->send_window = window;
     if (l->peer_stream_window > INT32_MAX || window > INT32_MAX) {
         broken(l);
@@ -293,7 +287,7 @@ static void on_reset(struct link *l, struct span in)
 static void on_credit(struct link *l, struct span in)
 {
     int32_t id = (int32_t)l->id;
-    uint32_t bytes = get_u32(in.p);
+    uint32_t bytes = link_get_u32(in.p);
     struct mux_stream *s = id != 0 ? link_place_stream(l, id) : NULL;
     int64_t *window = id == 0 ? &l->send_window : s != NULL ? &s->send_window : NULL;
     if (bytes == 0 || bytes > INT32_MAX || (id != 0 && !was_opened(l, id))) {
@@ -331,7 +325,7 @@ static void on_goaway(struct link *l, struct span in)
     }
     l->leaving = true;
     l->events->on_goaway(l->owner);
-    if (reason >= LINK_LAST && !l->server) refuse_beyond(l, get_u32(in.p + 1));
+    if (reason >= LINK_LAST && !l->server) refuse_beyond(l, link_get_u32(in.p + 1));
     if (reason >= LINK_BROKEN) l->over = true;
 }
 
@@ -415,10 +409,10 @@ static bool frame_fine(const struct link *l, unsigned flags)
 
 static bool begin_frame(struct link *l, const char *p)
 {
-    uint32_t first = get_u32(p);
+    uint32_t first = link_get_u32(p);
     l->left = first >> 8;
     l->type = first & 0x0f;
-    l->id = get_u32(p + 4);
+    l->id = link_get_u32(p + 4);
     l->end = (first & LINK_FLAG_END) != 0;
     l->in_frame = true;
     return frame_fine(l, first & 0xf0) && (l->type != LINK_DATA || begin_data(l));

@@ -42,14 +42,8 @@ static void commit(struct link *l, size_t len)
 
 static void put_frame_head(char *p, size_t length, unsigned type, uint32_t id)
 {
-    p[0] = (char)(length >> 16);
-    p[1] = (char)(length >> 8);
-    p[2] = (char)length;
-    p[3] = (char)type;
-    p[4] = (char)(id >> 24);
-    p[5] = (char)(id >> 16);
-    p[6] = (char)(id >> 8);
-    p[7] = (char)id;
+    link_put_u32(p, (uint32_t)length << 8 | type);
+    link_put_u32(p + 4, id);
 }
 
 void link_send_frame(struct link *l, enum link_type type, uint32_t id, struct span payload)
@@ -84,25 +78,17 @@ void link_send_reset(struct link *l, int32_t id, enum mux_close how)
     link_send_frame(l, LINK_RESET, (uint32_t)id, span_of(&reason, 1));
 }
 
-static void put_u32(char *p, uint32_t v)
-{
-    p[0] = (char)(v >> 24);
-    p[1] = (char)(v >> 16);
-    p[2] = (char)(v >> 8);
-    p[3] = (char)v;
-}
-
 void link_send_goaway(struct link *l, enum link_goaway reason)
 {
     char payload[LINK_GOAWAY_BYTES] = {(char)reason};
-    put_u32(payload + 1, l->requests);
+    link_put_u32(payload + 1, l->requests);
     link_send_frame(l, LINK_GOAWAY, 0, span_of(payload, sizeof payload));
 }
 
 static void credit(struct link *l, uint32_t id, uint32_t *owed, uint32_t *left)
 {
     char payload[LINK_CREDIT_BYTES];
-    put_u32(payload, *owed);
+    link_put_u32(payload, *owed);
     *left += *owed;
     *owed = 0;
     link_send_frame(l, LINK_CREDIT, id, span_of(payload, sizeof payload));
