@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/daemon/health_plan.h"
 #include "core/base/check.h"
 #include "core/io/child.h"
 
 #define HEALTH_EXEC_MAGIC 0x68657865u
 #define LINE_BYTES        64u
-#define WHY_BYTES         96u
 
 struct health_exec {
     uint32_t magic;
@@ -57,17 +57,18 @@ static void on_output(struct loop_io *io, bool readable, bool writable)
     if (!hear(e)) health_exec_kill(e);
 }
 
-static void say_end(const struct health_exec *e, struct child_end end, char why[WHY_BYTES])
+static void say_end(const struct health_exec *e, struct child_end end, char why[HEALTH_WHY_BYTES])
 {
     int n;
     if (e->said_bytes > HEALTH_EXEC_OUTPUT_MAX)
-        n = snprintf(why, WHY_BYTES, "it says more than %u KiB", HEALTH_EXEC_OUTPUT_MAX / 1024);
+        n = snprintf(why, HEALTH_WHY_BYTES, "it says more than %u KiB",
+                     HEALTH_EXEC_OUTPUT_MAX / 1024);
     else if (end.signum != 0)
-        n = snprintf(why, WHY_BYTES, "killed: %s", strsignal(end.signum));
+        n = snprintf(why, HEALTH_WHY_BYTES, "killed: %s", strsignal(end.signum));
     else
-        n = snprintf(why, WHY_BYTES, "exit code %d", end.code);
-    if (e->line_len > 0 && n > 0 && (size_t)n < WHY_BYTES)
-        (void)snprintf(why + n, WHY_BYTES - (size_t)n, ": %.*s", (int)e->line_len, e->line);
+        n = snprintf(why, HEALTH_WHY_BYTES, "exit code %d", end.code);
+    if (e->line_len > 0 && n > 0 && (size_t)n < HEALTH_WHY_BYTES)
+        (void)snprintf(why + n, HEALTH_WHY_BYTES - (size_t)n, ": %.*s", (int)e->line_len, e->line);
 }
 
 static void on_child_end(struct loop_io *io, bool readable, bool writable)
@@ -75,7 +76,7 @@ static void on_child_end(struct loop_io *io, bool readable, bool writable)
     struct health_exec *e = CONTAINER_OF(io, struct health_exec, end);
     const struct health_exec_options o = e->o;
     struct child_end end;
-    char why[WHY_BYTES];
+    char why[HEALTH_WHY_BYTES];
     (void)readable;
     (void)writable;
     CHECK_OBJ(e, HEALTH_EXEC_MAGIC);

@@ -11,7 +11,6 @@
 #include "core/base/iobuf.h"
 
 #define HEALTH_H2_BYTES_MAX 65536u
-#define HEALTH_WHY_BYTES    96u
 
 enum health_verdict { HEALTH_PENDING, HEALTH_PASSED, HEALTH_FAILED };
 

@@ -8,6 +8,9 @@
 
 #include "core/model/config.h"
 
+/* What is said of a check that failed. */
+#define HEALTH_WHY_BYTES 96u
+
 struct health_plan {
     struct arena arena; /* owned: the texts */
     struct target local;

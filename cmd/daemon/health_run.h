@@ -6,6 +6,7 @@
 #ifndef CMD_DAEMON_HEALTH_RUN_H
 #define CMD_DAEMON_HEALTH_RUN_H
 
+#include "cmd/daemon/health_plan.h"
 #include "core/base/rng.h"
 #include "core/io/log.h"
 #include "core/io/loop.h"
@@ -26,11 +27,11 @@ struct health_run_options {
 struct health_run_status {
     enum service_health health;
     uint64_t checks_total, failures_total;
-    uint32_t in_row;       /* equal results so far */
-    int64_t since_wall_s;  /* of the present state */
-    uint32_t needed;       /* equal results that would change the state */
-    char last_error[96];   /* "" after a success: "connection refused", "status 503" */
-    char last_failure[96]; /* of the last one that failed, though others have passed since */
+    uint32_t in_row;                   /* equal results so far */
+    int64_t since_wall_s;              /* of the present state */
+    uint32_t needed;                   /* equal results that would change the state */
+    char last_error[HEALTH_WHY_BYTES]; /* "" after a success: "connection refused", "status 503" */
+    char last_failure[HEALTH_WHY_BYTES]; /* of the last that failed, though others have passed */
 };
 
 enum err health_run_new(const struct health_run_options *o, struct health_run **out) MUST_USE;

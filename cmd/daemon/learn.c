@@ -84,23 +84,26 @@ static void wait_ms(struct pupil *p, uint32_t ms)
     loop_timer_set(loop, &p->timer, loop_now_ms(loop) + ms);
 }
 
-/* From the first question on, now. */
+/* From the first question on. */
+static void ask_in(struct pupil *p, uint32_t ms)
+{
+    p->question = DETECT_ASK_H2;
+    p->answer[DETECT_ASK_H2] = p->answer[DETECT_ASK_H1] = DETECT_MORE;
+    wait_ms(p, ms);
+}
+
 static void start(struct pupil *p)
 {
     if (p->conn != NULL) conn_close(p->conn, true);
     p->conn = NULL;
-    p->question = DETECT_ASK_H2;
-    p->answer[DETECT_ASK_H2] = p->answer[DETECT_ASK_H1] = DETECT_MORE;
     p->tries = 0;
     p->pause_ms = LEARN_LEAST_MS;
-    wait_ms(p, 0);
+    ask_in(p, 0);
 }
 
 static void try_later(struct pupil *p)
 {
-    p->question = DETECT_ASK_H2;
-    p->answer[DETECT_ASK_H2] = p->answer[DETECT_ASK_H1] = DETECT_MORE;
-    wait_ms(p, p->pause_ms);
+    ask_in(p, p->pause_ms);
     p->pause_ms = p->pause_ms * 2 < LEARN_MOST_MS ? p->pause_ms * 2 : LEARN_MOST_MS;
 }
 

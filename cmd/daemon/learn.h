@@ -14,7 +14,7 @@
 #include "core/model/config.h"
 
 #define LEARN_TRIES_MAX 4u
-#define LEARN_ANSWER_MS 1000u  /* for one answer */
+#define LEARN_ANSWER_MS 1000u  /* to connect; with the answer, twice as long */
 #define LEARN_LEAST_MS  500u   /* between two tries; doubles */
 #define LEARN_MOST_MS   30000u /* and no more than this */
 
