@@ -1,6 +1,5 @@
 #include "cmd/daemon/memory_limit.h"
 
-#include "core/base/check.h"
 #include "core/io/file.h"
 
 #include <unistd.h>

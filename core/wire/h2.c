@@ -28,7 +28,7 @@ struct h2 {
     struct h2_walk walk;     /* server */
     struct h2_flood flood;
     uint64_t now_ms;
-    size_t room, written;       /* of the h2_pull in progress */
+    size_t room, written;       /* of the mux_pull in progress */
     uint32_t indexed;           /* h2_nv.h */
     struct mux_stream *heading; /* whose head is being received; NULL: nobody's */
 };

@@ -1,8 +1,8 @@
-/* Size-classed allocator for nghttp2: blocks are kept when freed, so that a warm connection
- * allocates nothing.
+/* Size-classed allocator for nghttp2 and for links: blocks are kept when freed, so that a warm
+ * connection allocates nothing.
  *
- * One thread; shared by all its HTTP/2 connections. Requests above H2_ALLOC_BLOCK_MAX go to malloc
- * (session tables, at connection start). `bytes_max` bounds what is held, live and free.
+ * One thread; shared by all its connections of wire/mux.h. Requests above H2_ALLOC_BLOCK_MAX go to
+ * malloc (session tables, at connection start). `bytes_max` bounds what is held, live and free.
  *
  *      | class or large size | bytes ... |      8-byte header before each block
  */

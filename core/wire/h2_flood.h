@@ -1,5 +1,5 @@
-/* Flood budgets of HTTP/2: a token bucket for each connection (security.md D02, D03, D07 to D10),
- * and one of all connections of a peer, so that connecting again renews nothing.
+/* Flood budgets of HTTP/2 and of links: a token bucket for each connection (security.md D02, D03,
+ * D07 to D10), and one of all connections of a peer, so that connecting again renews nothing.
  *
  * A connection's belongs to its thread. A peer's is one word that any thread changes, relaxed: the
  * time at which its bucket is full again (GCRA). No clock. Cheap frames with dear effects take a

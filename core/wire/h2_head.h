@@ -1,9 +1,9 @@
 /* Gathers one received HTTP/2 header section into a stream's `head`, field by field (RFC
  * 9113 8.2, 8.3).
  *
- * One thread, that of the connection; of core/wire/h2 alone. Text is copied to the stream's arena.
- * Pseudo fields, :status and content-length become members, cookie crumbs one field; names and
- * values have been checked by nghttp2.
+ * One thread, that of the connection; of core/wire/h2, and in part of link_head. Text is copied to
+ * the stream's arena. Pseudo fields, :status and content-length become members, cookie crumbs one
+ * field; names and values have been checked by nghttp2, or by link_head.
  */
 #ifndef CORE_WIRE_H2_HEAD_H
 #define CORE_WIRE_H2_HEAD_H

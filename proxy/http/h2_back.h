@@ -1,8 +1,8 @@
-/* HTTP/2 back: exchanges as the streams of one upstream HTTP/2 connection (RFC 9113), whatever the
- * connection is: a mesh link (h2_client.h) or a local application's (h2_app.h).
+/* HTTP/2 back: exchanges as the streams of one upstream connection (wire/mux.h), whatever it is: a
+ * mesh link in HTTP/2 or in the link frame (h2_client.h), or a local application's (h2_app.h).
  *
- *      exchange --send, flush--> h2_request --on_flush--> conn
- *      exchange <-- on_head, on_data, on_close <-- h2_feed <-- conn
+ *      exchange --send, flush--> mux_request --on_flush--> conn
+ *      exchange <-- on_head, on_data, on_close <-- mux_feed <-- conn
  *
  * Worker thread. Embedded first by its owner, who opens the connection, says by `ops` how a request
  * goes onto it, and chooses among several. Exchanges wait, first come first served, until the

@@ -1,10 +1,12 @@
 /* HTTP/2 client: one mesh link to another host, for one service and under one identity
- * (architecture.md 4).
+ * (architecture.md 4), in the link frame or, to a host that does not know it, in HTTP/2.
  *
  * Worker thread; proxy/net/pool chooses among links, this is what one is: a back (h2_back.h) with
  * TLS under it. It is given up when the peer is silent:
  *
- *      stream open, nothing heard for LINK_PING_MS -> PING; nothing for LINK_DEAD_MS -> dead
+ *      nothing heard for LINK_PING_MS -> PING; nothing for LINK_DEAD_MS -> dead
+ *
+ * while streams are open or wait to be, and until its first word.
  *
  * A link that dies marks its endpoint as failed and tells the control thread, as a hint to probe
  * it.

@@ -1,8 +1,8 @@
-/* HTTP/2 front: the streams of one downstream HTTP/2 connection as exchanges (RFC 9113), whatever
- * the connection is: a mesh link (h2_server.h) or a local client's (h2_plain.h).
+/* HTTP/2 front: the streams of one downstream connection (wire/mux.h) as exchanges, whatever it is:
+ * a mesh link in HTTP/2 or in the link frame (h2_server.h), or a local client's (h2_plain.h).
  *
- *      conn --on_data--> h2_feed --> on_begin, on_head --> exchange ...
- *      conn <--on_flush-- h2_pull <-- respond, flush <---- exchange ...
+ *      conn --on_data--> mux_feed --> on_begin, on_head --> exchange ...
+ *      conn <--on_flush-- mux_pull <-- respond, flush <---- exchange ...
  *
  * Worker thread. Embedded first by its owner, which has the connection and says by `ops` what its
  * exchanges are; streams of one connection are exchanges of their own and may go to different
@@ -29,7 +29,7 @@ struct h2_front_ops {
     void (*head)(struct h2_front *f, struct exchange *ex, enum reason reason);
     /* The protocol is switched: says so in ex->resp.headers. False: no room. */
     bool (*switched)(struct exchange *ex);
-    /* Closes the connection and ends the session; calls h2_free. */
+    /* Closes the connection and ends the session; calls mux_free. */
     void (*close)(struct h2_front *f, bool abort);
 };
 

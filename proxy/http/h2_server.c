@@ -10,11 +10,11 @@
 #include "proxy/http/translate.h"
 
 #define HANDSHAKE_TIMEOUT_MS 5000u
-/* Its TLS engine and its HTTP/2 session (performance.md 6). */
+/* Its TLS engine and its HTTP/2 session (performance.md 6); the link frame takes less. */
 #define LINK_BYTES (72u * 1024)
 
 struct h2_server {
-    struct h2_front front; /* its h2 is NULL before the handshake is done */
+    struct h2_front front; /* its mux is NULL before the handshake is done */
     struct name service;
     struct identity *identity; /* owned reference: what the link was made with */
     struct trust *trust;       /* owned reference */

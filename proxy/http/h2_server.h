@@ -1,4 +1,5 @@
-/* HTTP/2 server: a mesh link from another host, for one of our services (architecture.md 4).
+/* HTTP/2 server: a mesh link from another host, for one of our services (architecture.md 4), in the
+ * link frame or, of a host that does not know it, in HTTP/2.
  *
  * Worker thread. Which service is the link's SNI, who calls is the SPIFFE ID of its client
  * certificate; each stream is an inbound exchange. When the service's identity or the trust

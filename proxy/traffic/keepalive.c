@@ -1,7 +1,5 @@
 #include "proxy/traffic/keepalive.h"
 
-#include <string.h>
-
 #define SECOND_MS 1000u
 
 void keepalive_said(struct keepalive *k, struct span field, uint64_t now_ms)
