@@ -45,7 +45,6 @@ static struct rumour *restart(struct gossip *g, struct member *m, enum rumour_ki
         list_remove(&r->link);
     else
         g->broadcast.count++;
-    r->urgency = (uint8_t)urgency;
     r->sends = r->duplicates = 0;
     list_push_front(&g->broadcast.queue[urgency], &r->link);
     g->counters.rumours_queued++;

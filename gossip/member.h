@@ -33,7 +33,6 @@
 enum rumour_kind { RUMOUR_RECORD, RUMOUR_ACCUSATION, RUMOUR_KINDS };
 struct rumour {
     struct list link; /* on a queue of struct broadcast while it is spread */
-    uint8_t urgency;
     uint8_t sends;
     uint8_t duplicates;
     bool with_admission; /* the receiver will lack it */
@@ -61,11 +60,11 @@ struct member_care {
     struct member *member;
     struct timer timer;
     struct rumour rumour[RUMOUR_KINDS];
-    struct accusation *accusation; /* owned by the table's slab; NULL: none */
-    uint64_t accused_ms;           /* when the first vote came */
-    struct refuted refuted;        /* in this epoch */
+    struct accusation *accusation;      /* owned by the table's slab; NULL: none */
+    uint64_t accused_ms;                /* when the first vote came */
+    struct refuted refuted;             /* in this epoch */
     uint64_t accused_print, printed_ms; /* what the digest holds of the accusation, since when */
-    uint64_t poked_ms, conflict_ms; /* last told that it is accused; last reported */
+    uint64_t poked_ms, conflict_ms;     /* last told that it is accused; last reported */
     struct list accused_link, idle_link;
 };
 

@@ -167,7 +167,6 @@ static void probe_ended(struct health_probe *p, bool ok, const char *why)
     if (!ok) (void)snprintf(st->last_failure, sizeof st->last_failure, "%s", why);
     if (!changed) return;
     st->health = c->judge.health;
-    st->since_wall_s = loop_wall_s(h->o.loop);
     char local[ADDR_TEXT_MAX];
     log_event(h->o.log, ok ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "health",
               "service=%s local=%s now=%s%s%s", c->service.text,

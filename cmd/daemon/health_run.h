@@ -28,7 +28,6 @@ struct health_run_status {
     enum service_health health;
     uint64_t checks_total, failures_total;
     uint32_t in_row;                   /* equal results so far */
-    int64_t since_wall_s;              /* of the present state */
     uint32_t needed;                   /* equal results that would change the state */
     char last_error[HEALTH_WHY_BYTES]; /* "" after a success: "connection refused", "status 503" */
     char last_failure[HEALTH_WHY_BYTES]; /* of the last that failed, though others have passed */

@@ -476,7 +476,6 @@ static void build_head(struct build *b)
     s->node_spiffe = spiffe_of(b, IDENTITY_NODE, &config->node.name);
     s->node_identity = identity_of(b, &s->node_spiffe);
     s->trust = in->trust != NULL ? identity_trust_ref(in->trust) : NULL;
-    s->mesh_addr = config->node.addr;
     s->access_only = config->log.access_only;
     s->access_query = config->log.access_query;
     s->workers = in->workers > 0 ? in->workers : 1;

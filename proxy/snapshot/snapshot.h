@@ -116,9 +116,8 @@ struct snapshot {
     struct arena arena; /* owned; everything below lives in it */
     struct name mesh, node;
     struct spiffe_id node_spiffe;
-    struct identity *node_identity; /* owned reference */
-    struct trust *trust;            /* owned reference */
-    struct addr mesh_addr;
+    struct identity *node_identity;         /* owned reference */
+    struct trust *trust;                    /* owned reference */
     const struct snapshot_service *service; /* sorted by name */
     size_t service_count;
     const struct snapshot_upstream *upstream; /* sorted by name */
