@@ -9,11 +9,10 @@ Time limit: 240 s
 import os
 import subprocess
 import sys
-import tempfile
 import time
 
 from inside import Net, get
-from lab import Lab, Tap, binary, patient, run, skip_all, wait_for
+from lab import Lab, Tap, binary, patient, skip_all, wait_for
 from loopback import key_pem
 from memory_group import MemoryGroup
 
