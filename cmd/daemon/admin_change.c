@@ -35,6 +35,9 @@ static unsigned reload_status(enum err err)
     case ERR_IN_USE:
     case ERR_PERM:
     case ERR_UNREACHABLE:
+    case ERR_UNTRUSTED: /* these three: of a certificate or its key */
+    case ERR_CORRUPT:
+    case ERR_MISMATCH:
         return 422;
     default:
         return 500;

@@ -1,6 +1,7 @@
 #include "cmd/daemon/admin_route.h"
 
 #include "cmd/daemon/compile.h"
+#include "cmd/daemon/health_hint.h"
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/issue.h"
@@ -210,11 +211,11 @@ static void check_traffic(struct admin_call *call)
     size_t n;
     const struct build_endpoint *e = compile_endpoints(d->compile, &n);
     for (size_t i = 0; i < c->service_count; i++) {
-        char why[HEALTH_RUN_TEXT_BYTES];
+        char why[HEALTH_RUN_TEXT_BYTES], hint[HEALTH_HINT_BYTES];
         struct health_run_status hs = {0};
         if (health_run_status(d->health, &c->service[i].name, &hs) != ERR_OK) continue;
         if (hs.health == HEALTH_DOWN)
-            say(call, (struct check){"P051", "traffic", "is the application running?"},
+            say(call, (struct check){"P051", "traffic", health_hint(&c->service[i], hint)},
                 FINDING_FAILED, "%s is down: %s", c->service[i].name.text,
                 health_run_text(&hs, why));
         else if (hs.health == HEALTH_UNKNOWN)

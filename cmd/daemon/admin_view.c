@@ -331,6 +331,15 @@ static void no_service(struct admin_call *call, struct span wanted)
                      near ? "\"?" : "");
 }
 
+/* Why the instance of this host is down; nothing when it has none, or does not check it. */
+static void key_why(struct json *j, const struct daemon *d, const struct name *service)
+{
+    struct health_run_status hs;
+    char why[HEALTH_RUN_TEXT_BYTES];
+    if (health_run_status(d->health, service, &hs) == ERR_OK)
+        json_member_cstr(j, "error", health_run_text(&hs, why));
+}
+
 /* One service: the endpoints e[0..n) of its name. */
 static void service_row(struct admin_call *call, const struct build_endpoint *e, size_t n)
 {
@@ -351,10 +360,7 @@ static void service_row(struct admin_call *call, const struct build_endpoint *e,
     for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
         json_member_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
     json_member_bool(j, "here", here);
-    struct health_run_status hs;
-    char why[HEALTH_RUN_TEXT_BYTES];
-    if (health_run_status(call->daemon->health, &e->service, &hs) == ERR_OK)
-        json_member_cstr(j, "error", health_run_text(&hs, why));
+    key_why(j, call->daemon, &e->service);
     if (u) key_target(j, "listen", &u->listen);
     json_object_end(j);
 }
@@ -422,6 +428,7 @@ enum admin_progress admin_view_endpoints(struct admin_call *call)
         endpoint_tags(j, &e[i]);
         endpoint_circuit(j, d, &e[i]);
         json_member_bool(j, "self", e[i].self);
+        if (e[i].self) key_why(j, d, &e[i].service);
         json_object_end(j);
     }
     json_array_end(j);

@@ -1,6 +1,7 @@
 #include "cmd/verbs/verbs.h"
 
 #include "cmd/daemon/reload.h"
+#include "cmd/verbs/config_files.h"
 #include "core/wire/config_load.h"
 #include "core/wire/json.h"
 
@@ -29,8 +30,9 @@ static void warn_unreadable(const struct store *s, const struct host_file *file,
     }
 }
 
-/* Reads and checks the host file; what is wrong with it is in `diag`. */
-static enum err load(const struct verb_ctx *ctx, struct diag *diag, struct config **out)
+/* Reads and checks the host file, and with `files` those that it names; what is wrong is in `diag`.
+ */
+static enum err load(const struct verb_ctx *ctx, bool files, struct diag *diag, struct config **out)
 {
     struct store store;
     enum err err = store_open(ctx->root, verb_text(ctx, "config"), &store);
@@ -39,6 +41,7 @@ static enum err load(const struct verb_ctx *ctx, struct diag *diag, struct confi
     err = reload_read(&store, false, diag, &file, out);
     if (err == ERR_OK) {
         warn_unreadable(&store, &file, diag);
+        if (files) err = config_files_check(*out, &file, diag);
         host_file_fini(&file);
     }
     store_close(&store);
@@ -81,7 +84,7 @@ enum verb_exit config_verb_check_run(struct verb_ctx *ctx)
     struct strbuf text;
     diag_init(&diag);
     strbuf_init(&text, OUT_BYTES_MAX);
-    enum err err = load(ctx, &diag, &c);
+    enum err err = load(ctx, true, &diag, &c);
     if (ctx->json)
         print_json("parley.config-check.v1", &diag, &text);
     else
@@ -130,7 +133,7 @@ enum verb_exit config_verb_show_run(struct verb_ctx *ctx)
     if (verb_has(ctx, "mesh")) return config_mesh_show_run(ctx);
     diag_init(&diag);
     strbuf_init(&text, OUT_BYTES_MAX);
-    enum err err = load(ctx, &diag, &c);
+    enum err err = load(ctx, false, &diag, &c);
     if (err != ERR_OK) {
         diag_print(&diag, &text);
         if (text.len > 0) fputs(text.p, stderr);

@@ -3,6 +3,17 @@
 #include "cmd/client.h"
 #include "cmd/table.h"
 
+/* Of the instance of this host, which is its to check. */
+static void print_why(const struct json_value *list)
+{
+    for (const struct json_value *e = list ? list->child : NULL; e; e = e->next) {
+        struct span why = json_read_str(e, "error", (struct span){0});
+        if (why.len > 0)
+            printf("!   %.*s: %.*s\n", SPAN_ARG(json_read_str(e, "node", SPAN_LIT("-"))),
+                   SPAN_ARG(why));
+    }
+}
+
 static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value *doc)
 {
     static const char *const header[] = {"NODE", "ADDRESS", "STATUS", "WEIGHT", "ZONE", "CIRCUIT"};
@@ -23,6 +34,7 @@ static enum verb_exit render(const struct verb_ctx *ctx, const struct json_value
     }
     table_print(&t, stdout);
     table_fini(&t);
+    print_why(list);
     return EXIT_DONE;
 }
 

@@ -148,6 +148,26 @@ def refusal_is_kept(tap, node):
     tap.ok(said.startswith("ok"), "then all is well again", said)
 
 
+def named_files(tap, node):
+    """The files that a host file names: what `config check` says of them, and a reload."""
+    cert, key = node.path("tls.crt"), node.path("tls.key")
+    node.write(
+        '[upstream.api]\nlisten = "127.0.0.51:9003"\nas = "node"\n'
+        f'tls = {{ cert = "{cert}", key = "{key}" }}\n',
+        "etc/parley/conf.d/tls.toml",
+    )
+    for verb in (["config", "check"], ["reload"]):
+        name = f"{' '.join(verb)} refuses a certificate that is not there"
+        refused(tap, node.parley(*verb), 3, cert, name)
+    node.write("no certificate", "tls.crt")
+    node.write("no key", "tls.key")
+    os.chmod(key, 0o600)
+    r = node.parley("reload")
+    refused(tap, r, 3, "no certificate in PEM", "reload refuses what is no certificate")
+    os.unlink(node.path("etc/parley/conf.d/tls.toml"))
+    tap.ok(node.parley("reload").returncode == 0, "and all is well without it")
+
+
 def unreadable(tap, node):
     """As root, with a folder of another group: what the unit's user could not read is told."""
     if os.geteuid() != 0:
@@ -241,6 +261,7 @@ def main():
             circuits(tap, one)
             tokens(tap, one)
             refusal_is_kept(tap, one)
+            named_files(tap, one)
             unreadable(tap, one)
             leaving(tap, one, two)
     finally:

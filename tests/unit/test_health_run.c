@@ -260,6 +260,18 @@ static void test_http_check_refuses_what_is_no_response(void **state)
     assert_string_equal(status_of(w).last_error, "not an HTTP response");
 }
 
+static void test_http_check_names_what_speaks_http_2_only(void **state)
+{
+    struct world *w = *state;
+    w->service.health.kind = CONFIG_HEALTH_HTTP;
+    w->service.health.text = "/";
+    w->app = APP_H2;
+    sync(w);
+    run_changes(w, 1);
+    assert_int_equal(w->last, HEALTH_DOWN);
+    assert_string_equal(status_of(w).last_error, "it speaks HTTP/2: say protocol = \"h2\"");
+}
+
 static void test_http_check_of_a_closed_connection_fails(void **state)
 {
     struct world *w = *state;
@@ -541,6 +553,7 @@ int main(void)
         CASE(test_service_comes_back_with_one_success),
         CASE(test_http_check_asks_its_path_and_judges_the_status),
         CASE(test_http_check_refuses_what_is_no_response),
+        CASE(test_http_check_names_what_speaks_http_2_only),
         CASE(test_http_check_of_a_closed_connection_fails),
         CASE(test_silent_application_runs_into_the_time_limit),
         CASE(test_flapping_service_is_held_down),
