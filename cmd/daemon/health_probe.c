@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/io/conn.h"
 #include "core/wire/proxy_proto.h"
+#include "proxy/net/detect.h"
 
 static void let_go(struct health_probe *p, bool ok)
 {
@@ -104,12 +105,6 @@ static unsigned status_of(const char head[HEALTH_STATUS_LINE_BYTES])
     return status;
 }
 
-/* SETTINGS on the connection itself, with which a server of HTTP/2 begins (RFC 9113 4.1, 6.5). */
-static bool is_h2(const char head[HEALTH_STATUS_LINE_BYTES])
-{
-    return head[0] == 0 && head[3] == 4 && memcmp(head + 5, "\0\0\0\0", 4) == 0;
-}
-
 static void hear_http(struct health_probe *p, struct span data)
 {
     size_t take = sizeof p->head - p->head_len;
@@ -119,7 +114,8 @@ static void hear_http(struct health_probe *p, struct span data)
     if (p->head_len < sizeof p->head) return;
     unsigned status = status_of(p->head);
     char why[HEALTH_WHY_BYTES] = "not an HTTP response";
-    if (is_h2(p->head)) (void)snprintf(why, sizeof why, "it speaks HTTP/2: say protocol = \"h2\"");
+    if (detect_answer(span_of(p->head, p->head_len), false) == DETECT_H2)
+        (void)snprintf(why, sizeof why, "it speaks HTTP/2: say protocol = \"h2\"");
     if (status != 0) (void)snprintf(why, sizeof why, "status %u", status);
     end(p, status >= 200 && status < 400, why);
 }

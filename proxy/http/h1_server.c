@@ -197,10 +197,12 @@ static size_t take_head(struct h1_server *s, struct span data)
     }
     /* What begins with a control byte (a TLS hello) is no HTTP: no answer, no banner (G17). */
     bool http = s->scan.bytes > 0 || (unsigned char)data.p[0] >= 0x20;
-    if (http)
+    if (http) {
         reject(s, s->scan.fault);
-    else
+    } else {
+        if (s->begun == 0) metrics_count(s->plain.session.ctx->metrics, METRICS_BAD_PREFACE, 1);
         h1_server_close(s, false);
+    }
     return data.len;
 }
 

@@ -415,7 +415,7 @@ static void render_counts(struct render *r)
                                        "Connections to the mesh port that did not speak TLS."},
         [METRICS_BAD_PREFACE] = {"parley_bad_prefaces_total",
                                  "Local connections without the PROXY header, the TLS hello for a "
-                                 "service, or the TLS, that their listener asks for."},
+                                 "service, the TLS or the HTTP that their listener asks for."},
         [METRICS_BAD_HELLO] = {"parley_bad_hellos_total", "TLS hellos refused before a handshake."},
         [METRICS_LINKS_OPENED] = {"parley_links_opened_total", "Mesh links opened to peers."},
         [METRICS_LINKS_HTTP2] =

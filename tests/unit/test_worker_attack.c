@@ -165,6 +165,18 @@ static void test_plaintext_on_the_mesh_port_is_closed_without_a_word(void **stat
     support_rig_marker(r);
 }
 
+static void test_tls_at_a_plain_listener_is_closed_and_counted(void **state)
+{
+    struct support_rig *r = *state;
+    uint64_t count = metrics_count_get(r->web.metrics, METRICS_BAD_PREFACE);
+    support_exchange(r->api_addr, "\x16\x03\x01\x02", r->buf, sizeof r->buf);
+    assert_string_equal(r->buf, "");
+    assert_int_equal(metrics_count_get(r->web.metrics, METRICS_BAD_PREFACE), count + 1);
+    support_exchange(r->api_addr, G "\r\n\x16", r->buf, sizeof r->buf);
+    assert_int_equal(metrics_count_get(r->web.metrics, METRICS_BAD_PREFACE), count + 1);
+    support_rig_marker(r);
+}
+
 static void test_ten_thousand_pipelined_requests_are_answered_in_order(void **state)
 {
     struct support_rig *r = *state;
@@ -245,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_broken_applications_poison_nothing),
         cmocka_unit_test(test_huge_head_is_refused_in_bounded_memory),
         cmocka_unit_test(test_plaintext_on_the_mesh_port_is_closed_without_a_word),
+        cmocka_unit_test(test_tls_at_a_plain_listener_is_closed_and_counted),
         cmocka_unit_test(test_want_of_descriptors_pauses_accepting_without_spinning),
         cmocka_unit_test(test_ten_thousand_pipelined_requests_are_answered_in_order),
     };
