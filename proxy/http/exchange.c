@@ -162,7 +162,8 @@ static uint64_t timeout_ms(const struct exchange *ex, enum exchange_step step)
                                   : ex->upstream->idle_timeout_ms;
     }
     if (step == EX_CONNECT) return ex->service->connect_timeout_ms;
-    return step == EX_FORWARD ? ex->service->request_timeout_ms : ex->service->idle_timeout_ms;
+    /* The time of a whole request is its caller's host's to keep. */
+    return step == EX_FORWARD ? 0 : ex->service->idle_timeout_ms;
 }
 
 /* Until the response begins, all attempts together; 0: no limit. */

@@ -186,7 +186,6 @@ static enum err build_service(struct build *b, const struct config_service *from
     to->connect_timeout_ms = from->connect_timeout_ms;
     to->limits = from->limits;
     to->gate = gate_of(b, from);
-    to->request_timeout_ms = 0;
     to->health = health_of(b, &from->name);
     struct policy merged;
     enum err err = policy_merge(&from->policy, b->in->mesh, &from->name, &b->s->arena, &merged);

@@ -35,7 +35,6 @@ struct snapshot_service { /* an application on this host: where inbound exchange
     struct gate *gate; /* borrowed from the control thread for as long as workers run; NULL: no
                           limits */
     uint32_t connect_timeout_ms, idle_timeout_ms;
-    uint32_t request_timeout_ms;                     /* 0: none, the caller's side has its own */
     enum service_health health;                      /* of this instance, as announced */
     struct filter_slot filter[SNAPSHOT_FILTERS_MAX]; /* inbound chain */
     size_t filter_count;
