@@ -224,8 +224,7 @@ enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits,
                             .streams_max = limits->streams_max,
                             .stream_window_bytes = limits->stream_window_bytes,
                             .connection_window_bytes = limits->connection_window_bytes,
-                            .peer_floods =
-                                f->session.client != NULL ? &f->session.client->floods_ms : NULL,
+                            .peer_floods = clients_floods(ctx->clients, f->session.client),
                             .now_ms = loop_now_ms(ctx->loop)};
     f->lean = lean;
     enum err err = lean ? link_new(&o, &f->mux) : h2_new(&o, &f->mux);

@@ -2,6 +2,7 @@
 
 #include "core/base/bounded.h"
 
+#define OWN_CELL          0
 #define IP6_NETWORK_BYTES 8u /* RFC 4291 2.5.4: a host has all of a /64 */
 
 void clients_init(struct clients *c, const struct hash_key *key)
@@ -17,7 +18,7 @@ static bool is_of_this_host(const struct addr *a)
 static struct clients_cell *cell_of(struct clients *c, const struct addr *from)
 {
     size_t len = from->family == ADDR_IP6 ? IP6_NETWORK_BYTES : 4;
-    if (is_of_this_host(from)) return &c->cell[0];
+    if (is_of_this_host(from)) return &c->cell[OWN_CELL];
     return &c->cell[1 + hash_bytes(&c->key, from->ip, len) % (CLIENTS_CELLS - 1)];
 }
 
@@ -36,6 +37,11 @@ void clients_leave(struct clients *c, struct clients_cell *cell)
 {
     bounded_subtract(&cell->open);
     bounded_subtract(&c->open);
+}
+
+_Atomic uint64_t *clients_floods(struct clients *c, struct clients_cell *cell)
+{
+    return cell == NULL || cell == &c->cell[OWN_CELL] ? NULL : &cell->floods_ms;
 }
 
 uint32_t clients_room(const struct clients *c, uint32_t most)

@@ -5,7 +5,8 @@
  *
  * One for all workers of a process, every word an atomic of its own, relaxed: nothing else is read
  * by way of it. Two clients in one cell share its limits. Clients of this host itself (loopback,
- * unix sockets) share a cell too and are counted, but have no limit of their own.
+ * unix sockets) share a cell too and are counted, but have no limit of their own, and no budget:
+ * one of them would use up that of all others.
  */
 #ifndef PROXY_NET_CLIENTS_H
 #define PROXY_NET_CLIENTS_H
@@ -35,6 +36,9 @@ void clients_init(struct clients *c, const struct hash_key *key);
 struct clients_cell *clients_enter(struct clients *c, const struct addr *from, uint32_t most,
                                    uint32_t most_each);
 void clients_leave(struct clients *c, struct clients_cell *cell);
+/* What the floods of a client run down together (core/wire/h2_flood.h); NULL: nothing, or `cell` is
+ * NULL. */
+_Atomic uint64_t *clients_floods(struct clients *c, struct clients_cell *cell);
 /* How many more of all there may be. */
 uint32_t clients_room(const struct clients *c, uint32_t most);
 

@@ -80,6 +80,19 @@ static void test_this_host_has_no_limit_of_its_own(void **state)
     assert_non_null(clients_enter(c, &unix_socket, 100, 1));
 }
 
+/* One of them may flood; the others, who have its address, are not told to be calm for that. */
+static void test_what_a_client_floods_is_not_held_against_its_host(void **state)
+{
+    struct clients *c = *state;
+    struct addr own = addr_of("127.0.0.1"), other = addr_of("10.0.0.9");
+    struct addr unix_socket = {.family = ADDR_NONE};
+    assert_null(clients_floods(c, clients_enter(c, &own, 100, 1)));
+    assert_null(clients_floods(c, clients_enter(c, &unix_socket, 100, 1)));
+    assert_null(clients_floods(c, NULL));
+    assert_null(clients_floods(NULL, NULL));
+    assert_non_null(clients_floods(c, clients_enter(c, &other, 100, 1)));
+}
+
 /* RFC 4291 2.5.4: whoever has one address of a /64 has them all. */
 static void test_an_ip6_network_is_one_client(void **state)
 {
@@ -140,6 +153,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_all_together_have_a_limit_too, setup, teardown),
         cmocka_unit_test_setup_teardown(test_this_host_has_no_limit_of_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_a_client_floods_is_not_held_against_its_host,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_ip6_network_is_one_client, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_every_connection_does_is_no_flood, setup,
                                         teardown),
