@@ -46,7 +46,7 @@ static void end(struct plain_server *plain, bool abort)
 {
     struct h1_server *s = CONTAINER_OF(plain, struct h1_server, plain);
     if (plain->session.gone) return;
-    if (s->in_handshake) plain->session.ctx->handshake_count--;
+    if (s->in_handshake) plain->session.ctx->handshake_count[CONTEXT_HANDSHAKE_LOCAL]--;
     loop_timer_clear(plain->session.ctx->loop, &s->timer);
     iobuf_clear(&s->head);
     if (!abort && s->last && s->state == SERVER_WAIT)
@@ -503,7 +503,7 @@ static void on_open(struct conn *c, void *owner)
 {
     struct h1_server *s = owner;
     (void)c;
-    if (s->in_handshake) s->plain.session.ctx->handshake_count--;
+    if (s->in_handshake) s->plain.session.ctx->handshake_count[CONTEXT_HANDSHAKE_LOCAL]--;
     s->in_handshake = false;
 }
 
@@ -537,7 +537,7 @@ void h1_server_open(struct context *ctx, const struct plain_accepted *take, uint
     if (plain == NULL) return;
     struct h1_server *s = CONTAINER_OF(plain, struct h1_server, plain);
     s->in_handshake = tls;
-    if (tls) ctx->handshake_count++;
+    if (tls) ctx->handshake_count[CONTEXT_HANDSHAKE_LOCAL]++;
     s->listener_id = listener_id;
     s->since_ms = loop_now_ms(ctx->loop);
     s->timer.on_expire = on_expire;

@@ -89,7 +89,7 @@ static void back_lost(struct h2_back *b)
 static void back_closed(struct h2_back *b)
 {
     struct h2_client *l = link_of(b);
-    if (b->mux == NULL) b->ctx->handshake_count--;
+    if (b->mux == NULL) b->ctx->handshake_count[CONTEXT_HANDSHAKE_TO_PEER]--;
     identity_unref(l->identity);
     identity_trust_unref(l->trust);
 }
@@ -114,7 +114,7 @@ static void on_open(struct conn *c, void *owner)
     bool lean = strcmp(tls_engine_alpn(conn_engine(c)), LINK_ALPN) == 0;
     metrics_count(ctx->metrics, METRICS_LINKS_HTTP2, !lean);
     if (!h2_back_start(&l->back, lean)) return;
-    ctx->handshake_count--;
+    ctx->handshake_count[CONTEXT_HANDSHAKE_TO_PEER]--;
     l->heard_ms = loop_now_ms(ctx->loop);
     h2_back_opened(&l->back);
 }
@@ -234,7 +234,7 @@ enum err h2_client_open(struct exchange *ex, struct h2_client **out)
     l->trust = identity_trust_ref(ex->view->snapshot->trust);
     list_push_back(&ctx->links, &l->back.node);
     list_push_back(&l->back.state->links, &l->back.by_state);
-    ctx->handshake_count++;
+    ctx->handshake_count[CONTEXT_HANDSHAKE_TO_PEER]++;
     metrics_count(ctx->metrics, METRICS_LINKS_OPENED, 1);
     loop_timer_set(ctx->loop, &l->back.timer, now + LINK_TICK_MS);
     *out = l;

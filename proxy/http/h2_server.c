@@ -37,7 +37,7 @@ static void front_close(struct h2_front *f, bool abort)
 {
     struct h2_server *s = link_of(f);
     struct context *ctx = f->session.ctx;
-    if (f->mux == NULL) ctx->handshake_count--;
+    if (f->mux == NULL) ctx->handshake_count[CONTEXT_HANDSHAKE_FROM_PEER]--;
     loop_timer_clear(ctx->loop, &s->late);
     loop_timer_clear(ctx->loop, &s->idle);
     mux_free(f->mux);
@@ -112,7 +112,7 @@ static void on_open(struct conn *c, void *owner)
         h2_front_cut(&s->front, true);
         return;
     }
-    ctx->handshake_count--;
+    ctx->handshake_count[CONTEXT_HANDSHAKE_FROM_PEER]--;
     s->peer = leaf->id;
     name_spiffe_format(&s->peer, s->peer_uri);
     look_idle_later(s);
@@ -234,7 +234,7 @@ void h2_server_open(struct context *ctx, int take_fd, const struct snapshot_serv
                                      .alpn = LINK_ALPN,
                                      .alpn_else = "h2",
                                      .now_s = loop_wall_s(ctx->loop)};
-    if (ctx->handshake_count >= snapshot->bounds.handshakes) {
+    if (!context_may_handshake(ctx, CONTEXT_HANDSHAKE_FROM_PEER)) {
         metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
         goto fail_fd;
     }
@@ -256,7 +256,7 @@ void h2_server_open(struct context *ctx, int take_fd, const struct snapshot_serv
     }
     s->identity = identity_ref(service->identity);
     s->trust = identity_trust_ref(snapshot->trust);
-    ctx->handshake_count++;
+    ctx->handshake_count[CONTEXT_HANDSHAKE_FROM_PEER]++;
     return;
 
 fail_session:

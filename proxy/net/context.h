@@ -19,6 +19,15 @@
 #define CONTEXT_MAILBOX_MAX  1024u /* messages to control that wait */
 #define CONTEXT_H2_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
+/* TLS handshakes under way are bounded each kind by itself: who stalls those that come in, which
+ * needs no certificate, keeps us from no peer. */
+enum context_handshake {
+    CONTEXT_HANDSHAKE_FROM_PEER,
+    CONTEXT_HANDSHAKE_TO_PEER,
+    CONTEXT_HANDSHAKE_LOCAL, /* a client of ours that speaks TLS to us */
+    CONTEXT_HANDSHAKES
+};
+
 struct context {
     uint32_t magic;
     unsigned index;
@@ -48,9 +57,9 @@ struct context {
     struct list h2_apps;  /* those that speak HTTP/2 */
     struct list tunnels;  /* inbound exchanges judged once */
     size_t session_count;
-    size_t session_bytes;   /* what they stand for, as pressure.h counts */
-    size_t memory_bytes;    /* this worker's share of the budget */
-    size_t handshake_count; /* TLS handshakes in flight, both kinds */
+    size_t session_bytes;                       /* what they stand for, as pressure.h counts */
+    size_t memory_bytes;                        /* this worker's share of the budget */
+    size_t handshake_count[CONTEXT_HANDSHAKES]; /* in flight */
     size_t opening_count;
     struct arena scratch; /* for one call, then reset */
     bool stopping;
@@ -70,6 +79,11 @@ bool context_refresh(struct context *c);
 static inline struct view *context_pin(struct context *c)
 {
     return view_pin(c->view);
+}
+/* Is there room for one more? */
+static inline bool context_may_handshake(const struct context *c, enum context_handshake kind)
+{
+    return c->handshake_count[kind] < c->view->snapshot->bounds.handshakes;
 }
 /* Drops a pin of a view of this worker; the snapshot goes back with the last one. */
 void context_unpin(struct context *c, struct view *v);

@@ -24,7 +24,7 @@ struct plain_server *plain_server_open(struct context *ctx, const struct plain_a
         .loop = ctx->loop, .events = &ops->events, .owner = s, .phase = LOOP_FLUSH_PLAIN};
     o.remote = &take->from;
     if (take->tls != NULL) {
-        if (ctx->handshake_count >= ctx->view->snapshot->bounds.handshakes) {
+        if (!context_may_handshake(ctx, CONTEXT_HANDSHAKE_LOCAL)) {
             metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
             goto fail_session;
         }

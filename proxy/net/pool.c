@@ -37,7 +37,7 @@ enum err pool_checkout(struct exchange *ex, enum reason *reason)
     struct choice c = survey(ex);
     if (c.roomy != NULL) return h2_back_attach(&c.roomy->back, ex);
     enum err err = ERR_FULL;
-    if (c.count < POOL_LINKS_MAX && ctx->handshake_count < ctx->view->snapshot->bounds.handshakes)
+    if (c.count < POOL_LINKS_MAX && context_may_handshake(ctx, CONTEXT_HANDSHAKE_TO_PEER))
         err = h2_client_open(ex, &fresh);
     /* A busy link answers sooner than a handshake. */
     if (c.least != NULL) return h2_back_attach(&c.least->back, ex);
