@@ -343,7 +343,9 @@ static enum err build_upstream(struct build *b, const struct config_upstream *fr
     if (from->learn && to->protocol == PROTOCOL_TCP) {
         /* As the loader has it for who says tcp. */
         to->idle_timeout_ms = from->tcp_idle_timeout_ms;
-        to->retry.on_reset = false;
+        to->retry.on_reset = to->retry.on_timeout = to->retry.on_5xx = false;
+        to->retry.status_count = 0;
+        to->try_timeout_ms = 0;
     }
     to->slow_start_ms = from->slow_start_ms;
     uint64_t self = stable_hash("node", 4, b->in->node_id.byte, sizeof(b->in->node_id.byte));

@@ -322,6 +322,10 @@ static enum listener_kind served(struct rig *r, size_t *endpoints, uint64_t *id)
     assert_int_equal(api->protocol == PROTOCOL_TCP, tcp);
     assert_int_equal(api->idle_timeout_ms, tcp ? 77 : 66);
     assert_int_equal(api->retry.on_reset, !tcp);
+    assert_int_equal(api->retry.on_timeout, !tcp);
+    assert_int_equal(api->retry.on_5xx, !tcp);
+    assert_int_equal(api->retry.status_count, tcp ? 0 : 1);
+    assert_int_equal(api->try_timeout_ms, tcp ? 0 : 55);
     *endpoints = api->endpoint_count;
     *id = s->listener[1].id;
     snapshot_unref(s);
@@ -337,7 +341,10 @@ static void test_callers_follow_what_is_announced(void **state)
     r->upstream[1].learn = true;
     r->upstream[1].idle_timeout_ms = 66;
     r->upstream[1].tcp_idle_timeout_ms = 77;
-    r->upstream[1].retry.on_reset = true;
+    r->upstream[1].retry.on_reset = r->upstream[1].retry.on_timeout = true;
+    r->upstream[1].retry.on_5xx = true;
+    r->upstream[1].retry.status_count = 1;
+    r->upstream[1].try_timeout_ms = 55;
     /* Three say http, and nobody knows better. */
     for (size_t i = 0; i < 4; i++)
         if (i != 1) r->row[i].origin = ORIGIN_DEFAULT;
