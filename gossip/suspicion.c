@@ -7,6 +7,8 @@
 #include "gossip/transition.h"
 #include "gossip/watchers.h"
 
+#include <assert.h>
+
 #define SUSPICION_POKE_MS        300u
 #define SUSPICION_REMINDERS_MAX  3u
 #define SUSPICION_LONE_MS        10000u
@@ -283,6 +285,14 @@ static void acquit(struct gossip *g, struct member *m)
     digest_accuse(&g->digest, m, g->now_ms);
 }
 
+/* How much it says, as one number: of two who compare theirs one has nothing to tell the other. */
+static uint32_t amount(const struct accusation *a)
+{
+    static_assert(TUNING_ACCUSERS_MAX < 4, "each count has two bits");
+    return a->count << 4 | accusation_count(a, ACCUSATION_REFUSED) << 2 |
+           accusation_count(a, ACCUSATION_LOSSY);
+}
+
 /* Who still says so little of the dead, when the rumour is over, has missed the verdict: alone it
  * would accuse and acquit it for ever. */
 static void tell_verdict(struct gossip *g, const struct member *m, const struct accusation *a,
@@ -293,6 +303,7 @@ static void tell_verdict(struct gossip *g, const struct member *m, const struct 
     bool fresh = g->now_ms < m->since_ms + tuning_spread_ms(&g->tuning, state_live(g));
     if (m->state != MEMBER_DEAD || !same || fresh || g->tells == CATALOGUE_TELLS_MAX) return;
     if (member_votes(m) == NULL) return; /* two that hold none would tell each other for ever */
+    if (amount(member_votes(m)) <= amount(a)) return;
     known.accusation = *member_votes(m);
     g->tells++;
     packet_send_one(g, from, &known);

@@ -339,6 +339,50 @@ static void test_who_says_little_of_the_dead_is_told_the_rest(void **state)
     lab_fini(&lab);
 }
 
+static const enum accusation_kind proofs[][3] = {
+    {ACCUSATION_SILENT, ACCUSATION_SILENT, ACCUSATION_SILENT},
+    {ACCUSATION_REFUSED, ACCUSATION_SILENT, ACCUSATION_SILENT},
+    {ACCUSATION_LOSSY, ACCUSATION_SILENT, ACCUSATION_SILENT},
+    {ACCUSATION_LOSSY, ACCUSATION_LOSSY, ACCUSATION_SILENT},
+    {ACCUSATION_REFUSED, ACCUSATION_LOSSY, ACCUSATION_SILENT},
+};
+
+/* What it answers to `count` of the votes of one proof, when it knows another. */
+static uint32_t answers(size_t knows, size_t hears, uint32_t count)
+{
+    struct lab lab;
+    struct accusation said;
+    lab_init(&lab, 8);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct accusation a = lab_accuse_as(&lab, 1, 2 + i, proofs[knows][i]);
+        say_accusation(&lab, 2 + i, &a);
+        a = lab_accuse_as(&lab, 1, 2 + i, proofs[hears][i]);
+        if (i == 0)
+            said = a;
+        else if (i < count)
+            assert_true(accusation_add(&said, &a.vote[0]));
+    }
+    lab_run(&lab, 15000, ALL & ~2u);
+    assert_int_equal(lab_state(&lab, 1), MEMBER_DEAD);
+    lab_forget(&lab);
+    say_accusation(&lab, 6, &said);
+    uint32_t n = (uint32_t)lab_count(&lab, 6, MESSAGE_ACCUSE);
+    lab_fini(&lab);
+    return n;
+}
+
+/* Or they would answer each other as fast as the net can. */
+static void test_of_two_who_know_the_verdict_one_at_most_tells_the_other(void **state)
+{
+    (void)state;
+    for (size_t a = 0; a < ARRAY_LEN(proofs); a++) {
+        assert_int_equal(answers(a, a, 3), 0);
+        assert_int_equal(answers(a, 1, 1), 1);
+        for (size_t b = 0; b < a; b++)
+            assert_in_range(answers(a, b, 3) + answers(b, a, 3), 0, 1);
+    }
+}
+
 static void test_who_was_refuted_too_often_has_no_vote(void **state)
 {
     (void)state;
@@ -529,6 +573,7 @@ int main(void)
         cmocka_unit_test(test_of_five_of_which_three_are_gone_two_can_judge),
         cmocka_unit_test(test_of_few_our_own_vote_has_a_place_among_three_of_others),
         cmocka_unit_test(test_who_says_little_of_the_dead_is_told_the_rest),
+        cmocka_unit_test(test_of_two_who_know_the_verdict_one_at_most_tells_the_other),
         cmocka_unit_test(test_who_was_refuted_too_often_has_no_vote),
         cmocka_unit_test(test_two_voices_are_spread),
         cmocka_unit_test(test_whoever_is_accused_hears_of_it_with_every_packet),
