@@ -22,7 +22,7 @@
 struct config_bounds {
     uint32_t connections;             /* downstream, in all */
     uint32_t connections_per_client;  /* from one address that is not this host's; 0: no limit */
-    uint32_t handshakes;              /* of TLS under way, each kind, a worker */
+    uint32_t handshakes;              /* of TLS under way, a kind and worker */
     uint32_t requests;                /* in flight, in all */
     uint32_t requests_per_connection; /* then it is closed; 0: no limit */
     uint32_t streams;                 /* open at once, of one local HTTP/2 client */
