@@ -1,4 +1,4 @@
-#include "core/wire/config_load.h"
+#include "tests/unit/support_config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,24 +23,11 @@
 /* What `config check` prints for these files; the caller frees it. */
 static char *findings(const char *const *text, size_t count, enum err want)
 {
-    static const char *const file[] = {"parley.toml", "conf.d/a.toml"};
-    struct config_text texts[2];
-    struct config *c = NULL;
-    struct strbuf sb;
-    struct diag d;
-    for (size_t i = 0; i < count; i++)
-        texts[i] = (struct config_text){.file = file[i], .text = span_str(text[i])};
-    strbuf_init(&sb, 1u << 20);
-    diag_init(&d);
-    enum err err = config_load(texts, count, &d, &c);
-    diag_print(&d, &sb);
-    if (err != want) fail_msg("%s: %s", err_name(err), sb.p);
-    if (want != ERR_OK) assert_null(c);
-    config_free(c);
-    diag_fini(&d);
-    char *out = strbuf_take(&sb);
-    assert_non_null(out);
-    return out;
+    char *said;
+    enum err err;
+    config_free(support_config_try(text, count, &err, &said));
+    if (err != want) fail_msg("%s: %s", err_name(err), said);
+    return said;
 }
 
 static void assert_findings(const char *text, enum err want, const char *printed)

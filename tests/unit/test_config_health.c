@@ -1,7 +1,6 @@
 /* The health key of a service: what it may say, and what is said of what it may not. */
-#include "core/wire/config_load.h"
-
 #include "core/base/check.h"
+#include "tests/unit/support_config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,44 +18,19 @@
     "[service.web]\n"                                                                              \
     "local = \"127.0.0.1:8080\"\n"
 
-/* The configuration, or NULL and what `config check` prints in `*said`, which the caller frees. */
-static struct config *try_load(const char *text, char **said)
-{
-    const struct config_text one = {.file = "parley.toml", .text = span_str(text)};
-    struct config *c = NULL;
-    struct strbuf sb;
-    struct diag d;
-    strbuf_init(&sb, 65536);
-    diag_init(&d);
-    if (config_load(&one, 1, &d, &c) != ERR_OK) c = NULL;
-    diag_print(&d, &sb);
-    *said = strbuf_take(&sb);
-    assert_non_null(*said);
-    diag_fini(&d);
-    return c;
-}
-
-static struct config *load_one(const char *text)
-{
-    char *said;
-    struct config *c = try_load(text, &said);
-    if (c == NULL) fail_msg("%s", said);
-    free(said);
-    return c;
-}
-
 static void test_a_check_by_grpc_and_by_a_program(void **state)
 {
     (void)state;
-    struct config *c = load_one(NODE "[service.a]\n"
-                                     "local = \"127.0.0.1:1\"\n"
-                                     "health = \"grpc\"\n"
-                                     "[service.b]\n"
-                                     "local = \"127.0.0.1:2\"\n"
-                                     "health = { grpc = \"shop.Orders\", interval = \"5s\" }\n"
-                                     "[service.c]\n"
-                                     "local = \"127.0.0.1:3\"\n"
-                                     "health = { exec = [\"/bin/check\", \"\", \"a b;\"] }\n");
+    struct config *c =
+        support_config_one(NODE "[service.a]\n"
+                                "local = \"127.0.0.1:1\"\n"
+                                "health = \"grpc\"\n"
+                                "[service.b]\n"
+                                "local = \"127.0.0.1:2\"\n"
+                                "health = { grpc = \"shop.Orders\", interval = \"5s\" }\n"
+                                "[service.c]\n"
+                                "local = \"127.0.0.1:3\"\n"
+                                "health = { exec = [\"/bin/check\", \"\", \"a b;\"] }\n");
     const struct config_health *a = &c->service[0].health, *b = &c->service[1].health;
     const struct config_health *e = &c->service[2].health;
     assert_int_equal(a->kind, CONFIG_HEALTH_GRPC);
@@ -114,7 +88,9 @@ static void test_each_mistake_is_said_with_its_mend(void **state)
         char text[1024], want[512], *said;
         (void)snprintf(text, sizeof text, NODE "%s\n", row[i].text);
         (void)snprintf(want, sizeof want, "error: %s\n", row[i].finding);
-        assert_null(try_load(text, &said));
+        const char *file = text;
+        enum err err;
+        assert_null(support_config_try(&file, 1, &err, &said));
         if (strncmp(said, "parley.toml:7:", 14) != 0 || strstr(said, want) == NULL ||
             strstr(strstr(said, want) + 1, "error: ") != NULL)
             fail_msg("%s\nwant: %s\ngot: %s", text, want, said);
@@ -125,7 +101,7 @@ static void test_each_mistake_is_said_with_its_mend(void **state)
 static void show(const char *text, const char *want)
 {
     struct strbuf sb;
-    struct config *c = load_one(text);
+    struct config *c = support_config_one(text);
     strbuf_init(&sb, 65536);
     config_load_show(c, &sb);
     assert_true(strbuf_ok(&sb));

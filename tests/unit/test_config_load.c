@@ -1,4 +1,4 @@
-#include "core/wire/config_load.h"
+#include "tests/unit/support_config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,34 +13,10 @@
     "mesh = \"shop\"\n"                                                                            \
     "addr = \"10.0.0.1\"\n"
 
-static struct config *load(const char *const *text, size_t count)
-{
-    static const char *const file[] = {"parley.toml", "conf.d/a.toml", "conf.d/b.toml"};
-    struct config_text texts[3];
-    struct config *c = NULL;
-    struct strbuf sb;
-    struct diag d;
-    for (size_t i = 0; i < count; i++)
-        texts[i] = (struct config_text){.file = file[i], .text = span_str(text[i])};
-    strbuf_init(&sb, 65536);
-    diag_init(&d);
-    enum err err = config_load(texts, count, &d, &c);
-    diag_print(&d, &sb);
-    if (err != ERR_OK) fail_msg("%s", sb.p);
-    strbuf_fini(&sb);
-    diag_fini(&d);
-    return c;
-}
-
-static struct config *load_one(const char *text)
-{
-    return load(&text, 1);
-}
-
 static void test_the_smallest_host_has_every_default(void **state)
 {
     (void)state;
-    struct config *c = load_one(NODE);
+    struct config *c = support_config_one(NODE);
     assert_string_equal(c->node.name.text, "web-1");
     assert_string_equal(c->node.mesh.text, "shop");
     assert_string_equal(c->node.zone.text, "");
@@ -66,25 +42,25 @@ static void test_every_key_of_the_host_tables_is_read(void **state)
 {
     (void)state;
     struct config *c =
-        load_one("[node]\n"
-                 "name = \"web-1\"\n"
-                 "mesh = \"shop\"\n"
-                 "addr = \"fd00::1\"\n"
-                 "bind = \"::\"\n"
-                 "port = 7500\n"
-                 "zone = \"fra1-a\"\n"
-                 "threads = 4\n"
-                 "peers = [\"10.0.0.2\", \"10.0.0.3:7400\", \"seed.shop.internal\","
-                 " \"seed:81\", \"[fd00::2]:9\", \"fd00::3\"]\n"
-                 "[metrics]\n"
-                 "listen = \"127.0.0.1:7490\"\n"
-                 "[log]\n"
-                 "format = \"json\"\n"
-                 "level = \"debug\"\n"
-                 "access = { to = \"/var/log/a\", only = \"errors\", query = true }\n"
-                 "[gossip]\n"
-                 "profile = \"wan\"\n"
-                 "datagram_bytes = 1400\nkey_hold = \"90s\"\n");
+        support_config_one("[node]\n"
+                           "name = \"web-1\"\n"
+                           "mesh = \"shop\"\n"
+                           "addr = \"fd00::1\"\n"
+                           "bind = \"::\"\n"
+                           "port = 7500\n"
+                           "zone = \"fra1-a\"\n"
+                           "threads = 4\n"
+                           "peers = [\"10.0.0.2\", \"10.0.0.3:7400\", \"seed.shop.internal\","
+                           " \"seed:81\", \"[fd00::2]:9\", \"fd00::3\"]\n"
+                           "[metrics]\n"
+                           "listen = \"127.0.0.1:7490\"\n"
+                           "[log]\n"
+                           "format = \"json\"\n"
+                           "level = \"debug\"\n"
+                           "access = { to = \"/var/log/a\", only = \"errors\", query = true }\n"
+                           "[gossip]\n"
+                           "profile = \"wan\"\n"
+                           "datagram_bytes = 1400\nkey_hold = \"90s\"\n");
     const struct config_peer *p = c->node.peer;
     assert_true(addr_is_any(&c->node.bind));
     assert_int_equal(c->node.bind.port, 7500);
@@ -117,11 +93,11 @@ static void test_every_key_of_the_host_tables_is_read(void **state)
 static void test_a_service_has_its_defaults(void **state)
 {
     (void)state;
-    struct config *c = load_one(NODE "[defaults]\n"
-                                     "policy = \"audit\"\n"
-                                     "connect_timeout = \"2s\"\n"
-                                     "[service.web]\n"
-                                     "local = \"127.0.0.1:8080\"\n");
+    struct config *c = support_config_one(NODE "[defaults]\n"
+                                               "policy = \"audit\"\n"
+                                               "connect_timeout = \"2s\"\n"
+                                               "[service.web]\n"
+                                               "local = \"127.0.0.1:8080\"\n");
     const struct config_service *s = config_service(c, SPAN_LIT("web"));
     assert_non_null(s);
     assert_int_equal(s->local.addr.port, 8080);
@@ -144,20 +120,20 @@ static void test_a_service_has_its_defaults(void **state)
 static void test_every_key_of_a_service_is_read(void **state)
 {
     (void)state;
-    struct config *c = load_one(NODE "[service.web]\n"
-                                     "local = \"unix:/run/web.sock\"\n"
-                                     "protocol = \"tcp\"\n"
-                                     "weight = 7\n"
-                                     "connect_timeout = \"70ms\"\n"
-                                     "tags = { version = \"1.14\", \"a b\" = \"\" }\n"
-                                     "[service.web.health]\n"
-                                     "http = \"/healthz?full=1\"\n"
-                                     "interval = \"500ms\"\n"
-                                     "unhealthy_after = 2\n"
-                                     "healthy_after = 4\n"
-                                     "[service.api]\n"
-                                     "local = \"127.0.0.1:1\"\n"
-                                     "health = \"none\"\n");
+    struct config *c = support_config_one(NODE "[service.web]\n"
+                                               "local = \"unix:/run/web.sock\"\n"
+                                               "protocol = \"tcp\"\n"
+                                               "weight = 7\n"
+                                               "connect_timeout = \"70ms\"\n"
+                                               "tags = { version = \"1.14\", \"a b\" = \"\" }\n"
+                                               "[service.web.health]\n"
+                                               "http = \"/healthz?full=1\"\n"
+                                               "interval = \"500ms\"\n"
+                                               "unhealthy_after = 2\n"
+                                               "healthy_after = 4\n"
+                                               "[service.api]\n"
+                                               "local = \"127.0.0.1:1\"\n"
+                                               "health = \"none\"\n");
     const struct config_service *s = config_service(c, SPAN_LIT("web"));
     assert_non_null(s);
     assert_string_equal(s->local.path, "/run/web.sock");
@@ -182,17 +158,18 @@ static void test_every_key_of_a_service_is_read(void **state)
 static void test_rules_are_read_in_their_order(void **state)
 {
     (void)state;
-    struct config *c = load_one(NODE "[service.web]\n"
-                                     "local = \"127.0.0.1:8080\"\n"
-                                     "allow = [\"api\", \"node:ops-1\", \"any-authenticated\"]\n"
-                                     "[[service.web.rule]]\n"
-                                     "name = \"enqueue\"\n"
-                                     "from = [\"api\"]\n"
-                                     "method = [\"POST\", \"purge\"]\n"
-                                     "path = [\"/jobs\", \"/jobs/*\", \"/*\"]\n"
-                                     "[[service.web.rule]]\n"
-                                     "action = \"deny\"\n"
-                                     "path = [\"/debug/*\"]\n");
+    struct config *c =
+        support_config_one(NODE "[service.web]\n"
+                                "local = \"127.0.0.1:8080\"\n"
+                                "allow = [\"api\", \"node:ops-1\", \"any-authenticated\"]\n"
+                                "[[service.web.rule]]\n"
+                                "name = \"enqueue\"\n"
+                                "from = [\"api\"]\n"
+                                "method = [\"POST\", \"purge\"]\n"
+                                "path = [\"/jobs\", \"/jobs/*\", \"/*\"]\n"
+                                "[[service.web.rule]]\n"
+                                "action = \"deny\"\n"
+                                "path = [\"/debug/*\"]\n");
     const struct policy *p = &c->service[0].policy;
     assert_int_equal(p->rule_count, 3);
     const struct policy_rule *allow = &p->rule[0], *job = &p->rule[1], *debug = &p->rule[2];
@@ -221,17 +198,17 @@ static void test_rules_are_read_in_their_order(void **state)
 static void test_upstreams_told_apart_by_sni_share_an_address(void **state)
 {
     (void)state;
-    struct config *c = load_one(NODE "[service.web]\n"
-                                     "local = \"unix:/run/web.sock\"\n"
-                                     "protocol = \"tls-passthrough\"\n"
-                                     "proxy_protocol = \"v2\"\n"
-                                     "[upstream.api]\n"
-                                     "listen = \"unix:/run/tls.sock\"\n"
-                                     "protocol = \"tls-passthrough\"\n"
-                                     "[upstream.db]\n"
-                                     "listen = \"unix:/run/tls.sock\"\n"
-                                     "protocol = \"tls-passthrough\"\n"
-                                     "sni = [\"db\", \"*.db\"]\n");
+    struct config *c = support_config_one(NODE "[service.web]\n"
+                                               "local = \"unix:/run/web.sock\"\n"
+                                               "protocol = \"tls-passthrough\"\n"
+                                               "proxy_protocol = \"v2\"\n"
+                                               "[upstream.api]\n"
+                                               "listen = \"unix:/run/tls.sock\"\n"
+                                               "protocol = \"tls-passthrough\"\n"
+                                               "[upstream.db]\n"
+                                               "listen = \"unix:/run/tls.sock\"\n"
+                                               "protocol = \"tls-passthrough\"\n"
+                                               "sni = [\"db\", \"*.db\"]\n");
     const struct config_service *web = config_service(c, SPAN_LIT("web"));
     const struct config_upstream *u = config_upstream(c, SPAN_LIT("api"));
     const struct config_upstream *db = config_upstream(c, SPAN_LIT("db"));
@@ -254,11 +231,11 @@ static void test_upstreams_told_apart_by_sni_share_an_address(void **state)
 static void test_an_upstream_has_its_defaults(void **state)
 {
     (void)state;
-    struct config *c = load_one(NODE "[upstream.api]\n"
-                                     "listen = \"127.0.0.1:9001\"\n"
-                                     "[upstream.db]\n"
-                                     "listen = \"127.0.0.1:5432\"\n"
-                                     "protocol = \"tcp\"\n");
+    struct config *c = support_config_one(NODE "[upstream.api]\n"
+                                               "listen = \"127.0.0.1:9001\"\n"
+                                               "[upstream.db]\n"
+                                               "listen = \"127.0.0.1:5432\"\n"
+                                               "protocol = \"tcp\"\n");
     const struct config_upstream *u = config_upstream(c, SPAN_LIT("api"));
     const struct config_upstream *db = config_upstream(c, SPAN_LIT("db"));
     assert_non_null(u);
@@ -282,20 +259,20 @@ static void test_an_upstream_has_its_defaults(void **state)
 static void test_every_key_of_an_upstream_is_read(void **state)
 {
     (void)state;
-    struct config *c = load_one(NODE "[defaults]\n"
-                                     "request_timeout = \"1m\"\n"
-                                     "idle_timeout = \"2h\"\n"
-                                     "[service.web]\n"
-                                     "local = \"127.0.0.1:8080\"\n"
-                                     "[upstream.api]\n"
-                                     "listen = \"[::1]:9001\"\n"
-                                     "as = \"node\"\n"
-                                     "balance = \"round-robin\"\n"
-                                     "retry = { tries = 5, on = [\"connect\"] }\n"
-                                     "connect_timeout = \"20ms\"\n"
-                                     "[upstream.db]\n"
-                                     "listen = \"127.0.0.1:5432\"\n"
-                                     "protocol = \"tcp\"\n");
+    struct config *c = support_config_one(NODE "[defaults]\n"
+                                               "request_timeout = \"1m\"\n"
+                                               "idle_timeout = \"2h\"\n"
+                                               "[service.web]\n"
+                                               "local = \"127.0.0.1:8080\"\n"
+                                               "[upstream.api]\n"
+                                               "listen = \"[::1]:9001\"\n"
+                                               "as = \"node\"\n"
+                                               "balance = \"round-robin\"\n"
+                                               "retry = { tries = 5, on = [\"connect\"] }\n"
+                                               "connect_timeout = \"20ms\"\n"
+                                               "[upstream.db]\n"
+                                               "listen = \"127.0.0.1:5432\"\n"
+                                               "protocol = \"tcp\"\n");
     const struct config_upstream *u = config_upstream(c, SPAN_LIT("api"));
     const struct config_upstream *db = config_upstream(c, SPAN_LIT("db"));
     assert_int_equal(u->as.kind, IDENTITY_NODE);
@@ -315,22 +292,23 @@ static void test_every_key_of_an_upstream_is_read(void **state)
 static void test_where_requests_are_spread_is_read(void **state)
 {
     (void)state;
-    struct config *c = load_one(NODE "[upstream.api]\n"
-                                     "listen = \"127.0.0.1:9001\"\n"
-                                     "balance = \"hash:header:X-User\"\n"
-                                     "tags = { tier = \"gold\" }\n"
-                                     "split = [{ to = { version = \"2.0\", os = \"x\" }, "
-                                     "weight = 5 }, { to = { a = \"b\" }, weight = 95 }]\n"
-                                     "aperture = 0\n"
-                                     "slow_start = \"30s\"\n"
-                                     "panic = \"0%\"\n"
-                                     "[upstream.db]\n"
-                                     "listen = \"127.0.0.1:5432\"\n"
-                                     "protocol = \"tcp\"\n"
-                                     "balance = \"ring:source\"\n"
-                                     "[upstream.web]\n"
-                                     "listen = \"127.0.0.1:9002\"\n"
-                                     "balance = \"ring:cookie:Session\"\n");
+    struct config *c =
+        support_config_one(NODE "[upstream.api]\n"
+                                "listen = \"127.0.0.1:9001\"\n"
+                                "balance = \"hash:header:X-User\"\n"
+                                "tags = { tier = \"gold\" }\n"
+                                "split = [{ to = { version = \"2.0\", os = \"x\" }, "
+                                "weight = 5 }, { to = { a = \"b\" }, weight = 95 }]\n"
+                                "aperture = 0\n"
+                                "slow_start = \"30s\"\n"
+                                "panic = \"0%\"\n"
+                                "[upstream.db]\n"
+                                "listen = \"127.0.0.1:5432\"\n"
+                                "protocol = \"tcp\"\n"
+                                "balance = \"ring:source\"\n"
+                                "[upstream.web]\n"
+                                "listen = \"127.0.0.1:9002\"\n"
+                                "balance = \"ring:cookie:Session\"\n");
     const struct config_upstream *u = config_upstream(c, SPAN_LIT("api"));
     assert_int_equal(u->balance, BALANCE_HASH);
     assert_int_equal(u->affinity.kind, AFFINITY_HEADER);
@@ -359,14 +337,14 @@ static void test_what_failures_lead_to_is_read(void **state)
 {
     (void)state;
     struct config *c =
-        load_one(NODE "[upstream.api]\n"
-                      "listen = \"127.0.0.1:9001\"\n"
-                      "try_timeout = \"2s\"\n"
-                      "retry = { on = [\"timeout\", \"503\", \"503\", \"429\", \"5xx\"], "
-                      "budget = \"50%\", idempotent_only = false, "
-                      "backoff = \"5ms..1000ms\" }\n"
-                      "eject = { after = 0, for = \"1s\", max = \"30%\", "
-                      "rate = \"60%\", latency = 5 }\n");
+        support_config_one(NODE "[upstream.api]\n"
+                                "listen = \"127.0.0.1:9001\"\n"
+                                "try_timeout = \"2s\"\n"
+                                "retry = { on = [\"timeout\", \"503\", \"503\", \"429\", \"5xx\"], "
+                                "budget = \"50%\", idempotent_only = false, "
+                                "backoff = \"5ms..1000ms\" }\n"
+                                "eject = { after = 0, for = \"1s\", max = \"30%\", "
+                                "rate = \"60%\", latency = 5 }\n");
     const struct config_upstream *u = config_upstream(c, SPAN_LIT("api"));
     assert_false(u->retry.on_connect || u->retry.on_reset);
     assert_true(u->retry.on_timeout && u->retry.on_5xx && u->retry.any_method);
@@ -392,7 +370,7 @@ static void test_files_are_merged(void **state)
         NODE "[service.web]\nlocal = \"127.0.0.1:8080\"\n",
         "[node]\nzone = \"a\"\n[service.api]\nlocal = \"127.0.0.1:8081\"\n",
         "[upstream.db]\nlisten = \"127.0.0.1:1\"\nas = \"api\"\n[log]\nlevel = \"warn\"\n"};
-    struct config *c = load(text, 3);
+    struct config *c = support_config_load(text, 3);
     assert_string_equal(c->node.zone.text, "a");
     assert_int_equal(c->service_count, 2);
     assert_string_equal(c->service[0].name.text, "api");
@@ -408,7 +386,8 @@ static void test_the_hash_follows_every_text(void **state)
     (void)state;
     static const char *const one[] = {NODE, "# a\n"};
     static const char *const two[] = {NODE, "# b\n"};
-    struct config *a = load(one, 2), *b = load(two, 2), *c = load(one, 2), *d = load(one, 1);
+    struct config *a = support_config_load(one, 2), *b = support_config_load(two, 2),
+                  *c = support_config_load(one, 2), *d = support_config_load(one, 1);
     assert_true(a->text_hash == c->text_hash);
     assert_true(a->text_hash != b->text_hash);
     assert_true(a->text_hash != d->text_hash);
@@ -426,7 +405,7 @@ static void test_effective_values_name_their_origin(void **state)
                                        "[upstream.api]\n"
                                        "listen = \"127.0.0.1:9001\"\n"
                                        "retry = { tries = 2 }\n"};
-    struct config *c = load(text, 2);
+    struct config *c = support_config_load(text, 2);
     struct strbuf sb;
     strbuf_init(&sb, 65536);
     config_load_show(c, &sb);
@@ -507,12 +486,12 @@ static void test_every_limit_of_the_host_is_read(void **state)
                                               .link_idle_ms = 600000,
                                               .min_rate = 0,
                                               .memory_bytes = 24u << 20};
-    struct config *c =
-        load_one(NODE "[limits]\nconnections = 1000\nconnections_per_client = 10\n"
-                      "handshakes = 20\nrequests = 500\nrequests_per_connection = 0\n"
-                      "streams = 7\nheader_bytes = \"8KiB\"\nheader_fields = 64\n"
-                      "url_bytes = \"2048B\"\nheader_timeout = \"5s\"\nkeep_alive = \"30s\"\n"
-                      "link_idle = \"10m\"\nmin_rate = \"0B\"\nmemory = \"24MiB\"\n");
+    struct config *c = support_config_one(
+        NODE "[limits]\nconnections = 1000\nconnections_per_client = 10\n"
+             "handshakes = 20\nrequests = 500\nrequests_per_connection = 0\n"
+             "streams = 7\nheader_bytes = \"8KiB\"\nheader_fields = 64\n"
+             "url_bytes = \"2048B\"\nheader_timeout = \"5s\"\nkeep_alive = \"30s\"\n"
+             "link_idle = \"10m\"\nmin_rate = \"0B\"\nmemory = \"24MiB\"\n");
     assert_memory_equal(&c->bounds, &want, sizeof want);
     config_free(c);
 }
