@@ -138,9 +138,8 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
-static void headers_received(struct h2 *h, const nghttp2_frame *frame)
+static void headers_received(struct h2 *h, struct mux_stream *s, const nghttp2_frame *frame)
 {
-    struct mux_stream *s = stream_of(h, frame->hd.stream_id);
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (s == NULL) return;
     if (s->head_seen) {
@@ -175,23 +174,24 @@ static bool ends_stream(const nghttp2_frame *frame)
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
     struct h2 *h = owner;
-    struct mux_stream *s;
+    struct mux_stream *s = stream_of(h, frame->hd.stream_id);
     (void)session;
-    if (ends_stream(frame)) h2_recent_end(&h->recent, frame->hd.stream_id);
+    if (ends_stream(frame)) {
+        h2_recent_end(&h->recent, frame->hd.stream_id);
+        if (s != NULL) s->peer_ended = true;
+    }
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
-        headers_received(h, frame);
+        headers_received(h, s, frame);
         break;
     case NGHTTP2_DATA:
         if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-            s = stream_of(h, frame->hd.stream_id);
             if (s != NULL) h->events->on_end(h->owner, s, NULL);
         } else if (frame->hd.length == 0) {
             flood_spend(h);
         }
         break;
     case NGHTTP2_RST_STREAM:
-        s = stream_of(h, frame->hd.stream_id);
         if (h->server && s != NULL && h->now_ms - s->begun_ms < RAPID_RESET_MS) flood_spend(h);
         break;
     case NGHTTP2_SETTINGS:
@@ -427,7 +427,7 @@ static enum err conn_request(struct mux *m, struct mux_stream *s, const struct m
     if (id < 0) return submit_error(id);
     s->id = id;
     s->begun_ms = h->now_ms;
-    s->deferred = s->head_seen = s->sent = s->unsent = false;
+    s->deferred = s->head_seen = s->sent = s->unsent = s->peer_ended = false;
     mux_join(&h->mux, s);
     return ERR_OK;
 }

@@ -36,6 +36,7 @@ void link_place_take(struct link *l, int32_t id, struct mux_stream *s)
     s->body_left = -1;
     s->unconsumed_bytes = 0;
     s->turn_bytes = 0;
+    s->peer_ended = false;
     s->deferred = s->head_seen = s->sent = s->has_body = s->bodiless = false;
     mux_join(&l->mux, s);
 }

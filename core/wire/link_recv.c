@@ -77,7 +77,9 @@ static bool was_opened(const struct link *l, int32_t id)
 
 static void peer_ended(struct link *l, int32_t id)
 {
-    link_place(l, id)->state |= PLACE_PEER_ENDED;
+    struct link_place *p = link_place(l, id);
+    p->state |= PLACE_PEER_ENDED;
+    if (p->s != NULL) p->s->peer_ended = true;
 }
 
 /* A response that has no body whatever its fields say (RFC 9110 6.4.1). */

@@ -63,6 +63,7 @@ struct mux_stream {
     bool head_seen;          /* the final head has been given out */
     bool sent;               /* the request's head has left */
     bool unsent;             /* and never will: nothing was processed */
+    bool peer_ended;         /* set before on_head(ended) and on_end */
     /* of link.c */
     struct list turn;      /* waits to send: a body, or the end that its head is */
     uint64_t queued_until; /* its head has left when so many bytes have */

@@ -78,8 +78,9 @@ static void down_release(struct exchange *ex)
 {
     struct h2_front *f = ex->down;
     if (ex->down_stream.id == 0) return;
-    /* RFC 9113 8.1: the answer was complete before the request; no error, but no more of it. */
-    if (!ex->req_body.ended)
+    /* RFC 9113 8.1: the answer was complete before the request; no error, but no more of it. The
+     * exchange may have stopped listening long before (exchange_reject). */
+    if (!ex->down_stream.peer_ended)
         mux_reset(f->mux, &ex->down_stream, MUX_CLOSED);
     else
         mux_detach(f->mux, &ex->down_stream);

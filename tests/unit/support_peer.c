@@ -211,7 +211,7 @@ void support_peer_request(struct support_peer *p, const struct mux_head *head, c
     iobuf_clear(&p->out);
     if (body != NULL) assert_int_equal(iobuf_append_span(&p->out, span_str(body)), ERR_OK);
     p->stream = (struct mux_stream){
-        .arena = &p->arena, .fields = &p->fields, .out = &p->out, .out_ended = true};
+        .arena = &p->arena, .fields = &p->fields, .out = &p->out, .out_ended = !p->endless};
     p->status = 0;
     p->reason[0] = p->body[0] = '\0';
     p->body_len = 0;

@@ -19,6 +19,7 @@ struct support_peer {
     struct headers fields;
     struct mux *mux;
     struct mux_stream stream;
+    bool endless; /* requests with a body never end */
     /* of the last request */
     unsigned status;
     char reason[64]; /* parley-reason */

@@ -150,6 +150,26 @@ static void test_head_over_the_limit_is_431_and_the_link_lives(void **state)
     over_both(*state, head_over_the_limit_is_431_and_the_link_lives);
 }
 
+/* Its body would be taken for ever, and its stream keep the link from ever being idle. */
+static void rejected_request_that_never_ends_is_ended(struct support_rig *r, const char *alpn)
+{
+    struct support_peer p;
+    struct mux_head head = get("/%2f", "a");
+    head.method = SPAN_LIT("POST");
+    assert_true(support_peer_open(&p, &r->mesh, "web", MESH, "api.shop", alpn));
+    p.endless = true;
+    support_peer_request(&p, &head, "body");
+    assert_int_equal(p.status, 400);
+    assert_true(p.closed);
+    assert_int_equal(p.how, MUX_CLOSED);
+    support_peer_close(&p);
+}
+
+static void test_rejected_request_that_never_ends_is_ended(void **state)
+{
+    over_both(*state, rejected_request_that_never_ends_is_ended);
+}
+
 static void request_to_a_tcp_service_is_refused(struct support_rig *r, const char *alpn)
 {
     struct support_peer p;
@@ -425,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_streams_are_judged_like_requests),
         cmocka_unit_test(test_fields_that_break_http1_never_reach_it),
         cmocka_unit_test(test_head_over_the_limit_is_431_and_the_link_lives),
+        cmocka_unit_test(test_rejected_request_that_never_ends_is_ended),
         cmocka_unit_test(test_request_to_a_tcp_service_is_refused),
         cmocka_unit_test(test_answers_carry_the_load_of_the_application),
         cmocka_unit_test(test_caller_is_the_certificate_and_no_header),
