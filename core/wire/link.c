@@ -82,8 +82,11 @@ static void link_detach(struct mux *m, struct mux_stream *s)
     struct link *l = link_of(m);
     int32_t id = s->id;
     if (id == 0) return;
-    if ((link_place(l, id)->state & PLACE_WE_ENDED) == 0) {
-        link_reset(m, s, MUX_CANCELLED);
+    uint8_t state = link_place(l, id)->state;
+    /* A body that nobody takes stands before its window for ever. */
+    if ((state & PLACE_WE_ENDED) == 0 || (state & PLACE_PEER_ENDED) == 0) {
+        bool answered = l->server && (state & PLACE_WE_ENDED) != 0;
+        link_reset(m, s, answered ? MUX_CLOSED : MUX_CANCELLED);
         return;
     }
     link_place_leave(l, s);

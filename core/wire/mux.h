@@ -172,7 +172,8 @@ void mux_consume(struct mux *m, struct mux_stream *s, size_t bytes);
 /* Ends a stream with an error or, MUX_CLOSED, without one (RFC 9113 8.1: an early complete
  * response), and detaches it. */
 void mux_reset(struct mux *m, struct mux_stream *s, enum mux_close how);
-/* No more events for this stream; its body out must be complete or have been reset. */
+/* No more events for this stream; its body out must be complete or have been reset. What the peer
+ * goes on to say is thrown away; over the link frame it is told to end. */
 void mux_detach(struct mux *m, struct mux_stream *s);
 
 /* The connection is lost: on_close (MUX_RESET; MUX_REFUSED when the request never left) of every
