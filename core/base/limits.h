@@ -39,17 +39,19 @@
 #define TRAILER_BYTES_MAX     8192u
 
 /* Data plane. */
-#define WORKERS_MAX               64u
-#define WORKER_SESSIONS_MAX       65536u /* downstream connections a worker */
-#define WORKER_EXCHANGES_MAX      65536u /* under way at once, a worker */
-#define LINK_STREAMS_MAX          256u   /* concurrent streams we allow a peer on one mesh link */
-#define LINK_STREAM_WINDOW_BYTES  (256u * 1024)
-#define LINK_WINDOW_BYTES         (16u * 1024 * 1024)
-#define BODY_HIGH_WATER_BYTES     (256u * 1024)
-#define BODY_LOW_WATER_BYTES      (64u * 1024)
-#define READ_BUFFER_BYTES         (64u * 1024) /* one a thread, shared by all its connections */
-#define ACCEPT_BATCH_MAX          64u          /* accepts a loop turn */
-#define FD_RESERVE                64           /* descriptors that clients never get (O04) */
+#define WORKERS_MAX              64u
+#define WORKER_SESSIONS_MAX      65536u /* downstream connections a worker */
+#define WORKER_EXCHANGES_MAX     65536u /* under way at once, a worker */
+#define LINK_STREAMS_MAX         256u   /* concurrent streams we allow a peer on one mesh link */
+#define LINK_STREAM_WINDOW_BYTES (256u * 1024)
+#define LINK_WINDOW_BYTES        (16u * 1024 * 1024)
+#define BODY_HIGH_WATER_BYTES    (256u * 1024)
+#define BODY_LOW_WATER_BYTES     (80u * 1024)
+/* One a thread, shared by all its connections. Like the low water, a body of 64 KiB and what comes
+ * with it: read and written by one call. */
+#define READ_BUFFER_BYTES         (80u * 1024)
+#define ACCEPT_BATCH_MAX          64u /* accepts a loop turn */
+#define FD_RESERVE                64  /* descriptors that clients never get (O04) */
 #define ACCESS_LOG_LINE_BYTES_MAX 8192u
 #define ACCESS_LOG_RING_BYTES     (256u * 1024) /* a worker */
 #define METRIC_SERIES_MAX         20000u
