@@ -325,6 +325,9 @@ static void on_goaway(struct link *l, struct span in)
         broken(l);
         return;
     }
+    /* Two are usual; each looks at all places. */
+    flood_spend(l);
+    if (l->over) return;
     l->leaving = true;
     l->events->on_goaway(l->owner);
     if (reason >= LINK_LAST && !l->server) refuse_beyond(l, link_get_u32(in.p + 1));

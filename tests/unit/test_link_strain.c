@@ -209,6 +209,28 @@ static void test_late_frames_are_told_when_generations_begin_anew(void **state)
     support_link_free(e);
 }
 
+static void test_farewells_without_end_are_a_flood(void **state)
+{
+    static const char reason[] = {LINK_NOTICE, LINK_LAST};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(reason); i++) {
+        char frame[] = FRAME("\x05", "\x08", "\0\0\0\0") "\0\0\0\0\x01";
+        unsigned type, byte, n = 0;
+        struct support_link *e = begin(false, SPAN_LIT(HELLO));
+        frame[LINK_FRAME_HEAD_BYTES] = reason[i];
+        support_link_ask(e, 0, "GET");
+        while (n < 1000 && support_link_feed(e, span_of(frame, sizeof frame - 1), 1000) == ERR_OK)
+            n++;
+        assert_true(n > 10 && n < 300);
+        assert_int_equal(e->goaways, n);
+        assert_int_equal(e->closes, 0);
+        support_link_said(e, &type, &byte);
+        assert_int_equal(type, LINK_GOAWAY);
+        assert_int_equal(byte, LINK_FLOOD);
+        support_link_free(e);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_answers_that_nobody_reads_end_no_others),
         cmocka_unit_test(test_a_head_that_would_end_the_connection_is_not_sent),
         cmocka_unit_test(test_late_frames_are_told_when_generations_begin_anew),
+        cmocka_unit_test(test_farewells_without_end_are_a_flood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
