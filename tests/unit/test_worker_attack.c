@@ -250,6 +250,55 @@ static void test_want_of_descriptors_pauses_accepting_without_spinning(void **st
     support_rig_marker(r);
 }
 
+/* One frame of HTTP/2. */
+static size_t put_frame(char *out, unsigned type, unsigned flags, const char *payload, size_t len)
+{
+    const char head[9] = {
+        (char)(len >> 16), (char)(len >> 8), (char)len, (char)type, (char)flags, 0, 0, 0,
+        type == 4 ? 0 : 1};
+    memcpy(out, head, sizeof head);
+    if (len > 0) memcpy(out + sizeof head, payload, len);
+    return sizeof head + len;
+}
+
+/* 62 KB of fields and a path of 8 KB, each allowed, are more than a frame of a link: the far end
+ * would end the link, and with it what others have on it. */
+static void test_head_that_no_link_takes_ends_no_link(void **state)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    static char head[80000], bytes[90000];
+    struct support_rig *r = *state;
+    size_t len = 0, at = 0, sent;
+    memcpy(head,
+           "\x82\x86\x01\x03"
+           "api\x04\x7f\xc1\x3d/",
+           12);
+    memset(head + 12, 'p', 7999);
+    len = 12 + 7999;
+    for (unsigned i = 0; i < 4; i++) {
+        memcpy(head + len, "\0\x03x-a\x7f\x8a\x78", 8);
+        head[len + 4] = (char)('a' + i);
+        memset(head + len + 8, 'v', 15497);
+        len += 8 + 15497;
+    }
+    memcpy(bytes, preface, sizeof preface - 1);
+    sent = sizeof preface - 1;
+    sent += put_frame(bytes + sent, 4, 0, NULL, 0);
+    for (; at < len; at += 16384) {
+        size_t part = len - at < 16384 ? len - at : 16384;
+        unsigned flags = (at == 0 ? 1u : 0) | (at + part == len ? 4u : 0);
+        sent += put_frame(bytes + sent, at == 0 ? 1 : 9, flags, head + at, part);
+    }
+    support_rig_settle(r);
+    int fd = support_dial(r->api_addr);
+    assert_int_equal(send(fd, bytes, sent, MSG_NOSIGNAL), sent);
+    support_node_line(&r->web, r->line, sizeof r->line);
+    assert_non_null(strstr(r->line, "\"code\":431"));
+    assert_non_null(strstr(r->line, "\"headers_too_large\""));
+    close(fd);
+    support_rig_marker(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_tls_at_a_plain_listener_is_closed_and_counted),
         cmocka_unit_test(test_want_of_descriptors_pauses_accepting_without_spinning),
         cmocka_unit_test(test_ten_thousand_pipelined_requests_are_answered_in_order),
+        cmocka_unit_test(test_head_that_no_link_takes_ends_no_link),
     };
     return cmocka_run_group_tests(tests, support_rig_setup, support_rig_teardown);
 }
