@@ -28,6 +28,9 @@ enum context_handshake {
     CONTEXT_HANDSHAKES
 };
 
+/* So are connections of which nothing is known yet (proxy/net/opening.h). */
+enum context_opening { CONTEXT_OPENING_PEER, CONTEXT_OPENING_LOCAL, CONTEXT_OPENINGS };
+
 struct context {
     uint32_t magic;
     unsigned index;
@@ -60,7 +63,7 @@ struct context {
     size_t session_bytes;                       /* what they stand for, as pressure.h counts */
     size_t memory_bytes;                        /* this worker's share of the budget */
     size_t handshake_count[CONTEXT_HANDSHAKES]; /* in flight */
-    size_t opening_count;
+    size_t opening_count[CONTEXT_OPENINGS];
     struct arena scratch; /* for one call, then reset */
     bool stopping;
     _Atomic uint64_t in_flight;

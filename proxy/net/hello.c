@@ -67,7 +67,7 @@ static void late(struct opening *o)
 }
 
 static const struct opening_ops ops = {
-    .timeout_ms = HELLO_TIMEOUT_MS, .judge = judge, .late = late};
+    .kind = CONTEXT_OPENING_PEER, .timeout_ms = HELLO_TIMEOUT_MS, .judge = judge, .late = late};
 
 void hello_open(struct context *ctx, const struct sock_accepted *take)
 {

@@ -6,7 +6,7 @@
 
 #include "core/base/check.h"
 
-#define OPENINGS_MAX 1024u /* each holds a buffer */
+#define OPENINGS_MAX 1024u /* of a kind; each holds a buffer */
 
 void opening_end(struct opening *o)
 {
@@ -15,7 +15,7 @@ void opening_end(struct opening *o)
     loop_timer_clear(ctx->loop, &o->timer);
     if (o->fd >= 0) close(o->fd);
     o->fd = -1;
-    ctx->opening_count--;
+    ctx->opening_count[o->ops->kind]--;
     session_end(&o->session);
 }
 
@@ -65,7 +65,7 @@ void opening_start(struct context *ctx, const struct opening_ops *ops,
                    const struct sock_accepted *take, uint64_t listener_id)
 {
     struct opening *o = NULL;
-    if (ctx->opening_count < OPENINGS_MAX)
+    if (ctx->opening_count[ops->kind] < OPENINGS_MAX)
         o = session_new(ctx, &session_ops, &take->peer);
     else
         metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
@@ -73,7 +73,7 @@ void opening_start(struct context *ctx, const struct opening_ops *ops,
         close(take->fd);
         return;
     }
-    ctx->opening_count++;
+    ctx->opening_count[ops->kind]++;
     o->ops = ops;
     o->fd = take->fd;
     o->from = take->peer;

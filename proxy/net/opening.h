@@ -16,6 +16,7 @@
 struct opening;
 
 struct opening_ops {
+    enum context_opening kind;
     uint64_t timeout_ms;
     /* Looks at `bytes`, `len` of them. ERR_MORE: there is room and more is needed; else it has
      * ended by opening_give and opening_end, or by opening_end alone. */

@@ -86,8 +86,10 @@ static enum err judge(struct opening *o)
     return ERR_OK;
 }
 
-static const struct opening_ops ops = {
-    .timeout_ms = PREFACE_TIMEOUT_MS, .judge = judge, .late = refuse};
+static const struct opening_ops ops = {.kind = CONTEXT_OPENING_LOCAL,
+                                       .timeout_ms = PREFACE_TIMEOUT_MS,
+                                       .judge = judge,
+                                       .late = refuse};
 
 void preface_open(struct context *ctx, const struct sock_accepted *take, uint64_t listener_id)
 {

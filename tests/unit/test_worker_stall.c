@@ -6,13 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #define MESH       "@21:17400"
 #define HANDSHAKES 3u
+#define OPENINGS   1024u
 
 /* Says ClientHello and then nothing, for which nobody needs a certificate. */
 static int stall(struct support_rig *r)
@@ -58,11 +61,33 @@ static void test_stalled_handshakes_are_bounded(void **state)
         close(fd[i]);
 }
 
+/* A connection of which nothing is known yet has a place too: those of clients are not the peers'.
+ */
+static void test_silent_clients_keep_no_peer_from_us(void **state)
+{
+    struct support_rig *r = *state;
+    static int fd[OPENINGS];
+    struct rlimit files;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    support_rig_web(r, "proxy_protocol = true");
+    for (size_t i = 0; i < OPENINGS; i++)
+        fd[i] = support_dial(r->api_addr);
+    for (unsigned i = 0; i < 30000 && worker_sessions(r->web.worker) < OPENINGS; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    int peer = stall(r);
+    close(peer);
+    for (size_t i = 0; i < OPENINGS; i++)
+        close(fd[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stalled_handshakes_of_others_keep_us_from_no_peer),
         cmocka_unit_test(test_stalled_handshakes_are_bounded),
+        cmocka_unit_test(test_silent_clients_keep_no_peer_from_us),
     };
     return cmocka_run_group_tests(tests, support_rig_setup, support_rig_teardown);
 }
