@@ -1,5 +1,6 @@
 #include "cmd/daemon/admin_route.h"
 
+#include "cmd/daemon/circuits.h"
 #include "cmd/daemon/compile.h"
 #include "cmd/daemon/health_hint.h"
 #include "cmd/daemon/health_run.h"
@@ -204,12 +205,34 @@ static void check_policy(struct admin_call *call)
         say(call, (struct check){"P041", "policy", ""}, FINDING_OK, "every service has a rule");
 }
 
+static void check_upstream(struct admin_call *call, const struct name *name)
+{
+    const struct daemon *d = call->daemon;
+    unsigned up = 0, all = 0;
+    unsigned ejected = circuits_of_service(compile_circuits(d->compile), name).open_workers;
+    size_t n;
+    const struct build_endpoint *e = compile_endpoints(d->compile, &n);
+    for (size_t k = 0; k < n; k++) {
+        if (!name_eq(&e[k].service, name)) continue;
+        all++;
+        up += e[k].status == ENDPOINT_UP;
+    }
+    char hint[128], tail[64] = "";
+    snprintf(hint, sizeof hint,
+             all > 0 ? "parley endpoints %s" : "no host announces %s; see: parley services",
+             name->text);
+    if (ejected > 0) snprintf(tail, sizeof tail, ", %u ejected by this host", ejected);
+    say(call, (struct check){"P053", "traffic", hint},
+        all == 0 || up == 0       ? FINDING_FAILED
+        : up < all || ejected > 0 ? FINDING_WARNING
+                                  : FINDING_OK,
+        "upstream %s: %u of %u endpoints up%s", name->text, up, all, tail);
+}
+
 static void check_traffic(struct admin_call *call)
 {
     const struct daemon *d = call->daemon;
     const struct config *c = d->config;
-    size_t n;
-    const struct build_endpoint *e = compile_endpoints(d->compile, &n);
     for (size_t i = 0; i < c->service_count; i++) {
         char why[HEALTH_RUN_TEXT_BYTES], hint[HEALTH_HINT_BYTES];
         struct health_run_status hs = {0};
@@ -225,23 +248,8 @@ static void check_traffic(struct admin_call *call)
             say(call, (struct check){"P051", "traffic", ""}, FINDING_OK, "%s is up",
                 c->service[i].name.text);
     }
-    for (size_t i = 0; i < c->upstream_count; i++) {
-        unsigned up = 0, all = 0;
-        for (size_t k = 0; k < n; k++) {
-            if (!name_eq(&e[k].service, &c->upstream[i].name)) continue;
-            all++;
-            up += e[k].status == ENDPOINT_UP;
-        }
-        char hint[128];
-        snprintf(hint, sizeof hint,
-                 all > 0 ? "parley endpoints %s" : "no host announces %s; see: parley services",
-                 c->upstream[i].name.text);
-        say(call, (struct check){"P053", "traffic", hint},
-            all == 0 || up == 0 ? FINDING_FAILED
-            : up < all          ? FINDING_WARNING
-                                : FINDING_OK,
-            "upstream %s: %u of %u endpoints up", c->upstream[i].name.text, up, all);
-    }
+    for (size_t i = 0; i < c->upstream_count; i++)
+        check_upstream(call, &c->upstream[i].name);
 }
 
 enum admin_progress admin_check_run(struct admin_call *call)

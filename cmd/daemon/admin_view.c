@@ -174,6 +174,8 @@ static void status_upstreams(struct json *j, const struct daemon *d)
         json_member_bool(j, "identity", identities_get(d->identities, &u->as) != NULL);
         for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
             json_member_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
+        json_member_u64(j, "ejected",
+                        circuits_of_service(compile_circuits(d->compile), &u->name).open_workers);
         json_object_end(j);
     }
     json_array_end(j);

@@ -74,11 +74,15 @@ static void print_rows(const struct json_value *d)
         uint64_t up = json_read_u64(u, "up", 0);
         uint64_t all = up + json_read_u64(u, "draining", 0) + json_read_u64(u, "down", 0) +
                        json_read_u64(u, "unreachable", 0);
-        printf("upstream %.*s <- %.*s  %.*s  %llu/%llu up%s\n",
+        uint64_t ejected = json_read_u64(u, "ejected", 0);
+        char tail[48] = "";
+        if (ejected > 0)
+            (void)snprintf(tail, sizeof tail, ", %llu ejected", (unsigned long long)ejected);
+        printf("upstream %.*s <- %.*s  %.*s  %llu/%llu up%s%s\n",
                SPAN_ARG(json_read_str(u, "name", SPAN_LIT("-"))),
                SPAN_ARG(json_read_str(u, "listen", SPAN_LIT("-"))),
                SPAN_ARG(json_read_str(u, "protocol", SPAN_LIT("-"))), (unsigned long long)up,
-               (unsigned long long)all,
+               (unsigned long long)all, tail,
                json_read_bool(u, "identity", true) ? "" : "  (waits for its certificate)");
     }
 }

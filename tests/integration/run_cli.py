@@ -129,6 +129,35 @@ def circuits(tap, node):
     tap.ok("upstream.jobs.eject.after = 5   # default" in rules, "and its rules are shown")
 
 
+def ejected(tap, node):
+    """An endpoint that fails is ejected: endpoints, status and check say so, until a reset."""
+    node.write(
+        '[upstream.api]\nlisten = "127.0.0.51:9004"\nas = "node"\n'
+        'retry = { tries = 1 }\neject = { after = 1, for = "1h", max = "100%" }\n',
+        "etc/parley/conf.d/eject.toml",
+    )
+    node.parley("reload", "--wait")
+    said = {}
+
+    def looks(word):
+        for verb in (["endpoints", "api"], ["status"], ["check"]):
+            said[verb[0]] = node.parley(*verb).stdout
+        return [verb for verb in said if word[verb] in said[verb]] == list(word)
+
+    def fails():
+        run(["curl", "-s", "-m", "5", "http://127.0.0.51:9004/"])
+        return looks(
+            {"endpoints": "open: consecutive", "status": ", 1 ejected", "check": ", 1 ejected by"}
+        )
+
+    tap.ok(wait_for(fails, 10), "an ejected endpoint is shown by all three", said)
+    node.parley("circuit", "reset", "api")
+    closed = {"endpoints": "closed", "status": "0/1 up\n", "check": "0 of 1 endpoints up\n"}
+    tap.ok(wait_for(lambda: looks(closed), 10), "and by none after a reset", said)
+    os.unlink(node.path("etc/parley/conf.d/eject.toml"))
+    tap.ok(node.parley("reload").returncode == 0, "the upstream is gone again")
+
+
 def tokens(tap, node):
     refused(tap, node.parley("token", "create", "--node", "A B"), 2, "a-z", "a bad name pattern")
     refused(tap, node.parley("token", "create", "--uses", "0"), 2, "uses", "a token without a use")
@@ -252,13 +281,14 @@ def main():
         if tap.ok(r.returncode == 0 and one.up(), "the first node is up", r.stderr):
             token = one.parley("token", "create", "-q").stdout.strip()
             two.parley("join", token, "--node", "n2", "--addr", ADDR[2])
-            two.write('[service.api]\nlocal = "127.0.0.52:8081"\n')
+            two.write('[service.api]\nlocal = "127.0.0.52:8081"\nallow = ["node:n1"]\n')
             tap.ok(two.up(), "the second node is up", two.said())
             known = lambda: one.parley("endpoints", "api").returncode == 0
             tap.ok(wait_for(known, 10), "the first node knows the service of the second")
             reads(tap, one)
             filters(tap, one)
             circuits(tap, one)
+            ejected(tap, one)
             tokens(tap, one)
             refusal_is_kept(tap, one)
             named_files(tap, one)
