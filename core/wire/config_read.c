@@ -123,6 +123,11 @@ static void check_key(const struct config_read_table *t, size_t part,
         return;
     }
     if (!is_among(v->key, words->known, words->known_count)) {
+        if (span_eq_str(v->key, "include")) {
+            config_read_error(r, src, &v->key_at,
+                              "include is above all tables, not in [%s]: move it up", t->path);
+            return;
+        }
         const char *near = diag_did_you_mean(v->key, words->known, words->known_count);
         config_read_error(r, src, &v->key_at, "unknown key \"%.*s\" in [%s]%s%s%s",
                           SPAN_ARG(v->key), t->path, near != NULL ? "; did you mean \"" : "",

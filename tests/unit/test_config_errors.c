@@ -40,6 +40,11 @@ static void assert_findings(const char *text, enum err want, const char *printed
 static void test_errors_show_place_line_and_suggestion(void **state)
 {
     (void)state;
+    assert_findings(NODE "include = [\"x.toml\"]\n", ERR_INVALID,
+                    "parley.toml:5:1: error: include is above all tables, not in [node]: move it "
+                    "up\n"
+                    "    5 | include = [\"x.toml\"]\n"
+                    "      | ^~~~~~~\n");
     assert_findings(NODE API "retires = { on = [\"connect\"], tries = 3 }\n"
                              "connect_timeout = 500\n",
                     ERR_INVALID,
