@@ -35,6 +35,7 @@ struct listeners {
     size_t row_count;
     struct build_listener *row_old; /* owned: the running set while another is prepared */
     size_t row_old_count;
+    uint64_t drops_closed; /* at what is closed now */
     bool preparing;
 };
 
@@ -75,6 +76,14 @@ static void keep(struct listeners *l, struct open_listener *o)
     o->kept = true;
 }
 
+static uint64_t drops(const struct open_listener *o)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < o->count; i++)
+        n += sock_listen_drops(o->fd[i]);
+    return n;
+}
+
 static void listener_close(struct open_listener *o)
 {
     for (unsigned i = 0; i < o->count; i++)
@@ -92,6 +101,7 @@ static void listener_retire(struct listeners *l, struct open_listener *o)
         keep(l, other);
     else if (other == NULL && o->count > 0 && o->at.path[0] != '\0')
         sock_unlink(o->at.path);
+    l->drops_closed += drops(o);
     listener_close(o);
 }
 
@@ -372,4 +382,15 @@ void listeners_collect(struct listeners *l, uint64_t reached, uint64_t oldest)
         if (!o->closed && reached >= o->retired_at) listener_retire(l, o);
         if (o->closed && oldest >= o->retired_at) listener_free(o);
     }
+}
+
+uint64_t listeners_drops(const struct listeners *l)
+{
+    CHECK_OBJ(l, LISTENERS_MAGIC);
+    uint64_t n = l->drops_closed;
+    LIST_EACH(pos, tmp, &l->open)
+    {
+        n += drops(LIST_ENTRY(pos, struct open_listener, node));
+    }
+    return n;
 }

@@ -37,5 +37,7 @@ void listeners_commit(struct listeners *l, uint64_t generation);
 void listeners_abort(struct listeners *l);
 /* `reached`: the least generation a worker uses; `oldest`: of the oldest snapshot not yet freed. */
 void listeners_collect(struct listeners *l, uint64_t reached, uint64_t oldest);
+/* Connection attempts dropped at full backlogs, of listeners that are closed too. */
+uint64_t listeners_drops(const struct listeners *l);
 
 #endif

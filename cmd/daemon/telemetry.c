@@ -7,6 +7,7 @@
 #include "cmd/daemon/enroll.h"
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/issue.h"
+#include "cmd/daemon/listeners.h"
 #include "cmd/daemon/mesh.h"
 #include "cmd/daemon/policy_run.h"
 #include "core/base/check.h"
@@ -197,6 +198,9 @@ static void process(struct prom *p, const struct daemon *d)
     prom_u64(p, &version, 1, 1);
     one_u64(p, "process_start_time_seconds", PROM_GAUGE, "Start of the process, Unix time.",
             (uint64_t)d->started_wall_s);
+    one_u64(p, "parley_listen_drops_total", PROM_COUNTER,
+            "Connection attempts that the kernel dropped because a listener's queue was full.",
+            listeners_drops(d->listeners));
     one_u64(p, "parley_snapshot_generation", PROM_GAUGE, "Generation of the newest snapshot.",
             compile_generation(d->compile));
     one_u64(p, "parley_config_snapshots", PROM_GAUGE,

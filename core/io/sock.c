@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <limits.h>
+#include <linux/sock_diag.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -128,6 +129,14 @@ enum err sock_listen(const struct addr *at, unsigned flags, int *out)
     }
     *out = fd;
     return ERR_OK;
+}
+
+uint32_t sock_listen_drops(int fd)
+{
+    uint32_t value[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof(value);
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, value, &len) != 0) return 0;
+    return value[SK_MEMINFO_DROPS];
 }
 
 static enum err unix_addr(const char *path, struct sockaddr_un *out)

@@ -49,6 +49,10 @@ void sock_unlink(const char *path);
 /* Another descriptor of the same socket. ERR_FULL. */
 enum err sock_dup(int fd, int *out) MUST_USE;
 
+/* Connection attempts that the kernel has dropped at this listening socket, which nearly always is
+ * because its backlog was full; callers' kernels repeat them. 0 for a unix socket. */
+uint32_t sock_listen_drops(int fd);
+
 /* Starts to connect. `*done`: connected already; else wait until writable, then sock_error.
  * ERR_REFUSED (also a unix socket whose backlog is full), ERR_NOT_FOUND (no such path), ERR_PERM,
  * ERR_UNREACHABLE, ERR_FULL, ERR_NOMEM, ERR_INVALID (no address). */

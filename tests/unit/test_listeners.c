@@ -1,6 +1,7 @@
 #include "cmd/daemon/listeners.h"
 
 #include "cmd/daemon/fd_store.h"
+#include "core/base/check.h"
 #include "core/io/file.h"
 #include "core/io/sock.h"
 #include "tests/unit/support_folder.h"
@@ -334,6 +335,39 @@ static void test_address_of_another_host_is_refused_in_words(void **state)
     listeners_free(l);
 }
 
+/* Fills the queue of this listener, and one more is dropped. */
+static void overflow(int listener)
+{
+    struct target to = {.addr = sock_local(listener)};
+    int client[3];
+    bool done;
+    assert_int_equal(listen(listener, 1), 0);
+    for (size_t i = 0; i < ARRAY_LEN(client); i++)
+        assert_int_equal(sock_connect(&to, &client[i], &done), ERR_OK);
+    for (size_t i = 0; i < ARRAY_LEN(client); i++)
+        assert_int_equal(close(client[i]), 0);
+}
+
+static void test_dropped_attempts_count_beyond_their_listener(void **state)
+{
+    (void)state;
+    struct config_upstream u = upstream_on("api", free_addr());
+    struct config c = config_of(&u, 1), none = c;
+    struct listeners *l = NULL;
+    assert_int_equal(listeners_new(1, no_store(), &l), ERR_OK);
+    assert_int_equal(listeners_prepare(l, &c, NULL), ERR_OK);
+    listeners_commit(l, 1);
+    assert_int_equal(listeners_drops(l), 0);
+    overflow(row_of(l, &u.listen.addr)->fd[0]);
+    assert_int_equal(listeners_drops(l), 1);
+    none.upstream_count = 0;
+    assert_int_equal(listeners_prepare(l, &none, NULL), ERR_OK);
+    listeners_commit(l, 2);
+    listeners_collect(l, 2, 2);
+    assert_int_equal(listeners_drops(l), 1);
+    listeners_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_one_address_may_change_its_protocol),
         cmocka_unit_test(test_socket_of_a_path_is_shared_and_goes_with_its_last_listener),
         cmocka_unit_test(test_upstreams_with_sni_have_one_listener_together),
+        cmocka_unit_test(test_dropped_attempts_count_beyond_their_listener),
         cmocka_unit_test(test_abort_closes_only_what_was_new),
         cmocka_unit_test(test_address_of_another_host_is_refused_in_words),
     };

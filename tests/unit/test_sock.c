@@ -261,6 +261,24 @@ static void test_tcp_peer_has_no_credentials(void **state)
     close(listener);
 }
 
+static void test_listener_counts_what_its_full_backlog_drops(void **state)
+{
+    (void)state;
+    struct addr at = support_sock_loopback(ADDR_IP4);
+    int listener, client[5];
+    bool done;
+    assert_int_equal(sock_listen(&at, 0, &listener), ERR_OK);
+    assert_int_equal(listen(listener, 1), 0); /* room for two */
+    struct target to = {.addr = sock_local(listener)};
+    for (size_t i = 0; i < ARRAY_LEN(client); i++) {
+        assert_int_equal(sock_listen_drops(listener), i < 3 ? 0 : i - 2);
+        assert_int_equal(sock_connect(&to, &client[i], &done), ERR_OK);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(client); i++)
+        close(client[i]);
+    close(listener);
+}
+
 static void test_mapped_address_is_read_as_ipv4(void **state)
 {
     (void)state;
@@ -289,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_unix_path_that_does_not_fit_is_too_large),
         cmocka_unit_test(test_unix_peer_is_known_by_user_group_and_process),
         cmocka_unit_test(test_tcp_peer_has_no_credentials),
+        cmocka_unit_test(test_listener_counts_what_its_full_backlog_drops),
         cmocka_unit_test(test_mapped_address_is_read_as_ipv4),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
