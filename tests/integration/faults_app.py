@@ -2,7 +2,7 @@
 
 # argv: name, folder. Every request is noted before it is answered as its path asks for.
 APP = r"""
-import os, socket, struct, sys, threading, time
+import base64, hashlib, os, socket, struct, sys, threading, time
 name, folder = sys.argv[1], sys.argv[2]
 count = 0
 lock = threading.Lock()
@@ -72,6 +72,25 @@ def serve(conn):
                 conn.sendall(b"x")
                 time.sleep(0.7)
             continue
+        if path.startswith("/trickle"):
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            conn.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n")
+            for _ in range(400):
+                conn.sendall(b"x")
+                time.sleep(0.005)
+            note("trickle done")
+            continue
+        if path.startswith("/websocket"):
+            fields = [f.partition(b":") for f in head.split(b"\r\n")]
+            key = [v.strip() for n, _, v in fields if n.lower() == b"sec-websocket-key"][0]
+            key = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+            conn.sendall(b"HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: websocket\r\n")
+            conn.sendall(b"sec-websocket-accept: " + base64.b64encode(key) + b"\r\n\r\n")
+            while True:
+                data = reader.read(65536)
+                if not data:
+                    return
+                conn.sendall(data)
         if path.startswith("/big"):
             conn.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 50000000\r\n\r\n")
             try:
@@ -81,8 +100,8 @@ def serve(conn):
                 note("big cut")
             return
         if path.startswith("/late"):
-            note("late begun")
-            while not os.path.exists(os.path.join(folder, "go")):
+            note(path[1:] + " begun")
+            while not os.path.exists(os.path.join(folder, "go-" + path[1:])):
                 time.sleep(0.02)
         text = f"{name} {line}".encode()
         conn.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
@@ -111,6 +130,7 @@ def serve(conn):
         while True:
             data = conn.recv(65536)
             if not data:
+                conn.sendall(b"end")
                 break
             conn.sendall(data)
     except OSError:

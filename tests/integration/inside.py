@@ -69,3 +69,7 @@ def get(s, target, front=b""):
     request = f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     s.sendall(front + request.encode())
     return read_all(s).decode("latin-1")
+
+
+def status(answer):
+    return int(answer[9:12]) if answer.startswith("HTTP/1.1 ") else 0

@@ -70,8 +70,12 @@ class Manager:
                 held.append(fd)
 
     def wait(self, word, seconds):
+        """As `hear`, patiently."""
+        return self.hear(word, patient(seconds))
+
+    def hear(self, word, seconds):
         """The first message with a line that starts with `word`; None when the time is over."""
-        end = time.monotonic() + patient(seconds)
+        end = time.monotonic() + seconds
         with self.changed:
             while True:
                 for message in self.heard:
