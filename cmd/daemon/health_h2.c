@@ -17,8 +17,8 @@ static_assert(CONFIG_HEALTH_GRPC_BYTES_MAX == GRPC_HEALTH_SERVICE_MAX, "one leng
 
 struct health_h2 {
     struct health_h2_options o;
-    struct h2_alloc alloc; /* owned */
-    struct mux *mux;       /* owned */
+    struct mux_alloc alloc; /* owned */
+    struct mux *mux;        /* owned */
     struct mux_stream stream;
     struct arena text; /* owned: of the answer */
     struct headers request, answer;
@@ -118,24 +118,6 @@ static void on_close(void *owner, struct mux_stream *s, enum mux_close how)
     fail(owner, how == MUX_REFUSED ? "it refuses the stream" : "it resets the stream");
 }
 
-static void on_sent(void *owner, struct mux_stream *s, size_t bytes)
-{
-    (void)owner;
-    (void)s;
-    (void)bytes;
-}
-
-static void on_sent_end(void *owner, struct mux_stream *s)
-{
-    (void)owner;
-    (void)s;
-}
-
-static void on_goaway(void *owner)
-{
-    (void)owner; /* it may still answer */
-}
-
 static void on_write(void *owner, struct span bytes)
 {
     struct health_h2 *h = owner;
@@ -145,10 +127,7 @@ static void on_write(void *owner, struct span bytes)
 static const struct mux_events events = {.on_head = on_head,
                                          .on_data = on_data,
                                          .on_end = on_end,
-                                         .on_sent = on_sent,
-                                         .on_sent_end = on_sent_end,
                                          .on_close = on_close,
-                                         .on_goaway = on_goaway,
                                          .on_write = on_write};
 
 /* --- the request --- */
@@ -193,7 +172,7 @@ enum err health_h2_new(const struct health_h2_options *o, struct health_h2 **out
     struct health_h2 *h = calloc(1, sizeof *h);
     if (h == NULL) return ERR_NOMEM;
     h->o = *o;
-    h2_alloc_init(&h->alloc, ALLOC_BYTES_MAX);
+    mux_alloc_init(&h->alloc, ALLOC_BYTES_MAX);
     arena_init(&h->text, 4096, TEXT_BYTES_MAX);
     iobuf_init(&h->body, o->pool);
     const struct mux_options options = {.events = &events,
@@ -220,7 +199,7 @@ void health_h2_free(struct health_h2 *h)
     mux_free(h->mux);
     iobuf_clear(&h->body);
     arena_fini(&h->text);
-    h2_alloc_fini(&h->alloc);
+    mux_alloc_fini(&h->alloc);
     free(h);
 }
 

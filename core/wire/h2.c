@@ -2,8 +2,8 @@
 
 #include "core/base/check.h"
 #include "core/base/uncleared.h"
-#include "core/wire/h2_flood.h"
-#include "core/wire/h2_head.h"
+#include "core/wire/mux_flood.h"
+#include "core/wire/mux_head.h"
 #include "core/wire/h2_nv.h"
 #include "core/wire/h2_recent.h"
 #include "core/wire/h2_session.h"
@@ -21,12 +21,12 @@ struct h2 {
     nghttp2_session *session; /* owned */
     const struct mux_events *events;
     void *owner;
-    struct h2_alloc *alloc; /* borrowed */
+    struct mux_alloc *alloc; /* borrowed */
     bool server, goaway_seen;
     bool over;               /* told to end for a flood or a broken rule */
     struct h2_recent recent; /* server: streams of the peer */
     struct h2_walk walk;     /* server */
-    struct h2_flood flood;
+    struct mux_flood flood;
     uint64_t now_ms;
     size_t room, written;       /* of the mux_pull in progress */
     uint32_t indexed;           /* h2_nv.h */
@@ -57,7 +57,7 @@ static void end_with(struct h2 *h, uint32_t code)
 
 static void flood_spend(struct h2 *h)
 {
-    if (!h2_flood_spend(&h->flood, h->now_ms)) end_with(h, NGHTTP2_ENHANCE_YOUR_CALM);
+    if (!mux_flood_spend(&h->flood, h->now_ms)) end_with(h, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /* --- receiving --- */
@@ -117,7 +117,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         s->fields = arena_alloc(s->arena, sizeof *s->fields);
         if (s->fields == NULL) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
-    h2_head_begin(s);
+    mux_head_begin(s);
     h->heading = s;
     return 0;
 }
@@ -133,7 +133,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct mux_stream *s = ((struct h2 *)owner)->heading;
     if (s == NULL || s->head.too_large || name_len == 0) return 0;
     /* The rest is still decoded, so that the connection's HPACK state stays right (D15). */
-    if (!h2_head_field(s, span_of(name, name_len), span_of(value, value_len)))
+    if (!mux_head_field(s, span_of(name, name_len), span_of(value, value_len)))
         s->head.too_large = true;
     return 0;
 }
@@ -207,7 +207,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         break;
     case NGHTTP2_GOAWAY:
         h->goaway_seen = true;
-        h->events->on_goaway(h->owner);
+        if (h->events->on_goaway != NULL) h->events->on_goaway(h->owner);
         break;
     default:
         break;
@@ -267,7 +267,8 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
         struct mux_stream *s = stream_of(h, frame->hd.stream_id);
         if (s == NULL) return 0;
         s->sent = true;
-        if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) h->events->on_sent_end(h->owner, s);
+        bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+        if (end && h->events->on_sent_end != NULL) h->events->on_sent_end(h->owner, s);
         return 0;
     }
     if (frame->hd.type != NGHTTP2_RST_STREAM) return 0;
@@ -345,7 +346,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
         iobuf_consume(s->out, part.len);
         left -= part.len;
     }
-    h->events->on_sent(h->owner, s, len);
+    if (h->events->on_sent != NULL) h->events->on_sent(h->owner, s, len);
     return 0;
 }
 
@@ -555,7 +556,7 @@ static void conn_free(struct mux *m)
     struct h2 *h = of(m);
     nghttp2_session_del(h->session);
     h->magic = MAGIC_POISON;
-    h2_alloc_put(h->alloc, h);
+    mux_alloc_put(h->alloc, h);
 }
 
 static const struct mux_ops ops = {.free = conn_free,
@@ -579,7 +580,7 @@ static const struct mux_ops ops = {.free = conn_free,
 
 enum err h2_new(const struct mux_options *o, struct mux **out)
 {
-    struct h2 *h = h2_alloc_get(o->alloc, sizeof *h);
+    struct h2 *h = mux_alloc_get(o->alloc, sizeof *h);
     if (h == NULL) return ERR_NOMEM;
     *h = (struct h2){.magic = H2_MAGIC,
                      .events = o->events,
@@ -589,9 +590,9 @@ enum err h2_new(const struct mux_options *o, struct mux **out)
                      .walk.skip = o->server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
                      .now_ms = o->now_ms};
     mux_init(&h->mux, &ops);
-    h2_flood_init(&h->flood, o->peer_floods, o->now_ms);
+    mux_flood_init(&h->flood, o->peer_floods, o->now_ms);
     if (session_new(h, o) != ERR_OK) {
-        h2_alloc_put(o->alloc, h);
+        mux_alloc_put(o->alloc, h);
         return ERR_NOMEM;
     }
     *out = &h->mux;

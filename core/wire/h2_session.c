@@ -9,25 +9,25 @@
 
 static void *mem_malloc(size_t len, void *alloc)
 {
-    return h2_alloc_get(alloc, len);
+    return mux_alloc_get(alloc, len);
 }
 
 static void mem_free(void *p, void *alloc)
 {
-    h2_alloc_put(alloc, p);
+    mux_alloc_put(alloc, p);
 }
 
 static void *mem_calloc(size_t count, size_t size, void *alloc)
 {
     size_t len;
     if (!size_mul(count, size, &len)) return NULL;
-    void *p = h2_alloc_get(alloc, len);
+    void *p = mux_alloc_get(alloc, len);
     return p != NULL ? memset(p, 0, len) : NULL;
 }
 
 static void *mem_realloc(void *p, size_t len, void *alloc)
 {
-    return h2_alloc_resize(alloc, p, len);
+    return mux_alloc_resize(alloc, p, len);
 }
 
 static nghttp2_option *option_new(const struct mux_options *o)

@@ -141,10 +141,10 @@ static bool link_may_upgrade(const struct mux *m)
 static void link_free(struct mux *m)
 {
     struct link *l = link_of(m);
-    h2_alloc_put(l->alloc, l->queue.p);
-    h2_alloc_put(l->alloc, l->whole);
+    mux_alloc_put(l->alloc, l->queue.p);
+    mux_alloc_put(l->alloc, l->whole);
     l->magic = MAGIC_POISON;
-    h2_alloc_put(l->alloc, l);
+    mux_alloc_put(l->alloc, l);
 }
 
 static const struct mux_ops ops = {.free = link_free,
@@ -177,7 +177,7 @@ static void say_hello(struct link *l, uint32_t streams)
 enum err link_new(const struct mux_options *o, struct mux **out)
 {
     CHECK(o->streams_max <= LINK_PLACES);
-    struct link *l = h2_alloc_get(o->alloc, sizeof *l);
+    struct link *l = mux_alloc_get(o->alloc, sizeof *l);
     if (l == NULL) return ERR_NOMEM;
     *l = (struct link){.magic = LINK_MAGIC,
                        .events = o->events,
@@ -193,7 +193,7 @@ enum err link_new(const struct mux_options *o, struct mux **out)
     list_init(&l->ready);
     list_init(&l->blocked);
     list_init(&l->ending);
-    h2_flood_init(&l->flood, o->peer_floods, o->now_ms);
+    mux_flood_init(&l->flood, o->peer_floods, o->now_ms);
     say_hello(l, o->streams_max);
     if (l->no_memory) {
         link_free(&l->mux);

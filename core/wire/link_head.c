@@ -4,7 +4,7 @@
 
 #include "core/base/check.h"
 #include "core/base/uncleared.h"
-#include "core/wire/h2_head.h"
+#include "core/wire/mux_head.h"
 #include "core/wire/link_names.h"
 
 #define OP_SLOT   0xc0u
@@ -421,7 +421,7 @@ static struct span kept(char **text, struct span s)
 
 static bool give_field(struct mux_stream *s, const struct piece *f, char **text)
 {
-    if (f->number == LINK_NAME_COOKIE) return h2_head_cookie(s, f->value);
+    if (f->number == LINK_NAME_COOKIE) return mux_head_cookie(s, f->value);
     struct span name =
         f->number == LINK_NAME_NONE ? kept(text, f->name) : link_names_text(f->number);
     struct span value = kept(text, f->value);
@@ -439,7 +439,7 @@ static bool give_field(struct mux_stream *s, const struct piece *f, char **text)
 static void give(const struct reader *r, struct mux_stream *s)
 {
     struct mux_head *head = &s->head;
-    h2_head_begin(s);
+    mux_head_begin(s);
     head->status = r->status;
     head->content_length = r->content_length;
     head->too_large = r->too_large;

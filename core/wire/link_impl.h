@@ -8,7 +8,7 @@
 #ifndef CORE_WIRE_LINK_IMPL_H
 #define CORE_WIRE_LINK_IMPL_H
 
-#include "core/wire/h2_flood.h"
+#include "core/wire/mux_flood.h"
 #include "core/wire/link.h"
 #include "core/wire/link_head.h"
 
@@ -39,14 +39,14 @@ struct link {
     uint32_t magic;
     const struct mux_events *events;
     void *owner;
-    struct h2_alloc *alloc; /* borrowed */
+    struct mux_alloc *alloc; /* borrowed */
     bool server, hello_seen, pinged;
     bool leaving;   /* the peer takes no new streams */
     bool last_told; /* we have told which were accepted */
     bool over;      /* an error, ours or the peer's */
     bool no_memory;
     uint64_t now_ms;
-    struct h2_flood flood;
+    struct mux_flood flood;
     uint32_t requests; /* opened, or accepted */
     size_t open_places;
     /* flow control */

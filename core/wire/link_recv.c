@@ -1,7 +1,7 @@
 #include "core/wire/link_recv.h"
 
 #include "core/base/check.h"
-#include "core/wire/h2_head.h"
+#include "core/wire/mux_head.h"
 #include "core/wire/link_place.h"
 #include "core/wire/link_send.h"
 
@@ -24,7 +24,7 @@ static void broken(struct link *l)
 
 static void flood_spend(struct link *l)
 {
-    if (!h2_flood_spend(&l->flood, l->now_ms)) end_with(l, LINK_FLOOD);
+    if (!mux_flood_spend(&l->flood, l->now_ms)) end_with(l, LINK_FLOOD);
 }
 
 /* RFC 9113 8.1.1: the stream ends, on both sides. */
@@ -329,7 +329,7 @@ static void on_goaway(struct link *l, struct span in)
     flood_spend(l);
     if (l->over) return;
     l->leaving = true;
-    l->events->on_goaway(l->owner);
+    if (l->events->on_goaway != NULL) l->events->on_goaway(l->owner);
     if (reason >= LINK_LAST && !l->server) refuse_beyond(l, link_get_u32(in.p + 1));
     if (reason >= LINK_BROKEN) l->over = true;
 }
@@ -457,7 +457,7 @@ static size_t take_piece(struct link *l, struct span in)
 {
     size_t len = in.len < l->left ? in.len : l->left;
     if (l->whole == NULL) {
-        l->whole = h2_alloc_get(l->alloc, l->left);
+        l->whole = mux_alloc_get(l->alloc, l->left);
         l->whole_len = 0;
         if (l->whole == NULL) {
             l->no_memory = l->over = true;
@@ -470,7 +470,7 @@ static size_t take_piece(struct link *l, struct span in)
     if (l->left > 0) return len;
     l->in_frame = false;
     handle(l, span_of(l->whole, l->whole_len));
-    h2_alloc_put(l->alloc, l->whole);
+    mux_alloc_put(l->alloc, l->whole);
     l->whole = NULL;
     return len;
 }

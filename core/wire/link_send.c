@@ -23,7 +23,7 @@ static char *reserve(struct link *l, size_t len)
         size_t cap = q->cap * 2 < QUEUE_BYTES_MIN ? QUEUE_BYTES_MIN : q->cap * 2;
         if (cap < need) cap = need;
         bool room = q->len + len <= LINK_QUEUE_BYTES_MAX;
-        char *p = room ? h2_alloc_resize(l->alloc, q->p, cap) : NULL;
+        char *p = room ? mux_alloc_resize(l->alloc, q->p, cap) : NULL;
         if (p == NULL) {
             l->no_memory = l->over = true;
             return NULL;
@@ -159,7 +159,7 @@ static void write_out(struct link *l, struct span bytes)
 static void sent_end(struct link *l, struct mux_stream *s)
 {
     int32_t id = s->id;
-    l->events->on_sent_end(l->owner, s);
+    if (l->events->on_sent_end != NULL) l->events->on_sent_end(l->owner, s);
     link_place_settle(l, id);
 }
 
@@ -185,7 +185,7 @@ static void drain_queue(struct link *l)
     q->len -= len;
     l->pulled += len;
     if (q->len == 0) {
-        h2_alloc_put(l->alloc, q->p);
+        mux_alloc_put(l->alloc, q->p);
         *q = (struct link_queue){.p = NULL};
     }
     tell_ends(l);
@@ -265,7 +265,7 @@ static void send_body(struct link *l, struct mux_stream *s)
     }
     if (len > 0 || !trailers) write_data(l, s, len, end && !trailers);
     if (trailers) end_with_trailers(l, s);
-    if (len > 0) l->events->on_sent(l->owner, s, len);
+    if (len > 0 && l->events->on_sent != NULL) l->events->on_sent(l->owner, s, len);
     if (end && !trailers && link_place(l, id)->s == s && s->id == id) sent_end(l, s);
 }
 

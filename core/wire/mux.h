@@ -15,7 +15,7 @@
  * from the stream's `out` queue as frames are made, so nothing is copied into a second queue.
  *
  * Floods (resets of either cause, pings, settings, empty frames) run down one budget a connection
- * and one of all that the same peer has and had (h2_flood.h); either empty, it ends.
+ * and one of all that the same peer has and had (mux_flood.h); either empty, it ends.
  */
 #ifndef CORE_WIRE_MUX_H
 #define CORE_WIRE_MUX_H
@@ -23,7 +23,7 @@
 #include "core/base/arena.h"
 #include "core/base/iobuf.h"
 #include "core/base/list.h"
-#include "core/wire/h2_alloc.h"
+#include "core/wire/mux_alloc.h"
 #include "core/wire/headers.h"
 
 /* One header section as it was received or is to be sent. Spans of a received one lie in the
@@ -83,13 +83,13 @@ struct mux_events {
     void (*on_data)(void *owner, struct mux_stream *s, struct span data);
     /* The peer has sent all; `trailers` NULL: none. Not after on_head(ended). */
     void (*on_end)(void *owner, struct mux_stream *s, struct headers *trailers);
-    /* `bytes` of `out` went into frames. */
+    /* `bytes` of `out` went into frames; may be NULL. */
     void (*on_sent)(void *owner, struct mux_stream *s, size_t bytes);
-    /* The end of our side has left. */
+    /* The end of our side has left; may be NULL. */
     void (*on_sent_end)(void *owner, struct mux_stream *s);
     /* Last event of a stream, not after mux_detach: it may be freed. */
     void (*on_close)(void *owner, struct mux_stream *s, enum mux_close how);
-    void (*on_goaway)(void *owner);   /* the peer takes no new streams */
+    void (*on_goaway)(void *owner);   /* the peer takes no new streams; may be NULL */
     void (*on_settings)(void *owner); /* the peer's limits have come or changed; may be NULL */
     /* Takes all of it: mux_pull's `room` bounds what comes, plus one control frame. */
     void (*on_write)(void *owner, struct span bytes);
@@ -99,10 +99,10 @@ struct mux_options {
     bool server;
     const struct mux_events *events; /* borrowed */
     void *owner;
-    struct h2_alloc *alloc; /* borrowed, may be shared by a thread's connections */
-    uint32_t streams_max;   /* the peer may open */
+    struct mux_alloc *alloc; /* borrowed, may be shared by a thread's connections */
+    uint32_t streams_max;    /* the peer may open */
     uint32_t stream_window_bytes, connection_window_bytes;
-    _Atomic uint64_t *peer_floods; /* of h2_flood.h; borrowed, may be NULL */
+    _Atomic uint64_t *peer_floods; /* of mux_flood.h; borrowed, may be NULL */
     uint64_t now_ms;
 };
 

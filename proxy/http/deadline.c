@@ -1,6 +1,6 @@
 #include "proxy/http/deadline.h"
 
-#include "proxy/http/h2_back.h"
+#include "proxy/http/mux_back.h"
 
 #define LEFT_MS_MAX 86400000u
 
@@ -51,11 +51,11 @@ bool deadline_stamp_request(struct exchange *ex)
     if (ex->tcp) return true;
     unsigned attempt = ex->attempt.seen_before ? ex->attempt.count : 1;
     if (ex->again_above) attempt++;
-    if (attempt > 1 && !h2_back_add_number(ex, SPAN_LIT("parley-attempt"), attempt)) return false;
+    if (attempt > 1 && !mux_back_add_number(ex, SPAN_LIT("parley-attempt"), attempt)) return false;
     if (ex->deadline_ms == 0) return true;
     uint64_t left_ms = ex->deadline_ms > now_ms ? ex->deadline_ms - now_ms : 0;
     if (left_ms > LEFT_MS_MAX) left_ms = LEFT_MS_MAX;
-    return h2_back_add_number(ex, SPAN_LIT("parley-deadline-ms"), (unsigned)left_ms);
+    return mux_back_add_number(ex, SPAN_LIT("parley-deadline-ms"), (unsigned)left_ms);
 }
 
 void deadline_stamp_response(struct exchange *ex)

@@ -3,8 +3,8 @@
  * Worker thread. An end is one table of functions and a pointer of its own (ex->down, ex->up); it
  * tells the exchange what happened by the functions of exchange.h.
  *
- *      h1_server  h2_front   tcp_server  local  -> downstream_ops
- *      h2_back    h1_client  tcp_client  local  -> upstream_ops
+ *      h1_server  mux_front   tcp_server  local  -> downstream_ops
+ *      mux_back    h1_client  tcp_client  local  -> upstream_ops
  */
 #ifndef PROXY_HTTP_END_H
 #define PROXY_HTTP_END_H

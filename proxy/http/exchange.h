@@ -1,8 +1,8 @@
 /* Exchange: one request and its response, or one TCP session, from accept to access log.
  *
  * Worker thread. An exchange stands between two ends that know their protocol and nothing of each
- * other: the downstream that began it (h1_server, h2_front, tcp_server, or another exchange on
- * this host) and the upstream that an attempt found for it (h2_back, h1_client, tcp_client, or
+ * other: the downstream that began it (h1_server, mux_front, tcp_server, or another exchange on
+ * this host) and the upstream that an attempt found for it (mux_back, h1_client, tcp_client, or
  * another exchange). Its arena holds every head; its two bodies are queues between the ends:
  *
  *      downstream --exchange_request_*--> [ req_body ]  --flush--> upstream
@@ -122,11 +122,11 @@ struct exchange {
 
     const struct downstream_ops *down_ops;
     void *down;
-    struct mux_stream down_stream;     /* of h2_front */
+    struct mux_stream down_stream;     /* of mux_front */
     struct h1 down_h1;                 /* of h1_server, which shall be small when idle */
     const struct upstream_ops *up_ops; /* NULL: no attempt is connected */
     void *up;
-    struct mux_stream up_stream; /* of h2_back */
+    struct mux_stream up_stream; /* of mux_back */
     struct list on_link;         /* in the list of a link: its stream, or waits for it to open */
     struct exchange_attempt attempt;
 

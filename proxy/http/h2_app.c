@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "core/base/check.h"
-#include "proxy/http/h2_back.h"
+#include "proxy/http/mux_back.h"
 #include "proxy/http/translate.h"
 #include "proxy/http/upgrade.h"
 #include "proxy/net/introduce.h"
@@ -11,7 +11,7 @@
 #define IDLE_TIMEOUT_MS 60000u
 
 struct h2_app {
-    struct h2_back back; /* open when the application's settings have come */
+    struct mux_back back; /* open when the application's settings have come */
     struct target target;
     bool connected;
 };
@@ -22,12 +22,12 @@ static_assert(offsetof(struct h2_app, back) == 0, "the back frees the whole obje
 
 static enum reason back_head(struct exchange *ex, struct mux_head *head)
 {
-    const struct h2_back *b = ex->up;
+    const struct mux_back *b = ex->up;
     const struct request *req = &ex->req;
     *head = (struct mux_head){.method = req->method,
                               .scheme = SPAN_LIT("http"),
                               .authority = req->authority,
-                              .path = h2_back_path(ex),
+                              .path = mux_back_path(ex),
                               .headers = req->headers,
                               .content_length = req->body_length >= 0 ? req->body_length : -1};
     if (head->authority.len == 0) head->authority = span_str(ex->service->name.text);
@@ -40,7 +40,7 @@ static enum reason back_head(struct exchange *ex, struct mux_head *head)
         head->method = SPAN_LIT("CONNECT");
         head->protocol = req->upgrade_protocol;
     }
-    if (head->path.p == NULL || !h2_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops))
+    if (head->path.p == NULL || !mux_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops))
         return REASON_INTERNAL;
     return REASON_NONE;
 }
@@ -52,32 +52,32 @@ static enum reason back_response(struct exchange *ex, const struct mux_head *hea
     return bad ? REASON_PROTOCOL_ERROR : REASON_NONE;
 }
 
-static void spread_waiting(struct h2_back *b);
+static void spread_waiting(struct mux_back *b);
 
-static void back_settings(struct h2_back *b)
+static void back_settings(struct mux_back *b)
 {
     if (b->open) {
         conn_mark(b->conn);
         return;
     }
     loop_timer_set(b->ctx->loop, &b->timer, loop_now_ms(b->ctx->loop) + IDLE_TIMEOUT_MS);
-    h2_back_opened(b);
+    mux_back_opened(b);
     spread_waiting(b);
 }
 
-static void back_closed(struct h2_back *b)
+static void back_closed(struct mux_back *b)
 {
     (void)b;
 }
 
 /* What the application did not process is tried once more: it may have gone away just then. */
-static const struct h2_back_ops back_ops = {.size = sizeof(struct h2_app),
-                                            .refused = REASON_UPSTREAM_RESET,
-                                            .waiting_max = H2_APP_WAITING_MAX,
-                                            .head = back_head,
-                                            .response = back_response,
-                                            .settings = back_settings,
-                                            .closed = back_closed};
+static const struct mux_back_ops back_ops = {.size = sizeof(struct h2_app),
+                                             .refused = REASON_UPSTREAM_RESET,
+                                             .waiting_max = H2_APP_WAITING_MAX,
+                                             .head = back_head,
+                                             .response = back_response,
+                                             .settings = back_settings,
+                                             .closed = back_closed};
 
 /* --- the connection --- */
 
@@ -86,7 +86,7 @@ static void on_open(struct conn *c, void *owner)
     struct h2_app *a = owner;
     (void)c;
     a->connected = true;
-    (void)!h2_back_start(&a->back, false);
+    (void)!mux_back_start(&a->back, false);
 }
 
 static void on_error(struct conn *c, void *owner, enum err err)
@@ -95,15 +95,15 @@ static void on_error(struct conn *c, void *owner, enum err err)
     enum reason reason = REASON_UPSTREAM_RESET;
     (void)c;
     if (!a->connected) reason = err == ERR_TIMEOUT ? REASON_CONN_TIMEOUT : REASON_CONN_REFUSED;
-    h2_back_die(&a->back, reason);
+    mux_back_die(&a->back, reason);
 }
 
 static const struct conn_events conn_events = {.on_open = on_open,
-                                               .on_data = h2_back_on_data,
-                                               .on_eof = h2_back_on_eof,
+                                               .on_data = mux_back_on_data,
+                                               .on_eof = mux_back_on_eof,
                                                .on_error = on_error,
-                                               .on_drain = h2_back_on_drain,
-                                               .on_flush = h2_back_on_flush};
+                                               .on_drain = mux_back_on_drain,
+                                               .on_flush = mux_back_on_flush};
 
 static void on_expire(struct loop_timer *t)
 {
@@ -111,12 +111,12 @@ static void on_expire(struct loop_timer *t)
     struct loop *loop = a->back.ctx->loop;
     uint64_t now = loop_now_ms(loop), due = a->back.idle_since_ms + IDLE_TIMEOUT_MS;
     if (!a->back.open) {
-        h2_back_die(&a->back, REASON_CONN_TIMEOUT);
+        mux_back_die(&a->back, REASON_CONN_TIMEOUT);
         return;
     }
-    if (h2_back_load(&a->back) > 0) due = now + IDLE_TIMEOUT_MS;
+    if (mux_back_load(&a->back) > 0) due = now + IDLE_TIMEOUT_MS;
     if (due <= now)
-        h2_back_close(&a->back, false);
+        mux_back_close(&a->back, false);
     else
         loop_timer_set(loop, t, due);
 }
@@ -166,22 +166,22 @@ static struct choice survey(const struct exchange *ex)
         bool fits = addr_target_eq(&a->target, &ex->service->local);
         if (!fits || a->back.draining || a->back.failed) continue;
         c.count++;
-        if (c.ready == NULL && h2_back_usable(&a->back)) c.ready = a;
-        if (c.least == NULL || h2_back_load(&a->back) < h2_back_load(&c.least->back)) c.least = a;
+        if (c.ready == NULL && mux_back_usable(&a->back)) c.ready = a;
+        if (c.least == NULL || mux_back_load(&a->back) < mux_back_load(&c.least->back)) c.least = a;
     }
     return c;
 }
 
 /* More came while it was opened than the application allows on one. */
-static void spread_waiting(struct h2_back *b)
+static void spread_waiting(struct mux_back *b)
 {
     for (size_t left = b->waiting_count; left > 0; left--) {
-        struct exchange *ex = h2_back_take_waiting(b);
+        struct exchange *ex = mux_back_take_waiting(b);
         struct choice c = survey(ex);
         struct h2_app *to = c.least;
         if (c.count < H2_APP_CONNECTIONS_MAX && connect_app(ex, &to) == ERR_OK)
             ex->attempt.reused = false;
-        if (h2_back_attach(to != NULL ? &to->back : b, ex) == ERR_OK) exchange_connected(ex);
+        if (mux_back_attach(to != NULL ? &to->back : b, ex) == ERR_OK) exchange_connected(ex);
     }
 }
 
@@ -193,19 +193,19 @@ enum err h2_app_open(struct exchange *ex, enum reason *reason)
     if (ex->req.upgrade) upgrade_hide_key(ex);
     if (c.ready != NULL && !ex->attempt.fresh) {
         ex->attempt.reused = true;
-        return h2_back_attach(&c.ready->back, ex);
+        return mux_back_attach(&c.ready->back, ex);
     }
     if (c.count < H2_APP_CONNECTIONS_MAX) err = connect_app(ex, &fresh);
-    if (fresh != NULL) return h2_back_attach(&fresh->back, ex);
+    if (fresh != NULL) return mux_back_attach(&fresh->back, ex);
     *reason = REASON_POOL_FULL;
     if (c.least == NULL || c.least->back.waiting_count >= H2_APP_WAITING_MAX) return err;
     ex->attempt.reused = true;
-    return h2_back_attach(&c.least->back, ex);
+    return mux_back_attach(&c.least->back, ex);
 }
 
 void h2_app_close_all(struct context *ctx)
 {
     struct list *node;
     while ((node = list_first(&ctx->h2_apps)) != NULL)
-        h2_back_die(LIST_ENTRY(node, struct h2_back, node), REASON_DRAINING);
+        mux_back_die(LIST_ENTRY(node, struct mux_back, node), REASON_DRAINING);
 }

@@ -1,7 +1,7 @@
 /* HTTP/2 applications: connections by prior knowledge (RFC 9113 3.3) to local applications of
  * protocol "h2" and "grpc".
  *
- * Worker thread; the upstream end of inbound exchanges, a back (h2_back.h) over TCP or a unix
+ * Worker thread; the upstream end of inbound exchanges, a back (mux_back.h) over TCP or a unix
  * socket. Streams share a connection; it takes the first only when the application's SETTINGS have
  * come, so that its limit on streams holds from the beginning and it is known whether it takes
  * extended CONNECT. Over that limit more connections are opened, up to H2_APP_CONNECTIONS_MAX, then

@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "core/base/check.h"
-#include "proxy/http/h2_front.h"
+#include "proxy/http/mux_front.h"
 #include "proxy/http/translate.h"
 #include "proxy/http/upgrade.h"
 #include "proxy/net/listener.h"
@@ -14,7 +14,7 @@
 #define CONNECTION_WINDOW_BYTES (1024u * 1024)
 
 struct h2_plain {
-    struct h2_front front;
+    struct mux_front front;
     uint64_t listener_id;
     uint32_t begun;         /* requests so far */
     uint64_t idle_since_ms; /* 0: streams are open, or were at the last look */
@@ -23,12 +23,12 @@ struct h2_plain {
 
 static_assert(offsetof(struct h2_plain, front) == 0, "session_replace makes the whole object");
 
-static struct h2_plain *plain_of(struct h2_front *f)
+static struct h2_plain *plain_of(struct mux_front *f)
 {
     return CONTAINER_OF(f, struct h2_plain, front);
 }
 
-static void front_close(struct h2_front *f, bool abort)
+static void front_close(struct mux_front *f, bool abort)
 {
     loop_timer_clear(f->session.ctx->loop, &plain_of(f)->timer);
     mux_free(f->mux);
@@ -43,18 +43,18 @@ static const struct config_bounds *bounds_of(const struct h2_plain *s)
 
 /* --- streams --- */
 
-static void front_begin(struct h2_front *f, struct exchange *ex)
+static void front_begin(struct mux_front *f, struct exchange *ex)
 {
     struct h2_plain *s = plain_of(f);
     uint32_t most = bounds_of(s)->requests_per_connection;
     if (s->begun < UINT32_MAX) s->begun++;
-    if (most > 0 && s->begun == most) h2_front_drain(f);
+    if (most > 0 && s->begun == most) mux_front_drain(f);
     s->idle_since_ms = 0;
     ex->upstream = listener_upstream(ex->view, s->listener_id);
     if (ex->upstream != NULL) ex->peer = ex->upstream->as;
 }
 
-static void front_head(struct h2_front *f, struct exchange *ex, enum reason reason)
+static void front_head(struct mux_front *f, struct exchange *ex, enum reason reason)
 {
     (void)f;
     ex->hops = translate_hops(ex->req.headers);
@@ -68,11 +68,11 @@ static void front_head(struct h2_front *f, struct exchange *ex, enum reason reas
         exchange_start(ex);
 }
 
-static const struct h2_front_ops front_ops = {.direction = DIRECTION_OUTBOUND,
-                                              .begin = front_begin,
-                                              .head = front_head,
-                                              .switched = upgrade_check_proof,
-                                              .close = front_close};
+static const struct mux_front_ops front_ops = {.direction = DIRECTION_OUTBOUND,
+                                               .begin = front_begin,
+                                               .head = front_head,
+                                               .switched = upgrade_check_proof,
+                                               .close = front_close};
 
 /* --- the connection --- */
 
@@ -88,7 +88,7 @@ static void watch_head(struct h2_plain *s)
 static size_t on_data(struct conn *c, void *owner, struct span data)
 {
     struct h2_plain *s = owner;
-    size_t taken = h2_front_on_data(c, &s->front, data);
+    size_t taken = mux_front_on_data(c, &s->front, data);
     watch_head(s);
     return taken;
 }
@@ -104,15 +104,15 @@ static void on_error(struct conn *c, void *owner, enum err err)
     struct h2_plain *s = owner;
     (void)c;
     (void)err;
-    h2_front_cut(&s->front, true);
+    mux_front_cut(&s->front, true);
 }
 
 static const struct conn_events conn_events = {.on_open = on_open,
                                                .on_data = on_data,
-                                               .on_eof = h2_front_on_eof,
+                                               .on_eof = mux_front_on_eof,
                                                .on_error = on_error,
-                                               .on_drain = h2_front_on_drain,
-                                               .on_flush = h2_front_on_flush};
+                                               .on_drain = mux_front_on_drain,
+                                               .on_flush = mux_front_on_flush};
 
 static void on_expire(struct loop_timer *t)
 {
@@ -120,7 +120,7 @@ static void on_expire(struct loop_timer *t)
     struct loop *loop = s->front.session.ctx->loop;
     uint64_t now = loop_now_ms(loop), since = s->front.head_since_ms;
     if (since != 0 && now >= since + bounds_of(s)->header_timeout_ms) {
-        h2_front_cut(&s->front, true);
+        mux_front_cut(&s->front, true);
         return;
     }
     if (mux_streams(s->front.mux) > 0)
@@ -137,13 +137,13 @@ static void on_expire(struct loop_timer *t)
 
 static void session_refresh(struct session *session)
 {
-    struct h2_front *f = CONTAINER_OF(session, struct h2_front, session);
-    if (session->ctx->view->snapshot->draining) h2_front_drain(f);
+    struct mux_front *f = CONTAINER_OF(session, struct mux_front, session);
+    if (session->ctx->view->snapshot->draining) mux_front_drain(f);
 }
 
 static void session_close(struct session *session)
 {
-    h2_front_cut(CONTAINER_OF(session, struct h2_front, session), true);
+    mux_front_cut(CONTAINER_OF(session, struct mux_front, session), true);
 }
 
 static const struct session_ops session_ops = {
@@ -156,9 +156,9 @@ static const struct session_ops tls_ops = {.size = sizeof(struct h2_plain),
 void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listener_id,
                    struct span behind)
 {
-    const struct h2_front_limits limits = {.streams_max = old->ctx->view->snapshot->bounds.streams,
-                                           .stream_window_bytes = STREAM_WINDOW_BYTES,
-                                           .connection_window_bytes = CONNECTION_WINDOW_BYTES};
+    const struct mux_front_limits limits = {.streams_max = old->ctx->view->snapshot->bounds.streams,
+                                            .stream_window_bytes = STREAM_WINDOW_BYTES,
+                                            .connection_window_bytes = CONNECTION_WINDOW_BYTES};
     struct loop *loop = old->ctx->loop;
     struct h2_plain *s =
         session_replace(old, conn_engine(take_conn) != NULL ? &tls_ops : &session_ops);
@@ -173,8 +173,8 @@ void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listene
     s->timer.on_expire = on_expire;
     s->idle_since_ms = loop_now_ms(loop);
     loop_timer_set(loop, &s->timer, s->idle_since_ms + bounds_of(s)->keep_alive_ms);
-    if (h2_front_open(&s->front, &limits, false) != ERR_OK) {
-        h2_front_cut(&s->front, true);
+    if (mux_front_open(&s->front, &limits, false) != ERR_OK) {
+        mux_front_cut(&s->front, true);
         return;
     }
     (void)on_data(take_conn, s, SPAN_LIT(H2_PLAIN_HEAD));

@@ -20,7 +20,7 @@
 
 struct clients_cell {
     _Atomic uint32_t open;
-    _Atomic uint64_t floods_ms; /* of core/wire/h2_flood */
+    _Atomic uint64_t floods_ms; /* of core/wire/mux_flood */
 };
 
 struct clients {
@@ -36,8 +36,8 @@ void clients_init(struct clients *c, const struct hash_key *key);
 struct clients_cell *clients_enter(struct clients *c, const struct addr *from, uint32_t most,
                                    uint32_t most_each);
 void clients_leave(struct clients *c, struct clients_cell *cell);
-/* What the floods of a client run down together (core/wire/h2_flood.h); NULL: nothing, or `cell` is
- * NULL. */
+/* What the floods of a client run down together (core/wire/mux_flood.h); NULL: nothing, or
+ * `cell` is NULL. */
 _Atomic uint64_t *clients_floods(struct clients *c, struct clients_cell *cell);
 /* How many more of all there may be. */
 uint32_t clients_room(const struct clients *c, uint32_t most);

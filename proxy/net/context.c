@@ -53,7 +53,7 @@ enum err context_init(struct context *c, const struct worker_options *o)
     heard_init(c->heard, &o->hash_key);
     endpoint_state_table_init(&c->endpoints, &o->hash_key);
     arena_init(&c->scratch, SCRATCH_CHUNK_BYTES, SCRATCH_BYTES_MAX);
-    h2_alloc_init(&c->h2_alloc, CONTEXT_H2_BYTES_MAX);
+    mux_alloc_init(&c->mux_alloc, CONTEXT_H2_BYTES_MAX);
     return ERR_OK;
 
 fail_mailbox:
@@ -73,7 +73,7 @@ void context_fini(struct context *c)
     loop_free(c->loop);
     exchange_free_idle(c);
     arena_fini(&c->scratch);
-    h2_alloc_fini(&c->h2_alloc);
+    mux_alloc_fini(&c->mux_alloc);
     endpoint_state_table_fini(&c->endpoints);
     free(c->heard);
     ring_fini(&c->mailbox);

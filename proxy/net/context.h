@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 #include "core/base/rng.h"
-#include "core/wire/h2_alloc.h"
+#include "core/wire/mux_alloc.h"
 #include "proxy/net/heard.h"
 #include "proxy/net/worker.h"
 #include "proxy/snapshot/view.h"
@@ -49,7 +49,7 @@ struct context {
     struct view *view; /* the newest, pinned; NULL before the first */
     struct endpoint_table endpoints;
     struct heard *heard; /* owned; the control thread looks into it */
-    struct h2_alloc h2_alloc;
+    struct mux_alloc mux_alloc;
     struct list returning; /* snapshots that the full return ring refused, as context_return */
     struct list idle_exchanges;
     size_t idle_exchange_count;

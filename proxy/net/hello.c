@@ -4,7 +4,7 @@
 
 #include "core/wire/link.h"
 #include "core/wire/tls_peek.h"
-#include "proxy/http/h2_server.h"
+#include "proxy/http/link_server.h"
 #include "proxy/net/opening.h"
 
 #define HELLO_TIMEOUT_MS  1000u
@@ -46,7 +46,7 @@ static void dispatch(struct opening *o, const struct tls_peek *peek)
         refuse(o, METRICS_BAD_HELLO);
         return;
     }
-    h2_server_open(ctx, opening_give(o), service, seen);
+    link_server_open(ctx, opening_give(o), service, seen);
     opening_end(o);
 }
 

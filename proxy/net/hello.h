@@ -3,7 +3,7 @@
  * Worker thread. Reads the ClientHello, at most TLS_PEEK_BYTES_MAX bytes in at most a second, and
  * by its ALPN and SNI gives the connection away with all that was read:
  *
- *      h2, SERVICE.MESH of a service here -> h2_server       other protocols -> the control thread
+ *      a link, to SERVICE.MESH of one here -> link_server     other protocols -> the control thread
  *
  * Anything else is closed without a word: plaintext (G17), no hello, no ALPN (T15), an unknown
  * name.

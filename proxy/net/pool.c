@@ -1,9 +1,9 @@
 #include "proxy/net/pool.h"
 
-#include "proxy/http/h2_client.h"
+#include "proxy/http/link_client.h"
 
 struct choice {
-    struct h2_client *roomy, *least; /* NULL: none */
+    struct link_client *roomy, *least; /* NULL: none */
     size_t count;
 };
 
@@ -13,15 +13,15 @@ static struct choice survey(const struct exchange *ex)
     const struct trust *trust = ex->view->snapshot->trust;
     LIST_EACH(node, next, &ex->attempt.state->links)
     {
-        struct h2_client *l = LIST_ENTRY(node, struct h2_client, back.by_state);
+        struct link_client *l = LIST_ENTRY(node, struct link_client, back.by_state);
         bool ours = l->identity == ex->upstream->identity && l->trust == trust &&
                     addr_eq(&l->addr, &ex->attempt.endpoint->addr);
         if (!ours || l->back.draining || l->back.failed) continue;
         c.count++;
-        if (!h2_back_usable(&l->back)) continue;
-        size_t load = h2_back_load(&l->back);
+        if (!mux_back_usable(&l->back)) continue;
+        size_t load = mux_back_load(&l->back);
         if (c.roomy == NULL && load < POOL_STREAMS_MANY) c.roomy = l;
-        if (c.least == NULL || load < h2_back_load(&c.least->back)) c.least = l;
+        if (c.least == NULL || load < mux_back_load(&c.least->back)) c.least = l;
     }
     return c;
 }
@@ -29,24 +29,24 @@ static struct choice survey(const struct exchange *ex)
 enum err pool_checkout(struct exchange *ex, enum reason *reason)
 {
     struct context *ctx = ex->ctx;
-    struct h2_client *fresh = NULL;
+    struct link_client *fresh = NULL;
     if (ex->upstream->identity == NULL || ex->view->snapshot->trust == NULL) {
         *reason = REASON_PEER_NO_CERT;
         return ERR_AUTH;
     }
     struct choice c = survey(ex);
-    if (c.roomy != NULL) return h2_back_attach(&c.roomy->back, ex);
+    if (c.roomy != NULL) return mux_back_attach(&c.roomy->back, ex);
     enum err err = ERR_FULL;
     if (c.count < POOL_LINKS_MAX && context_may_handshake(ctx, CONTEXT_HANDSHAKE_TO_PEER))
-        err = h2_client_open(ex, &fresh);
+        err = link_client_open(ex, &fresh);
     /* A busy link answers sooner than a handshake. */
-    if (c.least != NULL) return h2_back_attach(&c.least->back, ex);
-    if (fresh != NULL) return h2_back_attach(&fresh->back, ex);
+    if (c.least != NULL) return mux_back_attach(&c.least->back, ex);
+    if (fresh != NULL) return mux_back_attach(&fresh->back, ex);
     *reason = err == ERR_EXPIRED ? REASON_PEER_CERT_EXPIRED : REASON_POOL_FULL;
     return err;
 }
 
-static bool still_used(const struct snapshot *s, const struct h2_client *l)
+static bool still_used(const struct snapshot *s, const struct link_client *l)
 {
     if (l->trust != s->trust) return false;
     for (size_t i = 0; i < s->upstream_count; i++)
@@ -58,7 +58,7 @@ void pool_refresh(struct context *ctx)
 {
     LIST_EACH(node, next, &ctx->links)
     {
-        struct h2_client *l = LIST_ENTRY(node, struct h2_client, back.node);
+        struct link_client *l = LIST_ENTRY(node, struct link_client, back.node);
         if (!still_used(ctx->view->snapshot, l)) l->back.draining = true;
     }
 }

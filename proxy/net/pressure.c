@@ -42,7 +42,7 @@ void pressure_refresh(struct context *ctx)
     pool->blocks_max = blocks < LOOP_BLOCKS_MAX ? blocks : LOOP_BLOCKS_MAX;
     pool->blocks_kept = pool->blocks_max / KEPT_PART;
     size_t h2 = ctx->memory_bytes / H2_PART;
-    ctx->h2_alloc.bytes_max = h2 < CONTEXT_H2_BYTES_MAX ? h2 : CONTEXT_H2_BYTES_MAX;
+    ctx->mux_alloc.bytes_max = h2 < CONTEXT_H2_BYTES_MAX ? h2 : CONTEXT_H2_BYTES_MAX;
 }
 
 void pressure_shed(struct context *ctx, const char *what)

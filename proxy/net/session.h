@@ -1,6 +1,6 @@
 /* Session: what every downstream connection of a worker has in common, whatever it speaks.
  *
- * Worker thread. Embedded first in plain_server, h2_front and hello; listed in the context so that
+ * Worker thread. Embedded first in plain_server, mux_front and hello; listed in the context so that
  * a new view and the worker's end reach them all. Memory goes at the turn's end, so that a session
  * may end inside any callback of its own.
  */

@@ -7,7 +7,7 @@
 #include "proxy/http/exchange.h"
 #include "proxy/http/h1_client.h"
 #include "proxy/http/h2_app.h"
-#include "proxy/http/h2_client.h"
+#include "proxy/http/link_client.h"
 #include "proxy/net/context.h"
 #include "proxy/net/drain.h"
 #include "proxy/net/listener.h"
@@ -33,7 +33,7 @@ static void close_everything(struct worker *w)
     listener_close_all(ctx);
     session_close_all(ctx);
     drain_cut_tunnels(ctx);
-    h2_client_close_all(ctx);
+    link_client_close_all(ctx);
     h1_client_close_all(ctx);
     h2_app_close_all(ctx);
 }

@@ -138,7 +138,7 @@ static void feed(struct side *s, struct span in, size_t step)
 void support_mux_run(const struct support_mux *codec, const uint8_t *data, size_t size)
 {
     struct iobuf_pool pool;
-    struct h2_alloc alloc;
+    struct mux_alloc alloc;
     struct side *s = calloc(1, sizeof *s);
     if (size < 1 || s == NULL) {
         free(s);
@@ -146,7 +146,7 @@ void support_mux_run(const struct support_mux *codec, const uint8_t *data, size_
     }
     bool server = data[0] % 2 == 0;
     iobuf_pool_init(&pool, 4096, 1024);
-    h2_alloc_init(&alloc, (size_t)16 << 20);
+    mux_alloc_init(&alloc, (size_t)16 << 20);
     arena_init(&s->arena, 65536, (size_t)16 << 20);
     for (size_t i = 0; i < STREAMS_MAX; i++)
         iobuf_init(&s->out[i], &pool);
@@ -170,7 +170,7 @@ void support_mux_run(const struct support_mux *codec, const uint8_t *data, size_
     for (size_t i = 0; i < STREAMS_MAX; i++)
         iobuf_clear(&s->out[i]);
     arena_fini(&s->arena);
-    h2_alloc_fini(&alloc);
+    mux_alloc_fini(&alloc);
     iobuf_pool_fini(&pool);
     free(s);
 }

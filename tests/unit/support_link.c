@@ -45,19 +45,6 @@ static void on_end(void *owner, struct mux_stream *s, struct headers *trailers)
     ((struct support_link *)owner)->ends++;
 }
 
-static void on_sent(void *owner, struct mux_stream *s, size_t bytes)
-{
-    (void)owner;
-    (void)s;
-    (void)bytes;
-}
-
-static void on_sent_end(void *owner, struct mux_stream *s)
-{
-    (void)owner;
-    (void)s;
-}
-
 static void on_close(void *owner, struct mux_stream *s, enum mux_close how)
 {
     struct support_link *e = owner;
@@ -82,8 +69,6 @@ static const struct mux_events events = {.on_begin = on_begin,
                                          .on_interim = on_interim,
                                          .on_data = on_data,
                                          .on_end = on_end,
-                                         .on_sent = on_sent,
-                                         .on_sent_end = on_sent_end,
                                          .on_close = on_close,
                                          .on_goaway = on_goaway,
                                          .on_write = on_write};
@@ -95,7 +80,7 @@ struct support_link *support_link_new(bool server)
     iobuf_pool_init(&e->pool, 16384, 4096);
     iobuf_init(&e->wire, &e->pool);
     iobuf_init(&e->out, &e->pool);
-    h2_alloc_init(&e->alloc, (size_t)16 << 20);
+    mux_alloc_init(&e->alloc, (size_t)16 << 20);
     arena_init(&e->arena, 65536, (size_t)16 << 20);
     struct mux_options o = {.server = server,
                             .events = &events,
@@ -116,7 +101,7 @@ void support_link_free(struct support_link *e)
     iobuf_clear(&e->wire);
     iobuf_clear(&e->out);
     arena_fini(&e->arena);
-    h2_alloc_fini(&e->alloc);
+    mux_alloc_fini(&e->alloc);
     iobuf_pool_fini(&e->pool);
     free(e);
 }

@@ -27,7 +27,7 @@ struct support_link {
     struct mux *mux;
     struct iobuf_pool pool;
     struct iobuf wire, out;
-    struct h2_alloc alloc;
+    struct mux_alloc alloc;
     struct arena arena;
     struct headers fields;
     struct mux_stream stream[4];

@@ -40,12 +40,6 @@ static void on_head(void *owner, struct mux_stream *s, bool ended)
     snprintf(p->retry, sizeof p->retry, "%.*s", SPAN_ARG(retry));
 }
 
-static void on_interim(void *owner, struct mux_stream *s)
-{
-    (void)owner;
-    (void)s;
-}
-
 static void on_data(void *owner, struct mux_stream *s, struct span data)
 {
     struct support_peer *p = owner;
@@ -60,19 +54,6 @@ static void on_end(void *owner, struct mux_stream *s, struct headers *trailers)
     (void)s;
     (void)trailers;
     ((struct support_peer *)owner)->ended = true;
-}
-
-static void on_sent(void *owner, struct mux_stream *s, size_t bytes)
-{
-    (void)owner;
-    (void)s;
-    (void)bytes;
-}
-
-static void on_sent_end(void *owner, struct mux_stream *s)
-{
-    (void)owner;
-    (void)s;
 }
 
 static void on_close(void *owner, struct mux_stream *s, enum mux_close how)
@@ -108,9 +89,13 @@ static void on_write(void *owner, struct span bytes)
     }
 }
 
-static const struct mux_events events = {on_begin,  on_head, on_interim,  on_data,
-                                         on_end,    on_sent, on_sent_end, on_close,
-                                         on_goaway, NULL,    on_write};
+static const struct mux_events events = {.on_begin = on_begin,
+                                         .on_head = on_head,
+                                         .on_data = on_data,
+                                         .on_end = on_end,
+                                         .on_close = on_close,
+                                         .on_goaway = on_goaway,
+                                         .on_write = on_write};
 
 /* --- the connection --- */
 
@@ -174,7 +159,7 @@ bool support_peer_open(struct support_peer *p, struct support_mesh *mesh, const 
     iobuf_pool_init(&p->pool, 16384, 256);
     iobuf_init(&p->out, &p->pool);
     arena_init(&p->arena, 16384, (size_t)4 << 20);
-    h2_alloc_init(&p->alloc, (size_t)16 << 20);
+    mux_alloc_init(&p->alloc, (size_t)16 << 20);
     while (!tls_engine_ready(p->tls))
         if (!turn(p)) return false;
     struct mux_options o = {.events = &events,
@@ -184,8 +169,8 @@ bool support_peer_open(struct support_peer *p, struct support_mesh *mesh, const 
                             .stream_window_bytes = 1u << 20,
                             .connection_window_bytes = 1u << 24,
                             .now_ms = 1};
-    bool lean = strcmp(alpn, LINK_ALPN) == 0;
-    assert_int_equal(lean ? link_new(&o, &p->mux) : h2_new(&o, &p->mux), ERR_OK);
+    bool link_frame = strcmp(alpn, LINK_ALPN) == 0;
+    assert_int_equal(link_frame ? link_new(&o, &p->mux) : h2_new(&o, &p->mux), ERR_OK);
     bool fine = read_plain(p);
     while (fine && !mux_may_open(p->mux))
         fine = turn(p);
@@ -195,7 +180,7 @@ bool support_peer_open(struct support_peer *p, struct support_mesh *mesh, const 
 void support_peer_close(struct support_peer *p)
 {
     mux_free(p->mux);
-    h2_alloc_fini(&p->alloc);
+    mux_alloc_fini(&p->alloc);
     iobuf_clear(&p->out);
     iobuf_pool_fini(&p->pool);
     arena_fini(&p->arena);

@@ -12,7 +12,7 @@
 struct support_peer {
     int fd;
     struct tls_engine *tls;
-    struct h2_alloc alloc;
+    struct mux_alloc alloc;
     struct iobuf_pool pool;
     struct iobuf out;
     struct arena arena;

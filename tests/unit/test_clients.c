@@ -1,6 +1,6 @@
 #include "proxy/net/clients.h"
 
-#include "core/wire/h2_flood.h"
+#include "core/wire/mux_flood.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,22 +109,22 @@ static void test_what_every_connection_does_is_no_flood(void **state)
     struct clients *c = *state;
     struct addr a = addr_of("10.0.0.9");
     struct clients_cell *cell = clients_enter(c, &a, 9, 9);
-    struct h2_flood f;
-    for (unsigned i = 0; i < 10 * H2_FLOOD_PEER_BURST; i++) {
-        h2_flood_init(&f, &cell->floods_ms, 1000);
-        for (unsigned j = 0; j < H2_FLOOD_USUAL; j++)
-            assert_true(h2_flood_spend(&f, 1000));
+    struct mux_flood f;
+    for (unsigned i = 0; i < 10 * MUX_FLOOD_PEER_BURST; i++) {
+        mux_flood_init(&f, &cell->floods_ms, 1000);
+        for (unsigned j = 0; j < MUX_FLOOD_USUAL; j++)
+            assert_true(mux_flood_spend(&f, 1000));
     }
     unsigned more = 0;
     for (bool left = true; left;) {
-        h2_flood_init(&f, &cell->floods_ms, 1000);
+        mux_flood_init(&f, &cell->floods_ms, 1000);
         unsigned taken = 0;
-        while (h2_flood_spend(&f, 1000))
+        while (mux_flood_spend(&f, 1000))
             taken++;
-        left = taken > H2_FLOOD_USUAL;
-        more += taken - H2_FLOOD_USUAL;
+        left = taken > MUX_FLOOD_USUAL;
+        more += taken - MUX_FLOOD_USUAL;
     }
-    assert_int_equal(more, H2_FLOOD_PEER_BURST);
+    assert_int_equal(more, MUX_FLOOD_PEER_BURST);
 }
 
 static void test_the_flood_budget_outlives_the_connection(void **state)
@@ -134,14 +134,14 @@ static void test_the_flood_budget_outlives_the_connection(void **state)
     uint64_t now_ms = 1000;
     unsigned taken = 0, more = 0;
     struct clients_cell *cell = clients_enter(c, &a, 9, 9);
-    while (h2_flood_peer_spend(&cell->floods_ms, now_ms))
+    while (mux_flood_peer_spend(&cell->floods_ms, now_ms))
         taken++;
-    assert_int_equal(taken, H2_FLOOD_PEER_BURST);
+    assert_int_equal(taken, MUX_FLOOD_PEER_BURST);
     clients_leave(c, cell);
     cell = clients_enter(c, &a, 9, 9);
-    assert_false(h2_flood_peer_spend(&cell->floods_ms, now_ms));
-    now_ms += 10 * H2_FLOOD_PEER_REFILL_MS;
-    while (h2_flood_peer_spend(&cell->floods_ms, now_ms))
+    assert_false(mux_flood_peer_spend(&cell->floods_ms, now_ms));
+    now_ms += 10 * MUX_FLOOD_PEER_REFILL_MS;
+    while (mux_flood_peer_spend(&cell->floods_ms, now_ms))
         more++;
     assert_int_equal(more, 10);
 }

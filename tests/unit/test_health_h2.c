@@ -33,7 +33,7 @@ struct world {
     struct health_h2 *check;
     struct bytes *to_app, *from_app;
     /* the application */
-    struct h2_alloc alloc;
+    struct mux_alloc alloc;
     struct mux *mux;
     struct mux_stream stream;
     struct arena arena;
@@ -123,19 +123,6 @@ static void app_end(void *owner, struct mux_stream *s, struct headers *trailers)
     answer_now(owner);
 }
 
-static void app_sent(void *owner, struct mux_stream *s, size_t bytes)
-{
-    (void)owner;
-    (void)s;
-    (void)bytes;
-}
-
-static void app_sent_end(void *owner, struct mux_stream *s)
-{
-    (void)owner;
-    (void)s;
-}
-
 static void app_close(void *owner, struct mux_stream *s, enum mux_close how)
 {
     (void)owner;
@@ -143,19 +130,11 @@ static void app_close(void *owner, struct mux_stream *s, enum mux_close how)
     (void)how;
 }
 
-static void app_goaway(void *owner)
-{
-    (void)owner;
-}
-
 static const struct mux_events app_events = {.on_begin = app_begin,
                                              .on_head = app_head,
                                              .on_data = app_data,
                                              .on_end = app_end,
-                                             .on_sent = app_sent,
-                                             .on_sent_end = app_sent_end,
                                              .on_close = app_close,
-                                             .on_goaway = app_goaway,
                                              .on_write = app_writes};
 
 static int setup(void **state)
@@ -169,7 +148,7 @@ static int setup(void **state)
     iobuf_pool_init(&w->pool, 16384, 64);
     iobuf_init(&w->out, &w->pool);
     arena_init(&w->arena, 4096, 1u << 20);
-    h2_alloc_init(&w->alloc, (size_t)4 << 20);
+    mux_alloc_init(&w->alloc, (size_t)4 << 20);
     w->plan.how = (struct config_health){
         .kind = CONFIG_HEALTH_GRPC, .text = "shop.Orders", .timeout_ms = 700};
     const struct mux_options o = {.server = true,
@@ -192,7 +171,7 @@ static int teardown(void **state)
     mux_free(w->mux);
     iobuf_clear(&w->out);
     arena_fini(&w->arena);
-    h2_alloc_fini(&w->alloc);
+    mux_alloc_fini(&w->alloc);
     iobuf_pool_fini(&w->pool);
     free(w->to_app);
     free(w->from_app);

@@ -39,7 +39,7 @@ struct end {
 struct world {
     struct rng rng;
     struct iobuf_pool pool;
-    struct h2_alloc alloc;
+    struct mux_alloc alloc;
     struct end client, server;
     uint64_t now_ms;
     unsigned asked, refused, closed;
@@ -327,7 +327,7 @@ static void run(struct world *w, uint64_t seed)
     w->now_ms = 1000;
     rng_seed(&w->rng, seed);
     iobuf_pool_init(&w->pool, 16384, 4096);
-    h2_alloc_init(&w->alloc, (size_t)64 << 20);
+    mux_alloc_init(&w->alloc, (size_t)64 << 20);
     end_init(w, &w->client, false);
     end_init(w, &w->server, true);
     for (unsigned k = 0; k < CALLS; k++) {
@@ -355,7 +355,7 @@ static void run(struct world *w, uint64_t seed)
     assert_int_equal(mux_done(w->server.mux), seed % 4 == 3);
     end_fini(&w->client);
     end_fini(&w->server);
-    h2_alloc_fini(&w->alloc);
+    mux_alloc_fini(&w->alloc);
     iobuf_pool_fini(&w->pool);
 }
 

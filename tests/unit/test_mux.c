@@ -34,7 +34,7 @@ struct side {
 struct joined {
     enum err (*codec)(const struct mux_options *o, struct mux **out);
     struct iobuf_pool pool;
-    struct h2_alloc alloc;
+    struct mux_alloc alloc;
     struct side client, server;
     uint64_t now_ms;
 };
@@ -181,7 +181,7 @@ static int setup(void **state, enum err (*codec)(const struct mux_options *o, st
     j->codec = codec;
     j->now_ms = 1000;
     iobuf_pool_init(&j->pool, 16384, 4096);
-    h2_alloc_init(&j->alloc, (size_t)64 << 20);
+    mux_alloc_init(&j->alloc, (size_t)64 << 20);
     side_init(j, &j->client, false);
     side_init(j, &j->server, true);
     assert_int_equal(pump(j), ERR_OK);
@@ -204,7 +204,7 @@ static int teardown(void **state)
     struct joined *j = *state;
     side_fini(&j->client);
     side_fini(&j->server);
-    h2_alloc_fini(&j->alloc);
+    mux_alloc_fini(&j->alloc);
     iobuf_pool_fini(&j->pool);
     free(j);
     return 0;

@@ -39,7 +39,7 @@ struct end {
 
 struct world {
     struct iobuf_pool pool;
-    struct h2_alloc alloc;
+    struct mux_alloc alloc;
     struct end client, server;
     uint64_t now_ms;
 };
@@ -208,7 +208,7 @@ static struct world *world_new(struct codec codec)
     assert_non_null(w);
     w->now_ms = 1000;
     iobuf_pool_init(&w->pool, 16384, 4096);
-    h2_alloc_init(&w->alloc, (size_t)64 << 20);
+    mux_alloc_init(&w->alloc, (size_t)64 << 20);
     end_init(w, &w->client, false, codec);
     end_init(w, &w->server, true, codec);
     pump(w);
@@ -219,7 +219,7 @@ static void world_free(struct world *w)
 {
     end_fini(&w->client);
     end_fini(&w->server);
-    h2_alloc_fini(&w->alloc);
+    mux_alloc_fini(&w->alloc);
     iobuf_pool_fini(&w->pool);
     free(w);
 }

@@ -1,7 +1,7 @@
-/* HTTP/2 client: one mesh link to another host, for one service and under one identity
+/* Link client: one mesh link to another host, for one service and under one identity
  * (architecture.md 4), in the link frame or, to a host that does not know it, in HTTP/2.
  *
- * Worker thread; proxy/net/pool chooses among links, this is what one is: a back (h2_back.h) with
+ * Worker thread; proxy/net/pool chooses among links, this is what one is: a back (mux_back.h) with
  * TLS under it. It is given up when the peer is silent:
  *
  *      nothing heard for LINK_PING_MS -> PING; nothing for LINK_DEAD_MS -> dead
@@ -11,18 +11,18 @@
  * A link that dies marks its endpoint as failed and tells the control thread, as a hint to probe
  * it.
  */
-#ifndef PROXY_HTTP_H2_CLIENT_H
-#define PROXY_HTTP_H2_CLIENT_H
+#ifndef PROXY_HTTP_LINK_CLIENT_H
+#define PROXY_HTTP_LINK_CLIENT_H
 
-#include "proxy/http/h2_back.h"
+#include "proxy/http/mux_back.h"
 
 #define LINK_TICK_MS 500u
 #define LINK_PING_MS 1000u
 #define LINK_DEAD_MS 5000u
 #define LINK_IDLE_MS 60000u
 
-struct h2_client {
-    struct h2_back back; /* open after the handshake */
+struct link_client {
+    struct mux_back back; /* open after the handshake */
     struct addr addr;
     struct heard_place heard;
     struct identity *identity; /* owned reference */
@@ -32,8 +32,8 @@ struct h2_client {
 };
 
 /* Starts a link to the exchange's endpoint and lists it. ERR_NOMEM, ERR_FULL, ERR_EXPIRED. */
-enum err h2_client_open(struct exchange *ex, struct h2_client **out) MUST_USE;
+enum err link_client_open(struct exchange *ex, struct link_client **out) MUST_USE;
 /* Cuts its exchanges and closes. For the worker's end. */
-void h2_client_close_all(struct context *ctx);
+void link_client_close_all(struct context *ctx);
 
 #endif

@@ -1,4 +1,4 @@
-#include "proxy/http/h2_client.h"
+#include "proxy/http/link_client.h"
 
 #include <assert.h>
 
@@ -7,15 +7,15 @@
 #include "proxy/http/deadline.h"
 #include "proxy/http/translate.h"
 
-static_assert(offsetof(struct h2_client, back) == 0, "the back frees the whole object");
+static_assert(offsetof(struct link_client, back) == 0, "the back frees the whole object");
 
-static struct h2_client *link_of(struct h2_back *b)
+static struct link_client *link_of(struct mux_back *b)
 {
-    return CONTAINER_OF(b, struct h2_client, back);
+    return CONTAINER_OF(b, struct link_client, back);
 }
 
 /* The host, or the way to it, is at fault. */
-static void blame(struct h2_client *l)
+static void blame(struct link_client *l)
 {
     endpoint_state_failed(l->back.state, loop_now_ms(l->back.ctx->loop));
     context_dead_link(l->back.ctx, &l->addr);
@@ -45,7 +45,7 @@ static enum reason back_head(struct exchange *ex, struct mux_head *head)
     if (ex->tcp || head->authority.len == 0)
         head->authority = arena_span(&ex->arena, span_of(sni, sni_len));
     if (head->authority.p == NULL || !add_client(ex) ||
-        !h2_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops + 1) ||
+        !mux_back_add_number(ex, SPAN_LIT("parley-hops"), ex->hops + 1) ||
         !deadline_stamp_request(ex))
         return REASON_INTERNAL;
     if (ex->tcp) {
@@ -55,7 +55,7 @@ static enum reason back_head(struct exchange *ex, struct mux_head *head)
         return added ? REASON_NONE : REASON_INTERNAL;
     }
     head->scheme = SPAN_LIT("http");
-    head->path = h2_back_path(ex);
+    head->path = mux_back_path(ex);
     if (ex->req.upgrade) {
         head->method = SPAN_LIT("CONNECT");
         head->protocol = ex->req.upgrade_protocol;
@@ -68,55 +68,55 @@ static enum reason back_response(struct exchange *ex, const struct mux_head *hea
     return translate_response_h2(head, ended, &ex->req, &ex->resp);
 }
 
-static void back_heard(struct h2_back *b)
+static void back_heard(struct mux_back *b)
 {
-    struct h2_client *l = link_of(b);
+    struct link_client *l = link_of(b);
     l->heard_ms = loop_now_ms(b->ctx->loop);
     l->spoken = true;
     heard_note(&l->heard, l->heard_ms);
 }
 
-static void back_flushed(struct h2_back *b)
+static void back_flushed(struct mux_back *b)
 {
     metrics_count(b->ctx->metrics, METRICS_LINK_SENDS, 1);
 }
 
-static void back_lost(struct h2_back *b)
+static void back_lost(struct mux_back *b)
 {
     blame(link_of(b));
 }
 
-static void back_closed(struct h2_back *b)
+static void back_closed(struct mux_back *b)
 {
-    struct h2_client *l = link_of(b);
+    struct link_client *l = link_of(b);
     if (b->mux == NULL) b->ctx->handshake_count[CONTEXT_HANDSHAKE_TO_PEER]--;
     identity_unref(l->identity);
     identity_trust_unref(l->trust);
 }
 
-static const struct h2_back_ops back_ops = {.size = sizeof(struct h2_client),
-                                            .refused = REASON_CONN_REFUSED,
-                                            .waiting_max = LINK_STREAMS_MAX,
-                                            .head = back_head,
-                                            .response = back_response,
-                                            .heard = back_heard,
-                                            .flushed = back_flushed,
-                                            .lost = back_lost,
-                                            .closed = back_closed};
+static const struct mux_back_ops back_ops = {.size = sizeof(struct link_client),
+                                             .refused = REASON_CONN_REFUSED,
+                                             .waiting_max = LINK_STREAMS_MAX,
+                                             .head = back_head,
+                                             .response = back_response,
+                                             .heard = back_heard,
+                                             .flushed = back_flushed,
+                                             .lost = back_lost,
+                                             .closed = back_closed};
 
 /* --- the connection --- */
 
 static void on_open(struct conn *c, void *owner)
 {
-    struct h2_client *l = owner;
+    struct link_client *l = owner;
     struct context *ctx = l->back.ctx;
     metrics_handshake(ctx->metrics, false, "ok", loop_now_us(ctx->loop) - l->begun_us);
-    bool lean = strcmp(tls_engine_alpn(conn_engine(c)), LINK_ALPN) == 0;
-    metrics_count(ctx->metrics, METRICS_LINKS_HTTP2, !lean);
-    if (!h2_back_start(&l->back, lean)) return;
+    bool link_frame = strcmp(tls_engine_alpn(conn_engine(c)), LINK_ALPN) == 0;
+    metrics_count(ctx->metrics, METRICS_LINKS_HTTP2, !link_frame);
+    if (!mux_back_start(&l->back, link_frame)) return;
     ctx->handshake_count[CONTEXT_HANDSHAKE_TO_PEER]--;
     l->heard_ms = loop_now_ms(ctx->loop);
-    h2_back_opened(&l->back);
+    mux_back_opened(&l->back);
 }
 
 static enum reason reason_of(enum err err, enum x509_fault fault)
@@ -130,7 +130,7 @@ static enum reason reason_of(enum err err, enum x509_fault fault)
 
 static void on_error(struct conn *c, void *owner, enum err err)
 {
-    struct h2_client *l = owner;
+    struct link_client *l = owner;
     struct context *ctx = l->back.ctx;
     enum reason reason = REASON_CONN_REFUSED;
     if (l->back.mux == NULL) {
@@ -144,23 +144,23 @@ static void on_error(struct conn *c, void *owner, enum err err)
                     tls_engine_detail(conn_engine(c)));
     }
     blame(l);
-    h2_back_die(&l->back, reason);
+    mux_back_die(&l->back, reason);
 }
 
 static const struct conn_events conn_events = {.on_open = on_open,
-                                               .on_data = h2_back_on_data,
-                                               .on_eof = h2_back_on_eof,
+                                               .on_data = mux_back_on_data,
+                                               .on_eof = mux_back_on_eof,
                                                .on_error = on_error,
-                                               .on_drain = h2_back_on_drain,
-                                               .on_flush = h2_back_on_flush};
+                                               .on_drain = mux_back_on_drain,
+                                               .on_flush = mux_back_on_flush};
 
 /* --- time --- */
 
 /* A peer that says nothing while streams are open or wait to be, or not even its first word, is
  * asked, then given up. */
-static bool is_silent(struct h2_client *l, uint64_t now)
+static bool is_silent(struct link_client *l, uint64_t now)
 {
-    bool asked = !l->spoken || h2_back_load(&l->back) > 0;
+    bool asked = !l->spoken || mux_back_load(&l->back) > 0;
     if (!asked || now - l->heard_ms < LINK_PING_MS) {
         l->pinged_ms = 0;
         return false;
@@ -175,16 +175,16 @@ static bool is_silent(struct h2_client *l, uint64_t now)
 
 static void on_expire(struct loop_timer *t)
 {
-    struct h2_client *l = CONTAINER_OF(t, struct h2_client, back.timer);
+    struct link_client *l = CONTAINER_OF(t, struct link_client, back.timer);
     uint64_t now = loop_now_ms(l->back.ctx->loop);
     if (l->back.mux != NULL && is_silent(l, now)) {
         blame(l);
-        h2_back_die(&l->back, REASON_CONN_TIMEOUT);
+        mux_back_die(&l->back, REASON_CONN_TIMEOUT);
         return;
     }
-    bool unused = l->back.mux != NULL && h2_back_load(&l->back) == 0;
+    bool unused = l->back.mux != NULL && mux_back_load(&l->back) == 0;
     if (unused && (l->back.draining || now - l->back.idle_since_ms >= LINK_IDLE_MS)) {
-        h2_back_close(&l->back, false);
+        mux_back_close(&l->back, false);
         return;
     }
     loop_timer_set(l->back.ctx->loop, &l->back.timer, now + LINK_TICK_MS);
@@ -192,13 +192,13 @@ static void on_expire(struct loop_timer *t)
 
 /* --- of the pool --- */
 
-enum err h2_client_open(struct exchange *ex, struct h2_client **out)
+enum err link_client_open(struct exchange *ex, struct link_client **out)
 {
     struct context *ctx = ex->ctx;
     const struct snapshot_endpoint *endpoint = ex->attempt.endpoint;
     char sni[SNI_BYTES_MAX + 1];
     struct tls_engine *engine;
-    struct slab *slab = loop_slab(ctx->loop, sizeof(struct h2_client));
+    struct slab *slab = loop_slab(ctx->loop, sizeof(struct link_client));
     struct target to = {.addr = endpoint->addr};
     struct tls_client_options tls = {.profile = ctx->profile,
                                      .self = ex->upstream->identity,
@@ -209,7 +209,7 @@ enum err h2_client_open(struct exchange *ex, struct h2_client **out)
                                      .alpn_else = "h2",
                                      .now_s = loop_wall_s(ctx->loop)};
     name_sni_format(&endpoint->expect, sni);
-    struct h2_client *l = slab_get(slab);
+    struct link_client *l = slab_get(slab);
     if (l == NULL) return ERR_NOMEM;
     enum err err = tls_engine_client(&tls, &engine);
     if (err != ERR_OK) goto fail_slab;
@@ -245,9 +245,9 @@ fail_slab:
     return err;
 }
 
-void h2_client_close_all(struct context *ctx)
+void link_client_close_all(struct context *ctx)
 {
     struct list *node;
     while ((node = list_first(&ctx->links)) != NULL)
-        h2_back_die(LIST_ENTRY(node, struct h2_back, node), REASON_DRAINING);
+        mux_back_die(LIST_ENTRY(node, struct mux_back, node), REASON_DRAINING);
 }

@@ -1,16 +1,16 @@
-#include "proxy/http/h2_back.h"
+#include "proxy/http/mux_back.h"
 
 #include "core/base/check.h"
 #include "core/base/strbuf.h"
 #include "core/wire/h2.h"
 #include "core/wire/link.h"
 #include "proxy/http/grpc.h"
-#include "proxy/http/h2_pump.h"
+#include "proxy/http/mux_pump.h"
 #include "proxy/http/translate.h"
 
 #define NUMBER_BYTES 24u
 
-static void mark(struct h2_back *b)
+static void mark(struct mux_back *b)
 {
     conn_mark(b->conn);
 }
@@ -19,11 +19,11 @@ static void mark(struct h2_back *b)
 
 static void on_free(struct loop_flush *f)
 {
-    struct h2_back *b = CONTAINER_OF(f, struct h2_back, free);
+    struct mux_back *b = CONTAINER_OF(f, struct mux_back, free);
     slab_put(loop_slab(b->ctx->loop, b->ops->size), b);
 }
 
-void h2_back_close(struct h2_back *b, bool abort)
+void mux_back_close(struct mux_back *b, bool abort)
 {
     struct context *ctx = b->ctx;
     if (b->gone) return;
@@ -39,7 +39,7 @@ void h2_back_close(struct h2_back *b, bool abort)
     loop_flush_mark(ctx->loop, &b->free, LOOP_FLUSH_FREE);
 }
 
-static struct exchange *first_waiting(struct h2_back *b)
+static struct exchange *first_waiting(struct mux_back *b)
 {
     struct list *node = list_first(&b->waiting);
     if (node == NULL) return NULL;
@@ -48,7 +48,7 @@ static struct exchange *first_waiting(struct h2_back *b)
     return LIST_ENTRY(node, struct exchange, on_link);
 }
 
-void h2_back_die(struct h2_back *b, enum reason reason)
+void mux_back_die(struct mux_back *b, enum reason reason)
 {
     struct exchange *ex;
     /* Each that fails may try another connection at once: this one shall not be it. */
@@ -56,12 +56,12 @@ void h2_back_die(struct h2_back *b, enum reason reason)
     while ((ex = first_waiting(b)) != NULL)
         exchange_failed(ex, reason, false);
     if (b->mux != NULL) mux_lost(b->mux);
-    h2_back_close(b, true);
+    mux_back_close(b, true);
 }
 
 /* --- the exchange's side --- */
 
-struct span h2_back_path(struct exchange *ex)
+struct span mux_back_path(struct exchange *ex)
 {
     struct span path = ex->req.target.path, query = ex->req.target.query;
     if (query.len == 0) return path;
@@ -72,7 +72,7 @@ struct span h2_back_path(struct exchange *ex)
     return span_of(text, path.len + query.len);
 }
 
-bool h2_back_add_number(struct exchange *ex, struct span name, uint64_t number)
+bool mux_back_add_number(struct exchange *ex, struct span name, uint64_t number)
 {
     struct strbuf out;
     char *text = arena_alloc(&ex->arena, NUMBER_BYTES);
@@ -100,7 +100,7 @@ static bool add_expect(struct exchange *ex)
 
 static enum reason up_send(struct exchange *ex)
 {
-    struct h2_back *b = ex->up;
+    struct mux_back *b = ex->up;
     struct mux_head head;
     bool body = ex->tcp || ex->req.upgrade || !exchange_request_ended(ex);
     headers_remove(ex->req.headers, "parley-hops");
@@ -126,7 +126,7 @@ static enum reason up_send(struct exchange *ex)
 
 static void up_flush(struct exchange *ex)
 {
-    struct h2_back *b = ex->up;
+    struct mux_back *b = ex->up;
     ex->up_stream.out_ended = ex->req_body.ended;
     ex->up_stream.out_trailers = ex->req_body.trailers;
     mux_resume(b->mux, &ex->up_stream);
@@ -135,20 +135,20 @@ static void up_flush(struct exchange *ex)
 
 static void up_consumed(struct exchange *ex, size_t bytes)
 {
-    struct h2_back *b = ex->up;
+    struct mux_back *b = ex->up;
     mux_consume(b->mux, &ex->up_stream, bytes);
     mark(b);
 }
 
 /* A draining one closes at its owner's next tick at the latest; sooner is not needed. */
-static void note_idle(struct h2_back *b)
+static void note_idle(struct mux_back *b)
 {
-    if (h2_back_load(b) == 0) b->idle_since_ms = loop_now_ms(b->ctx->loop);
+    if (mux_back_load(b) == 0) b->idle_since_ms = loop_now_ms(b->ctx->loop);
 }
 
 static void up_cancel(struct exchange *ex)
 {
-    struct h2_back *b = ex->up;
+    struct mux_back *b = ex->up;
     if (list_linked(&ex->on_link)) {
         list_remove(&ex->on_link);
         b->waiting_count--;
@@ -166,12 +166,12 @@ static void up_cancel(struct exchange *ex)
 static const struct upstream_ops up_ops = {
     .send = up_send, .flush = up_flush, .consumed = up_consumed, .cancel = up_cancel};
 
-static bool room_for_one(const struct h2_back *b)
+static bool room_for_one(const struct mux_back *b)
 {
     return b->open && mux_may_open(b->mux);
 }
 
-enum err h2_back_attach(struct h2_back *b, struct exchange *ex)
+enum err mux_back_attach(struct mux_back *b, struct exchange *ex)
 {
     ex->up_ops = &up_ops;
     ex->up = b;
@@ -181,18 +181,18 @@ enum err h2_back_attach(struct h2_back *b, struct exchange *ex)
     return ERR_AGAIN;
 }
 
-size_t h2_back_load(const struct h2_back *b)
+size_t mux_back_load(const struct mux_back *b)
 {
     return b->waiting_count + (b->mux != NULL ? mux_streams(b->mux) : 0);
 }
 
-bool h2_back_usable(const struct h2_back *b)
+bool mux_back_usable(const struct mux_back *b)
 {
     if (b->draining || b->failed || b->gone) return false;
     return b->open ? mux_may_open(b->mux) : b->waiting_count < b->ops->waiting_max;
 }
 
-struct exchange *h2_back_take_waiting(struct h2_back *b)
+struct exchange *mux_back_take_waiting(struct mux_back *b)
 {
     struct exchange *ex = first_waiting(b);
     CHECK(ex != NULL);
@@ -201,7 +201,7 @@ struct exchange *h2_back_take_waiting(struct h2_back *b)
     return ex;
 }
 
-static void admit_waiting(struct h2_back *b)
+static void admit_waiting(struct mux_back *b)
 {
     while (b->waiting_count > 0 && room_for_one(b) && !b->gone)
         exchange_connected(first_waiting(b));
@@ -217,7 +217,7 @@ static struct mux_stream *on_begin(void *owner)
 
 static void on_head(void *owner, struct mux_stream *s, bool ended)
 {
-    struct h2_back *b = owner;
+    struct mux_back *b = owner;
     struct exchange *ex = s->owner;
     if (b->ops->response(ex, &s->head, ended) != REASON_NONE) {
         mux_reset(b->mux, s, MUX_RESET);
@@ -263,7 +263,7 @@ static void on_sent_end(void *owner, struct mux_stream *s)
 
 static void on_close(void *owner, struct mux_stream *s, enum mux_close how)
 {
-    struct h2_back *b = owner;
+    struct mux_back *b = owner;
     struct exchange *ex = s->owner;
     note_idle(b);
     /* RFC 9113 8.1: a complete response, and no wish for the rest of the request. The exchange may
@@ -282,19 +282,19 @@ static void on_close(void *owner, struct mux_stream *s, enum mux_close how)
 
 static void on_goaway(void *owner)
 {
-    struct h2_back *b = owner;
+    struct mux_back *b = owner;
     b->draining = true;
 }
 
 static void on_settings(void *owner)
 {
-    struct h2_back *b = owner;
+    struct mux_back *b = owner;
     if (b->ops->settings != NULL) b->ops->settings(b);
 }
 
 static void on_write(void *owner, struct span bytes)
 {
-    struct h2_back *b = owner;
+    struct mux_back *b = owner;
     if (conn_write(b->conn, bytes) != ERR_OK) b->failed = true;
 }
 
@@ -312,34 +312,34 @@ static const struct mux_events mux_events = {.on_begin = on_begin,
 
 /* --- the connection --- */
 
-bool h2_back_start(struct h2_back *b, bool lean)
+bool mux_back_start(struct mux_back *b, bool link_frame)
 {
     struct context *ctx = b->ctx;
     struct mux_options o = {.events = &mux_events,
                             .owner = b,
-                            .alloc = &ctx->h2_alloc,
+                            .alloc = &ctx->mux_alloc,
                             .streams_max = LINK_STREAMS_MAX,
                             .stream_window_bytes = LINK_STREAM_WINDOW_BYTES,
                             .connection_window_bytes = LINK_WINDOW_BYTES,
                             .now_ms = loop_now_ms(ctx->loop)};
-    enum err err = lean ? link_new(&o, &b->mux) : h2_new(&o, &b->mux);
+    enum err err = link_frame ? link_new(&o, &b->mux) : h2_new(&o, &b->mux);
     if (err != ERR_OK) {
-        h2_back_die(b, REASON_INTERNAL);
+        mux_back_die(b, REASON_INTERNAL);
         return false;
     }
     mark(b);
     return true;
 }
 
-void h2_back_opened(struct h2_back *b)
+void mux_back_opened(struct mux_back *b)
 {
     b->open = true;
     admit_waiting(b);
 }
 
-size_t h2_back_on_data(struct conn *c, void *owner, struct span data)
+size_t mux_back_on_data(struct conn *c, void *owner, struct span data)
 {
-    struct h2_back *b = owner;
+    struct mux_back *b = owner;
     (void)c;
     if (b->failed) return data.len;
     if (b->ops->heard != NULL) b->ops->heard(b);
@@ -349,36 +349,36 @@ size_t h2_back_on_data(struct conn *c, void *owner, struct span data)
 }
 
 /* Those that wait when the peer takes no new streams find their way elsewhere. */
-static void turn_away(struct h2_back *b)
+static void turn_away(struct mux_back *b)
 {
     struct exchange *ex;
     while (b->draining && (ex = first_waiting(b)) != NULL)
         exchange_failed(ex, b->ops->refused, false);
 }
 
-void h2_back_on_flush(struct conn *c, void *owner)
+void mux_back_on_flush(struct conn *c, void *owner)
 {
-    struct h2_back *b = owner;
+    struct mux_back *b = owner;
     if (b->mux == NULL) return;
     turn_away(b);
     admit_waiting(b);
-    h2_pump_run(b->mux, c, &b->failed);
+    mux_pump_run(b->mux, c, &b->failed);
     if (b->ops->flushed != NULL) b->ops->flushed(b);
     if (b->failed || mux_done(b->mux))
-        h2_back_die(b, b->open ? REASON_UPSTREAM_RESET : REASON_PROTOCOL_ERROR);
+        mux_back_die(b, b->open ? REASON_UPSTREAM_RESET : REASON_PROTOCOL_ERROR);
 }
 
-void h2_back_on_drain(struct conn *c, void *owner)
+void mux_back_on_drain(struct conn *c, void *owner)
 {
     (void)owner;
     conn_mark(c);
 }
 
-void h2_back_on_eof(struct conn *c, void *owner)
+void mux_back_on_eof(struct conn *c, void *owner)
 {
-    struct h2_back *b = owner;
+    struct mux_back *b = owner;
     (void)c;
     if (b->mux != NULL && mux_streams(b->mux) > 0 && !b->draining && b->ops->lost != NULL)
         b->ops->lost(b);
-    h2_back_die(b, b->ops->refused);
+    mux_back_die(b, b->ops->refused);
 }

@@ -1,14 +1,14 @@
-#include "proxy/http/h2_front.h"
+#include "proxy/http/mux_front.h"
 
 #include "core/base/check.h"
 #include "core/wire/h2.h"
 #include "core/wire/link.h"
-#include "proxy/http/h2_pump.h"
+#include "proxy/http/mux_pump.h"
 #include "proxy/http/translate.h"
 #include "proxy/net/clients.h"
 #include "proxy/net/pressure.h"
 
-static void mark(struct h2_front *f)
+static void mark(struct mux_front *f)
 {
     conn_mark(f->conn);
 }
@@ -25,7 +25,7 @@ static void stream_head(struct exchange *ex, struct mux_head *head)
 
 static void down_interim(struct exchange *ex, unsigned status, const struct headers *h)
 {
-    struct h2_front *f = ex->down;
+    struct mux_front *f = ex->down;
     struct headers copy = *h;
     struct mux_head head = {.status = status, .headers = &copy, .content_length = -1};
     if (mux_interim(f->mux, &ex->down_stream, &head) == ERR_OK) mark(f);
@@ -33,7 +33,7 @@ static void down_interim(struct exchange *ex, unsigned status, const struct head
 
 static bool down_respond(struct exchange *ex)
 {
-    struct h2_front *f = ex->down;
+    struct mux_front *f = ex->down;
     struct mux_head head;
     bool body =
         ex->tunnelled || (ex->resp.body_length != BODY_LENGTH_NONE && ex->resp.body_length != 0);
@@ -46,7 +46,7 @@ static bool down_respond(struct exchange *ex)
 
 static void down_flush(struct exchange *ex)
 {
-    struct h2_front *f = ex->down;
+    struct mux_front *f = ex->down;
     ex->down_stream.out_ended = ex->resp_body.ended;
     ex->down_stream.out_trailers = ex->resp_body.trailers;
     mux_resume(f->mux, &ex->down_stream);
@@ -55,28 +55,28 @@ static void down_flush(struct exchange *ex)
 
 static void down_consumed(struct exchange *ex, size_t bytes)
 {
-    struct h2_front *f = ex->down;
+    struct mux_front *f = ex->down;
     mux_consume(f->mux, &ex->down_stream, bytes);
     mark(f);
 }
 
 static void down_refuse(struct exchange *ex)
 {
-    struct h2_front *f = ex->down;
+    struct mux_front *f = ex->down;
     mux_reset(f->mux, &ex->down_stream, MUX_REFUSED);
     mark(f);
 }
 
 static void down_abort(struct exchange *ex)
 {
-    struct h2_front *f = ex->down;
+    struct mux_front *f = ex->down;
     mux_reset(f->mux, &ex->down_stream, MUX_RESET);
     mark(f);
 }
 
 static void down_release(struct exchange *ex)
 {
-    struct h2_front *f = ex->down;
+    struct mux_front *f = ex->down;
     if (ex->down_stream.id == 0) return;
     /* RFC 9113 8.1: the answer was complete before the request; no error, but no more of it. The
      * exchange may have stopped listening long before (exchange_reject). */
@@ -92,7 +92,7 @@ static void down_release(struct exchange *ex)
     .interim = down_interim, .respond = down_respond, .flush = down_flush,                         \
     .consumed = down_consumed, .refuse = down_refuse, .abort = down_abort, .release = down_release
 static const struct downstream_ops down_ops = {.proto = "h2", DOWN_OPS};
-static const struct downstream_ops lean_ops = {.proto = "link", DOWN_OPS};
+static const struct downstream_ops link_ops = {.proto = "link", DOWN_OPS};
 #undef DOWN_OPS
 
 /* Of a tunnel whose stream is complete while its application still reads. */
@@ -117,16 +117,16 @@ static void gone_consumed(struct exchange *ex, size_t bytes)
     .respond = gone_respond, .flush = gone_nothing, .consumed = gone_consumed,                     \
     .abort = gone_nothing, .release = gone_nothing
 static const struct downstream_ops gone_ops = {.proto = "h2", GONE_OPS};
-static const struct downstream_ops lean_gone_ops = {.proto = "link", GONE_OPS};
+static const struct downstream_ops link_gone_ops = {.proto = "link", GONE_OPS};
 #undef GONE_OPS
 
 /* --- streams --- */
 
 static struct mux_stream *on_begin(void *owner)
 {
-    struct h2_front *f = owner;
+    struct mux_front *f = owner;
     struct context *ctx = f->session.ctx;
-    const struct downstream_ops *down = f->lean ? &lean_ops : &down_ops;
+    const struct downstream_ops *down = f->link_frame ? &link_ops : &down_ops;
     struct exchange *ex = exchange_new(ctx, f->ops->direction, down, f, conn_remote(f->conn));
     if (ex == NULL) {
         metrics_count(ctx->metrics, METRICS_SESSIONS_REFUSED, 1);
@@ -144,7 +144,7 @@ static struct mux_stream *on_begin(void *owner)
 
 static void on_head(void *owner, struct mux_stream *stream, bool ended)
 {
-    struct h2_front *f = owner;
+    struct mux_front *f = owner;
     struct exchange *ex = stream->owner;
     f->head_since_ms = 0;
     ex->req_body.ended = ended;
@@ -177,14 +177,14 @@ static void on_sent_end(void *owner, struct mux_stream *stream)
 
 static void on_close(void *owner, struct mux_stream *stream, enum mux_close how)
 {
-    struct h2_front *f = owner;
+    struct mux_front *f = owner;
     struct exchange *ex = stream->owner;
     /* A head that was refused on the way is none that is waited for. */
     if (!stream->head_seen) f->head_since_ms = 0;
     /* Complete both ways: what is left of the request still goes to the application, maybe long
      * after this link has gone. */
     if (how == MUX_CLOSED && ex->delivered) {
-        ex->down_ops = f->lean ? &lean_gone_ops : &gone_ops;
+        ex->down_ops = f->link_frame ? &link_gone_ops : &gone_ops;
         ex->down = NULL;
         return;
     }
@@ -193,13 +193,13 @@ static void on_close(void *owner, struct mux_stream *stream, enum mux_close how)
 
 static void on_goaway(void *owner)
 {
-    struct h2_front *f = owner;
+    struct mux_front *f = owner;
     f->draining = true;
 }
 
 static void on_write(void *owner, struct span bytes)
 {
-    struct h2_front *f = owner;
+    struct mux_front *f = owner;
     if (conn_write(f->conn, bytes) != ERR_OK) f->failed = true;
 }
 
@@ -215,20 +215,20 @@ static const struct mux_events mux_events = {.on_begin = on_begin,
 
 /* --- the connection --- */
 
-enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits, bool lean)
+enum err mux_front_open(struct mux_front *f, const struct mux_front_limits *limits, bool link_frame)
 {
     struct context *ctx = f->session.ctx;
     struct mux_options o = {.server = true,
                             .events = &mux_events,
                             .owner = f,
-                            .alloc = &ctx->h2_alloc,
+                            .alloc = &ctx->mux_alloc,
                             .streams_max = limits->streams_max,
                             .stream_window_bytes = limits->stream_window_bytes,
                             .connection_window_bytes = limits->connection_window_bytes,
                             .peer_floods = clients_floods(ctx->clients, f->session.client),
                             .now_ms = loop_now_ms(ctx->loop)};
-    f->lean = lean;
-    enum err err = lean ? link_new(&o, &f->mux) : h2_new(&o, &f->mux);
+    f->link_frame = link_frame;
+    enum err err = link_frame ? link_new(&o, &f->mux) : h2_new(&o, &f->mux);
     if (err == ERR_OK)
         mark(f);
     else
@@ -236,7 +236,7 @@ enum err h2_front_open(struct h2_front *f, const struct h2_front_limits *limits,
     return err;
 }
 
-void h2_front_cut(struct h2_front *f, bool abort)
+void mux_front_cut(struct mux_front *f, bool abort)
 {
     if (f->session.gone) return;
     loop_timer_clear(f->session.ctx->loop, &f->timer);
@@ -244,9 +244,9 @@ void h2_front_cut(struct h2_front *f, bool abort)
     f->ops->close(f, abort);
 }
 
-size_t h2_front_on_data(struct conn *c, void *owner, struct span data)
+size_t mux_front_on_data(struct conn *c, void *owner, struct span data)
 {
-    struct h2_front *f = owner;
+    struct mux_front *f = owner;
     (void)c;
     if (f->failed) return data.len;
     enum err err = mux_feed(f->mux, data, loop_now_ms(f->session.ctx->loop));
@@ -255,40 +255,40 @@ size_t h2_front_on_data(struct conn *c, void *owner, struct span data)
     return data.len;
 }
 
-void h2_front_on_flush(struct conn *c, void *owner)
+void mux_front_on_flush(struct conn *c, void *owner)
 {
-    struct h2_front *f = owner;
-    h2_pump_run(f->mux, c, &f->failed);
-    if (f->failed || mux_done(f->mux)) h2_front_cut(f, false);
+    struct mux_front *f = owner;
+    mux_pump_run(f->mux, c, &f->failed);
+    if (f->failed || mux_done(f->mux)) mux_front_cut(f, false);
 }
 
-void h2_front_on_drain(struct conn *c, void *owner)
+void mux_front_on_drain(struct conn *c, void *owner)
 {
     (void)owner;
     conn_mark(c);
 }
 
-void h2_front_on_eof(struct conn *c, void *owner)
+void mux_front_on_eof(struct conn *c, void *owner)
 {
     (void)c;
-    h2_front_cut(owner, false);
+    mux_front_cut(owner, false);
 }
 
 /* --- the end --- */
 
 static void on_expire(struct loop_timer *t)
 {
-    struct h2_front *f = CONTAINER_OF(t, struct h2_front, timer);
+    struct mux_front *f = CONTAINER_OF(t, struct mux_front, timer);
     mux_goaway(f->mux);
     mark(f);
 }
 
-void h2_front_drain(struct h2_front *f)
+void mux_front_drain(struct mux_front *f)
 {
     struct loop *loop = f->session.ctx->loop;
     if (f->mux == NULL || f->timer.on_expire != NULL) return;
     mux_shutdown_notice(f->mux);
     f->timer.on_expire = on_expire;
-    loop_timer_set(loop, &f->timer, loop_now_ms(loop) + H2_FRONT_GOAWAY_MS);
+    loop_timer_set(loop, &f->timer, loop_now_ms(loop) + MUX_FRONT_GOAWAY_MS);
     mark(f);
 }

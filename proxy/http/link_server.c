@@ -1,4 +1,4 @@
-#include "proxy/http/h2_server.h"
+#include "proxy/http/link_server.h"
 
 #include <assert.h>
 #include <unistd.h>
@@ -6,15 +6,15 @@
 #include "core/base/check.h"
 #include "core/io/sock.h"
 #include "core/wire/link.h"
-#include "proxy/http/h2_front.h"
+#include "proxy/http/mux_front.h"
 #include "proxy/http/translate.h"
 
 #define HANDSHAKE_TIMEOUT_MS 5000u
 /* Its TLS engine and its HTTP/2 session (performance.md 6); the link frame takes less. */
 #define LINK_BYTES (72u * 1024)
 
-struct h2_server {
-    struct h2_front front; /* its mux is NULL before the handshake is done */
+struct link_server {
+    struct mux_front front; /* its mux is NULL before the handshake is done */
     struct name service;
     struct identity *identity; /* owned reference: what the link was made with */
     struct trust *trust;       /* owned reference */
@@ -26,16 +26,16 @@ struct h2_server {
     uint64_t idle_since_ms; /* 0: streams are open, or were at the last look */
 };
 
-static_assert(offsetof(struct h2_server, front) == 0, "session_new makes the whole object");
+static_assert(offsetof(struct link_server, front) == 0, "session_new makes the whole object");
 
-static struct h2_server *link_of(struct h2_front *f)
+static struct link_server *link_of(struct mux_front *f)
 {
-    return CONTAINER_OF(f, struct h2_server, front);
+    return CONTAINER_OF(f, struct link_server, front);
 }
 
-static void front_close(struct h2_front *f, bool abort)
+static void front_close(struct mux_front *f, bool abort)
 {
-    struct h2_server *s = link_of(f);
+    struct link_server *s = link_of(f);
     struct context *ctx = f->session.ctx;
     if (f->mux == NULL) ctx->handshake_count[CONTEXT_HANDSHAKE_FROM_PEER]--;
     loop_timer_clear(ctx->loop, &s->late);
@@ -49,16 +49,16 @@ static void front_close(struct h2_front *f, bool abort)
 
 /* --- streams --- */
 
-static void front_begin(struct h2_front *f, struct exchange *ex)
+static void front_begin(struct mux_front *f, struct exchange *ex)
 {
-    struct h2_server *s = link_of(f);
+    struct link_server *s = link_of(f);
     s->idle_since_ms = 0;
     ex->down_tls = true;
     ex->peer = s->peer;
     ex->service = snapshot_service(ex->view->snapshot, span_str(s->service.text));
 }
 
-static void front_head(struct h2_front *f, struct exchange *ex, enum reason reason)
+static void front_head(struct mux_front *f, struct exchange *ex, enum reason reason)
 {
     const struct header *id = headers_find(ex->req.headers, "parley-request-id");
     if (id != NULL && request_id_valid(id->value))
@@ -86,30 +86,30 @@ static bool front_switched(struct exchange *ex)
            ERR_OK;
 }
 
-static const struct h2_front_ops front_ops = {.direction = DIRECTION_INBOUND,
-                                              .begin = front_begin,
-                                              .head = front_head,
-                                              .switched = front_switched,
-                                              .close = front_close};
+static const struct mux_front_ops front_ops = {.direction = DIRECTION_INBOUND,
+                                               .begin = front_begin,
+                                               .head = front_head,
+                                               .switched = front_switched,
+                                               .close = front_close};
 
 /* --- the connection --- */
 
-static void arrive_late(struct h2_server *s);
-static void look_idle_later(struct h2_server *s);
+static void arrive_late(struct link_server *s);
+static void look_idle_later(struct link_server *s);
 
 static void on_open(struct conn *c, void *owner)
 {
-    static const struct h2_front_limits limits = {.streams_max = LINK_STREAMS_MAX,
-                                                  .stream_window_bytes = LINK_STREAM_WINDOW_BYTES,
-                                                  .connection_window_bytes = LINK_WINDOW_BYTES};
-    struct h2_server *s = owner;
+    static const struct mux_front_limits limits = {.streams_max = LINK_STREAMS_MAX,
+                                                   .stream_window_bytes = LINK_STREAM_WINDOW_BYTES,
+                                                   .connection_window_bytes = LINK_WINDOW_BYTES};
+    struct link_server *s = owner;
     struct context *ctx = s->front.session.ctx;
     const struct x509_leaf *leaf = conn_peer(c);
     metrics_handshake(ctx->metrics, true, "ok", loop_now_us(ctx->loop) - s->begun_us);
-    bool lean = strcmp(tls_engine_alpn(conn_engine(c)), LINK_ALPN) == 0;
-    metrics_count(ctx->metrics, METRICS_LINKS_HTTP2, !lean);
-    if (leaf == NULL || h2_front_open(&s->front, &limits, lean) != ERR_OK) {
-        h2_front_cut(&s->front, true);
+    bool link_frame = strcmp(tls_engine_alpn(conn_engine(c)), LINK_ALPN) == 0;
+    metrics_count(ctx->metrics, METRICS_LINKS_HTTP2, !link_frame);
+    if (leaf == NULL || mux_front_open(&s->front, &limits, link_frame) != ERR_OK) {
+        mux_front_cut(&s->front, true);
         return;
     }
     ctx->handshake_count[CONTEXT_HANDSHAKE_FROM_PEER]--;
@@ -121,17 +121,17 @@ static void on_open(struct conn *c, void *owner)
 
 static void on_flush(struct conn *c, void *owner)
 {
-    struct h2_server *s = owner;
+    struct link_server *s = owner;
     metrics_count(s->front.session.ctx->metrics, METRICS_LINK_SENDS, 1);
-    h2_front_on_flush(c, &s->front);
+    mux_front_on_flush(c, &s->front);
 }
 
 static void on_error(struct conn *c, void *owner, enum err err)
 {
-    struct h2_server *s = owner;
+    struct link_server *s = owner;
     struct context *ctx = s->front.session.ctx;
     if (s->front.mux != NULL) {
-        h2_front_cut(&s->front, true);
+        mux_front_cut(&s->front, true);
         return;
     }
     enum x509_fault fault = tls_engine_fault(conn_engine(c));
@@ -141,14 +141,14 @@ static void on_error(struct conn *c, void *owner, enum err err)
     log_limited(ctx->log, LOG_LEVEL_WARN, hash_mix((uint64_t)err), "handshake",
                 "side=server service=%s from=%s result=%s detail=%d", s->service.text,
                 addr_format(conn_remote(c), from), word, tls_engine_detail(conn_engine(c)));
-    h2_front_cut(&s->front, true);
+    mux_front_cut(&s->front, true);
 }
 
 static const struct conn_events conn_events = {.on_open = on_open,
-                                               .on_data = h2_front_on_data,
-                                               .on_eof = h2_front_on_eof,
+                                               .on_data = mux_front_on_data,
+                                               .on_eof = mux_front_on_eof,
                                                .on_error = on_error,
-                                               .on_drain = h2_front_on_drain,
+                                               .on_drain = mux_front_on_drain,
                                                .on_flush = on_flush};
 
 /* --- the end --- */
@@ -156,7 +156,7 @@ static const struct conn_events conn_events = {.on_open = on_open,
 /* A peer ends its link when it has no more use for it; one that does not holds memory here. */
 static void on_idle(struct loop_timer *t)
 {
-    struct h2_server *s = CONTAINER_OF(t, struct h2_server, idle);
+    struct link_server *s = CONTAINER_OF(t, struct link_server, idle);
     struct context *ctx = s->front.session.ctx;
     uint64_t now = loop_now_ms(ctx->loop), most = ctx->view->snapshot->bounds.link_idle_ms;
     if (mux_streams(s->front.mux) > 0)
@@ -164,11 +164,11 @@ static void on_idle(struct loop_timer *t)
     else if (s->idle_since_ms == 0)
         s->idle_since_ms = now;
     else if (now >= s->idle_since_ms + most)
-        h2_front_drain(&s->front);
+        mux_front_drain(&s->front);
     look_idle_later(s);
 }
 
-static void look_idle_later(struct h2_server *s)
+static void look_idle_later(struct link_server *s)
 {
     struct context *ctx = s->front.session.ctx;
     uint64_t most = ctx->view->snapshot->bounds.link_idle_ms;
@@ -177,7 +177,7 @@ static void look_idle_later(struct h2_server *s)
 }
 
 /* By the newest view. */
-static bool must_end(const struct h2_server *s)
+static bool must_end(const struct link_server *s)
 {
     const struct snapshot *now = s->front.session.ctx->view->snapshot;
     const struct snapshot_service *service = snapshot_service(now, span_str(s->service.text));
@@ -187,47 +187,47 @@ static bool must_end(const struct h2_server *s)
 
 static void on_late(struct loop_timer *t)
 {
-    struct h2_server *s = CONTAINER_OF(t, struct h2_server, late);
-    h2_front_drain(&s->front);
+    struct link_server *s = CONTAINER_OF(t, struct link_server, late);
+    mux_front_drain(&s->front);
 }
 
 /* A link that views would have ended during its handshake. At once, the notice would overtake the
  * requests that the link was made for and refuse them. */
-static void arrive_late(struct h2_server *s)
+static void arrive_late(struct link_server *s)
 {
     struct loop *loop = s->front.session.ctx->loop;
     if (!must_end(s)) return;
     s->late.on_expire = on_late;
-    loop_timer_set(loop, &s->late, loop_now_ms(loop) + H2_FRONT_GOAWAY_MS);
+    loop_timer_set(loop, &s->late, loop_now_ms(loop) + MUX_FRONT_GOAWAY_MS);
 }
 
 static void session_refresh(struct session *session)
 {
-    struct h2_server *s = CONTAINER_OF(session, struct h2_server, front.session);
+    struct link_server *s = CONTAINER_OF(session, struct link_server, front.session);
     struct context *ctx = session->ctx;
     uint64_t look_ms = loop_now_ms(ctx->loop) + ctx->view->snapshot->bounds.link_idle_ms;
     /* Shorter than it was. */
     if (s->front.mux != NULL && s->idle.node.key > look_ms) look_idle_later(s);
     /* One that arrived late has its time first. */
-    if (must_end(s) && s->late.on_expire == NULL) h2_front_drain(&s->front);
+    if (must_end(s) && s->late.on_expire == NULL) mux_front_drain(&s->front);
 }
 
 static void session_close(struct session *session)
 {
-    h2_front_cut(CONTAINER_OF(session, struct h2_front, session), true);
+    mux_front_cut(CONTAINER_OF(session, struct mux_front, session), true);
 }
 
-static const struct session_ops session_ops = {.size = sizeof(struct h2_server),
+static const struct session_ops session_ops = {.size = sizeof(struct link_server),
                                                .bytes = LINK_BYTES,
                                                .refresh = session_refresh,
                                                .close = session_close};
 
-void h2_server_open(struct context *ctx, int take_fd, const struct snapshot_service *service,
-                    struct span seen)
+void link_server_open(struct context *ctx, int take_fd, const struct snapshot_service *service,
+                      struct span seen)
 {
     const struct snapshot *snapshot = ctx->view->snapshot;
     struct tls_engine *engine = NULL;
-    struct h2_server *s = NULL;
+    struct link_server *s = NULL;
     struct tls_server_options tls = {.profile = ctx->profile,
                                      .self = service->identity,
                                      .trust = snapshot->trust,

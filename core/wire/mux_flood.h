@@ -5,33 +5,33 @@
  * time at which its bucket is full again (GCRA). No clock. Cheap frames with dear effects take a
  * token of each.
  */
-#ifndef CORE_WIRE_H2_FLOOD_H
-#define CORE_WIRE_H2_FLOOD_H
+#ifndef CORE_WIRE_MUX_FLOOD_H
+#define CORE_WIRE_MUX_FLOOD_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* D02 wants the end before 300 resets. */
-#define H2_FLOOD_BURST     280u
-#define H2_FLOOD_REFILL_MS 20u /* a token */
+#define MUX_FLOOD_BURST     280u
+#define MUX_FLOOD_REFILL_MS 20u /* a token */
 /* What any connection has now and then, its SETTINGS first, is not held against its peer. */
-#define H2_FLOOD_USUAL 16u
+#define MUX_FLOOD_USUAL 16u
 /* A peer has several connections, each of which may have reason for some. */
-#define H2_FLOOD_PEER_BURST     (4u * H2_FLOOD_BURST)
-#define H2_FLOOD_PEER_REFILL_MS 5u
+#define MUX_FLOOD_PEER_BURST     (4u * MUX_FLOOD_BURST)
+#define MUX_FLOOD_PEER_REFILL_MS 5u
 
-struct h2_flood {
+struct mux_flood {
     uint32_t tokens;
     uint64_t refilled_ms;
     _Atomic uint64_t *peer; /* borrowed; NULL: the connection has its own budget alone */
 };
 
 /* `peer`: its word, 0 at first; it outlives the connection. */
-void h2_flood_init(struct h2_flood *f, _Atomic uint64_t *peer, uint64_t now_ms);
+void mux_flood_init(struct mux_flood *f, _Atomic uint64_t *peer, uint64_t now_ms);
 /* Takes a token of the connection and one of its peer. False: there is none. */
-bool h2_flood_spend(struct h2_flood *f, uint64_t now_ms);
+bool mux_flood_spend(struct mux_flood *f, uint64_t now_ms);
 /* Takes one of a peer alone. */
-bool h2_flood_peer_spend(_Atomic uint64_t *full_ms, uint64_t now_ms);
+bool mux_flood_peer_spend(_Atomic uint64_t *full_ms, uint64_t now_ms);
 
 #endif

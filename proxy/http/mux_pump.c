@@ -1,8 +1,8 @@
-#include "proxy/http/h2_pump.h"
+#include "proxy/http/mux_pump.h"
 
 #include "core/base/limits.h"
 
-void h2_pump_run(struct mux *mux, struct conn *c, bool *failed)
+void mux_pump_run(struct mux *mux, struct conn *c, bool *failed)
 {
     size_t room;
     while ((room = conn_room(c)) > 0 && mux_wants_write(mux)) {

@@ -1,8 +1,8 @@
-#include "core/wire/h2_head.h"
+#include "core/wire/mux_head.h"
 
 #define COOKIE_BYTES_MIN 1024u
 
-void h2_head_begin(struct mux_stream *s)
+void mux_head_begin(struct mux_stream *s)
 {
     s->head = (struct mux_head){.headers = s->fields, .content_length = -1};
     s->fields->count = s->fields->bytes = 0;
@@ -10,7 +10,7 @@ void h2_head_begin(struct mux_stream *s)
 }
 
 /* In a buffer that doubles. */
-bool h2_head_cookie(struct mux_stream *s, struct span value)
+bool mux_head_cookie(struct mux_stream *s, struct span value)
 {
     struct headers *fields = s->fields;
     for (size_t i = 0; i < fields->count; i++) {
@@ -47,7 +47,7 @@ static struct span *pseudo_field(struct mux_head *head, struct span name)
     return NULL;
 }
 
-bool h2_head_field(struct mux_stream *s, struct span name, struct span value)
+bool mux_head_field(struct mux_stream *s, struct span name, struct span value)
 {
     if (span_eq(name, SPAN_LIT(":status"))) {
         uint64_t status = 0;
@@ -62,7 +62,7 @@ bool h2_head_field(struct mux_stream *s, struct span name, struct span value)
         return true;
     }
     if (name.len + value.len > HEADER_LINE_BYTES_MAX) return false;
-    if (span_eq(name, SPAN_LIT("cookie"))) return h2_head_cookie(s, value);
+    if (span_eq(name, SPAN_LIT("cookie"))) return mux_head_cookie(s, value);
     char *text = arena_alloc(s->arena, name.len + value.len);
     if (text == NULL) return false;
     memcpy(text, name.p, name.len);
