@@ -12,7 +12,7 @@ import time
 
 from faults_site import WEB, resident_kib, sanitized
 from inside import Net, read_all, read_until, status
-from lab import binary, patient, run, wait_for
+from lab import binary, held_connections, patient, run, wait_for
 from manager import Manager
 
 WAIT_ALL = 0x40000000  # __WALL: threads too
@@ -22,16 +22,6 @@ def descriptors(host):
     return len(os.listdir(f"/proc/{host.agent.pid}/fd"))
 
 
-def cpu_seconds(host):
-    """Of processor time; the scheduler's own count, since a tick is too coarse."""
-    total = 0
-    folder = f"/proc/{host.agent.pid}/task"
-    for task in os.listdir(folder):
-        with open(f"{folder}/{task}/schedstat") as f:
-            total += int(f.read().split()[0])
-    return total / 1e9
-
-
 def n33(site, tap):
     """O04 too: the client's own parley has few descriptors and many connections."""
     held = descriptors(site.h1)
@@ -39,19 +29,8 @@ def n33(site, tap):
     agent = f"--pid={site.h1.agent.pid}"
     before = run(["prlimit", agent, "--nofile", "-o", "SOFT", "--noheadings"]).stdout.strip()
     run(["prlimit", agent, f"--nofile={limit}:"], check=True)
-    code = """
-import socket, sys
-held = []
-for i in range(400):
-    s = socket.socket()
-    s.setblocking(False)
-    s.connect_ex(("127.0.0.1", 9001))
-    held.append(s)
-print("held", flush=True)
-sys.stdin.readline()
-"""
     p = subprocess.Popen(
-        site.h1.prefix() + [sys.executable, "-c", code],
+        site.h1.prefix() + [sys.executable, "-c", held_connections(400)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -60,9 +39,7 @@ sys.stdin.readline()
     full = wait_for(lambda: descriptors(site.h1) > limit - 80, 10)
     r = site.h1.parley("status")
     members = site.h1.ask("members")
-    used, at = cpu_seconds(site.h1), time.monotonic()
-    time.sleep(2)
-    share = (cpu_seconds(site.h1) - used) / (time.monotonic() - at)
+    share = site.h1.busy(2)
     tap.ok(full, "N33: connections beyond the descriptors", f"{descriptors(site.h1)} of {limit}")
     tap.ok(
         r.returncode == 0 and members,

@@ -81,6 +81,22 @@ def run(argv, **kw):
     return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
 
 
+def held_connections(count):
+    """A program that begins so many connections to the upstream, says "held" and keeps them until a
+    line comes."""
+    return f"""
+import socket, sys
+held = []
+for i in range({count}):
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex(("127.0.0.1", 9001))
+    held.append(s)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
 class Host:
     def __init__(self, lab, number):
         self.lab = lab
@@ -142,6 +158,21 @@ class Host:
     def endpoint_states(self, service):
         rows = self.ask("endpoints", service) or []
         return {row["node"]: row["status"] for row in rows}
+
+    def processor_s(self):
+        """Of the agent; the scheduler's own count, since a tick is too coarse."""
+        total = 0
+        folder = f"/proc/{self.agent.pid}/task"
+        for task in os.listdir(folder):
+            with open(f"{folder}/{task}/schedstat") as f:
+                total += int(f.read().split()[0])
+        return total / 1e9
+
+    def busy(self, seconds):
+        """The agent's share of a processor over so many seconds."""
+        used, begun = self.processor_s(), time.monotonic()
+        time.sleep(seconds)
+        return (self.processor_s() - used) / (time.monotonic() - begun)
 
     def log(self):
         try:

@@ -10,10 +10,9 @@ import re
 import subprocess
 import sys
 import threading
-import time
 
 from inside import Net, get, read_all
-from lab import Lab, Tap, binary, patient, run, skip_all, timed, wait_for
+from lab import Lab, Tap, binary, held_connections, patient, run, skip_all, timed, wait_for
 
 API = (
     '[service.api]\nlocal = "127.0.0.1:8081"\nallow = ["web"]\n'
@@ -85,17 +84,6 @@ for s in held:
     codes.append(data[9:12].decode())
 print(sorted(set(codes)))
 """
-CONNECTS = """
-import socket, sys
-held = []
-for i in range(1000):
-    s = socket.socket()
-    s.setblocking(False)
-    s.connect_ex(("127.0.0.1", 9001))
-    held.append(s)
-print("held", flush=True)
-sys.stdin.readline()
-"""
 RESETS = """
 import socket, struct
 for i in range(20000):
@@ -164,23 +152,15 @@ def slow_bodies(site, tap):
     tap.ok(good and out == "['408']", "O02: bodies that drip are a 408 at the request's limit", out)
 
 
-def processor_s(site):
-    with open(f"/proc/{site.h1.agent.pid}/stat") as f:
-        fields = f.read().rsplit(") ", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def descriptors_gone(site, tap):
     limit = ["prlimit", f"--pid={site.h1.agent.pid}", "--nofile"]
     before = run([*limit, "-o", "SOFT", "--noheadings"]).stdout.strip()
     run([*limit[:2], "--nofile=256:"], check=True)
-    p = site.child(CONNECTS)
+    p = site.child(held_connections(1000))
     p.stdout.readline()
     full = wait_for(lambda: site.descriptors() >= 180, 10)
     said = site.h1.parley("status")
-    used, begun = processor_s(site), time.monotonic()
-    time.sleep(2)
-    share = (processor_s(site) - used) / (time.monotonic() - begun)
+    share = site.h1.busy(2)
     tap.ok(
         full and said.returncode == 0,
         "O04: 1000 connections, 256 descriptors: the operator is answered",

@@ -9,6 +9,14 @@
 
 #define SUPPORT_CONFIG_FILES 3u
 
+/* What every host file begins with, and a service. */
+#define SUPPORT_CONFIG_NODE                                                                        \
+    "[node]\n"                                                                                     \
+    "name = \"web-1\"\n"                                                                           \
+    "mesh = \"shop\"\n"                                                                            \
+    "addr = \"10.0.0.1\"\n"
+#define SUPPORT_CONFIG_WEB "[service.web]\nlocal = \"127.0.0.1:8080\"\n"
+
 /* What comes of it, and in `*said`, which the caller frees, what `config check` prints. NULL for
  * all but ERR_OK. */
 struct config *support_config_try(const char *const *text, size_t count, enum err *err,

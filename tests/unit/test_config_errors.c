@@ -7,15 +7,9 @@
 
 #include <cmocka.h>
 
-#define NODE                                                                                       \
-    "[node]\n"                                                                                     \
-    "name = \"web-1\"\n"                                                                           \
-    "mesh = \"shop\"\n"                                                                            \
-    "addr = \"10.0.0.1\"\n"
-#define WEB                                                                                        \
-    "[service.web]\n"                                                                              \
-    "local = \"127.0.0.1:8080\"\n"
-#define TLS "[upstream.tls]\nlisten = \"127.0.0.1:9443\"\nprotocol = \"tls-passthrough\"\n"
+#define NODE SUPPORT_CONFIG_NODE
+#define WEB  SUPPORT_CONFIG_WEB
+#define TLS  "[upstream.tls]\nlisten = \"127.0.0.1:9443\"\nprotocol = \"tls-passthrough\"\n"
 #define API                                                                                        \
     "[upstream.api]\n"                                                                             \
     "listen = \"127.0.0.1:9001\"\n"

@@ -9,14 +9,8 @@
 
 #include <cmocka.h>
 
-#define NODE                                                                                       \
-    "[node]\n"                                                                                     \
-    "name = \"web-1\"\n"                                                                           \
-    "mesh = \"shop\"\n"                                                                            \
-    "addr = \"10.0.0.1\"\n"
-#define WEB                                                                                        \
-    "[service.web]\n"                                                                              \
-    "local = \"127.0.0.1:8080\"\n"
+#define NODE SUPPORT_CONFIG_NODE
+#define WEB  SUPPORT_CONFIG_WEB
 
 static void test_a_check_by_grpc_and_by_a_program(void **state)
 {

@@ -7,11 +7,7 @@
 
 #include <cmocka.h>
 
-#define NODE                                                                                       \
-    "[node]\n"                                                                                     \
-    "name = \"web-1\"\n"                                                                           \
-    "mesh = \"shop\"\n"                                                                            \
-    "addr = \"10.0.0.1\"\n"
+#define NODE SUPPORT_CONFIG_NODE
 
 static void test_the_smallest_host_has_every_default(void **state)
 {
