@@ -1,49 +1,10 @@
 #include "core/wire/h2.h"
 
-#include "core/base/check.h"
 #include "core/base/uncleared.h"
-#include "core/wire/mux_flood.h"
 #include "core/wire/mux_head.h"
 #include "core/wire/h2_nv.h"
-#include "core/wire/h2_recent.h"
+#include "core/wire/h2_send.h"
 #include "core/wire/h2_session.h"
-#include "core/wire/h2_walk.h"
-
-#define H2_MAGIC 0x68320001u
-/* The flood is a reset right behind its request. One that has run for a while holds a place among
- * the streams allowed, which bounds its rate; one that is over costs nothing. */
-#define RAPID_RESET_MS   20u
-#define FRAME_HEAD_BYTES 9u
-
-struct h2 {
-    struct mux mux; /* first */
-    uint32_t magic;
-    nghttp2_session *session; /* owned */
-    const struct mux_events *events;
-    void *owner;
-    struct mux_alloc *alloc; /* borrowed */
-    bool server, goaway_seen;
-    bool over;               /* told to end for a flood or a broken rule */
-    struct h2_recent recent; /* server: streams of the peer */
-    struct h2_walk walk;     /* server */
-    struct mux_flood flood;
-    uint64_t now_ms;
-    size_t room, written;       /* of the mux_pull in progress */
-    uint32_t indexed;           /* h2_nv.h */
-    struct mux_stream *heading; /* whose head is being received; NULL: nobody's */
-};
-
-static struct h2 *of(struct mux *m)
-{
-    struct h2 *h = CONTAINER_OF(m, struct h2, mux);
-    CHECK_OBJ(h, H2_MAGIC);
-    return h;
-}
-
-static const struct h2 *of_const(const struct mux *m)
-{
-    return (const void *)m;
-}
 
 /* --- floods and broken rules --- */
 
@@ -61,11 +22,6 @@ static void flood_spend(struct h2 *h)
 }
 
 /* --- receiving --- */
-
-static struct mux_stream *stream_of(struct h2 *h, int32_t id)
-{
-    return nghttp2_session_get_stream_user_data(h->session, id);
-}
 
 static void leave(struct h2 *h, struct mux_stream *s)
 {
@@ -110,7 +66,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         mux_join(&h->mux, s);
         nghttp2_session_set_stream_user_data(session, id, s);
     } else {
-        s = stream_of(h, id);
+        s = h2_stream_of(h, id);
         if (s == NULL) return 0;
     }
     if (s->head_seen) {
@@ -151,6 +107,7 @@ static void headers_received(struct h2 *h, struct mux_stream *s, const nghttp2_f
         return;
     }
     s->head_seen = true;
+    if (!h->server) s->begun_ms = h->now_ms;
     h->events->on_head(h->owner, s, ended);
 }
 
@@ -174,7 +131,7 @@ static bool ends_stream(const nghttp2_frame *frame)
 static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *owner)
 {
     struct h2 *h = owner;
-    struct mux_stream *s = stream_of(h, frame->hd.stream_id);
+    struct mux_stream *s = h2_stream_of(h, frame->hd.stream_id);
     (void)session;
     if (ends_stream(frame)) {
         h2_recent_end(&h->recent, frame->hd.stream_id);
@@ -192,7 +149,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         }
         break;
     case NGHTTP2_RST_STREAM:
-        if (h->server && s != NULL && h->now_ms - s->begun_ms < RAPID_RESET_MS) flood_spend(h);
+        if (h->server && s != NULL && h->now_ms - s->begun_ms < MUX_FLOOD_RAPID_MS) flood_spend(h);
         break;
     case NGHTTP2_SETTINGS:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) break;
@@ -200,7 +157,10 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         if (h->events->on_settings != NULL) h->events->on_settings(h->owner);
         break;
     case NGHTTP2_PING:
-        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) flood_spend(h);
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0)
+            flood_spend(h);
+        else
+            (void)mux_quit_ponged(&h->mux.quit, h->now_ms);
         break;
     case NGHTTP2_PRIORITY:
         flood_spend(h);
@@ -220,10 +180,13 @@ static int on_data_chunk_recv(nghttp2_session *session, uint8_t flags, int32_t i
 {
     struct h2 *h = owner;
     (void)flags;
-    struct mux_stream *s = stream_of(h, id);
+    struct mux_stream *s = h2_stream_of(h, id);
     if (s == NULL) {
-        /* Nobody will read it: give the window back at once (performance.md 9). */
-        return nghttp2_session_consume(session, id, len) != 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+        /* Nobody will read it: give the window back at once (performance.md 9). One that was given
+         * up keeps its own, so that no more comes than it allows. */
+        int code = h->server ? nghttp2_session_consume(session, id, len)
+                             : nghttp2_session_consume_connection(session, len);
+        return code != 0 ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     }
     s->unconsumed_bytes += len;
     h->events->on_data(h->owner, s, span_of(data, len));
@@ -241,7 +204,7 @@ static void settle(struct h2 *h, struct mux_stream *s)
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *owner)
 {
     struct h2 *h = owner;
-    struct mux_stream *s = stream_of(h, id);
+    struct mux_stream *s = h2_stream_of(h, id);
     (void)session;
     if (s == NULL) return 0;
     settle(h, s);
@@ -264,7 +227,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
     struct h2 *h = owner;
     (void)session;
     if (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) {
-        struct mux_stream *s = stream_of(h, frame->hd.stream_id);
+        struct mux_stream *s = h2_stream_of(h, frame->hd.stream_id);
         if (s == NULL) return 0;
         s->sent = true;
         bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
@@ -286,93 +249,19 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
     (void)session;
     (void)code;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-    struct mux_stream *s = stream_of(owner, frame->hd.stream_id);
+    struct mux_stream *s = h2_stream_of(owner, frame->hd.stream_id);
     if (s != NULL) s->unsent = true;
     return 0;
 }
 
-static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buf, size_t len,
-                       uint32_t *flags, nghttp2_data_source *source, void *owner)
-{
-    struct h2 *h = owner;
-    (void)buf;
-    (void)source;
-    struct mux_stream *s = stream_of(h, id);
-    if (s == NULL) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    if (h->written >= h->room) return NGHTTP2_ERR_PAUSE;
-    size_t left = h->room - h->written;
-    /* A frame fills what is left of the record, head included. */
-    if (left > FRAME_HEAD_BYTES && len > left - FRAME_HEAD_BYTES) len = left - FRAME_HEAD_BYTES;
-    if (len > s->out->len) len = s->out->len;
-    if (len == 0 && !s->out_ended) {
-        s->deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    if (len > 0) *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (len == s->out->len && s->out_ended) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF;
-        if (s->out_trailers != NULL && s->out_trailers->count > 0) {
-            nghttp2_nv nv[HEADER_FIELDS_MAX];
-            for (size_t i = 0; i < s->out_trailers->count; i++)
-                nv[i] = h2_nv_of(s->out_trailers->field[i].name, s->out_trailers->field[i].value);
-            if (nghttp2_submit_trailer(session, id, nv, s->out_trailers->count) != 0)
-                return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        }
-    }
-    return (ssize_t)len;
-}
-
-static void write_out(struct h2 *h, struct span bytes)
-{
-    h->written += bytes.len;
-    h->events->on_write(h->owner, bytes);
-}
-
-static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
-                        size_t len, nghttp2_data_source *source, void *owner)
-{
-    struct h2 *h = owner;
-    (void)session;
-    (void)source;
-    struct mux_stream *s = stream_of(h, frame->hd.stream_id);
-    if (s == NULL) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    write_out(h, span_of(head, FRAME_HEAD_BYTES));
-    for (size_t left = len; left > 0;) {
-        struct span part = iobuf_front(s->out);
-        CHECK(part.len > 0);
-        if (part.len > left) part.len = left;
-        write_out(h, part);
-        iobuf_consume(s->out, part.len);
-        left -= part.len;
-    }
-    if (h->events->on_sent != NULL) h->events->on_sent(h->owner, s, len);
-    return 0;
-}
-
-static enum err conn_pull(struct mux *m, size_t room)
-{
-    struct h2 *h = of(m);
-    h->room = room;
-    h->written = 0;
-    while (h->written < room) {
-        const uint8_t *data;
-        ssize_t len = nghttp2_session_mem_send(h->session, &data);
-        if (len < 0) return len == NGHTTP2_ERR_NOMEM ? ERR_NOMEM : ERR_PROTOCOL;
-        if (len == 0) break;
-        write_out(h, span_of(data, (size_t)len));
-    }
-    return ERR_OK;
-}
-
 static bool conn_wants_write(const struct mux *m)
 {
-    return nghttp2_session_want_write(of_const(m)->session) != 0;
+    return nghttp2_session_want_write(h2_of_const(m)->session) != 0;
 }
 
 static bool conn_done(const struct mux *m)
 {
-    nghttp2_session *session = of_const(m)->session;
+    nghttp2_session *session = h2_of_const(m)->session;
     return nghttp2_session_want_read(session) == 0 && nghttp2_session_want_write(session) == 0;
 }
 
@@ -384,7 +273,7 @@ static enum err give(struct h2 *h, struct span in)
 
 static enum err conn_feed(struct mux *m, struct span in, uint64_t now_ms)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     h->now_ms = now_ms;
     size_t at = 0, given = 0;
     bool complete;
@@ -403,10 +292,10 @@ static enum err conn_feed(struct mux *m, struct span in, uint64_t now_ms)
 
 static bool conn_may_open(const struct mux *m)
 {
-    const struct h2 *h = of_const(m);
+    const struct h2 *h = h2_of_const(m);
     return !h->over && !h->goaway_seen && nghttp2_session_check_request_allowed(h->session) != 0 &&
-           m->streams < nghttp2_session_get_remote_settings(
-                            h->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+           m->streams + m->quit.count < nghttp2_session_get_remote_settings(
+                                            h->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
 static enum err submit_error(int code)
@@ -417,11 +306,11 @@ static enum err submit_error(int code)
 static enum err conn_request(struct mux *m, struct mux_stream *s, const struct mux_head *head,
                              bool has_body)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     CHECK(!h->server && s->id == 0);
     struct h2_nv l UNCLEARED;
     h2_nv_request(&l, head, &h->indexed);
-    nghttp2_data_provider provider = {.read_callback = on_read};
+    nghttp2_data_provider provider = {.read_callback = h2_send_read};
     if (!conn_may_open(m)) return ERR_FULL;
     int32_t id =
         nghttp2_submit_request(h->session, NULL, l.nv, l.count, has_body ? &provider : NULL, s);
@@ -436,11 +325,11 @@ static enum err conn_request(struct mux *m, struct mux_stream *s, const struct m
 static enum err conn_respond(struct mux *m, struct mux_stream *s, const struct mux_head *head,
                              bool has_body)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     struct h2_nv l UNCLEARED;
     if (s->id == 0) return ERR_CANCELLED;
     h2_nv_response(&l, head, &h->indexed);
-    nghttp2_data_provider provider = {.read_callback = on_read};
+    nghttp2_data_provider provider = {.read_callback = h2_send_read};
     int code =
         nghttp2_submit_response(h->session, s->id, l.nv, l.count, has_body ? &provider : NULL);
     return code == 0 ? ERR_OK : submit_error(code);
@@ -448,7 +337,7 @@ static enum err conn_respond(struct mux *m, struct mux_stream *s, const struct m
 
 static enum err conn_interim(struct mux *m, struct mux_stream *s, const struct mux_head *head)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     struct h2_nv l UNCLEARED;
     if (s->id == 0) return ERR_CANCELLED;
     h2_nv_response(&l, head, &h->indexed);
@@ -459,7 +348,7 @@ static enum err conn_interim(struct mux *m, struct mux_stream *s, const struct m
 
 static void conn_resume(struct mux *m, struct mux_stream *s)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     if (s->id == 0 || !s->deferred) return;
     s->deferred = false;
     /* Fails when the data was cancelled or memory is short; the stream's end is reported anyway. */
@@ -468,7 +357,7 @@ static void conn_resume(struct mux *m, struct mux_stream *s)
 
 static void conn_consume(struct mux *m, struct mux_stream *s, size_t bytes)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     if (s->id == 0 || bytes == 0) return;
     CHECK(bytes <= s->unconsumed_bytes);
     s->unconsumed_bytes -= bytes;
@@ -477,7 +366,7 @@ static void conn_consume(struct mux *m, struct mux_stream *s, size_t bytes)
 
 static void conn_detach(struct mux *m, struct mux_stream *s)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     if (s->id == 0) return;
     nghttp2_session_set_stream_user_data(h->session, s->id, NULL);
     settle(h, s);
@@ -486,7 +375,7 @@ static void conn_detach(struct mux *m, struct mux_stream *s)
 
 static void conn_reset(struct mux *m, struct mux_stream *s, enum mux_close how)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     static const uint32_t code[] = {NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM, NGHTTP2_CANCEL,
                                     NGHTTP2_INTERNAL_ERROR};
     if (s->id == 0) return;
@@ -494,9 +383,29 @@ static void conn_reset(struct mux *m, struct mux_stream *s, enum mux_close how)
     conn_detach(m, s);
 }
 
+static void conn_cancel(struct mux *m, struct mux_stream *s)
+{
+    struct h2 *h = h2_of(m);
+    if (s->id == 0) return;
+    bool known = s->head_seen && h->now_ms - s->begun_ms >= MUX_QUIT_WAIT_MS;
+    /* A request that has not left never will: nghttp2 takes it back. */
+    bool queued = nghttp2_session_find_stream(h->session, s->id) == NULL;
+    if (known || queued || !mux_quit_add(&m->quit, s->id))
+        conn_reset(m, s, MUX_CANCELLED);
+    else
+        conn_detach(m, s);
+}
+
+static void conn_tell(struct mux *m, int32_t id)
+{
+    nghttp2_session *session = h2_of(m)->session;
+    if (nghttp2_session_find_stream(session, id) != NULL)
+        (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+}
+
 static void conn_lost(struct mux *m)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     struct list *node;
     while ((node = list_first(&h->mux.open)) != NULL) {
         struct mux_stream *s = LIST_ENTRY(node, struct mux_stream, node);
@@ -508,17 +417,18 @@ static void conn_lost(struct mux *m)
 
 static void conn_ping(struct mux *m)
 {
-    (void)nghttp2_submit_ping(of(m)->session, NGHTTP2_FLAG_NONE, NULL);
+    m->quit.pings++;
+    (void)nghttp2_submit_ping(h2_of(m)->session, NGHTTP2_FLAG_NONE, NULL);
 }
 
 static void conn_shutdown_notice(struct mux *m)
 {
-    (void)nghttp2_submit_shutdown_notice(of(m)->session);
+    (void)nghttp2_submit_shutdown_notice(h2_of(m)->session);
 }
 
 static void conn_goaway(struct mux *m)
 {
-    nghttp2_session *session = of(m)->session;
+    nghttp2_session *session = h2_of(m)->session;
     (void)nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE,
                                 nghttp2_session_get_last_proc_stream_id(session), NGHTTP2_NO_ERROR,
                                 NULL, 0);
@@ -526,7 +436,7 @@ static void conn_goaway(struct mux *m)
 
 static bool conn_may_upgrade(const struct mux *m)
 {
-    return nghttp2_session_get_remote_settings(of_const(m)->session,
+    return nghttp2_session_get_remote_settings(h2_of_const(m)->session,
                                                NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
@@ -545,7 +455,7 @@ static enum err session_new(struct h2 *h, const struct mux_options *o)
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_send);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(cb, on_frame_not_send);
-    nghttp2_session_callbacks_set_send_data_callback(cb, on_send_data);
+    nghttp2_session_callbacks_set_send_data_callback(cb, h2_send_data);
     enum err err = h2_session_new(o, cb, h, &h->session);
     nghttp2_session_callbacks_del(cb);
     return err;
@@ -553,15 +463,16 @@ static enum err session_new(struct h2 *h, const struct mux_options *o)
 
 static void conn_free(struct mux *m)
 {
-    struct h2 *h = of(m);
+    struct h2 *h = h2_of(m);
     nghttp2_session_del(h->session);
+    mux_fini(m);
     h->magic = MAGIC_POISON;
     mux_alloc_put(h->alloc, h);
 }
 
 static const struct mux_ops ops = {.free = conn_free,
                                    .feed = conn_feed,
-                                   .pull = conn_pull,
+                                   .pull = h2_send_pull,
                                    .wants_write = conn_wants_write,
                                    .done = conn_done,
                                    .request = conn_request,
@@ -571,6 +482,8 @@ static const struct mux_ops ops = {.free = conn_free,
                                    .consume = conn_consume,
                                    .reset = conn_reset,
                                    .detach = conn_detach,
+                                   .cancel = conn_cancel,
+                                   .tell = conn_tell,
                                    .lost = conn_lost,
                                    .ping = conn_ping,
                                    .shutdown_notice = conn_shutdown_notice,
@@ -589,7 +502,7 @@ enum err h2_new(const struct mux_options *o, struct mux **out)
                      .alloc = o->alloc,
                      .walk.skip = o->server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
                      .now_ms = o->now_ms};
-    mux_init(&h->mux, &ops);
+    mux_init(&h->mux, &ops, o->alloc);
     mux_flood_init(&h->flood, o->peer_floods, o->now_ms);
     if (session_new(h, o) != ERR_OK) {
         mux_alloc_put(o->alloc, h);

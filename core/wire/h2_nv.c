@@ -3,7 +3,7 @@
 #include "core/base/check.h"
 
 /* nghttp2 copies both; its structure is not const-correct. */
-nghttp2_nv h2_nv_of(struct span name, struct span value)
+static nghttp2_nv nv_of(struct span name, struct span value)
 {
     return (nghttp2_nv){(uint8_t *)(uintptr_t)name.p, (uint8_t *)(uintptr_t)value.p, name.len,
                         value.len, NGHTTP2_NV_FLAG_NONE};
@@ -18,7 +18,7 @@ static void begin(struct h2_nv *l, uint32_t *indexed)
 static void add(struct h2_nv *l, struct span name, struct span value)
 {
     CHECK(l->count < H2_NV_MAX);
-    l->nv[l->count++] = h2_nv_of(name, value);
+    l->nv[l->count++] = nv_of(name, value);
 }
 
 static void add_status(struct h2_nv *l, unsigned status)
@@ -84,4 +84,12 @@ void h2_nv_response(struct h2_nv *l, const struct mux_head *head, uint32_t *inde
     begin(l, indexed);
     add_status(l, head->status);
     add_fields(l, head);
+}
+
+enum err h2_nv_trailers(nghttp2_session *session, int32_t id, const struct headers *trailers)
+{
+    nghttp2_nv nv[HEADER_FIELDS_MAX];
+    for (size_t i = 0; i < trailers->count; i++)
+        nv[i] = nv_of(trailers->field[i].name, trailers->field[i].value);
+    return nghttp2_submit_trailer(session, id, nv, trailers->count) == 0 ? ERR_OK : ERR_NOMEM;
 }

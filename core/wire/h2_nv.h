@@ -1,7 +1,7 @@
 /* Name-value lists: a head as nghttp2 takes it.
  *
- * One thread, for the length of one call: the texts are borrowed, nghttp2 copies them. Included by
- * h2.c alone.
+ * One thread, for the length of one call: the texts are borrowed, nghttp2 copies them. Of
+ * core/wire/h2 alone.
  *
  * Fields that differ in every message (ids, trace parents, loads) would push everything else out of
  * HPACK's dynamic table, and be compared with each other there. The first of its name on a
@@ -25,10 +25,12 @@ struct h2_nv {
     nghttp2_nv nv[H2_NV_MAX];
 };
 
-nghttp2_nv h2_nv_of(struct span name, struct span value);
 /* Both begin `l`, and take content-length, when there is one, and all of head->headers. `indexed`
  * is borrowed for the call. */
 void h2_nv_request(struct h2_nv *l, const struct mux_head *head, uint32_t *indexed);
 void h2_nv_response(struct h2_nv *l, const struct mux_head *head, uint32_t *indexed);
+/* Submits the stream's trailers; its last DATA frame is not the end then. ERR_NOMEM. */
+enum err h2_nv_trailers(nghttp2_session *session, int32_t id,
+                        const struct headers *trailers) MUST_USE;
 
 #endif

@@ -93,6 +93,28 @@ static void link_detach(struct mux *m, struct mux_stream *s)
     link_place_settle(l, id);
 }
 
+static void link_cancel(struct mux *m, struct mux_stream *s)
+{
+    struct link *l = link_of(m);
+    int32_t id = s->id;
+    if (id == 0) return;
+    bool known = s->head_seen && l->now_ms - s->begun_ms >= MUX_QUIT_WAIT_MS;
+    if (known || !mux_quit_add(&m->quit, id)) {
+        link_reset(m, s, MUX_CANCELLED);
+        return;
+    }
+    link_place_leave(l, s);
+    link_place_settle(l, id);
+}
+
+static void link_tell(struct mux *m, int32_t id)
+{
+    struct link *l = link_of(m);
+    if (!link_place_is_open(l, id)) return;
+    link_send_reset(l, id, MUX_CANCELLED);
+    link_place_abandon(l, id, MUX_CANCELLED);
+}
+
 static void link_lost(struct mux *m)
 {
     struct link *l = link_of(m);
@@ -110,7 +132,7 @@ static void link_lost(struct mux *m)
 static void link_ping(struct mux *m)
 {
     struct link *l = link_of(m);
-    l->pinged = true;
+    m->quit.pings++;
     link_send_frame(l, LINK_PING, 0, span_of(NULL, 0));
 }
 
@@ -143,6 +165,7 @@ static void link_free(struct mux *m)
     struct link *l = link_of(m);
     mux_alloc_put(l->alloc, l->queue.p);
     mux_alloc_put(l->alloc, l->whole);
+    mux_fini(m);
     l->magic = MAGIC_POISON;
     mux_alloc_put(l->alloc, l);
 }
@@ -159,6 +182,8 @@ static const struct mux_ops ops = {.free = link_free,
                                    .consume = link_consume,
                                    .reset = link_reset,
                                    .detach = link_detach,
+                                   .cancel = link_cancel,
+                                   .tell = link_tell,
                                    .lost = link_lost,
                                    .ping = link_ping,
                                    .shutdown_notice = link_shutdown_notice,
@@ -189,7 +214,7 @@ enum err link_new(const struct mux_options *o, struct mux **out)
                        .stream_window = o->stream_window_bytes,
                        .window = o->connection_window_bytes,
                        .receive_left = o->connection_window_bytes};
-    mux_init(&l->mux, &ops);
+    mux_init(&l->mux, &ops, o->alloc);
     list_init(&l->ready);
     list_init(&l->blocked);
     list_init(&l->ending);

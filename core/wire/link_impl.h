@@ -9,6 +9,7 @@
 #define CORE_WIRE_LINK_IMPL_H
 
 #include "core/wire/mux_flood.h"
+#include "core/wire/mux_impl.h"
 #include "core/wire/link.h"
 #include "core/wire/link_head.h"
 
@@ -40,7 +41,7 @@ struct link {
     const struct mux_events *events;
     void *owner;
     struct mux_alloc *alloc; /* borrowed */
-    bool server, hello_seen, pinged;
+    bool server, hello_seen;
     bool leaving;   /* the peer takes no new streams */
     bool last_told; /* we have told which were accepted */
     bool over;      /* an error, ours or the peer's */

@@ -5,9 +5,6 @@
 #include "core/wire/link_place.h"
 #include "core/wire/link_send.h"
 
-/* As HTTP/2's (h2.c): a reset right behind its request is the flood. */
-#define RAPID_RESET_MS 20u
-
 /* --- errors --- */
 
 static void end_with(struct link *l, enum link_goaway reason)
@@ -104,6 +101,7 @@ static void give_head(struct link *l, struct mux_stream *s)
         return;
     }
     s->head_seen = true;
+    if (!l->server) s->begun_ms = l->now_ms;
     if (l->end) peer_ended(l, id);
     l->events->on_head(l->owner, s, l->end);
     if (l->end) link_place_settle(l, id);
@@ -282,7 +280,7 @@ static void on_reset(struct link *l, struct span in)
         return;
     }
     if (!link_place_is_open(l, id)) return;
-    if (l->server && s != NULL && l->now_ms - s->begun_ms < RAPID_RESET_MS) flood_spend(l);
+    if (l->server && s != NULL && l->now_ms - s->begun_ms < MUX_FLOOD_RAPID_MS) flood_spend(l);
     link_place_close(l, id, (enum mux_close)how);
 }
 
@@ -342,8 +340,7 @@ static void on_ping(struct link *l)
 
 static void on_pong(struct link *l)
 {
-    if (!l->pinged) flood_spend(l);
-    l->pinged = false;
+    if (!mux_quit_ponged(&l->mux.quit, l->now_ms)) flood_spend(l);
 }
 
 static void handle(struct link *l, struct span in)

@@ -1,10 +1,18 @@
 #include "core/wire/mux.h"
 
-void mux_init(struct mux *m, const struct mux_ops *ops)
+#include "core/wire/mux_impl.h"
+
+void mux_init(struct mux *m, const struct mux_ops *ops, struct mux_alloc *alloc)
 {
     m->ops = ops;
     m->streams = 0;
     list_init(&m->open);
+    mux_quit_init(&m->quit, alloc);
+}
+
+void mux_fini(struct mux *m)
+{
+    mux_quit_fini(&m->quit);
 }
 
 void mux_join(struct mux *m, struct mux_stream *s)
@@ -80,6 +88,31 @@ void mux_reset(struct mux *m, struct mux_stream *s, enum mux_close how)
 void mux_detach(struct mux *m, struct mux_stream *s)
 {
     m->ops->detach(m, s);
+}
+
+void mux_cancel(struct mux *m, struct mux_stream *s)
+{
+    m->ops->cancel(m, s);
+}
+
+bool mux_wants_tick(const struct mux *m)
+{
+    return m->quit.count > 0;
+}
+
+uint64_t mux_tick(struct mux *m, uint64_t now_ms)
+{
+    struct mux_quit *q = &m->quit;
+    if (q->asked > 0 && now_ms >= q->due_ms) {
+        for (uint32_t i = 0; i < q->asked; i++)
+            m->ops->tell(m, q->id[i]);
+        mux_quit_told(q);
+    }
+    if (q->asked == 0 && q->count > 0) {
+        m->ops->ping(m);
+        mux_quit_asked(q);
+    }
+    return q->asked > 0 ? q->due_ms : UINT64_MAX;
 }
 
 void mux_lost(struct mux *m)

@@ -56,7 +56,7 @@ struct mux_stream {
     struct list node; /* of the connection's streams */
     int32_t id;       /* 0: not on a connection */
     struct mux_head head;
-    uint64_t begun_ms;
+    uint64_t begun_ms; /* the request came; client: the final head did, which shows that it had */
     size_t unconsumed_bytes;
     size_t cookie_cap_bytes; /* of the buffer in which cookie crumbs are joined */
     bool deferred;           /* nothing to send: the codec waits for mux_resume */
@@ -108,42 +108,6 @@ struct mux_options {
 
 struct mux;
 
-/* What a codec is: each member is the function of its name below. */
-struct mux_ops {
-    void (*free)(struct mux *m);
-    enum err (*feed)(struct mux *m, struct span in, uint64_t now_ms);
-    enum err (*pull)(struct mux *m, size_t room);
-    bool (*wants_write)(const struct mux *m);
-    bool (*done)(const struct mux *m);
-    enum err (*request)(struct mux *m, struct mux_stream *s, const struct mux_head *head,
-                        bool has_body);
-    enum err (*respond)(struct mux *m, struct mux_stream *s, const struct mux_head *head,
-                        bool has_body);
-    enum err (*interim)(struct mux *m, struct mux_stream *s, const struct mux_head *head);
-    void (*resume)(struct mux *m, struct mux_stream *s);
-    void (*consume)(struct mux *m, struct mux_stream *s, size_t bytes);
-    void (*reset)(struct mux *m, struct mux_stream *s, enum mux_close how);
-    void (*detach)(struct mux *m, struct mux_stream *s);
-    void (*lost)(struct mux *m);
-    void (*ping)(struct mux *m);
-    void (*shutdown_notice)(struct mux *m);
-    void (*goaway)(struct mux *m);
-    bool (*may_open)(const struct mux *m);
-    bool (*may_upgrade)(const struct mux *m);
-};
-
-/* First of every codec's object. */
-struct mux {
-    const struct mux_ops *ops;
-    size_t streams;
-    struct list open; /* the streams */
-};
-
-/* For codecs: the object begins; a stream is on the connection; it is not. */
-void mux_init(struct mux *m, const struct mux_ops *ops);
-void mux_join(struct mux *m, struct mux_stream *s);
-void mux_part(struct mux *m, struct mux_stream *s);
-
 /* Streams that are still open get no event. NULL is fine. */
 void mux_free(struct mux *m);
 
@@ -175,6 +139,15 @@ void mux_reset(struct mux *m, struct mux_stream *s, enum mux_close how);
 /* No more events for this stream; its body out must be complete or have been reset. What the peer
  * goes on to say is thrown away; over the link frame it is told to end. */
 void mux_detach(struct mux *m, struct mux_stream *s);
+
+/* Client: gives a stream up, and detaches it. The peer is told MUX_CANCELLED as soon as it cannot
+ * take that for a flood (mux_quit.h), by mux_tick; until then it counts among those it allows. */
+void mux_cancel(struct mux *m, struct mux_stream *s);
+/* Are there streams of which the peer is to be told? */
+bool mux_wants_tick(const struct mux *m);
+/* Does for them what is to be done now, which mux_pull then writes. Call it before mux_pull, and at
+ * the time that it returns; UINT64_MAX: only what comes from the peer can make it due. */
+uint64_t mux_tick(struct mux *m, uint64_t now_ms);
 
 /* The connection is lost: on_close (MUX_RESET; MUX_REFUSED when the request never left) of every
  * stream. Not from an event. */

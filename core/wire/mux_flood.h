@@ -15,6 +15,9 @@
 /* D02 wants the end before 300 resets. */
 #define MUX_FLOOD_BURST     280u
 #define MUX_FLOOD_REFILL_MS 20u /* a token */
+/* The flood of resets is one right behind its request. One that has run for a while holds a place
+ * among the streams allowed, which bounds its rate; one that is over costs nothing. */
+#define MUX_FLOOD_RAPID_MS 20u
 /* What any connection has now and then, its SETTINGS first, is not held against its peer. */
 #define MUX_FLOOD_USUAL 16u
 /* A peer has several connections, each of which may have reason for some. */

@@ -97,6 +97,7 @@ static void back_closed(struct mux_back *b)
 static const struct mux_back_ops back_ops = {.size = sizeof(struct link_client),
                                              .refused = REASON_CONN_REFUSED,
                                              .waiting_max = LINK_STREAMS_MAX,
+                                             .cancels_late = true,
                                              .head = back_head,
                                              .response = back_response,
                                              .heard = back_heard,
@@ -188,6 +189,7 @@ static void on_expire(struct loop_timer *t)
         return;
     }
     loop_timer_set(l->back.ctx->loop, &l->back.timer, now + LINK_TICK_MS);
+    mux_back_expired(&l->back);
 }
 
 /* --- of the pool --- */

@@ -146,6 +146,14 @@ static void note_idle(struct mux_back *b)
     if (mux_back_load(b) == 0) b->idle_since_ms = loop_now_ms(b->ctx->loop);
 }
 
+static void give_up(struct mux_back *b, struct mux_stream *s, enum mux_close how)
+{
+    if (b->ops->cancels_late)
+        mux_cancel(b->mux, s);
+    else
+        mux_reset(b->mux, s, how);
+}
+
 static void up_cancel(struct exchange *ex)
 {
     struct mux_back *b = ex->up;
@@ -157,7 +165,7 @@ static void up_cancel(struct exchange *ex)
         if (over)
             mux_detach(b->mux, &ex->up_stream);
         else
-            mux_reset(b->mux, &ex->up_stream, MUX_CANCELLED);
+            give_up(b, &ex->up_stream, MUX_CANCELLED);
         mark(b);
     }
     note_idle(b);
@@ -220,7 +228,7 @@ static void on_head(void *owner, struct mux_stream *s, bool ended)
     struct mux_back *b = owner;
     struct exchange *ex = s->owner;
     if (b->ops->response(ex, &s->head, ended) != REASON_NONE) {
-        mux_reset(b->mux, s, MUX_RESET);
+        give_up(b, s, MUX_RESET);
         exchange_failed(ex, REASON_PROTOCOL_ERROR, true);
         return;
     }
@@ -356,11 +364,25 @@ static void turn_away(struct mux_back *b)
         exchange_failed(ex, b->ops->refused, false);
 }
 
+/* Of streams that were given up the peer is told when the time has come. */
+static void tick(struct mux_back *b)
+{
+    if (!mux_wants_tick(b->mux)) return;
+    uint64_t due = mux_tick(b->mux, loop_now_ms(b->ctx->loop));
+    if (due != UINT64_MAX) loop_timer_set(b->ctx->loop, &b->timer, due);
+}
+
+void mux_back_expired(struct mux_back *b)
+{
+    if (b->mux != NULL && mux_wants_tick(b->mux)) mark(b);
+}
+
 void mux_back_on_flush(struct conn *c, void *owner)
 {
     struct mux_back *b = owner;
     if (b->mux == NULL) return;
     turn_away(b);
+    tick(b);
     admit_waiting(b);
     mux_pump_run(b->mux, c, &b->failed);
     if (b->ops->flushed != NULL) b->ops->flushed(b);

@@ -21,6 +21,7 @@ struct mux_back_ops {
     size_t size;          /* of the object that embeds it */
     enum reason refused;  /* a stream that the peer did not process */
     uint32_t waiting_max; /* exchanges */
+    bool cancels_late;    /* as mux_cancel does; the peer is a parley, which answers PINGs */
     /* The request head of ex->req; what it adds to the headers is taken back. */
     enum reason (*head)(struct exchange *ex, struct mux_head *head);
     /* A final head came: fills ex->resp. */
@@ -45,7 +46,7 @@ struct mux_back {
     bool open; /* streams may begin */
     bool draining, failed, gone;
     uint64_t idle_since_ms;
-    struct loop_timer timer; /* of the owner */
+    struct loop_timer timer; /* of the owner; with cancels_late it is set for sooner here */
     struct loop_flush free;
 };
 
@@ -57,6 +58,9 @@ void mux_back_opened(struct mux_back *b);
 void mux_back_die(struct mux_back *b, enum reason reason);
 /* Nothing of it is in use: closes it. */
 void mux_back_close(struct mux_back *b, bool abort);
+
+/* The owner's timer has expired. */
+void mux_back_expired(struct mux_back *b);
 
 /* Gives the exchange this connection as its upstream. ERR_OK: open; ERR_AGAIN: exchange_connected
  * or exchange_failed will come. */

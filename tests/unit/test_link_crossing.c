@@ -118,7 +118,10 @@ static void consume(struct end *e, size_t i)
 static void reset(struct end *e, size_t i)
 {
     static const enum mux_close how[] = {MUX_CLOSED, MUX_CANCELLED, MUX_RESET};
-    mux_reset(e->mux, &e->stream[i], how[rng_below(&e->w->rng, 3)]);
+    if (!e->server && one_of(e, 2))
+        mux_cancel(e->mux, &e->stream[i]);
+    else
+        mux_reset(e->mux, &e->stream[i], how[rng_below(&e->w->rng, 3)]);
 }
 
 /* --- what is told --- */
@@ -305,6 +308,8 @@ static void act(struct world *w, struct end *e, struct end *other)
 static void calm(struct end *e)
 {
     e->calm = true;
+    e->w->now_ms += 25;
+    (void)mux_tick(e->mux, e->w->now_ms);
     for (size_t i = 0; i < STREAMS; i++) {
         consume(e, i);
         if (e->server) answer(e, i);
@@ -317,6 +322,7 @@ static void nothing_is_left(const struct end *e, const struct end *other)
 {
     const struct link *l = link_at(e);
     assert_int_equal(mux_streams(e->mux), 0);
+    assert_false(mux_wants_tick(e->mux));
     assert_int_equal(l->open_places, 0);
     assert_int_equal(l->receive_left + l->owed, l->window);
     assert_int_equal(link_at(other)->send_window, l->receive_left);
@@ -332,6 +338,7 @@ static void run(struct world *w, uint64_t seed)
     end_init(w, &w->server, true);
     for (unsigned k = 0; k < CALLS; k++) {
         w->now_ms += 25;
+        (void)mux_tick(w->client.mux, w->now_ms);
         if (seed % 4 == 3 && k == CALLS / 2) mux_shutdown_notice(w->server.mux);
         if (seed % 4 == 3 && k == CALLS / 2 + 20) mux_goaway(w->server.mux);
         if (rng_below(&w->rng, 2) == 0)
