@@ -6,6 +6,7 @@
 #include "cmd/daemon/health_run.h"
 #include "cmd/daemon/identities.h"
 #include "cmd/daemon/issue.h"
+#include "cmd/daemon/learn.h"
 #include "cmd/daemon/mesh.h"
 #include "cmd/daemon/policy_run.h"
 #include "core/base/check.h"
@@ -180,6 +181,22 @@ static void check_mesh_policy(struct admin_call *call)
             (unsigned long long)head.gen);
 }
 
+/* Rules that look at requests, and an application that was found to know none. */
+static void check_bytes(struct admin_call *call, const struct config_service *s)
+{
+    const struct daemon *d = call->daemon;
+    const struct snapshot_service *now = compile_service(d->compile, &s->name);
+    enum service_protocol found;
+    if (now == NULL || learn_of(d->learn, s, &found) != ORIGIN_LEARNED) return;
+    if (found != PROTOCOL_TCP || now->protocol == PROTOCOL_TCP) return;
+    say(call,
+        (struct check){"P046", "policy",
+                       "protocol = \"tcp\" in its table, and no method or path in its rules"},
+        FINDING_WARNING,
+        "%s was found to speak tcp, and a rule looks at requests to it: what is none is refused",
+        s->name.text);
+}
+
 static void check_policy(struct admin_call *call)
 {
     const struct config *c = call->daemon->config;
@@ -192,6 +209,7 @@ static void check_policy(struct admin_call *call)
             say(call, (struct check){"P041", "policy", "allow = [\"CALLER\"] in its table"},
                 FINDING_WARNING, "nobody may call %s: it has no rule", s->name.text);
         }
+        check_bytes(call, s);
         if (s->policy.fallback == POLICY_DEFAULT_ALLOW)
             say(call, (struct check){"P042", "policy", "policy = \"deny\" in [defaults]"},
                 FINDING_WARNING, "every member may call %s", s->name.text);
@@ -208,7 +226,9 @@ static void check_policy(struct admin_call *call)
 static void check_upstream(struct admin_call *call, const struct name *name)
 {
     const struct daemon *d = call->daemon;
-    unsigned up = 0, all = 0;
+    const struct snapshot_upstream *now = compile_upstream(d->compile, name);
+    bool as_http = now != NULL && record_speaks_http(now->protocol);
+    unsigned up = 0, all = 0, others = 0;
     unsigned ejected = circuits_of_service(compile_circuits(d->compile), name).open_workers;
     size_t n;
     const struct build_endpoint *e = compile_endpoints(d->compile, &n);
@@ -216,6 +236,7 @@ static void check_upstream(struct admin_call *call, const struct name *name)
         if (!name_eq(&e[k].service, name)) continue;
         all++;
         up += e[k].status == ENDPOINT_UP;
+        others += now != NULL && record_speaks_http(e[k].protocol) != as_http;
     }
     char hint[128], tail[64] = "";
     snprintf(hint, sizeof hint,
@@ -227,6 +248,13 @@ static void check_upstream(struct admin_call *call, const struct name *name)
         : up < all || ejected > 0 ? FINDING_WARNING
                                   : FINDING_OK,
         "upstream %s: %u of %u endpoints up%s", name->text, up, all, tail);
+    if (others > 0)
+        say(call,
+            (struct check){"P054", "traffic",
+                           "protocol = \"http\" or \"tcp\" in the service's table on its hosts"},
+            FINDING_WARNING,
+            "upstream %s is served as %s: %u of %u endpoints are not, and left out", name->text,
+            as_http ? "http" : "tcp", others, all);
 }
 
 static void check_traffic(struct admin_call *call)

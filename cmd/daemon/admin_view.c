@@ -351,14 +351,17 @@ static void service_row(struct admin_call *call, const struct build_endpoint *e,
     uint64_t count[ENDPOINT_STATUSES] = {0};
     const struct build_endpoint *best = e;
     bool here = false;
+    uint64_t learned_tcp = 0;
     for (size_t i = 0; i < n; i++) {
         count[e[i].status]++;
         here |= e[i].self;
+        learned_tcp += e[i].origin == ORIGIN_LEARNED && e[i].protocol == PROTOCOL_TCP;
         if (e[i].origin < best->origin) best = &e[i];
     }
     json_object(j);
     json_member_cstr(j, "service", e->service.text);
     key_protocol(j, best->protocol, best->origin);
+    json_member_u64(j, "learned_tcp", learned_tcp);
     for (unsigned s = 0; s < ENDPOINT_STATUSES; s++)
         json_member_u64(j, endpoints_status_word((enum endpoint_status)s), count[s]);
     json_member_bool(j, "here", here);

@@ -34,6 +34,7 @@ struct compile {
     struct loop_timer collect; /* runs until nobody holds an older snapshot */
     uint64_t first_request_ms; /* 0: none waits */
     uint64_t generation;       /* of the newest */
+    uint64_t said;             /* hash of the warnings last logged */
 };
 
 static void timer_due(struct loop_timer *t);
@@ -146,9 +147,27 @@ static enum err make_gates(struct compile *c, const struct config *config)
     return ERR_OK;
 }
 
+/* What the build has said, from its first entry on; the next that says the same is silent. */
+static void say_warnings(struct compile *c, const struct diag *diag, unsigned first)
+{
+    uint64_t said = 0;
+    for (unsigned i = first; i < diag->count; i++) {
+        const char *text = diag->entry[i].message;
+        said = said * 31 + hash_bytes(&c->d->hash_key, text, strlen(text));
+    }
+    if (said == c->said) return;
+    c->said = said;
+    for (unsigned i = first; i < diag->count; i++) {
+        const struct diag_entry *e = &diag->entry[i];
+        if (e->file != NULL)
+            log_warn(&c->d->log, "compile", "%s:%u: %s", e->file, e->line, e->message);
+        else
+            log_warn(&c->d->log, "compile", "%s", e->message);
+    }
+}
+
 static enum err build(struct compile *c, const struct config *config,
-                      const struct policy_mesh *mesh, bool trial, struct diag *diag,
-                      struct snapshot **out)
+                      const struct policy_mesh *mesh, struct diag *diag, struct snapshot **out)
 {
     struct daemon *d = c->d;
     own_record_build(d, config, c->own);
@@ -163,7 +182,6 @@ static enum err build(struct compile *c, const struct config *config,
     struct build_input in = {.generation = c->generation + 1,
                              .config = config,
                              .mesh = mesh,
-                             .trial = trial,
                              .node_id = mesh_own_id(d->mesh),
                              .trust = identities_trust(d->identities),
                              .workers = d->worker_count,
@@ -176,7 +194,10 @@ static enum err build(struct compile *c, const struct config *config,
     in.gate_count = c->gate_count;
     in.reset = circuits_resets(c->circuits, &in.reset_count);
     in.listener = listeners_rows(d->listeners, &in.listener_count);
-    return build_snapshot(&in, diag, out);
+    unsigned first = diag != NULL ? diag->count : 0;
+    err = build_snapshot(&in, diag, out);
+    if (err == ERR_OK && diag != NULL) say_warnings(c, diag, first);
+    return err;
 }
 
 static void publish(struct compile *c, struct published *p)
@@ -204,7 +225,7 @@ enum err compile_now(struct compile *c, const struct config *config, struct diag
     CHECK_OBJ(c, COMPILE_MAGIC);
     struct published *p = calloc(1, sizeof *p);
     if (p == NULL) return ERR_NOMEM;
-    enum err err = build(c, config, policy_run_rules(c->d->policy), false, diag, &p->snapshot);
+    enum err err = build(c, config, policy_run_rules(c->d->policy), diag, &p->snapshot);
     if (err != ERR_OK) {
         free(p);
         return err;
@@ -221,7 +242,7 @@ enum err compile_try(struct compile *c, const struct policy_mesh *mesh, struct d
 {
     CHECK_OBJ(c, COMPILE_MAGIC);
     struct snapshot *trial = NULL;
-    enum err err = build(c, c->d->config, mesh, true, diag, &trial);
+    enum err err = build(c, c->d->config, mesh, diag, &trial);
     if (err == ERR_OK) snapshot_unref(trial);
     return err;
 }
@@ -244,8 +265,10 @@ static void timer_due(struct loop_timer *t)
     c->first_request_ms = 0;
     enum err err = compile_now(c, c->d->config, &diag);
     if (err != ERR_OK) {
-        log_error(&c->d->log, "compile", "the running snapshot stays: %s",
-                  diag.count > 0 ? diag.entry[0].message : err_text(err));
+        const char *why = err_text(err);
+        for (unsigned i = 0; i < diag.count; i++)
+            if (diag.entry[i].level == DIAG_ERROR) why = diag.entry[i].message;
+        log_error(&c->d->log, "compile", "the running snapshot stays: %s", why);
     }
     diag_fini(&diag);
 }
@@ -256,15 +279,28 @@ const struct build_endpoint *compile_endpoints(const struct compile *c, size_t *
     return endpoints_rows(c->endpoints, count);
 }
 
-const struct snapshot_upstream *compile_upstream(const struct compile *c, const struct name *name)
+/* NULL: there is none yet. */
+static const struct snapshot *newest(const struct compile *c)
 {
     CHECK_OBJ(c, COMPILE_MAGIC);
     LIST_EACH(pos, tmp, &c->published)
     {
         const struct snapshot *s = LIST_ENTRY(pos, struct published, node)->snapshot;
-        if (s->generation == c->generation) return snapshot_upstream(s, span_str(name->text));
+        if (s->generation == c->generation) return s;
     }
     return NULL;
+}
+
+const struct snapshot_upstream *compile_upstream(const struct compile *c, const struct name *name)
+{
+    const struct snapshot *s = newest(c);
+    return s != NULL ? snapshot_upstream(s, span_str(name->text)) : NULL;
+}
+
+const struct snapshot_service *compile_service(const struct compile *c, const struct name *name)
+{
+    const struct snapshot *s = newest(c);
+    return s != NULL ? snapshot_service(s, span_str(name->text)) : NULL;
 }
 
 struct circuits *compile_circuits(struct compile *c)

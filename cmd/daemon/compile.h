@@ -36,6 +36,8 @@ const struct build_endpoint *compile_endpoints(const struct compile *c, size_t *
 /* What the newest snapshot makes of this upstream; NULL: it has none. Borrowed until the next
  * build. */
 const struct snapshot_upstream *compile_upstream(const struct compile *c, const struct name *name);
+/* The same of a service of this host. */
+const struct snapshot_service *compile_service(const struct compile *c, const struct name *name);
 /* Circuits as workers report them; a reset takes effect with the next build. */
 struct circuits *compile_circuits(struct compile *c);
 uint64_t compile_generation(const struct compile *c);

@@ -70,8 +70,10 @@ static enum verb_exit print_list(const struct verb_ctx *ctx)
         {"P043", "policy", "applications listen on loopback"},
         {"P044", "policy", "the newest mesh policy is in force"},
         {"P045", "policy", "no mesh policy lost against another"},
+        {"P046", "policy", "rules look at requests only where there are any"},
         {"P051", "traffic", "local services are up"},
         {"P053", "traffic", "upstreams have endpoints"},
+        {"P054", "traffic", "endpoints of an upstream speak alike"},
     };
     if (ctx->json) fputs("{\"schema\":\"parley.checks.v1\",\"data\":[", stdout);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)

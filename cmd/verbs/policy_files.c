@@ -88,23 +88,44 @@ static enum verb_exit check(struct policy_files *p)
     return invalid ? EXIT_CONFIG : EXIT_FAILED;
 }
 
-/* --- Services that nobody announces: a typing error more often than not, but no error --- */
+/* --- Services as members announce them: what does not fit is no error --- */
 
 struct known {
     const char *name[SERVICES_MAX];
+    uint64_t learned_tcp[SERVICES_MAX]; /* instances */
     size_t count;
 };
 
+/* SIZE_MAX: nobody announces it. */
+static size_t find(const struct known *k, const struct name *service)
+{
+    for (size_t i = 0; i < k->count; i++)
+        if (strcmp(k->name[i], service->text) == 0) return i;
+    return SIZE_MAX;
+}
+
+/* A typing error more often than not. */
 static void warn_unknown(const struct known *k, const struct policy_rule *rule, const char *field,
                          const struct name *service)
 {
-    for (size_t i = 0; i < k->count; i++)
-        if (strcmp(k->name[i], service->text) == 0) return;
+    if (find(k, service) != SIZE_MAX) return;
     const char *near = diag_did_you_mean(span_str(service->text), k->name, k->count);
     fprintf(stderr,
             "%s:%u: warning: no member announces a service \"%s\" (%s of rule \"%s\")%s%s%s\n",
             rule->file, rule->line, service->text, field, rule->name,
             near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+static void warn_bytes(const struct known *k, const struct policy_rule *rule,
+                       const struct name *service)
+{
+    size_t i = find(k, service);
+    if (i == SIZE_MAX || k->learned_tcp[i] == 0 || !policy_reads_requests(rule)) return;
+    fprintf(stderr,
+            "%s:%u: warning: rule \"%s\" looks at the method or path of requests to \"%s\", which "
+            "was found to speak tcp on %llu hosts: what is no request is refused there\n",
+            rule->file, rule->line, rule->name, service->text,
+            (unsigned long long)k->learned_tcp[i]);
 }
 
 static void warn_services(const struct verb_ctx *ctx, const struct policy_mesh *mesh)
@@ -116,15 +137,19 @@ static void warn_services(const struct verb_ctx *ctx, const struct policy_mesh *
     const struct json_value *list = json_read_get(a.doc, "data");
     for (const struct json_value *v = k && list ? list->child : NULL; v; v = v->next) {
         struct span name = json_read_str(v, "service", (struct span){0});
-        if (name.p != NULL && k->count < SERVICES_MAX) k->name[k->count++] = name.p;
+        if (name.p == NULL || k->count == SERVICES_MAX) continue;
+        k->learned_tcp[k->count] = json_read_u64(v, "learned_tcp", 0);
+        k->name[k->count++] = name.p;
     }
     for (size_t i = 0; k != NULL && i < mesh->rule_count; i++) {
         const struct policy_rule *rule = &mesh->rule[i];
         for (size_t n = 0; n < rule->from_count; n++)
             if (rule->from[n].kind == CALLER_SERVICE)
                 warn_unknown(k, rule, "from", &rule->from[n].name);
-        for (size_t n = 0; n < rule->to_count; n++)
+        for (size_t n = 0; n < rule->to_count; n++) {
             warn_unknown(k, rule, "to", &rule->to[n]);
+            warn_bytes(k, rule, &rule->to[n]);
+        }
     }
     client_answer_fini(&a);
 }

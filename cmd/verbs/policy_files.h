@@ -19,7 +19,8 @@ struct policy_files {
 };
 
 /* Reads and checks the command's arguments. EXIT_CONFIG: every error has been said; warnings are
- * said too, those about services that nobody announces included. */
+ * said too, those included about services that nobody announces, or that were found to speak tcp
+ * and have no requests to look at. */
 enum verb_exit policy_files_load(const struct verb_ctx *ctx, struct policy_files *out);
 /* The texts of `texts`, an array of { name, text }: what is in force, or was. */
 enum verb_exit policy_files_from(const struct json_value *texts, struct policy_files *out);

@@ -21,6 +21,11 @@ static bool names(const struct name *list, size_t count, const struct name *want
     return false;
 }
 
+bool policy_reads_requests(const struct policy_rule *rule)
+{
+    return rule->method_count > 0 || rule->path_count > 0;
+}
+
 bool policy_applies(const struct policy_rule *rule, const struct name *service)
 {
     return rule->to_count == 0 || names(rule->to, rule->to_count, service);

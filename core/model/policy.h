@@ -62,6 +62,8 @@ struct policy_mesh {    /* the rules of one generation, all texts together */
 };
 void policy_mesh_free(struct policy_mesh *p);
 
+/* Whether it looks at the method or path, which bytes do not have. */
+bool policy_reads_requests(const struct policy_rule *rule);
 /* Whether a mesh rule is for this service. */
 bool policy_applies(const struct policy_rule *rule, const struct name *service);
 /* Both layers in the order above, as one policy with the host's default. `mesh` may be NULL. Rules

@@ -115,55 +115,45 @@ static enum service_health health_of(const struct build *b, const struct name *s
     return own->status == ENDPOINT_DOWN ? HEALTH_DOWN : HEALTH_UP;
 }
 
-static bool reads_request(const struct policy_rule *rule)
-{
-    return rule->method_count > 0 || rule->path_count > 0;
-}
-
-/* The host file refuses such a rule for its own tcp service. A mesh rule for every service may look
- * at requests where there are any; one that names a tcp service was meant to decide there. */
-static enum err check_tcp(const struct policy *p, const struct name *service, struct diag *d)
-{
-    for (size_t i = 0; i < p->rule_count; i++) {
-        const struct policy_rule *rule = &p->rule[i];
-        if (rule->to_count == 0 || !reads_request(rule)) continue;
-        struct diag_at at = {.file = rule->file, .line = rule->line};
-        diag_error(d, &at,
-                   "rule \"%s\" looks at the method or path of requests to \"%s\", which is tcp on "
-                   "this host",
-                   rule->name, service->text);
-        return ERR_INVALID;
-    }
-    return ERR_OK;
-}
-
-/* A rule of the host file, or one of the mesh that names the service. */
-static bool reads_requests(const struct policy *p)
+/* The first rule that looks at requests and was meant for this service: one of the host file, or
+ * one of the mesh that names it. A mesh rule for every service may look at requests where there are
+ * any. NULL: none. */
+static const struct policy_rule *judging_rule(const struct policy *p)
 {
     for (size_t i = 0; i < p->rule_count; i++) {
         const struct policy_rule *rule = &p->rule[i];
         bool meant = rule->layer == POLICY_LAYER_HOST || rule->to_count > 0;
-        if (meant && reads_request(rule)) return true;
+        if (meant && policy_reads_requests(rule)) return rule;
     }
-    return false;
+    return NULL;
 }
 
-/* What the application was seen to speak counts where nothing is said. Rules that look at requests
- * decide in any case: while there are any, nothing gets past them as bytes. */
-static enum service_protocol protocol_of(const struct build *b, const struct config_service *s,
-                                         const struct policy *merged)
+/* `*out`: what the service is served as. Where the host file says tcp, such a rule is wrong (of its
+ * own it has refused it); what was only seen must not stop a policy of the whole mesh. Then the
+ * rule decides all the same: nothing gets past it as bytes. */
+static enum err service_protocol(const struct build *b, const struct config_service *s,
+                                 const struct policy *merged, enum service_protocol *out)
 {
     const struct build_endpoint *own = s->learn ? own_row(b, &s->name) : NULL;
-    if (own == NULL || own->origin == ORIGIN_DEFAULT) return s->protocol;
-    if (own->protocol != PROTOCOL_TCP) return own->protocol;
-    bool judged = reads_requests(merged);
-    return judged ? s->protocol : PROTOCOL_TCP;
-}
-
-static bool is_learned_tcp(const struct build *b, const struct config_service *s)
-{
-    const struct build_endpoint *own = s->learn ? own_row(b, &s->name) : NULL;
-    return own != NULL && own->origin == ORIGIN_LEARNED && own->protocol == PROTOCOL_TCP;
+    bool known = own != NULL && own->origin != ORIGIN_DEFAULT;
+    const struct policy_rule *rule = judging_rule(merged);
+    *out = known ? own->protocol : s->protocol;
+    if (rule == NULL || *out != PROTOCOL_TCP) return ERR_OK;
+    struct diag_at at = {.file = rule->file, .line = rule->line};
+    if (s->protocol == PROTOCOL_TCP) {
+        diag_error(b->d, &at,
+                   "rule \"%s\" looks at the method or path of requests to \"%s\", which is tcp on "
+                   "this host",
+                   rule->name, s->name.text);
+        return ERR_INVALID;
+    }
+    diag_warning(
+        b->d, &at,
+        "rule \"%s\" looks at the method or path of requests to \"%s\", which was found to "
+        "speak tcp on this host: what is no request is refused there",
+        rule->name, s->name.text);
+    *out = s->protocol;
+    return ERR_OK;
 }
 
 static struct gate *gate_of(const struct build *b, const struct config_service *s)
@@ -189,11 +179,8 @@ static enum err build_service(struct build *b, const struct config_service *from
     to->health = health_of(b, &from->name);
     struct policy merged;
     enum err err = policy_merge(&from->policy, b->in->mesh, &from->name, &b->s->arena, &merged);
-    if (err == ERR_OK &&
-        (from->protocol == PROTOCOL_TCP || (b->in->trial && is_learned_tcp(b, from))))
-        err = check_tcp(&merged, &from->name, b->d);
+    if (err == ERR_OK) err = service_protocol(b, from, &merged, &to->protocol);
     if (err != ERR_OK) return err;
-    to->protocol = protocol_of(b, from, &merged);
     to->idle_timeout_ms =
         to->protocol == PROTOCOL_TCP ? CONFIG_TCP_IDLE_TIMEOUT_MS : CONFIG_IDLE_TIMEOUT_MS;
     struct filter_config config = {.direction = DIRECTION_INBOUND, .policy = &merged};
@@ -233,21 +220,57 @@ static bool is_near(const struct build *b, const struct build_endpoint *row)
     return own->text[0] != '\0' && row->zone != NULL && name_eq(row->zone, own);
 }
 
-/* What those who announce the service say, where the upstream does not: TCP when nobody who knows
- * says anything else. */
+/* Is the row one of this upstream's endpoints, if it speaks what the others do? */
+static bool is_of(const struct build *b, const struct build_endpoint *row,
+                  const struct config_upstream *u)
+{
+    if (row->self && snapshot_service(b->s, span_str(row->service.text)) == NULL) return false;
+    return subset_tagged(u->tag, u->tag_count, row->tag, row->tag_count);
+}
+
+/* What those who announce the service say, where the upstream does not: what most of those who know
+ * say, of those that are up first, so that no single one takes the others' callers away. Where that
+ * is nobody's majority, those count whose configuration says it. */
 static enum service_protocol upstream_protocol(const struct build *b,
                                                const struct config_upstream *u)
 {
     size_t first = first_row(b, &u->name), count = count_rows(b, first, &u->name);
-    bool tcp = false;
+    int64_t up = 0, said = 0, all = 0; /* above 0: TCP */
     if (!u->learn) return u->protocol;
     for (size_t i = first; i < first + count; i++) {
         const struct build_endpoint *row = b->row[i].from;
-        if (row->origin == ORIGIN_DEFAULT) continue;
-        if (row->protocol != PROTOCOL_TCP) return u->protocol;
-        tcp = true;
+        if (row->origin == ORIGIN_DEFAULT || !is_of(b, row, u)) continue;
+        int vote = row->protocol == PROTOCOL_TCP ? 1 : -1;
+        all += vote;
+        if (row->status == ENDPOINT_UP) up += vote;
+        if (row->origin == ORIGIN_CONFIGURED) said += vote;
     }
-    return tcp ? PROTOCOL_TCP : u->protocol;
+    int64_t most = up != 0 ? up : said != 0 ? said : all;
+    return most > 0 ? PROTOCOL_TCP : u->protocol;
+}
+
+static bool is_alike(const struct build_endpoint *row, enum service_protocol protocol)
+{
+    return record_speaks_http(row->protocol) == record_speaks_http(protocol);
+}
+
+/* Those that are known to speak otherwise are left out, but not without a word. */
+static void warn_of_others(const struct build *b, const struct config_upstream *u,
+                           enum service_protocol protocol)
+{
+    size_t first = first_row(b, &u->name), rows = count_rows(b, first, &u->name);
+    unsigned others = 0, all = 0;
+    for (size_t i = first; i < first + rows; i++) {
+        const struct build_endpoint *row = b->row[i].from;
+        if (!is_of(b, row, u)) continue;
+        all++;
+        others += row->origin != ORIGIN_DEFAULT && !is_alike(row, protocol);
+    }
+    if (others == 0) return;
+    bool tcp = protocol == PROTOCOL_TCP;
+    diag_warning(b->d, NULL,
+                 "upstream \"%s\" is served as %s; %u of %u endpoints speak %s and are left out",
+                 u->name.text, tcp ? "tcp" : "http", others, all, tcp ? "http" : "tcp");
 }
 
 /* False: the row is none of this upstream's endpoints. */
@@ -256,11 +279,9 @@ static bool build_endpoint(const struct build *b, const struct build_row *r,
                            struct snapshot_endpoint *to)
 {
     const struct build_endpoint *row = r->from;
+    if (!is_alike(row, protocol) || !is_of(b, row, u)) return false;
     const struct snapshot_service *local =
         row->self ? snapshot_service(b->s, span_str(row->service.text)) : NULL;
-    if (record_speaks_http(row->protocol) != record_speaks_http(protocol)) return false;
-    if (row->self && local == NULL) return false;
-    if (!subset_tagged(u->tag, u->tag_count, row->tag, row->tag_count)) return false;
     uint32_t weight = row->weight > WEIGHT_MAX ? WEIGHT_MAX : row->weight;
     *to = (struct snapshot_endpoint){
         .id = r->id,
@@ -291,6 +312,7 @@ static enum err build_endpoints(struct build *b, const struct config_upstream *f
     }
     to->endpoint = endpoint;
     to->endpoint_count = count;
+    warn_of_others(b, from, to->protocol);
     return ERR_OK;
 }
 

@@ -4,6 +4,11 @@
  * build_endpoint rows. Rows may come in any order; one that repeats a (node, service) is left out,
  * as is one whose protocol is not the upstream's, and a `self` row of a service that the
  * configuration no longer has.
+ *
+ * What was learned of an application decides nothing against the operator: it is never an error. A
+ * service that was found to speak tcp while rules look at requests to it is served as http, so that
+ * what those rules cannot see is refused; an upstream without a protocol is what most of its
+ * endpoints speak. Both is said in a warning.
  */
 #ifndef PROXY_SNAPSHOT_BUILD_H
 #define PROXY_SNAPSHOT_BUILD_H
@@ -48,7 +53,6 @@ struct build_input {
     uint64_t generation;
     const struct config *config;
     const struct policy_mesh *mesh; /* NULL: no mesh policy */
-    bool trial;                     /* of `mesh`: what it would take from a service refuses it */
     struct node_id node_id;
     const struct build_endpoint *endpoint;
     size_t endpoint_count;
@@ -67,9 +71,10 @@ struct build_input {
     bool deaf;
 };
 
-/* On ERR_OK `*out` has one reference, the caller's. ERR_INVALID: a policy does not compile, or a
- * listener is for an upstream that the configuration does not have (said in `d`); ERR_NOMEM. Copies
- * all it needs but the listeners' descriptor arrays: the input may go after the call. */
+/* On ERR_OK `*out` has one reference, the caller's; warnings may be in `d`. ERR_INVALID: a policy
+ * does not compile, or a listener is for an upstream that the configuration does not have (said in
+ * `d`); ERR_NOMEM. Copies all it needs but the listeners' descriptor arrays: the input may go after
+ * the call. */
 enum err build_snapshot(const struct build_input *in, struct diag *d,
                         struct snapshot **out) MUST_USE;
 /* The stable id of a service's instance on a node: the same in every build and process. */

@@ -341,6 +341,36 @@ def passthrough(tap, net, folder):
     tap.ok("HTTP" not in answer, "what is no TLS is closed without a word", answer)
 
 
+def judged(tap, one, two, folder, services):
+    """A rule on requests to a service that was found to have none."""
+    path = os.path.join(folder, "mesh.toml")
+    with open(path, "w") as f:
+        f.write('[[rule]]\nname = "look"\nfrom = ["web"]\nto = ["greeter"]\npath = ["/x"]\n')
+    r = one.parley("config", "diff", path)
+    tap.ok(
+        r.returncode == 0 and 'requests to "greeter", which was found to speak tcp' in r.stderr,
+        "who wants to judge its requests is told that there are none",
+        r.stdout + r.stderr,
+    )
+    two.config(
+        services + '[[service.greeter.rule]]\nname = "look"\nfrom = ["caller"]\nmethod = ["GET"]\n'
+    )
+    r = two.parley("reload", "--wait")
+    said = two.parley("check").stdout
+    tap.ok(
+        r.returncode == 0 and "found to speak tcp" in r.stderr + r.stdout and "P046" in said,
+        "and its host does what it says, and tells what that means",
+        r.stdout + r.stderr + said,
+    )
+    two.config(services)
+    r = two.parley("reload", "--wait")
+    tap.ok(
+        r.returncode == 0 and "P046" not in two.parley("check").stdout,
+        "until it is gone again",
+        r.stdout + r.stderr,
+    )
+
+
 def certificate(folder, name):
     path = os.path.join(folder, f"{name}.pem")
     run(
@@ -373,7 +403,8 @@ def mesh(tap, six):
         two.spawn(sys.executable, app, lab.folder, "6" if six else "4", log="apps.log")
         ready = lambda: "ready" in open(os.path.join(lab.folder, "apps.log")).read()
         tap.ok(wait_for(ready, 10), "the applications listen")
-        two.config(SERVICES.format(folder=lab.folder, loop=loop))
+        services = SERVICES.format(folder=lab.folder, loop=loop)
+        two.config(services)
         one.config(CALLER.format(folder=lab.folder, loop=loop))
         for h in (two, one):
             r = h.parley("reload", "--wait")
@@ -397,6 +428,7 @@ def mesh(tap, six):
             "its status says how it calls them, and where that is from",
             calls,
         )
+        judged(tap, one, two, lab.folder, services)
         net = Net(one, loop.strip("[]"))
         unix_sockets(tap, net, lab.folder)
         halves(tap, net, lab.folder)

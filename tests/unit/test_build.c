@@ -264,6 +264,15 @@ static void test_repeated_and_foreign_rows_are_left_out(void **state)
     rig_free(r);
 }
 
+/* Was there this warning? */
+static bool told(const struct rig *r, const char *text)
+{
+    for (unsigned i = 0; i < r->diag.count; i++)
+        if (r->diag.entry[i].level == DIAG_WARNING && strcmp(r->diag.entry[i].message, text) == 0)
+            return true;
+    return false;
+}
+
 static enum service_protocol own_protocol(struct rig *r)
 {
     struct snapshot *s = build(r);
@@ -300,13 +309,13 @@ static void test_what_an_application_was_seen_to_speak_counts(void **state)
     struct policy_mesh mesh = {.rule = &named, .rule_count = 1};
     r->in.mesh = &mesh;
     assert_int_equal(own_protocol(r), PROTOCOL_HTTP);
-    /* Who brings such a rule is told, rather than that callers are refused. */
-    struct snapshot *none = NULL;
-    r->in.trial = true;
-    assert_int_equal(build_snapshot(&r->in, &r->diag, &none), ERR_INVALID);
-    assert_non_null(strstr(r->diag.entry[0].message, "which is tcp on this host"));
-    r->in.trial = false;
+    /* What was seen stops no policy: it is told, and nothing gets past the rule. */
+    assert_int_equal(r->diag.errors, 0);
+    assert_true(told(r, "rule \"mesh-rule\" looks at the method or path of requests to \"api\", "
+                        "which was found to speak tcp on this host: what is no request is refused "
+                        "there"));
     r->in.mesh = NULL;
+    assert_int_equal(own_protocol(r), PROTOCOL_TCP);
     own->origin = ORIGIN_DEFAULT;
     assert_int_equal(own_protocol(r), PROTOCOL_HTTP);
     rig_free(r);
@@ -360,10 +369,27 @@ static void test_callers_follow_what_is_announced(void **state)
     r->row[3].origin = ORIGIN_CONFIGURED;
     assert_int_equal(served(r, &endpoints, &id), LISTENER_TCP);
     assert_int_equal(endpoints, 2);
-    /* Where they contradict each other it stays what it is without them. */
+    /* One that contradicts the others takes nobody's callers away, and is told. */
+    assert_int_equal(r->diag.warnings, 0);
     r->row[2].origin = ORIGIN_LEARNED;
+    assert_int_equal(served(r, &endpoints, &id), LISTENER_TCP);
+    assert_int_equal(endpoints, 2);
+    assert_int_equal(r->diag.warnings, 1);
+    assert_string_equal(r->diag.entry[0].message,
+                        "upstream \"api\" is served as tcp; 1 of 3 endpoints speak http and are "
+                        "left out");
+    /* Those that are up come first, then those that were told. */
+    r->row[0].status = ENDPOINT_DOWN;
+    r->row[3].status = ENDPOINT_UNREACHABLE;
     assert_int_equal(served(r, &endpoints, &id), LISTENER_HTTP);
     assert_int_equal(endpoints, 1);
+    r->row[3].status = ENDPOINT_UP;
+    assert_int_equal(served(r, &endpoints, &id), LISTENER_TCP);
+    r->row[3].origin = ORIGIN_LEARNED;
+    r->row[2].origin = ORIGIN_CONFIGURED;
+    assert_int_equal(served(r, &endpoints, &id), LISTENER_HTTP);
+    r->row[2].origin = ORIGIN_LEARNED;
+    assert_int_equal(served(r, &endpoints, &id), LISTENER_TCP);
     /* And who says it in the file asks nobody. */
     r->upstream[1].learn = false;
     r->row[2].origin = ORIGIN_DEFAULT;
