@@ -39,14 +39,18 @@
 #define TRAILER_BYTES_MAX     8192u
 
 /* Data plane. */
-#define WORKERS_MAX              64u
-#define WORKER_SESSIONS_MAX      65536u /* downstream connections a worker */
-#define WORKER_EXCHANGES_MAX     65536u /* under way at once, a worker */
-#define LINK_STREAMS_MAX         256u   /* concurrent streams we allow a peer on one mesh link */
-#define LINK_STREAM_WINDOW_BYTES (256u * 1024)
-#define LINK_WINDOW_BYTES        (16u * 1024 * 1024)
-#define BODY_HIGH_WATER_BYTES    (256u * 1024)
-#define BODY_LOW_WATER_BYTES     (80u * 1024)
+#define WORKERS_MAX          64u
+#define WORKER_SESSIONS_MAX  65536u /* downstream connections a worker */
+#define WORKER_EXCHANGES_MAX 65536u /* under way at once, a worker */
+#define LINK_STREAMS_MAX     256u   /* concurrent streams we allow a peer on one mesh link */
+/* Of a stream's body, unread: at first, and once its reader has kept up (link_window.h). The
+ * connection's window is no less than all streams' first ones, and something to spare, so that they
+ * do not wait for each other. */
+#define LINK_STREAM_WINDOW_BYTES     (64u * 1024)
+#define LINK_STREAM_WINDOW_BYTES_MAX (512u * 1024)
+#define LINK_WINDOW_BYTES            (LINK_STREAMS_MAX * LINK_STREAM_WINDOW_BYTES + 8u * 1024 * 1024)
+#define BODY_HIGH_WATER_BYTES        (256u * 1024)
+#define BODY_LOW_WATER_BYTES         (80u * 1024)
 /* One a thread, shared by all its connections. Like the low water, a body of 64 KiB and what comes
  * with it: read and written by one call. */
 #define READ_BUFFER_BYTES         (80u * 1024)

@@ -122,6 +122,7 @@ enum err sock_listen(const struct addr *at, unsigned flags, int *out)
     err = open_bound(at, (flags & SOCK_LISTEN_SHARED) != 0, &fd);
     if (err != ERR_OK) return err;
     tune(fd);
+    set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, SOCK_UNSENT_BYTES);
     err = start_listening(fd);
     if (err != ERR_OK) {
         close(fd);

@@ -23,6 +23,10 @@
 socklen_t sock_to_sys(const struct addr *a, struct sockaddr_storage *out);
 struct addr sock_from_sys(const struct sockaddr_storage *sys);
 
+/* What the kernel takes of what an accepted connection's peer does not read, about: 2 MB of each
+ * slow reader would be kernel memory, and late news of it. Enough to keep a fast one busy. */
+#define SOCK_UNSENT_BYTES (128 * 1024)
+
 enum sock_listen_flags {
     SOCK_LISTEN_SHARED = 1, /* SO_REUSEPORT: one socket a worker on the same address */
     /* First binds without SO_REUSEPORT, so that an address anybody holds, another process of ours

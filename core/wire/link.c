@@ -6,6 +6,7 @@
 #include "core/wire/link_place.h"
 #include "core/wire/link_recv.h"
 #include "core/wire/link_send.h"
+#include "core/wire/link_window.h"
 
 static_assert(LINK_STREAMS_MAX <= LINK_PLACES, "as many places as streams");
 
@@ -29,8 +30,10 @@ static enum err link_request(struct mux *m, struct mux_stream *s, const struct m
     uint32_t at = l->free_place[--l->free_count];
     uint32_t generation = link_next_generation(l->place[at].generation);
     int32_t id = (int32_t)(generation * LINK_PLACES + at);
-    link_place_take(l, id, s);
-    enum err err = link_send_head(l, s, LINK_HEAD, head, !has_body);
+    bool narrow = link_window_narrow(l);
+    unsigned flags = (has_body ? 0 : LINK_FLAG_END) | (narrow ? LINK_FLAG_NARROW : 0);
+    link_place_take(l, id, s, narrow);
+    enum err err = link_send_head(l, s, LINK_HEAD, head, flags);
     if (err != ERR_OK) {
         link_place_leave(l, s);
         return err;
@@ -46,7 +49,7 @@ static enum err link_respond(struct mux *m, struct mux_stream *s, const struct m
     struct link *l = link_of(m);
     if (s->id == 0) return ERR_CANCELLED;
     if (l->queue.len >= LINK_QUEUE_HEADS_MAX) return ERR_NOMEM;
-    enum err err = link_send_head(l, s, LINK_HEAD, head, !has_body);
+    enum err err = link_send_head(l, s, LINK_HEAD, head, has_body ? 0 : LINK_FLAG_END);
     if (err == ERR_OK) link_send_follow(l, s, has_body);
     return err;
 }
@@ -56,7 +59,7 @@ static enum err link_interim(struct mux *m, struct mux_stream *s, const struct m
     struct link *l = link_of(m);
     if (s->id == 0) return ERR_CANCELLED;
     if (l->queue.len >= LINK_QUEUE_HEADS_MAX) return ERR_NOMEM;
-    return link_send_head(l, s, LINK_HEAD, head, false);
+    return link_send_head(l, s, LINK_HEAD, head, 0);
 }
 
 static void link_consume(struct mux *m, struct mux_stream *s, size_t bytes)
@@ -64,7 +67,7 @@ static void link_consume(struct mux *m, struct mux_stream *s, size_t bytes)
     if (s->id == 0 || bytes == 0) return;
     CHECK(bytes <= s->unconsumed_bytes);
     s->unconsumed_bytes -= bytes;
-    link_send_owed(link_of(m), s, bytes);
+    link_window_give(link_of(m), s, bytes);
 }
 
 static void link_reset(struct mux *m, struct mux_stream *s, enum mux_close how)
@@ -210,11 +213,9 @@ enum err link_new(const struct mux_options *o, struct mux **out)
                        .alloc = o->alloc,
                        .server = o->server,
                        .now_ms = o->now_ms,
-                       .streams_max = o->streams_max,
-                       .stream_window = o->stream_window_bytes,
-                       .window = o->connection_window_bytes,
-                       .receive_left = o->connection_window_bytes};
+                       .streams_max = o->streams_max};
     mux_init(&l->mux, &ops, o->alloc);
+    link_window_init(l, o);
     list_init(&l->ready);
     list_init(&l->blocked);
     list_init(&l->ending);

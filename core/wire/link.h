@@ -9,7 +9,7 @@
  *      type             payload                                     stream
  *      0  HELLO         streams (16), stream window (32),           0
  *                       connection window (32), more                    once, before all else
- *      1  HEAD     END  a head (link_head.h)                        yes
+ *      1  HEAD     END  a head (link_head.h); NARROW, of a request   yes
  *      2  TRAILERS      a head; always the end                      yes
  *      3  DATA     END  bytes                                       yes
  *      4  RESET         reason (8): enum mux_close                  yes
@@ -19,8 +19,8 @@
  *      8  GOAWAY        reason (8): enum link_goaway,               0
  *                       requests (32): how many were accepted
  *
- * Numbers are big-endian; END is flag 1, other flags are 0. What is not above is an error of the
- * connection.
+ * Numbers are big-endian; END is flag 1, NARROW flag 2, other flags are 0. What is not above is an
+ * error of the connection.
  *
  * Streams. Only the client opens them. A stream's number is a place and how often it was taken:
  *
@@ -32,7 +32,8 @@
  * client opens none before it has had HELLO, which the server sends behind its TLS Finished.
  *
  * Flow control is HTTP/2's: DATA counts against the stream's and the connection's window, CREDIT
- * gives back, once half a window is owed. Heads do not count.
+ * gives back, in large pieces, and may give more (link_window.h). Heads do not count. A request that
+ * says NARROW gives its response a quarter of the window of HELLO to begin with.
  *
  * The end, in two steps: GOAWAY(NOTICE), open no more; GOAWAY(LAST), requests beyond those accepted
  * were not looked at and may go elsewhere. An error is told by GOAWAY too, then the connection is
@@ -80,7 +81,10 @@ enum link_type {
     LINK_GOAWAY,
     LINK_TYPE_COUNT
 };
-#define LINK_FLAG_END 0x10u /* of the byte that the type is in */
+/* Of the byte that the type is in. */
+#define LINK_FLAG_END    0x10u
+#define LINK_FLAG_NARROW 0x20u
+#define LINK_NARROW_PART 4u /* of a window */
 
 enum link_goaway { LINK_NOTICE, LINK_LAST, LINK_BROKEN, LINK_FLOOD };
 

@@ -4,6 +4,7 @@
  *      link.c         life, and what the owner submits
  *      link_recv.c    frames in      link_send.c    frames out      link_place.c    places
  *      link_head.c    heads          link_names.c   names that cost one byte in them
+ *      link_window.c  what the peer may send
  */
 #ifndef CORE_WIRE_LINK_IMPL_H
 #define CORE_WIRE_LINK_IMPL_H
@@ -53,6 +54,9 @@ struct link {
     /* flow control */
     uint32_t stream_window, window; /* ours */
     uint32_t receive_left, owed;    /* of the connection, as a stream's */
+    uint32_t credit_bytes;          /* owed on the connection before they are given back */
+    uint32_t growth_left;           /* of the connection's window, for streams beyond theirs */
+    bool narrow;                    /* link_window.h */
     int64_t send_window;
     uint32_t streams_max; /* the peer may open */
     uint32_t peer_stream_window, peer_streams_max;
@@ -61,7 +65,7 @@ struct link {
     size_t head_len;
     uint32_t left, id; /* of the frame under way */
     uint8_t type;
-    bool end, in_frame;
+    bool end, in_frame, narrow_head;
     char *whole; /* owned: a frame that comes in pieces */
     uint32_t whole_len;
     /* sending */

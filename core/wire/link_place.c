@@ -2,6 +2,7 @@
 
 #include "core/base/check.h"
 #include "core/wire/link_send.h"
+#include "core/wire/link_window.h"
 
 static bool is_of(const struct link_place *p, int32_t id)
 {
@@ -13,7 +14,7 @@ static const struct link_place *at(const struct link *l, int32_t id)
     return &l->place[(uint32_t)id % LINK_PLACES];
 }
 
-void link_place_take(struct link *l, int32_t id, struct mux_stream *s)
+void link_place_take(struct link *l, int32_t id, struct mux_stream *s, bool narrow)
 {
     struct link_place *p = link_place(l, id);
     CHECK((p->state & PLACE_OPEN) == 0);
@@ -30,14 +31,11 @@ void link_place_take(struct link *l, int32_t id, struct mux_stream *s)
     s->turn = s->node = (struct list){NULL, NULL};
     s->ordinal = l->requests;
     s->queued_until = 0;
-    s->send_window = l->peer_stream_window;
-    s->receive_left = l->stream_window;
-    s->owed = 0;
     s->body_left = -1;
-    s->unconsumed_bytes = 0;
     s->turn_bytes = 0;
     s->peer_ended = false;
     s->deferred = s->head_seen = s->sent = s->has_body = s->bodiless = false;
+    link_window_begin(l, s, narrow);
     mux_join(&l->mux, s);
 }
 
@@ -57,10 +55,7 @@ void link_place_leave(struct link *l, struct mux_stream *s)
     link_place(l, s->id)->s = NULL;
     link_send_drop(s);
     mux_part(&l->mux, s);
-    /* What the stream will never consume goes back to the connection's window. */
-    size_t unconsumed = s->unconsumed_bytes;
-    s->unconsumed_bytes = 0;
-    if (unconsumed > 0) link_send_owed(l, NULL, unconsumed);
+    link_window_leave(l, s);
 }
 
 void link_place_close(struct link *l, int32_t id, enum mux_close how)

@@ -11,8 +11,9 @@
 
 #include "core/wire/link_impl.h"
 
-/* Takes a free place for `s` (NULL: nobody) under `id`, which is the place's next. */
-void link_place_take(struct link *l, int32_t id, struct mux_stream *s);
+/* Takes a free place for `s` (NULL: nobody) under `id`, which is the place's next; `narrow`: the
+ * response has the narrow window. */
+void link_place_take(struct link *l, int32_t id, struct mux_stream *s, bool narrow);
 /* Is `id` a stream that is not over? */
 bool link_place_is_open(const struct link *l, int32_t id);
 /* Its stream, attached, or NULL. */

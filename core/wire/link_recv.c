@@ -4,6 +4,7 @@
 #include "core/wire/mux_head.h"
 #include "core/wire/link_place.h"
 #include "core/wire/link_send.h"
+#include "core/wire/link_window.h"
 
 /* --- errors --- */
 
@@ -76,7 +77,9 @@ static void peer_ended(struct link *l, int32_t id)
 {
     struct link_place *p = link_place(l, id);
     p->state |= PLACE_PEER_ENDED;
-    if (p->s != NULL) p->s->peer_ended = true;
+    if (p->s == NULL) return;
+    p->s->peer_ended = true;
+    link_window_ended(l, p->s);
 }
 
 /* A response that has no body whatever its fields say (RFC 9110 6.4.1). */
@@ -128,7 +131,7 @@ static void on_request(struct link *l, struct span in)
         return;
     }
     struct mux_stream *s = l->last_told ? NULL : l->events->on_begin(l->owner);
-    link_place_take(l, id, s);
+    link_place_take(l, id, s, l->narrow_head);
     if (s == NULL) {
         skip_head(l, LINK_HEAD_REQUEST, in);
         /* Behind GOAWAY the peer knows by its count; a refusal would be one word too many. */
@@ -225,13 +228,10 @@ static bool begin_data(struct link *l)
     int32_t id = (int32_t)l->id;
     enum whose of = whose(l, id);
     struct mux_stream *s = of == WHOSE_OPEN ? link_place_stream(l, id) : NULL;
-    if (of == WHOSE_NOBODYS || l->left > l->receive_left) return false;
-    if (s != NULL && (!s->head_seen || l->left > s->receive_left)) return false;
-    l->receive_left -= l->left;
+    if (of == WHOSE_NOBODYS || (s != NULL && !s->head_seen)) return false;
+    if (!link_window_take(l, s, l->left)) return false;
     if (l->left == 0 && !l->end) flood_spend(l);
-    if (s == NULL) return true;
-    s->receive_left -= l->left;
-    if (s->body_left < 0) return true;
+    if (s == NULL || s->body_left < 0) return true;
     if (l->left > s->body_left)
         malformed(l, id);
     else
@@ -244,10 +244,10 @@ static void give_data(struct link *l, struct span data)
     struct mux_stream *s = link_place_stream(l, (int32_t)l->id);
     if (s == NULL) {
         /* Nobody will read it: the window goes back at once (performance.md 9). */
-        link_send_owed(l, NULL, data.len);
+        link_window_give(l, NULL, data.len);
         return;
     }
-    s->unconsumed_bytes += data.len;
+    link_window_unread(l, s, data.len);
     l->events->on_data(l->owner, s, data);
 }
 
@@ -383,19 +383,20 @@ static void handle(struct link *l, struct span in)
 
 struct shape {
     uint32_t least, most; /* payload */
-    bool stream, connection, end;
+    bool stream, connection;
+    unsigned flags;
 };
 
 static const struct shape shapes[LINK_TYPE_COUNT] = {
-    [LINK_HELLO] = {LINK_HELLO_BYTES, LINK_HELLO_BYTES_MAX, false, true, false},
-    [LINK_HEAD] = {2, LINK_HEAD_BYTES_MAX, true, false, true},
-    [LINK_TRAILERS] = {0, LINK_HEAD_BYTES_MAX, true, false, false},
-    [LINK_DATA] = {0, LINK_DATA_BYTES_MAX, true, false, true},
-    [LINK_RESET] = {1, 1, true, false, false},
-    [LINK_CREDIT] = {LINK_CREDIT_BYTES, LINK_CREDIT_BYTES, true, true, false},
-    [LINK_PING] = {0, 0, false, true, false},
-    [LINK_PONG] = {0, 0, false, true, false},
-    [LINK_GOAWAY] = {LINK_GOAWAY_BYTES, LINK_GOAWAY_BYTES, false, true, false},
+    [LINK_HELLO] = {LINK_HELLO_BYTES, LINK_HELLO_BYTES_MAX, false, true, 0},
+    [LINK_HEAD] = {2, LINK_HEAD_BYTES_MAX, true, false, LINK_FLAG_END | LINK_FLAG_NARROW},
+    [LINK_TRAILERS] = {0, LINK_HEAD_BYTES_MAX, true, false, 0},
+    [LINK_DATA] = {0, LINK_DATA_BYTES_MAX, true, false, LINK_FLAG_END},
+    [LINK_RESET] = {1, 1, true, false, 0},
+    [LINK_CREDIT] = {LINK_CREDIT_BYTES, LINK_CREDIT_BYTES, true, true, 0},
+    [LINK_PING] = {0, 0, false, true, 0},
+    [LINK_PONG] = {0, 0, false, true, 0},
+    [LINK_GOAWAY] = {LINK_GOAWAY_BYTES, LINK_GOAWAY_BYTES, false, true, 0},
 };
 
 /* Is there such a frame, here? */
@@ -404,7 +405,8 @@ static bool frame_fine(const struct link *l, unsigned flags)
     if (l->type >= LINK_TYPE_COUNT) return false;
     const struct shape *shape = &shapes[l->type];
     if (l->left < shape->least || l->left > shape->most) return false;
-    if (flags != 0 && (flags != LINK_FLAG_END || !shape->end)) return false;
+    if ((flags & ~shape->flags) != 0) return false;
+    if ((flags & LINK_FLAG_NARROW) != 0 && !l->server) return false;
     if (l->id == 0 ? !shape->connection : !shape->stream || l->id > INT32_MAX) return false;
     return l->hello_seen == (l->type != LINK_HELLO);
 }
@@ -416,6 +418,7 @@ static bool begin_frame(struct link *l, const char *p)
     l->type = first & 0x0f;
     l->id = link_get_u32(p + 4);
     l->end = (first & LINK_FLAG_END) != 0;
+    l->narrow_head = (first & LINK_FLAG_NARROW) != 0;
     l->in_frame = true;
     return frame_fine(l, first & 0xf0) && (l->type != LINK_DATA || begin_data(l));
 }

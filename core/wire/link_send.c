@@ -62,12 +62,12 @@ static enum link_head_kind kind_of(const struct link *l, enum link_type type)
 }
 
 enum err link_send_head(struct link *l, struct mux_stream *s, enum link_type type,
-                        const struct mux_head *head, bool end)
+                        const struct mux_head *head, unsigned flags)
 {
     char *p = reserve(l, LINK_FRAME_HEAD_BYTES + link_head_bound(head));
     if (p == NULL) return ERR_NOMEM;
     size_t len = link_head_write(&l->send, kind_of(l, type), head, p + LINK_FRAME_HEAD_BYTES);
-    put_frame_head(p, len, type | (end ? LINK_FLAG_END : 0), (uint32_t)s->id);
+    put_frame_head(p, len, type | flags, (uint32_t)s->id);
     commit(l, LINK_FRAME_HEAD_BYTES + len);
     return ERR_OK;
 }
@@ -83,24 +83,6 @@ void link_send_goaway(struct link *l, enum link_goaway reason)
     char payload[LINK_GOAWAY_BYTES] = {(char)reason};
     link_put_u32(payload + 1, l->requests);
     link_send_frame(l, LINK_GOAWAY, 0, span_of(payload, sizeof payload));
-}
-
-static void credit(struct link *l, uint32_t id, uint32_t *owed, uint32_t *left)
-{
-    char payload[LINK_CREDIT_BYTES];
-    link_put_u32(payload, *owed);
-    *left += *owed;
-    *owed = 0;
-    link_send_frame(l, LINK_CREDIT, id, span_of(payload, sizeof payload));
-}
-
-void link_send_owed(struct link *l, struct mux_stream *s, size_t bytes)
-{
-    l->owed += (uint32_t)bytes;
-    if (l->owed >= l->window / 2) credit(l, 0, &l->owed, &l->receive_left);
-    if (s == NULL || (link_place(l, s->id)->state & PLACE_PEER_ENDED) != 0) return;
-    s->owed += (uint32_t)bytes;
-    if (s->owed >= l->stream_window / 2) credit(l, (uint32_t)s->id, &s->owed, &s->receive_left);
 }
 
 /* --- whose turn it is --- */
@@ -238,7 +220,7 @@ static void end_with_trailers(struct link *l, struct mux_stream *s)
     /* The encoder only reads. */
     struct mux_head head = {.headers = (struct headers *)(uintptr_t)s->out_trailers,
                             .content_length = -1};
-    if (link_send_head(l, s, LINK_TRAILERS, &head, false) != ERR_OK) return;
+    if (link_send_head(l, s, LINK_TRAILERS, &head, 0) != ERR_OK) return;
     link_send_follow(l, s, false);
 }
 

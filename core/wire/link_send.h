@@ -10,13 +10,11 @@
 
 /* Queues a frame with a payload of at most a few bytes. */
 void link_send_frame(struct link *l, enum link_type type, uint32_t id, struct span payload);
-/* Queues a head of `type` for `s`. ERR_NOMEM. */
+/* Queues a head of `type` for `s`; `flags`: LINK_FLAG_*. ERR_NOMEM. */
 enum err link_send_head(struct link *l, struct mux_stream *s, enum link_type type,
-                        const struct mux_head *head, bool end) MUST_USE;
+                        const struct mux_head *head, unsigned flags) MUST_USE;
 void link_send_reset(struct link *l, int32_t id, enum mux_close how);
 void link_send_goaway(struct link *l, enum link_goaway reason);
-/* Bytes that the peer may send again, on the stream (NULL: none) and the connection. */
-void link_send_owed(struct link *l, struct mux_stream *s, size_t bytes);
 /* Begins what follows a head: the body, or the end that it was. */
 void link_send_follow(struct link *l, struct mux_stream *s, bool has_body);
 /* The stream's window has grown. */

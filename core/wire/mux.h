@@ -70,6 +70,7 @@ struct mux_stream {
     uint32_t ordinal;      /* how many requests had been made on the connection, this included */
     int64_t send_window, body_left; /* -1: of no stated length */
     uint32_t receive_left, owed;    /* bytes the peer may send; bytes it may have back */
+    uint32_t window, taken;         /* of what it sends unread; bytes read since that grew */
     uint32_t turn_bytes;            /* of our body, since its turn began */
     bool has_body, bodiless;        /* we send one; the peer may not */
 };

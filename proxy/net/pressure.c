@@ -28,8 +28,7 @@ size_t pressure_low_water(const struct context *ctx)
 
 size_t pressure_out_water(const struct context *ctx, const struct conn *c)
 {
-    size_t low = conn_low_water(c), pressed = PRESSURE_BODY_BYTES / 2;
-    return pressure_now(ctx) == PRESSURE_NONE || low < pressed ? low : pressed;
+    return pressure_now(ctx) == PRESSURE_NONE ? conn_low_water(c) : 0;
 }
 
 void pressure_refresh(struct context *ctx)

@@ -4,9 +4,9 @@
  *      0 ........ half ........ all
  *      | NONE      | HIGH        | FULL       HIGH too: PRESSURE_BODIES_BYTES of bodies wait
  *
- * HIGH: a body is read in pieces of PRESSURE_BODY_BYTES and paused at as much, and what is freed
- * goes back to the system. FULL: new requests get 503, new connections are refused or, of local
- * clients, not accepted.
+ * HIGH: a body is read in pieces of PRESSURE_BODY_BYTES and paused at as much, its next block goes
+ * to a client when the last has left, and what is freed goes back to the system. FULL: new requests
+ * get 503, new connections are refused or, of local clients, not accepted.
  *
  * Worker thread. Nothing is measured: what there is is counted, each thing with what it takes at
  * most, so that the answer is exact at any time and costs a few additions.

@@ -31,7 +31,7 @@ static const struct attack to_server[] = {
     ATTACK("HELLO again", HELLO, CONNECTION),
     ATTACK("an unknown type", FRAME("\0", "\x09", "\0\0\0\0"), CONNECTION),
     ATTACK("type 15", FRAME("\0", "\x0f", "\0\0\0\0"), CONNECTION),
-    ATTACK("an unknown flag", FRAME("\x08", "\x21", ID) GET, CONNECTION),
+    ATTACK("an unknown flag", FRAME("\x08", "\x41", ID) GET, CONNECTION),
     ATTACK("END on a PING", FRAME("\0", "\x16", "\0\0\0\0"), CONNECTION),
     ATTACK("a PING with a payload", FRAME("\x01", "\x06", "\0\0\0\0") "x", CONNECTION),
     ATTACK("a PING of a stream", OPEN FRAME("\0", "\x06", ID), CONNECTION),

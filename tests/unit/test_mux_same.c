@@ -16,10 +16,11 @@
 /* The same calls on a connection of either codec tell the same story. Random calls are made on a
  * client and a server of each; what every stream is told, side by side, must be equal. */
 
-#define STREAMS   6u
-#define LOG_BYTES 65536u
-#define SEEDS     60u
-#define CALLS     400u
+#define STREAM_WINDOW 65535u
+#define STREAMS       6u
+#define LOG_BYTES     65536u
+#define SEEDS         60u
+#define CALLS         400u
 
 struct end {
     struct mux *mux;
@@ -31,7 +32,7 @@ struct end {
     struct strbuf log[STREAMS];
     char text[STREAMS][LOG_BYTES];
     size_t data[STREAMS], sent[STREAMS];
-    bool answered[STREAMS];
+    bool answers, answered[STREAMS];
     int64_t length[STREAMS]; /* as announced, -1: none */
     unsigned goaways;
     size_t next; /* server: which stream begins */
@@ -160,9 +161,10 @@ static void end_init(struct world *w, struct end *e, bool server, struct codec c
                             .owner = e,
                             .alloc = &w->alloc,
                             .streams_max = STREAMS,
-                            .stream_window_bytes = 65535,
+                            .stream_window_bytes = STREAM_WINDOW,
                             .connection_window_bytes = 1u << 20,
                             .now_ms = w->now_ms};
+    e->answers = server;
     iobuf_init(&e->wire, &w->pool);
     arena_init(&e->arena, 65536, (size_t)64 << 20);
     for (size_t i = 0; i < STREAMS; i++) {
@@ -318,7 +320,10 @@ static void call_send(struct end *e, const struct call *c)
     if (e->length[c->stream] > 0 && e->sent[c->stream] > 0) return;
     /* How much of a body that is too long is given out depends on its frames. */
     size_t most = e->length[c->stream] > 0 ? (size_t)e->length[c->stream] : 100000;
-    if (s->out->len == 0) fill(s->out, c->a % 4 == 0 ? 0 : c->a % most);
+    size_t len = c->a % 4 == 0 ? 0 : c->a % most;
+    /* The windows of a link are narrow at first, and grow; HTTP/2's are not. */
+    if (e->sent[c->stream] + len > STREAM_WINDOW / (e->answers ? LINK_NARROW_PART : 1)) len = 0;
+    if (s->out->len == 0) fill(s->out, len);
     s->out_ended = c->b % 3 == 0;
     if (s->out_ended && c->b % 2 == 0) {
         trailers[c->stream].count = 0;
