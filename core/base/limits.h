@@ -48,7 +48,7 @@
  * do not wait for each other. */
 #define LINK_STREAM_WINDOW_BYTES     (64u * 1024)
 #define LINK_STREAM_WINDOW_BYTES_MAX (512u * 1024)
-#define LINK_WINDOW_BYTES            (LINK_STREAMS_MAX * LINK_STREAM_WINDOW_BYTES + 8u * 1024 * 1024)
+#define LINK_WINDOW_BYTES            (24u * 1024 * 1024)
 #define BODY_HIGH_WATER_BYTES        (256u * 1024)
 #define BODY_LOW_WATER_BYTES         (80u * 1024)
 /* One a thread, shared by all its connections. Like the low water, a body of 64 KiB and what comes

@@ -32,8 +32,8 @@
  * client opens none before it has had HELLO, which the server sends behind its TLS Finished.
  *
  * Flow control is HTTP/2's: DATA counts against the stream's and the connection's window, CREDIT
- * gives back, in large pieces, and may give more (link_window.h). Heads do not count. A request that
- * says NARROW gives its response a quarter of the window of HELLO to begin with.
+ * gives back, in large pieces, and may give more (link_window.h). Heads do not count. A request
+ * that says NARROW gives its response a quarter of the window of HELLO to begin with.
  *
  * The end, in two steps: GOAWAY(NOTICE), open no more; GOAWAY(LAST), requests beyond those accepted
  * were not looked at and may go elsewhere. An error is told by GOAWAY too, then the connection is

@@ -1,10 +1,16 @@
 #include "core/wire/link_window.h"
 
+#include <assert.h>
+
+#include "core/base/limits.h"
 #include "core/wire/link_send.h"
 
 /* More than a kernel takes for a client that reads nothing (SOCK_UNSENT_BYTES, and what is on its
  * way): such a one does not look as if it kept up. */
 #define LINK_GROWTH_BYTES (256u * 1024)
+
+static_assert(LINK_WINDOW_BYTES > LINK_STREAMS_MAX * LINK_STREAM_WINDOW_BYTES,
+              "no stream waits because others are not read");
 
 void link_window_init(struct link *l, const struct mux_options *o)
 {

@@ -29,10 +29,12 @@ busy, leaving, last = 0, False, time.monotonic()
 
 async def serve(reader, writer):
     global busy, last
+    mine = 0
     try:
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
             busy += 1
+            mine = 1
             line = head.split(b"\r\n", 1)[0].decode()
             method, target, _ = line.split(" ")
             length = 0
@@ -57,9 +59,11 @@ async def serve(reader, writer):
                 writer.write(b"." * 100)
             await writer.drain()
             busy -= 1
+            mine = 0
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
+        busy -= mine
         writer.close()
 
 async def main():
