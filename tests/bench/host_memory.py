@@ -5,8 +5,8 @@
 calls them all: 20 upstreams, 4 000 endpoints. Load on all upstreams at once goes on until no new
 mesh link opens: then every endpoint that the host spreads over has its links, one for each of the
 caller's workers (what they take grows with --threads). Printed before, during and after the load
-with what it is made of; exit 1 when any is over the bound, or a request fails. Needs root, 4 minutes
-and 2 GiB.
+with what it is made of; exit 1 when any is over the bound, or a request fails. Needs root, 4
+minutes and 2 GiB.
 
 usage: host_memory.py [--hosts 200] [--services 20] [--threads 2]
 """

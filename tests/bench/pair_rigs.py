@@ -116,6 +116,7 @@ class Rig:
     name = ""
     number = 0
     host = FRONT
+    start_s = 15
 
     def __init__(self, folder, workers):
         self.folder = os.path.join(folder, f"{self.name}-{workers}")
@@ -133,7 +134,7 @@ class Rig:
 
     def start(self):
         self.run()
-        if not answers(self.host, self.port("http"), 15):
+        if not answers(self.host, self.port("http"), self.start_s):
             raise RuntimeError(f"{self.name} does not answer, see {self.folder}")
 
     def spawn(self, argv, name, **kw):
