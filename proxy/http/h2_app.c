@@ -8,12 +8,11 @@
 #include "proxy/http/upgrade.h"
 #include "proxy/net/introduce.h"
 
-#define IDLE_TIMEOUT_MS 60000u
-
 struct h2_app {
     struct mux_back back; /* open when the application's settings have come */
     struct target target;
     bool connected;
+    uint64_t rested_ms; /* before what it is used for now; 0: it has spoken since */
 };
 
 static_assert(offsetof(struct h2_app, back) == 0, "the back frees the whole object");
@@ -52,7 +51,38 @@ static enum reason back_response(struct exchange *ex, const struct mux_head *hea
     return bad ? REASON_PROTOCOL_ERROR : REASON_NONE;
 }
 
+/* How long it may rest for a request that may be repeated, or not. */
+static uint64_t rest_most_ms(const struct mux_back *b, bool repeatable)
+{
+    return keepalive_limit_ms(&b->state->keepalive, repeatable, loop_now_ms(b->ctx->loop));
+}
+
+/* Of one that rests. */
+static uint64_t rest_ms(const struct mux_back *b)
+{
+    return loop_now_ms(b->ctx->loop) - b->idle_since_ms;
+}
+
+static bool is_resting(const struct h2_app *a)
+{
+    return a->back.open && mux_back_load(&a->back) == 0;
+}
+
+/* The application closed it while it rested, or just as it was used again, and said no GOAWAY. */
+static void learn_closed(struct h2_app *a)
+{
+    struct mux_back *b = &a->back;
+    uint64_t rest = is_resting(a) ? rest_ms(b) : a->rested_ms;
+    if (b->open && !b->draining)
+        keepalive_closed(&b->state->keepalive, rest, loop_now_ms(b->ctx->loop));
+}
+
 static void spread_waiting(struct mux_back *b);
+
+static void back_heard(struct mux_back *b)
+{
+    CONTAINER_OF(b, struct h2_app, back)->rested_ms = 0;
+}
 
 static void back_settings(struct mux_back *b)
 {
@@ -60,7 +90,7 @@ static void back_settings(struct mux_back *b)
         conn_mark(b->conn);
         return;
     }
-    loop_timer_set(b->ctx->loop, &b->timer, loop_now_ms(b->ctx->loop) + IDLE_TIMEOUT_MS);
+    loop_timer_set(b->ctx->loop, &b->timer, loop_now_ms(b->ctx->loop) + rest_most_ms(b, true));
     mux_back_opened(b);
     spread_waiting(b);
 }
@@ -76,6 +106,7 @@ static const struct mux_back_ops back_ops = {.size = sizeof(struct h2_app),
                                              .waiting_max = H2_APP_WAITING_MAX,
                                              .head = back_head,
                                              .response = back_response,
+                                             .heard = back_heard,
                                              .settings = back_settings,
                                              .closed = back_closed};
 
@@ -94,13 +125,20 @@ static void on_error(struct conn *c, void *owner, enum err err)
     struct h2_app *a = owner;
     enum reason reason = REASON_UPSTREAM_RESET;
     (void)c;
+    learn_closed(a);
     if (!a->connected) reason = err == ERR_TIMEOUT ? REASON_CONN_TIMEOUT : REASON_CONN_REFUSED;
     mux_back_die(&a->back, reason);
 }
 
+static void on_eof(struct conn *c, void *owner)
+{
+    learn_closed(owner);
+    mux_back_on_eof(c, owner);
+}
+
 static const struct conn_events conn_events = {.on_open = on_open,
                                                .on_data = mux_back_on_data,
-                                               .on_eof = mux_back_on_eof,
+                                               .on_eof = on_eof,
                                                .on_error = on_error,
                                                .on_drain = mux_back_on_drain,
                                                .on_flush = mux_back_on_flush};
@@ -108,17 +146,20 @@ static const struct conn_events conn_events = {.on_open = on_open,
 static void on_expire(struct loop_timer *t)
 {
     struct h2_app *a = CONTAINER_OF(t, struct h2_app, back.timer);
-    struct loop *loop = a->back.ctx->loop;
-    uint64_t now = loop_now_ms(loop), due = a->back.idle_since_ms + IDLE_TIMEOUT_MS;
-    if (!a->back.open) {
-        mux_back_die(&a->back, REASON_CONN_TIMEOUT);
+    struct mux_back *b = &a->back;
+    if (!b->open) {
+        mux_back_die(b, REASON_CONN_TIMEOUT);
         return;
     }
-    if (mux_back_load(&a->back) > 0) due = now + IDLE_TIMEOUT_MS;
+    uint64_t most = rest_most_ms(b, true), now = loop_now_ms(b->ctx->loop), due = now;
+    if (!is_resting(a))
+        due += most > KEEPALIVE_LEAST_MS ? most : KEEPALIVE_LEAST_MS;
+    else if (!b->draining)
+        due = b->idle_since_ms + most;
     if (due <= now)
-        mux_back_close(&a->back, false);
+        mux_back_close(b, false);
     else
-        loop_timer_set(loop, t, due);
+        loop_timer_set(b->ctx->loop, t, due);
 }
 
 /* --- finding and opening --- */
@@ -152,6 +193,26 @@ static enum err connect_app(struct exchange *ex, struct h2_app **out)
     return ERR_OK;
 }
 
+/* What may not be repeated goes into no connection whose end came in this very turn. */
+static bool is_fresh(const struct h2_app *a, const struct exchange *ex)
+{
+    return ex->req.replay_safe || !is_resting(a) || conn_still(a->back.conn);
+}
+
+/* The application may be about to close those that have rested for too long. Their timers end them:
+ * this may be called from what one of them has just said. */
+static void leave_rested(const struct exchange *ex)
+{
+    LIST_EACH(node, next, &ex->attempt.state->h2_apps)
+    {
+        struct h2_app *a = LIST_ENTRY(node, struct h2_app, back.by_state);
+        uint64_t most = rest_most_ms(&a->back, ex->req.replay_safe);
+        if (!is_resting(a) || a->back.draining || rest_ms(&a->back) < most) continue;
+        a->back.draining = true;
+        loop_timer_set(ex->ctx->loop, &a->back.timer, loop_now_ms(ex->ctx->loop));
+    }
+}
+
 struct choice {
     struct h2_app *ready, *least; /* NULL: none */
     size_t count;
@@ -166,7 +227,7 @@ static struct choice survey(const struct exchange *ex)
         bool fits = addr_target_eq(&a->target, &ex->service->local);
         if (!fits || a->back.draining || a->back.failed) continue;
         c.count++;
-        if (c.ready == NULL && mux_back_usable(&a->back)) c.ready = a;
+        if (c.ready == NULL && mux_back_usable(&a->back) && is_fresh(a, ex)) c.ready = a;
         if (c.least == NULL || mux_back_load(&a->back) < mux_back_load(&c.least->back)) c.least = a;
     }
     return c;
@@ -187,12 +248,14 @@ static void spread_waiting(struct mux_back *b)
 
 enum err h2_app_open(struct exchange *ex, enum reason *reason)
 {
+    leave_rested(ex);
     struct choice c = survey(ex);
     struct h2_app *fresh = NULL;
     enum err err = ERR_FULL;
     if (ex->req.upgrade) upgrade_hide_key(ex);
     if (c.ready != NULL && !ex->attempt.fresh) {
         ex->attempt.reused = true;
+        if (is_resting(c.ready)) c.ready->rested_ms = rest_ms(&c.ready->back);
         return mux_back_attach(&c.ready->back, ex);
     }
     if (c.count < H2_APP_CONNECTIONS_MAX) err = connect_app(ex, &fresh);

@@ -6,6 +6,9 @@
  * come, so that its limit on streams holds from the beginning and it is known whether it takes
  * extended CONNECT. Over that limit more connections are opened, up to H2_APP_CONNECTIONS_MAX, then
  * exchanges wait for a stream to end, as long as connecting may take.
+ *
+ * One without streams may rest for as long as one of HTTP/1.1 (traffic/keepalive.h): an application
+ * that closes it without GOAWAY would take along what was just sent.
  */
 #ifndef PROXY_HTTP_H2_APP_H
 #define PROXY_HTTP_H2_APP_H
