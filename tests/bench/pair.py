@@ -48,7 +48,6 @@ class Case:
 def cases():
     unary = rigs.GRPC_PATH
     floors = ("direct", "relay")
-    others = ("relay", "haproxy", "nginx", "envoy")
     return [
         Case("h1-32", "HTTP/1.1, 1 KiB, 32 connections", load.Wrk("/1k", 32)),
         Case("h1-256", "HTTP/1.1, 1 KiB, 256 connections", load.Wrk("/1k", 256)),
@@ -69,7 +68,12 @@ def cases():
         Case("bulk-tcp-4", "TCP bulk, 4 downloads", load.Pull("tcp", 4), without=floors),
         Case("idle", "10 000 idle connections", load.Idle(rigs.IDLE_CONNECTIONS)),
         Case("calls", "System calls, 1 KiB, 32 connections", load.Calls("/1k", 32), without=floors),
-        Case("half", "1 KiB at half of parley's saturation", None, without=others),
+        Case(
+            "half",
+            "1 KiB at half of its saturation, even load, two hosts of one core",
+            load.Even("/1k", 32),
+            without=("direct",),
+        ),
         Case(
             "h1-256-w2",
             "HTTP/1.1, 1 KiB, 256, two workers",
@@ -136,16 +140,6 @@ def measure(case, running, given):
     print(pair_report.block(case), flush=True)
 
 
-def half_load(done):
-    """The rate of the case `half`, from what parley reached with 32 connections."""
-    found = next((c for c in done if c.name == "h1-32"), None)
-    rounds = found.rounds.get("parley") if found else None
-    if not rounds:
-        return None
-    reached = statistics.median(r["requests"] / r["seconds"] for r in rounds)
-    return load.H2load("http", "/1k", 32, rate=reached / 2)
-
-
 def with_workers(workers, some, names, folder, given):
     """Starts every rig with so many workers and measures the cases of that number."""
     running = []
@@ -155,10 +149,7 @@ def with_workers(workers, some, names, folder, given):
             running.append(rig)
             rig.start()
         for case in some:
-            if case.load is None:
-                case.load = half_load(some)
-            if case.load is not None:
-                measure(case, running, given)
+            measure(case, running, given)
     finally:
         for rig in running:
             rig.stop()
@@ -171,16 +162,16 @@ def inside(given):
     if "envoy" in names:
         rigs.Envoy.program, _ = rigs.envoy_binary()
     chosen = [c for c in cases() if not given.only or c.name in given.only.split(",")]
-    for program in {p for c in chosen if c.load for p in c.load.programs}:
+    for program in {p for c in chosen for p in c.load.programs}:
         if shutil.which(program) is None:
-            chosen = [c for c in chosen if c.load is None or program not in c.load.programs]
+            chosen = [c for c in chosen if program not in c.load.programs]
             print(f"# without the cases that need {program}: it is not installed")
     folder = tempfile.mkdtemp(prefix="pair")
     os.chmod(folder, 0o755)
     origin = None
     try:
         rigs.make_certificates(folder)
-        origin = rigs.Origin(folder)
+        origin = load.Even.origin = rigs.Origin(folder)
         for workers in sorted({c.workers for c in chosen}):
             some = [c for c in chosen if c.workers == workers]
             with_workers(workers, some, names, folder, given)

@@ -7,6 +7,7 @@ when it has ended, says what came of it:
 nothing.
 """
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 
+import pair_place
 import pair_rigs
 
 UNIT_US = {"us": 1, "ms": 1000, "s": 1_000_000, "m": 60_000_000}
@@ -31,6 +33,7 @@ def percentile(values, share):
 
 class Load:
     programs = ()
+    beside = None  # called in the program's process before it starts
 
     def __init__(self, kind, path):
         self.kind = kind
@@ -41,7 +44,11 @@ class Load:
         argv = self.argv(rig, seconds)
         before = rig.cpu_ns()
         p = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            preexec_fn=self.beside,
         )
         time.sleep(seconds / 2)
         rig.during()
@@ -135,19 +142,60 @@ class Calls(Wrk):
         return {kind: sum(found.get(n, 0) for n in names) for kind, names in self.NAMES.items()}
 
 
+class Even(Load):
+    """Half of what a rig reaches with a closed loop, as an even open loop (pair_even.c), and the
+    origin alone at that rate right behind it: the difference is what the rig adds. Both loops run
+    in the same place: pair_place.two_hosts."""
+
+    programs = ("wrk",)
+    origin = None  # the rigs' Origin, once it runs
+
+    def __init__(self, path, connections):
+        super().__init__("http", path)
+        self.connections = connections
+        self.rate = {}  # of a rig
+
+    def run(self, rig, seconds):
+        with pair_place.two_hosts(rig, self.origin) as beside_load:
+            self.beside = beside_load
+            if rig.name not in self.rate:
+                closed = Wrk(self.path, self.connections)
+                closed.beside = beside_load
+                done = closed.run(rig, seconds)
+                self.rate[rig.name] = int(done["requests"] / done["seconds"] / 2)
+            self.to = (rig.host, rig.port(self.kind), self.rate[rig.name])
+            result = super().run(rig, seconds)
+            self.to = (pair_rigs.ORIGIN, pair_rigs.ORIGIN_HTTP, self.rate[rig.name])
+            alone = super().run(rig, seconds)
+        result["errors"] += alone["errors"]
+        result.update({f"direct_{key}": alone.get(key) for key in ("p50_us", "p99_us")})
+        return result
+
+    def argv(self, rig, seconds):
+        host, port, rate = self.to
+        program = os.path.join(pair_rigs.ROOT, "build/rel/bench/pair_even")
+        how = [str(n) for n in (rate, seconds, self.connections)]
+        return [program, f"{host}:{port}", self.path, *how]
+
+    def parse(self, text, seconds):
+        try:
+            told = json.loads(text)
+        except ValueError:
+            return {"errors": 1, "requests": 0, "seconds": seconds, "text": text}
+        return {"errors": told.pop("failed"), "seconds": seconds, **told}
+
+
 class H2load(Load):
     """HTTP/2 with prior knowledge: streams on each of some connections; with a body as gRPC has it,
-    when `unary`. With a `rate` instead: HTTP/1.1, so many requests a second, whatever becomes of
-    them."""
+    when `unary`."""
 
     programs = ("h2load",)
 
-    def __init__(self, kind, path, connections, streams=1, unary=False, rate=None):
+    def __init__(self, kind, path, connections, streams=1, unary=False):
         super().__init__(kind, path)
         self.connections = connections
         self.streams = streams
         self.unary = unary
-        self.rate = rate
 
     def argv(self, rig, seconds):
         self.log = os.path.join(rig.folder, "h2load.log")
@@ -155,8 +203,6 @@ class H2load(Load):
             os.unlink(self.log)
         argv = ["h2load", "-t1", f"-c{self.connections}", f"-m{self.streams}", f"-D{seconds}"]
         argv += [f"--log-file={self.log}"]
-        if self.rate:
-            argv += ["--h1", f"--rps={self.rate / self.connections:.2f}"]
         if self.unary:
             body = pair_rigs.write(f"{rig.folder}/message", "\0\0\0\0\x64" + "x" * 100)
             argv += ["-d", body, "-H", "content-type: application/grpc", "-H", "te: trailers"]

@@ -35,6 +35,9 @@ def figures(r):
         out["cpu_us"] = r["cpu_us"] / r["requests"]
         out["per_s"] = r["requests"] / r["seconds"]
         out["p50_us"], out["p99_us"] = r["p50_us"], r["p99_us"]
+        if "direct_p99_us" in r:
+            out["direct_us"] = r["direct_p99_us"]
+            out["added_us"] = r["p99_us"] - r["direct_p99_us"]
     elif "bytes" in r:
         out["cpu_s_gb"] = r["cpu_us"] / 1e6 / (r["bytes"] / 1e9) if r["bytes"] else math.inf
         out["mb_s"] = r["bytes"] / r["seconds"] / 1e6
@@ -63,6 +66,8 @@ COLUMNS = {
     "per_s": ("req/s", 0),
     "p50_us": ("p50 us", 0),
     "p99_us": ("p99 us", 0),
+    "direct_us": ("direct p99", 0),
+    "added_us": ("p99 added", 0),
     "cpu_s_gb": ("CPU s/GB", 2),
     "mb_s": ("MB/s", 0),
     "more_kib": ("more KiB", 0),
@@ -161,14 +166,12 @@ def judge_memory(by_name, judged):
 
 
 def judge_latency(case, judged):
-    if not case or not case.rounds.get("parley") or not case.rounds.get("direct"):
-        return
-    with_it, without = (medians(case.rounds[n])["p99_us"] for n in ("parley", "direct"))
-    added = with_it - without
-    judged[f"{case.title}: p99 added, us"] = (
-        added <= ADDED_US_MAX,
-        f"{added:.0f} <= {ADDED_US_MAX}",
-    )
+    if case and case.rounds.get("parley"):
+        added = medians(case.rounds["parley"])["added_us"]
+        judged[f"{case.title}: p99 added, us"] = (
+            added <= ADDED_US_MAX,
+            f"{added:.0f} <= {ADDED_US_MAX}",
+        )
 
 
 STYLE = """

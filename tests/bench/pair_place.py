@@ -1,0 +1,40 @@
+"""Where the processes of tests/bench/pair.py stand while a latency is measured."""
+
+import contextlib
+import os
+
+import pair_rigs
+
+
+@contextlib.contextmanager
+def two_hosts(rig, origin):
+    """The machine as two hosts of one core each, as a sidecar stands beside its application:
+
+        first core                          second core
+        load -> [ outbound ] -- mTLS --> [ inbound ] -> origin
+
+    All of them are in the real-time class, so that what else runs on the machine is not in the
+    figure, but for the 50 ms a second that the kernel keeps for what starves. Gives what the load's
+    process calls to stand there too."""
+    cpus = sorted(os.sched_getaffinity(0))
+    first, second = {cpus[0]}, {cpus[-1]}
+    stands = [(pair_rigs.family(p.pid), on) for p, on in zip(rig.side, (first, second))]
+    stands += [(pair_rigs.family(p.pid), second) for p in origin.process]
+    for pids, on in stands:
+        place(pids, on, os.SCHED_RR)
+    try:
+        yield lambda: place([os.getpid()], first, os.SCHED_RR)
+    finally:
+        for pids, _ in stands:
+            place(pids, cpus, os.SCHED_OTHER)
+
+
+def place(pids, cpus, policy):
+    """All threads of these processes; those they start later follow."""
+    param = os.sched_param(os.sched_get_priority_min(policy))
+    for pid in pids:
+        for thread in map(int, os.listdir(f"/proc/{pid}/task")):
+            os.sched_setaffinity(thread, cpus)
+            # A container may keep the class to itself; then the machine has to be quiet.
+            with contextlib.suppress(PermissionError):
+                os.sched_setscheduler(thread, policy, param)
