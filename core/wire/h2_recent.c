@@ -10,7 +10,7 @@ static uint32_t age_of(const struct h2_recent *r, int32_t id)
 
 void h2_recent_open(struct h2_recent *r, int32_t id)
 {
-    uint32_t step = (uint32_t)(id - r->last_id + 1) / 2;
+    uint32_t step = ((uint32_t)id - (uint32_t)r->last_id + 1) / 2;
     if (id <= r->last_id) return;
     r->opened = step < WINDOW ? r->opened << step : 0;
     r->ended = step < WINDOW ? r->ended << step : 0;

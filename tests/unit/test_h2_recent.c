@@ -56,6 +56,16 @@ static void test_what_the_peer_ended_stays_ended_for_64_streams(void **state)
     assert_int_equal(h2_recent_look(&r, 127), H2_RECENT_OTHER);
 }
 
+static void test_the_highest_may_be_the_first(void **state)
+{
+    struct h2_recent r = {.last_id = 0};
+    (void)state;
+    h2_recent_open(&r, INT32_MAX);
+    assert_int_equal(h2_recent_look(&r, INT32_MAX), H2_RECENT_OTHER);
+    assert_int_equal(h2_recent_look(&r, 1), H2_RECENT_OTHER);
+    assert_int_equal(h2_recent_look(&r, INT32_MAX - 2), H2_RECENT_SKIPPED);
+}
+
 /* Preface, SETTINGS (empty), DATA of 5 bytes on 1, DATA of 0 bytes on 0x7fffffff with R set. */
 static const char wire[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
                            "\0\0\0\4\0\0\0\0\0"
@@ -95,6 +105,7 @@ int main(void)
         cmocka_unit_test(test_a_higher_stream_is_fresh),
         cmocka_unit_test(test_a_stream_that_was_left_out_is_skipped),
         cmocka_unit_test(test_what_the_peer_ended_stays_ended_for_64_streams),
+        cmocka_unit_test(test_the_highest_may_be_the_first),
         cmocka_unit_test(test_heads_are_found_however_the_bytes_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
