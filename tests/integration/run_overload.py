@@ -43,10 +43,10 @@ while held and time.monotonic() < begun + 80:
             data = held[fd].recv(4096)
         except OSError:
             data = b""
-        if data:
+        if data.startswith(b"HTTP/"):
             code = data[9:12].decode()
             answers[code] = answers.get(code, 0) + 1
-        else:
+        elif not data:
             poll.unregister(fd)
             held.pop(fd).close()
     for s in list(held.values())[:50]:
