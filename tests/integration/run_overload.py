@@ -113,7 +113,9 @@ class Site:
             r = h.parley("reload", "--wait")
             tap.ok(r.returncode == 0, f"{h.name} takes its services", r.stdout + r.stderr)
         up = lambda: self.h1.endpoint_states("api").get("h2") == "up"
-        return tap.ok(wait_for(up, 15), "the application is up")
+        # Announced up is not called yet: certificates may still be on their way.
+        called = lambda: up() and self.well()
+        return tap.ok(wait_for(called, 15), "the application is up, and can be called")
 
     def child(self, code, *args):
         argv = self.h1.prefix() + [sys.executable, "-c", code, *args]
