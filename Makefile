@@ -193,7 +193,8 @@ fuzz: $(FUZZ:%=$(B)/fuzz/bin/%)
 
 BENCH_SCRIPTS := $(sort $(wildcard tests/bench/*.sh)) tests/bench/plot_detection.py \
                  tests/bench/versus_serf.py tests/bench/pair.py tests/bench/stages.py \
-                 tests/bench/host_memory.py tests/bench/isolation.py
+                 tests/bench/host_memory.py tests/bench/isolation.py \
+                 tests/bench/overload_peer.py
 bench: all $(BENCH:%=$(B)/rel/bench/%) $(B)/rel/bench/pair_relay $(B)/rel/bench/pair_even
 	@failed=0; for program in $(BENCH:%=$(B)/rel/bench/%) $(BENCH_SCRIPTS); do \
 	    echo "# $$program"; $$program || failed=1; \
