@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""HAProxy on the rows of the overload table that run_overload.py asks of us: O01, O02 and O04 to O07,
-by the same clients and the same requirements, for information. Its configuration has what its manual
-offers for each row. Needs root, two minutes. Always exit 0.
+"""HAProxy on the rows of the overload table that run_overload.py asks of us: O01, O02, O04 to O07,
+by the same clients and the same requirements, for information. Its configuration has what its
+manual offers for each row. Needs root, two minutes. Always exit 0.
 """
 
 import os
@@ -117,9 +117,7 @@ def main():
             wrong = ask(lab, row)
         right += not wrong
         print(f"haproxy, {name}: {'as required' if not wrong else '; '.join(wrong)}", flush=True)
-    print(
-        f"haproxy: {right} of {len(asked)} rows as required; ours: tests/integration/run_overload.py"
-    )
+    print(f"haproxy: {right} of {len(asked)} rows as required; ours: run_overload.py")
     return 0
 
 
