@@ -27,45 +27,47 @@ static long field_number(const char *head, const char *name)
     return at != NULL ? strtol(at + strlen(name), NULL, 10) : -1;
 }
 
-/* Content of a chunked body, byte by byte; the trailer section goes behind the head. */
-static size_t read_chunks(int fd, char *trailers, size_t cap)
+/* Content of a chunked body, byte by byte; the trailer section goes behind the head. False: cut. */
+static bool read_chunks(int fd, char *trailers, size_t cap, size_t *total)
 {
-    size_t total = 0;
     for (;;) {
         char line[256];
         bool ended;
         support_read(fd, line, sizeof line, "\r\n", &ended);
         size_t len = strtoul(line, NULL, 16);
-        if (ended) return total;
+        if (ended) return false;
         if (len == 0) break;
         for (size_t i = 0; i < len + 2; i++)
-            if (recv(fd, line, 1, 0) != 1) return total;
-        total += len;
+            if (recv(fd, line, 1, 0) != 1) return false;
+        *total += len;
     }
     size_t used = 0;
     while (used + 2 < cap) {
         bool ended;
         size_t n = support_read(fd, trailers + used, cap - used, "\r\n", &ended);
-        if (ended || n <= 2) break;
+        if (ended) return false;
+        if (n <= 2) break;
         used += n;
     }
-    return total;
+    return true;
 }
 
-static void read_body(int fd, struct request_text *r)
+/* False: cut short. */
+static bool read_body(int fd, struct request_text *r)
 {
     long length = field_number(r->head, "content-length: ");
     size_t used = strlen(r->head);
     r->body = 0;
     if (strstr(r->head, "transfer-encoding: chunked") != NULL)
-        r->body = read_chunks(fd, r->head + used, sizeof r->head - used);
+        return read_chunks(fd, r->head + used, sizeof r->head - used, &r->body);
     for (char bytes[16384]; length > 0;) {
         size_t want = (size_t)length < sizeof bytes ? (size_t)length : sizeof bytes;
         ssize_t n = recv(fd, bytes, want, 0);
-        if (n <= 0) return;
+        if (n <= 0) return false;
         length -= n;
         r->body += (size_t)n;
     }
+    return true;
 }
 
 static void send_many(int fd, size_t bytes)
@@ -197,7 +199,7 @@ void support_rig_http(int fd, void *arg)
         }
         if (strstr(r->head, "expect: 100-continue") != NULL)
             support_send(fd, "HTTP/1.1 100 Continue\r\n\r\n");
-        read_body(fd, r);
+        if (!read_body(fd, r)) break;
         if (rig != NULL) atomic_fetch_add(&rig->requests, 1);
         go_on = answer(fd, r, rig);
     }
