@@ -1,7 +1,7 @@
 /* Access sink: moves the workers' access-log lines to stdout or a file.
  *
- * Control thread. Drains the rings on a timer while lines come, and sleeps until access_sink_wake
- * while none do; never blocks: what the descriptor does not take stays in one buffer, then in the
+ * Control thread. Drains the rings on a timer while lines come, the sooner the more they are, and
+ * sleeps until access_sink_wake while none do; never blocks: what the descriptor does not take stays in one buffer, then in the
  * rings, where the workers drop and count (security.md N37). The file is reopened by every reload,
  * so that log rotation needs no signal of its own.
  */
@@ -39,6 +39,9 @@ void access_sink_abort(struct access_sink *s);
 void access_sink_wake(struct access_sink *s);
 /* Drains now; the lines moved. */
 size_t access_sink_drain(struct access_sink *s);
+/* How long lines may gather after `bytes` of them came in `in_ms`, so that a drain is short and no
+ * ring fills meanwhile: 1 to 25 ms. */
+uint64_t access_sink_pause_ms(uint64_t bytes, uint64_t in_ms);
 /* Lines lost since the start: dropped by the workers' full rings, and given up because the
  * descriptor refused them. */
 struct access_sink_lost {
