@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Everything is restarted under load and no request notices: the applications one after the other,
 then every parley, the caller's own too, whose listeners wait with the service manager meanwhile.
 
