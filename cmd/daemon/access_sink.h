@@ -1,9 +1,9 @@
 /* Access sink: moves the workers' access-log lines to stdout or a file.
  *
  * Control thread. Drains the rings on a timer while lines come, the sooner the more they are, and
- * sleeps until access_sink_wake while none do; never blocks: what the descriptor does not take stays
- * in one buffer, then in the rings, where the workers drop and count (security.md N37). The file is
- * reopened by every reload, so that log rotation needs no signal of its own.
+ * sleeps until access_sink_wake while none do; never blocks: what the descriptor does not take
+ * stays in one buffer, then in the rings, where the workers drop and count (security.md N37). The
+ * file is reopened by every reload, so that log rotation needs no signal of its own.
  */
 #ifndef CMD_DAEMON_ACCESS_SINK_H
 #define CMD_DAEMON_ACCESS_SINK_H
