@@ -1,6 +1,7 @@
 #include "core/wire/mux_alloc.h"
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 /* Classes are 64 << n bytes of payload; the largest is MUX_ALLOC_BLOCK_MAX. */
 #define CLASS_BYTES_MIN 64u
 #define CLASS_LARGE     UINT64_C(0xff)
+/* Free blocks are kept for this part of what may be held. */
+#define KEPT_PART 8u
 
 struct mux_alloc_block {
     uint64_t tag;                 /* class in the low byte, payload bytes above it */
@@ -39,24 +42,61 @@ void mux_alloc_init(struct mux_alloc *a, size_t bytes_max)
     *a = (struct mux_alloc){.bytes_max = bytes_max};
 }
 
-void mux_alloc_fini(struct mux_alloc *a)
+static void give_back(struct mux_alloc *a, struct mux_alloc_block *b)
+{
+    a->bytes_held -= payload_bytes(b);
+    free(b);
+}
+
+static void trim(struct mux_alloc *a)
 {
     for (size_t c = 0; c < MUX_ALLOC_CLASSES; c++) {
         struct mux_alloc_block *next;
         for (struct mux_alloc_block *b = a->free_list[c]; b != NULL; b = next) {
             next = b->next;
-            a->bytes_held -= payload_bytes(b);
-            free(b);
+            give_back(a, b);
         }
         a->free_list[c] = NULL;
     }
+    a->bytes_free = 0;
+}
+
+void mux_alloc_fini(struct mux_alloc *a)
+{
+    trim(a);
     CHECK(a->bytes_held == 0);
+}
+
+static size_t class_of(size_t len)
+{
+    size_t c = 0;
+    while (((size_t)CLASS_BYTES_MIN << c) < len)
+        c++;
+    return c;
+}
+
+size_t mux_alloc_bytes(size_t len)
+{
+    return len > MUX_ALLOC_BLOCK_MAX ? len : (size_t)CLASS_BYTES_MIN << class_of(len);
+}
+
+size_t mux_alloc_taken(void *p)
+{
+    return p != NULL ? payload_bytes(block_of(p)) : 0;
+}
+
+/* The bound may have fallen below what is held. */
+static bool has_room(const struct mux_alloc *a, size_t bytes)
+{
+    return a->bytes_held <= a->bytes_max && bytes <= a->bytes_max - a->bytes_held;
 }
 
 static struct mux_alloc_block *fresh(struct mux_alloc *a, size_t bytes, uint64_t class_tag)
 {
     size_t total;
-    if (bytes > a->bytes_max - a->bytes_held) return NULL;
+    /* Else what was freed in one size would be lost to all others. */
+    if (!has_room(a, bytes)) trim(a);
+    if (!has_room(a, bytes)) return NULL;
     if (!size_add(bytes, HEADER_BYTES, &total)) return NULL;
     struct mux_alloc_block *b = malloc(total);
     if (b == NULL) return NULL;
@@ -68,18 +108,18 @@ static struct mux_alloc_block *fresh(struct mux_alloc *a, size_t bytes, uint64_t
 
 void *mux_alloc_get(struct mux_alloc *a, size_t len)
 {
-    size_t c = 0;
     if (len > MUX_ALLOC_BLOCK_MAX) {
         struct mux_alloc_block *large = fresh(a, len, CLASS_LARGE);
         return large != NULL ? payload(large) : NULL;
     }
-    while (((size_t)CLASS_BYTES_MIN << c) < len)
-        c++;
+    size_t c = class_of(len);
     struct mux_alloc_block *b = a->free_list[c];
-    if (b != NULL)
+    if (b != NULL) {
         a->free_list[c] = b->next;
-    else
-        b = fresh(a, (size_t)CLASS_BYTES_MIN << c, c);
+        a->bytes_free -= payload_bytes(b);
+    } else {
+        b = fresh(a, mux_alloc_bytes(len), c);
+    }
     return b != NULL ? payload(b) : NULL;
 }
 
@@ -88,14 +128,14 @@ void mux_alloc_put(struct mux_alloc *a, void *p)
     if (p == NULL) return;
     struct mux_alloc_block *b = block_of(p);
     uint64_t c = b->tag & 0xff;
-    if (c == CLASS_LARGE) {
-        a->bytes_held -= payload_bytes(b);
-        free(b);
+    CHECK(c == CLASS_LARGE || c < MUX_ALLOC_CLASSES);
+    if (c == CLASS_LARGE || a->bytes_free + payload_bytes(b) > a->bytes_max / KEPT_PART) {
+        give_back(a, b);
         return;
     }
-    CHECK(c < MUX_ALLOC_CLASSES);
     b->next = a->free_list[c];
     a->free_list[c] = b;
+    a->bytes_free += payload_bytes(b);
 }
 
 void *mux_alloc_resize(struct mux_alloc *a, void *p, size_t len)

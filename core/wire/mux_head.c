@@ -34,7 +34,8 @@ bool mux_head_cookie(struct mux_stream *s, struct span value)
         fields->bytes += 2 + value.len;
         return true;
     }
-    return headers_add(fields, SPAN_LIT("cookie"), arena_span(s->arena, value)) == ERR_OK;
+    struct span first = arena_span(s->arena, value);
+    return first.p != NULL && headers_add(fields, SPAN_LIT("cookie"), first) == ERR_OK;
 }
 
 static struct span *pseudo_field(struct mux_head *head, struct span name)
