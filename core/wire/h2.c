@@ -465,9 +465,8 @@ static void conn_free(struct mux *m)
 {
     struct h2 *h = h2_of(m);
     nghttp2_session_del(h->session);
-    mux_fini(m);
     h->magic = MAGIC_POISON;
-    mux_alloc_put(h->alloc, h);
+    mux_fini(m);
 }
 
 static const struct mux_ops ops = {.free = conn_free,
@@ -493,19 +492,17 @@ static const struct mux_ops ops = {.free = conn_free,
 
 enum err h2_new(const struct mux_options *o, struct mux **out)
 {
-    struct h2 *h = mux_alloc_get(o->alloc, sizeof *h);
+    struct h2 *h = mux_new(&ops, o, sizeof *h);
     if (h == NULL) return ERR_NOMEM;
-    *h = (struct h2){.magic = H2_MAGIC,
-                     .events = o->events,
-                     .owner = o->owner,
-                     .server = o->server,
-                     .alloc = o->alloc,
-                     .walk.skip = o->server ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
-                     .now_ms = o->now_ms};
-    mux_init(&h->mux, &ops, o->alloc);
+    h->magic = H2_MAGIC;
+    h->events = o->events;
+    h->owner = o->owner;
+    h->server = o->server;
+    h->walk.skip = o->server ? NGHTTP2_CLIENT_MAGIC_LEN : 0;
+    h->now_ms = o->now_ms;
     mux_flood_init(&h->flood, o->peer_floods, o->now_ms);
     if (session_new(h, o) != ERR_OK) {
-        mux_alloc_put(o->alloc, h);
+        mux_fini(&h->mux);
         return ERR_NOMEM;
     }
     *out = &h->mux;

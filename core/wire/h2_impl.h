@@ -24,7 +24,6 @@ struct h2 {
     nghttp2_session *session; /* owned */
     const struct mux_events *events;
     void *owner;
-    struct mux_alloc *alloc; /* borrowed */
     bool server, goaway_seen;
     bool over;               /* told to end for a flood or a broken rule */
     struct h2_recent recent; /* server: streams of the peer */

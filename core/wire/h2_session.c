@@ -1,5 +1,7 @@
 #include "core/wire/h2_session.h"
 
+#include "core/wire/h2_impl.h"
+
 #include <string.h>
 
 #define RESETS_BURST           100000u /* of nghttp2, early answers' too; ours bites first */
@@ -7,27 +9,27 @@
 #define SETTINGS_PER_FRAME_MAX 16u
 #define SEND_HEAD_BYTES_MAX    (2u * HEADER_BYTES_MAX) /* as nghttp2 reckons, generously */
 
-static void *mem_malloc(size_t len, void *alloc)
+static void *mem_malloc(size_t len, void *purse)
 {
-    return mux_alloc_get(alloc, len);
+    return mux_purse_get(purse, len);
 }
 
-static void mem_free(void *p, void *alloc)
+static void mem_free(void *p, void *purse)
 {
-    mux_alloc_put(alloc, p);
+    mux_purse_put(purse, p);
 }
 
-static void *mem_calloc(size_t count, size_t size, void *alloc)
+static void *mem_calloc(size_t count, size_t size, void *purse)
 {
     size_t len;
     if (!size_mul(count, size, &len)) return NULL;
-    void *p = mux_alloc_get(alloc, len);
+    void *p = mux_purse_get(purse, len);
     return p != NULL ? memset(p, 0, len) : NULL;
 }
 
-static void *mem_realloc(void *p, size_t len, void *alloc)
+static void *mem_realloc(void *p, size_t len, void *purse)
 {
-    return mux_alloc_resize(alloc, p, len);
+    return mux_purse_resize(purse, p, len);
 }
 
 static nghttp2_option *option_new(const struct mux_options *o)
@@ -61,14 +63,14 @@ static int settings_submit(nghttp2_session *session, const struct mux_options *o
 }
 
 enum err h2_session_new(const struct mux_options *o, const nghttp2_session_callbacks *callbacks,
-                        void *owner, nghttp2_session **out)
+                        struct h2 *h, nghttp2_session **out)
 {
-    nghttp2_mem mem = {o->alloc, mem_malloc, mem_free, mem_calloc, mem_realloc};
+    nghttp2_mem mem = {&h->mux.purse, mem_malloc, mem_free, mem_calloc, mem_realloc};
     nghttp2_session *session = NULL;
     nghttp2_option *option = option_new(o);
     if (option == NULL) return ERR_NOMEM;
-    int code = o->server ? nghttp2_session_server_new3(&session, callbacks, owner, option, &mem)
-                         : nghttp2_session_client_new3(&session, callbacks, owner, option, &mem);
+    int code = o->server ? nghttp2_session_server_new3(&session, callbacks, h, option, &mem)
+                         : nghttp2_session_client_new3(&session, callbacks, h, option, &mem);
     nghttp2_option_del(option);
     if (code != 0) return ERR_NOMEM;
     if (settings_submit(session, o) != 0) {

@@ -9,9 +9,11 @@
 
 #include <nghttp2/nghttp2.h>
 
-/* A session with `owner` as the user data of its callbacks; settings are queued. The callbacks are
+struct h2;
+
+/* A session with `h` as the user data of its callbacks; settings are queued. The callbacks are
  * the caller's still. ERR_NOMEM. */
 enum err h2_session_new(const struct mux_options *o, const nghttp2_session_callbacks *callbacks,
-                        void *owner, nghttp2_session **out) MUST_USE;
+                        struct h2 *h, nghttp2_session **out) MUST_USE;
 
 #endif

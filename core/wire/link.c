@@ -12,11 +12,18 @@ static_assert(LINK_STREAMS_MAX <= LINK_PLACES, "as many places as streams");
 
 /* --- submitting --- */
 
+/* So many heads wait that no more are added. */
+static bool is_full(const struct link *l)
+{
+    size_t part = mux_purse_most(&l->mux.purse) / LINK_QUEUE_HEADS_PART;
+    return l->queue.len >= (part < LINK_QUEUE_HEADS_MAX ? part : LINK_QUEUE_HEADS_MAX);
+}
+
 static bool link_may_open(const struct mux *m)
 {
     const struct link *l = link_of_const(m);
     return l->hello_seen && !l->leaving && !l->over && !l->no_memory && l->free_count > 0 &&
-           l->queue.len < LINK_QUEUE_HEADS_MAX;
+           !is_full(l);
 }
 
 static enum err link_request(struct mux *m, struct mux_stream *s, const struct mux_head *head,
@@ -48,7 +55,7 @@ static enum err link_respond(struct mux *m, struct mux_stream *s, const struct m
 {
     struct link *l = link_of(m);
     if (s->id == 0) return ERR_CANCELLED;
-    if (l->queue.len >= LINK_QUEUE_HEADS_MAX) return ERR_NOMEM;
+    if (is_full(l)) return ERR_NOMEM;
     enum err err = link_send_head(l, s, LINK_HEAD, head, has_body ? 0 : LINK_FLAG_END);
     if (err == ERR_OK) link_send_follow(l, s, has_body);
     return err;
@@ -58,7 +65,7 @@ static enum err link_interim(struct mux *m, struct mux_stream *s, const struct m
 {
     struct link *l = link_of(m);
     if (s->id == 0) return ERR_CANCELLED;
-    if (l->queue.len >= LINK_QUEUE_HEADS_MAX) return ERR_NOMEM;
+    if (is_full(l)) return ERR_NOMEM;
     return link_send_head(l, s, LINK_HEAD, head, 0);
 }
 
@@ -166,11 +173,10 @@ static bool link_may_upgrade(const struct mux *m)
 static void link_free(struct mux *m)
 {
     struct link *l = link_of(m);
-    mux_alloc_put(l->alloc, l->queue.p);
-    mux_alloc_put(l->alloc, l->whole);
-    mux_fini(m);
+    mux_purse_put(&m->purse, l->queue.p);
+    mux_purse_put(&m->purse, l->whole);
     l->magic = MAGIC_POISON;
-    mux_alloc_put(l->alloc, l);
+    mux_fini(m);
 }
 
 static const struct mux_ops ops = {.free = link_free,
@@ -205,16 +211,14 @@ static void say_hello(struct link *l, uint32_t streams)
 enum err link_new(const struct mux_options *o, struct mux **out)
 {
     CHECK(o->streams_max <= LINK_PLACES);
-    struct link *l = mux_alloc_get(o->alloc, sizeof *l);
+    struct link *l = mux_new(&ops, o, sizeof *l);
     if (l == NULL) return ERR_NOMEM;
-    *l = (struct link){.magic = LINK_MAGIC,
-                       .events = o->events,
-                       .owner = o->owner,
-                       .alloc = o->alloc,
-                       .server = o->server,
-                       .now_ms = o->now_ms,
-                       .streams_max = o->streams_max};
-    mux_init(&l->mux, &ops, o->alloc);
+    l->magic = LINK_MAGIC;
+    l->events = o->events;
+    l->owner = o->owner;
+    l->server = o->server;
+    l->now_ms = o->now_ms;
+    l->streams_max = o->streams_max;
     link_window_init(l, o);
     list_init(&l->ready);
     list_init(&l->blocked);

@@ -65,7 +65,8 @@
 /* Heads and control frames that may wait; more is what nobody reads. */
 #define LINK_QUEUE_BYTES_MAX ((size_t)4 << 20)
 /* While so many wait no head is added: they are many clients', and the end would be everybody's. */
-#define LINK_QUEUE_HEADS_MAX (LINK_QUEUE_BYTES_MAX / 2)
+#define LINK_QUEUE_HEADS_MAX  (LINK_QUEUE_BYTES_MAX / 2)
+#define LINK_QUEUE_HEADS_PART 4u /* and no more than this part of mux_purse_most */
 /* A smaller CREDIT counts as one of a flood. */
 #define LINK_CREDIT_BYTES_MIN 1024u
 

@@ -41,7 +41,6 @@ struct link {
     uint32_t magic;
     const struct mux_events *events;
     void *owner;
-    struct mux_alloc *alloc; /* borrowed */
     bool server, hello_seen;
     bool leaving;   /* the peer takes no new streams */
     bool last_told; /* we have told which were accepted */

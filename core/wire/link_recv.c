@@ -457,7 +457,7 @@ static size_t take_piece(struct link *l, struct span in)
 {
     size_t len = in.len < l->left ? in.len : l->left;
     if (l->whole == NULL) {
-        l->whole = mux_alloc_get(l->alloc, l->left);
+        l->whole = mux_purse_get(&l->mux.purse, l->left);
         l->whole_len = 0;
         if (l->whole == NULL) {
             l->no_memory = l->over = true;
@@ -470,7 +470,7 @@ static size_t take_piece(struct link *l, struct span in)
     if (l->left > 0) return len;
     l->in_frame = false;
     handle(l, span_of(l->whole, l->whole_len));
-    mux_alloc_put(l->alloc, l->whole);
+    mux_purse_put(&l->mux.purse, l->whole);
     l->whole = NULL;
     return len;
 }

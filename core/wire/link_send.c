@@ -13,8 +13,8 @@
 static char *reserve(struct link *l, size_t len)
 {
     struct link_queue *q = &l->queue;
-    /* One that is never empty does not grow by what has left. */
-    if (q->at > 0 && q->at >= q->len && q->at + q->len + len > q->cap) {
+    /* One that is never empty grows little by what has left. */
+    if (q->at > 0 && q->at >= q->len / 8 && q->at + q->len + len > q->cap) {
         memmove(q->p, q->p + q->at, q->len);
         q->at = 0;
     }
@@ -23,7 +23,7 @@ static char *reserve(struct link *l, size_t len)
         size_t cap = q->cap * 2 < QUEUE_BYTES_MIN ? QUEUE_BYTES_MIN : q->cap * 2;
         if (cap < need) cap = need;
         bool room = q->len + len <= LINK_QUEUE_BYTES_MAX;
-        char *p = room ? mux_alloc_resize(l->alloc, q->p, cap) : NULL;
+        char *p = room ? mux_purse_resize(&l->mux.purse, q->p, cap) : NULL;
         if (p == NULL) {
             l->no_memory = l->over = true;
             return NULL;
@@ -167,7 +167,7 @@ static void drain_queue(struct link *l)
     q->len -= len;
     l->pulled += len;
     if (q->len == 0) {
-        mux_alloc_put(l->alloc, q->p);
+        mux_purse_put(&l->mux.purse, q->p);
         *q = (struct link_queue){.p = NULL};
     }
     tell_ends(l);

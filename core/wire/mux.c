@@ -1,18 +1,32 @@
 #include "core/wire/mux.h"
 
+#include <string.h>
+
 #include "core/wire/mux_impl.h"
 
-void mux_init(struct mux *m, const struct mux_ops *ops, struct mux_alloc *alloc)
+void *mux_new(const struct mux_ops *ops, const struct mux_options *o, size_t size)
 {
+    struct mux_purse purse;
+    mux_purse_init(&purse, o->alloc, o->peer_steps);
+    struct mux *m = mux_purse_get(&purse, size);
+    if (m == NULL) {
+        mux_purse_fini(&purse);
+        return NULL;
+    }
+    memset(m, 0, size);
     m->ops = ops;
-    m->streams = 0;
     list_init(&m->open);
-    mux_quit_init(&m->quit, alloc);
+    mux_quit_init(&m->quit, o->alloc);
+    m->purse = purse;
+    return m;
 }
 
 void mux_fini(struct mux *m)
 {
+    struct mux_purse purse = m->purse;
     mux_quit_fini(&m->quit);
+    mux_purse_put(&purse, m);
+    mux_purse_fini(&purse);
 }
 
 void mux_join(struct mux *m, struct mux_stream *s)
@@ -46,6 +60,11 @@ enum err mux_pull(struct mux *m, size_t room)
 bool mux_wants_write(const struct mux *m)
 {
     return m->ops->wants_write(m);
+}
+
+bool mux_starved(const struct mux *m)
+{
+    return m->purse.refused;
 }
 
 bool mux_done(const struct mux *m)

@@ -15,7 +15,8 @@
  * from the stream's `out` queue as frames are made, so nothing is copied into a second queue.
  *
  * Floods (resets of either cause, pings, settings, empty frames) run down one budget a connection
- * and one of all that the same peer has and had (mux_flood.h); either empty, it ends.
+ * and one of all that the same peer has and had (mux_flood.h); either empty, it ends. So it does
+ * when it wants more memory than its part (mux_purse.h).
  */
 #ifndef CORE_WIRE_MUX_H
 #define CORE_WIRE_MUX_H
@@ -23,7 +24,7 @@
 #include "core/base/arena.h"
 #include "core/base/iobuf.h"
 #include "core/base/list.h"
-#include "core/wire/mux_alloc.h"
+#include "core/wire/mux_purse.h"
 #include "core/wire/headers.h"
 
 /* One header section as it was received or is to be sent. Spans of a received one lie in the
@@ -104,6 +105,7 @@ struct mux_options {
     uint32_t streams_max;    /* the peer may open */
     uint32_t stream_window_bytes, connection_window_bytes;
     _Atomic uint64_t *peer_floods; /* of mux_flood.h; borrowed, may be NULL */
+    _Atomic uint32_t *peer_steps;  /* of mux_purse.h; borrowed, may be NULL */
     uint64_t now_ms;
 };
 
@@ -117,6 +119,9 @@ enum err mux_feed(struct mux *m, struct span in, uint64_t now_ms) MUST_USE;
 /* Makes frames until `room` bytes were written or nothing waits. ERR_NOMEM, ERR_PROTOCOL: over. */
 enum err mux_pull(struct mux *m, size_t room) MUST_USE;
 bool mux_wants_write(const struct mux *m);
+/* Has it wanted more of the allocator than its part, or its peer's, or than there was? Then that is
+ * why it is over, if it is. */
+bool mux_starved(const struct mux *m);
 /* Neither side has anything left to say: close the connection. */
 bool mux_done(const struct mux *m);
 

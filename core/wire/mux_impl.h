@@ -39,11 +39,15 @@ struct mux {
     size_t streams;
     struct list open; /* the streams */
     struct mux_quit quit;
+    struct mux_purse purse; /* all that the codec holds, but for `quit` */
 };
 
-/* For codecs: the object begins, and ends; a stream is on the connection; it is not. */
-void mux_init(struct mux *m, const struct mux_ops *ops, struct mux_alloc *alloc);
+/* For codecs: an object of `size` bytes, which begins with a struct mux; all but that is to be
+ * initialised. NULL: out of memory. */
+void *mux_new(const struct mux_ops *ops, const struct mux_options *o, size_t size);
+/* It ends, and is freed; what it had from its purse must have been put back. */
 void mux_fini(struct mux *m);
+/* A stream is on the connection; it is not. */
 void mux_join(struct mux *m, struct mux_stream *s);
 void mux_part(struct mux *m, struct mux_stream *s);
 

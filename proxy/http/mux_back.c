@@ -7,6 +7,7 @@
 #include "proxy/http/grpc.h"
 #include "proxy/http/mux_pump.h"
 #include "proxy/http/translate.h"
+#include "proxy/net/pressure.h"
 
 #define NUMBER_BYTES 24u
 
@@ -386,6 +387,7 @@ void mux_back_on_flush(struct conn *c, void *owner)
     admit_waiting(b);
     mux_pump_run(b->mux, c, &b->failed);
     if (b->ops->flushed != NULL) b->ops->flushed(b);
+    if (b->failed && mux_starved(b->mux)) pressure_share(b->ctx, conn_remote(c));
     if (b->failed || mux_done(b->mux))
         mux_back_die(b, b->open ? REASON_UPSTREAM_RESET : REASON_PROTOCOL_ERROR);
 }

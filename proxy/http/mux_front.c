@@ -226,13 +226,14 @@ enum err mux_front_open(struct mux_front *f, const struct mux_front_limits *limi
                             .stream_window_bytes = limits->stream_window_bytes,
                             .connection_window_bytes = limits->connection_window_bytes,
                             .peer_floods = clients_floods(ctx->clients, f->session.client),
+                            .peer_steps = clients_steps(ctx->clients, f->session.client),
                             .now_ms = loop_now_ms(ctx->loop)};
     f->link_frame = link_frame;
     enum err err = link_frame ? link_new(&o, &f->mux) : h2_new(&o, &f->mux);
     if (err == ERR_OK)
         mark(f);
     else
-        pressure_shed(ctx, "connection");
+        pressure_share(ctx, conn_remote(f->conn));
     return err;
 }
 
@@ -259,6 +260,7 @@ void mux_front_on_flush(struct conn *c, void *owner)
 {
     struct mux_front *f = owner;
     mux_pump_run(f->mux, c, &f->failed);
+    if (f->failed && mux_starved(f->mux)) pressure_share(f->session.ctx, conn_remote(c));
     if (f->failed || mux_done(f->mux)) mux_front_cut(f, false);
 }
 

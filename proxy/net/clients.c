@@ -44,6 +44,11 @@ _Atomic uint64_t *clients_floods(struct clients *c, struct clients_cell *cell)
     return cell == NULL || cell == &c->cell[OWN_CELL] ? NULL : &cell->floods_ms;
 }
 
+_Atomic uint32_t *clients_steps(struct clients *c, struct clients_cell *cell)
+{
+    return cell == NULL || cell == &c->cell[OWN_CELL] ? NULL : &cell->steps;
+}
+
 uint32_t clients_room(const struct clients *c, uint32_t most)
 {
     uint32_t open = atomic_load_explicit(&c->open, memory_order_relaxed);

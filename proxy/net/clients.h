@@ -1,7 +1,8 @@
 /* Clients: who connects to this process, by address: how many connections each has, and what is
- * left of its flood budget, which a new connection does not renew (security.md O, D02, D03).
+ * left of its flood budget, which a new connection does not renew, and what they hold for their
+ * streams (security.md O, D02, D03).
  *
- *   cell   | open | floods_ms |      at the keyed hash of an IPv4 address or an IPv6 /64
+ *   cell   | open | floods_ms | steps |      at the keyed hash of an IPv4 address or an IPv6 /64
  *
  * One for all workers of a process, every word an atomic of its own, relaxed: nothing else is read
  * by way of it. Two clients in one cell share its limits. Clients of this host itself (loopback,
@@ -21,6 +22,7 @@
 struct clients_cell {
     _Atomic uint32_t open;
     _Atomic uint64_t floods_ms; /* of core/wire/mux_flood */
+    _Atomic uint32_t steps;     /* of core/wire/mux_purse */
 };
 
 struct clients {
@@ -39,6 +41,8 @@ void clients_leave(struct clients *c, struct clients_cell *cell);
 /* What the floods of a client run down together (core/wire/mux_flood.h); NULL: nothing, or
  * `cell` is NULL. */
 _Atomic uint64_t *clients_floods(struct clients *c, struct clients_cell *cell);
+/* What its connections hold together (core/wire/mux_purse.h); NULL as above. */
+_Atomic uint32_t *clients_steps(struct clients *c, struct clients_cell *cell);
 /* How many more of all there may be. */
 uint32_t clients_room(const struct clients *c, uint32_t most);
 

@@ -44,6 +44,17 @@ void pressure_refresh(struct context *ctx)
     ctx->mux_alloc.bytes_max = h2 < CONTEXT_H2_BYTES_MAX ? h2 : CONTEXT_H2_BYTES_MAX;
 }
 
+void pressure_share(struct context *ctx, const struct addr *peer)
+{
+    char text[ADDR_TEXT_MAX];
+    metrics_count(ctx->metrics, METRICS_SHED_SHARE, 1);
+    log_limited(ctx->log, LOG_LEVEL_WARN, hash_mix((uint64_t)METRICS_SHED_SHARE), "shed",
+                "worker=%u what=connection because=memory_share from=%s held_bytes=%zu "
+                "limit_bytes=%zu",
+                ctx->index, addr_format(peer, text), ctx->mux_alloc.bytes_held,
+                ctx->mux_alloc.bytes_max);
+}
+
 void pressure_shed(struct context *ctx, const char *what)
 {
     metrics_count(ctx->metrics, METRICS_SHED_MEMORY, 1);

@@ -28,7 +28,8 @@ enum pressure { PRESSURE_NONE, PRESSURE_HIGH, PRESSURE_FULL };
 static inline size_t pressure_in_use(const struct context *ctx)
 {
     uint64_t exchanges = atomic_load_explicit(&ctx->in_flight, memory_order_relaxed);
-    return ctx->session_bytes + ctx->pool->blocks_live * ctx->pool->block_bytes +
+    return ctx->session_bytes + ctx->mux_alloc.bytes_held +
+           ctx->pool->blocks_live * ctx->pool->block_bytes +
            ((size_t)exchanges + ctx->idle_exchange_count) * PRESSURE_EXCHANGE_BYTES;
 }
 
@@ -50,6 +51,9 @@ size_t pressure_low_water(const struct context *ctx);
 size_t pressure_out_water(const struct context *ctx, const struct conn *c);
 /* A new view: its budget holds from now on. */
 void pressure_refresh(struct context *ctx);
+/* Counts, and says in the log now and then, that a connection with `peer` was ended or refused:
+ * it, all of its client or all of the worker held as much as they may (core/wire/mux_purse.h). */
+void pressure_share(struct context *ctx, const struct addr *peer);
 /* Counts, and says in the log now and then, that something was refused for want of memory. */
 void pressure_shed(struct context *ctx, const char *what);
 

@@ -73,7 +73,7 @@ static const struct mux_events events = {.on_begin = on_begin,
                                          .on_goaway = on_goaway,
                                          .on_write = on_write};
 
-struct support_link *support_link_new(bool server)
+static struct support_link *make(bool server, struct mux_alloc *alloc, _Atomic uint32_t *peer)
 {
     struct support_link *e = calloc(1, sizeof *e);
     assert_non_null(e);
@@ -85,13 +85,28 @@ struct support_link *support_link_new(bool server)
     struct mux_options o = {.server = server,
                             .events = &events,
                             .owner = e,
-                            .alloc = &e->alloc,
+                            .alloc = alloc != NULL ? alloc : &e->alloc,
                             .streams_max = 4,
                             .stream_window_bytes = 65536,
                             .connection_window_bytes = 1u << 20,
+                            .peer_steps = peer,
                             .now_ms = 1000};
-    assert_int_equal(link_new(&o, &e->mux), ERR_OK);
+    enum err err = link_new(&o, &e->mux);
+    if (err == ERR_OK) return e;
+    free(e);
+    return NULL;
+}
+
+struct support_link *support_link_new(bool server)
+{
+    struct support_link *e = make(server, NULL, NULL);
+    assert_non_null(e);
     return e;
+}
+
+struct support_link *support_link_of(bool server, struct mux_alloc *alloc, _Atomic uint32_t *peer)
+{
+    return make(server, alloc, peer);
 }
 
 void support_link_free(struct support_link *e)

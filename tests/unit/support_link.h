@@ -27,7 +27,7 @@ struct support_link {
     struct mux *mux;
     struct iobuf_pool pool;
     struct iobuf wire, out;
-    struct mux_alloc alloc;
+    struct mux_alloc alloc; /* unless it was given another */
     struct arena arena;
     struct headers fields;
     struct mux_stream stream[4];
@@ -38,6 +38,8 @@ struct support_link {
 };
 
 struct support_link *support_link_new(bool server);
+/* Of an allocator that others have too, and a peer's count of it; NULL: there is no room. */
+struct support_link *support_link_of(bool server, struct mux_alloc *alloc, _Atomic uint32_t *peer);
 void support_link_free(struct support_link *e);
 /* Feeds in pieces of `step` bytes; the first error, or ERR_OK. */
 enum err support_link_feed(struct support_link *e, struct span in, size_t step);
