@@ -21,6 +21,17 @@ static void flood_spend(struct h2 *h)
     if (!mux_flood_spend(&h->flood, h->now_ms)) end_with(h, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/* Of a frame for a stream that is over. */
+static void late_spend(struct h2 *h)
+{
+    if (!mux_flood_late(&h->flood, h->now_ms)) end_with(h, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+static bool is_known(struct h2 *h, int32_t id)
+{
+    return nghttp2_session_find_stream(h->session, id) != NULL;
+}
+
 /* --- receiving --- */
 
 static void leave(struct h2 *h, struct mux_stream *s)
@@ -43,7 +54,10 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 {
     struct h2 *h = owner;
     (void)session;
-    if (h->server && hd->type == NGHTTP2_HEADERS) check_stream(h, hd->stream_id);
+    if (hd->type != NGHTTP2_HEADERS) return 0;
+    if (h->server) check_stream(h, hd->stream_id);
+    bool begins = h->server && h2_recent_look(&h->recent, hd->stream_id) == H2_RECENT_FRESH;
+    if (!is_known(h, hd->stream_id) && (!begins || h->last_told)) late_spend(h);
     return 0;
 }
 
@@ -149,6 +163,7 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
         }
         break;
     case NGHTTP2_RST_STREAM:
+        if (!is_known(h, frame->hd.stream_id)) late_spend(h);
         if (h->server && s != NULL && h->now_ms - s->begun_ms < MUX_FLOOD_RAPID_MS) flood_spend(h);
         break;
     case NGHTTP2_SETTINGS:
@@ -206,6 +221,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     struct h2 *h = owner;
     struct mux_stream *s = h2_stream_of(h, id);
     (void)session;
+    mux_flood_ended(&h->flood);
     if (s == NULL) return 0;
     settle(h, s);
     leave(h, s);
@@ -284,6 +300,7 @@ static enum err conn_feed(struct mux *m, struct span in, uint64_t now_ms)
         if (give(h, span_of(in.p + given, at - 1 - given)) != ERR_OK) return ERR_PROTOCOL;
         given = at - 1;
         check_stream(h, h->walk.stream_id);
+        if (h->walk.skip == 0 && !is_known(h, h->walk.stream_id)) late_spend(h);
     }
     return give(h, span_skip(in, given));
 }
@@ -428,7 +445,10 @@ static void conn_shutdown_notice(struct mux *m)
 
 static void conn_goaway(struct mux *m)
 {
-    nghttp2_session *session = h2_of(m)->session;
+    struct h2 *h = h2_of(m);
+    nghttp2_session *session = h->session;
+    if (!h->last_told) mux_flood_ended_all(&h->flood);
+    h->last_told = true;
     (void)nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE,
                                 nghttp2_session_get_last_proc_stream_id(session), NGHTTP2_NO_ERROR,
                                 NULL, 0);

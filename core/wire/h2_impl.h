@@ -25,6 +25,7 @@ struct h2 {
     const struct mux_events *events;
     void *owner;
     bool server, goaway_seen;
+    bool last_told;          /* GOAWAY has named the last stream */
     bool over;               /* told to end for a flood or a broken rule */
     struct h2_recent recent; /* server: streams of the peer */
     struct h2_walk walk;     /* server */

@@ -9,6 +9,7 @@
 #include "core/wire/link_window.h"
 
 static_assert(LINK_STREAMS_MAX <= LINK_PLACES, "as many places as streams");
+static_assert(LINK_PLACES * MUX_FLOOD_LATE_EACH <= MUX_FLOOD_LATE_MAX, "all may end at once");
 
 /* --- submitting --- */
 
@@ -113,6 +114,7 @@ static void link_cancel(struct mux *m, struct mux_stream *s)
         link_reset(m, s, MUX_CANCELLED);
         return;
     }
+    mux_flood_ended(&l->flood);
     link_place_leave(l, s);
     link_place_settle(l, id);
 }
@@ -154,6 +156,7 @@ static void link_shutdown_notice(struct mux *m)
 static void link_goaway(struct mux *m)
 {
     struct link *l = link_of(m);
+    if (!l->last_told) mux_flood_ended_all(&l->flood);
     l->last_told = true;
     link_send_goaway(l, LINK_LAST);
 }

@@ -64,6 +64,8 @@ void link_place_close(struct link *l, int32_t id, enum mux_close how)
     struct mux_stream *s = p->s;
     p->state &= PLACE_STALE | PLACE_ABANDONED | PLACE_WRAPPED;
     l->open_places--;
+    /* Behind GOAWAY no more than it granted. */
+    if (!l->last_told) mux_flood_ended(&l->flood);
     if (!l->server) l->free_place[l->free_count++] = (uint8_t)((uint32_t)id % LINK_PLACES);
     if (s == NULL) return;
     link_place_leave(l, s);

@@ -25,6 +25,12 @@ static void flood_spend(struct link *l)
     if (!mux_flood_spend(&l->flood, l->now_ms)) end_with(l, LINK_FLOOD);
 }
 
+/* Of a frame for a stream that is over. */
+static void late_spend(struct link *l)
+{
+    if (!mux_flood_late(&l->flood, l->now_ms)) end_with(l, LINK_FLOOD);
+}
+
 /* RFC 9113 8.1.1: the stream ends, on both sides. */
 static void malformed(struct link *l, int32_t id)
 {
@@ -133,6 +139,7 @@ static void on_request(struct link *l, struct span in)
     struct mux_stream *s = l->last_told ? NULL : l->events->on_begin(l->owner);
     link_place_take(l, id, s, l->narrow_head);
     if (s == NULL) {
+        if (l->last_told) late_spend(l);
         skip_head(l, LINK_HEAD_REQUEST, in);
         /* Behind GOAWAY the peer knows by its count; a refusal would be one word too many. */
         if (!l->last_told) link_send_reset(l, id, MUX_REFUSED);
@@ -158,6 +165,7 @@ static void on_response(struct link *l, struct span in)
         return;
     }
     if (s == NULL) {
+        late_spend(l);
         skip_head(l, LINK_HEAD_RESPONSE, in);
         if (of != WHOSE_OPEN || !l->end) return;
         peer_ended(l, id);
@@ -186,6 +194,7 @@ static void on_trailers(struct link *l, struct span in)
         return;
     }
     if (s == NULL) {
+        late_spend(l);
         skip_head(l, LINK_HEAD_TRAILERS, in);
         if (of != WHOSE_OPEN) return;
         peer_ended(l, id);
@@ -231,6 +240,7 @@ static bool begin_data(struct link *l)
     if (of == WHOSE_NOBODYS || (s != NULL && !s->head_seen)) return false;
     if (!link_window_take(l, s, l->left)) return false;
     if (l->left == 0 && !l->end) flood_spend(l);
+    if (l->left == 0 && l->end && s == NULL) late_spend(l);
     if (s == NULL || s->body_left < 0) return true;
     if (l->left > s->body_left)
         malformed(l, id);
@@ -279,7 +289,10 @@ static void on_reset(struct link *l, struct span in)
         broken(l);
         return;
     }
-    if (!link_place_is_open(l, id)) return;
+    if (!link_place_is_open(l, id)) {
+        late_spend(l);
+        return;
+    }
     if (l->server && s != NULL && l->now_ms - s->begun_ms < MUX_FLOOD_RAPID_MS) flood_spend(l);
     link_place_close(l, id, (enum mux_close)how);
 }

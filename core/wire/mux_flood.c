@@ -22,6 +22,24 @@ bool mux_flood_spend(struct mux_flood *f, uint64_t now_ms)
     return true;
 }
 
+void mux_flood_ended(struct mux_flood *f)
+{
+    f->late += MUX_FLOOD_LATE_EACH;
+    if (f->late > MUX_FLOOD_LATE_MAX) f->late = MUX_FLOOD_LATE_MAX;
+}
+
+void mux_flood_ended_all(struct mux_flood *f)
+{
+    f->late = MUX_FLOOD_LATE_MAX;
+}
+
+bool mux_flood_late(struct mux_flood *f, uint64_t now_ms)
+{
+    if (f->late == 0) return mux_flood_spend(f, now_ms);
+    f->late--;
+    return true;
+}
+
 bool mux_flood_peer_spend(_Atomic uint64_t *full_ms, uint64_t now_ms)
 {
     uint64_t full = atomic_load_explicit(full_ms, memory_order_relaxed), next;

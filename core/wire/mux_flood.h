@@ -23,9 +23,14 @@
 /* A peer has several connections, each of which may have reason for some. */
 #define MUX_FLOOD_PEER_BURST     (4u * MUX_FLOOD_BURST)
 #define MUX_FLOOD_PEER_REFILL_MS 5u
+/* What a peer may say of a stream that is over before it knows: the rest of its head, trailers or
+ * end, reset. Of all at once, which are at most LINK_STREAMS_MAX. */
+#define MUX_FLOOD_LATE_EACH 4u
+#define MUX_FLOOD_LATE_MAX  1024u
 
 struct mux_flood {
     uint32_t tokens;
+    uint32_t late; /* frames behind the end of their stream that are the peer's right */
     uint64_t refilled_ms;
     _Atomic uint64_t *peer; /* borrowed; NULL: the connection has its own budget alone */
 };
@@ -34,6 +39,11 @@ struct mux_flood {
 void mux_flood_init(struct mux_flood *f, _Atomic uint64_t *peer, uint64_t now_ms);
 /* Takes a token of the connection and one of its peer. False: there is none. */
 bool mux_flood_spend(struct mux_flood *f, uint64_t now_ms);
+/* A stream is over; or, as many as may be open: all are, and new ones come too late. */
+void mux_flood_ended(struct mux_flood *f);
+void mux_flood_ended_all(struct mux_flood *f);
+/* A frame came behind the end of its stream: as mux_flood_spend, unless it is the peer's right. */
+bool mux_flood_late(struct mux_flood *f, uint64_t now_ms);
 /* Takes one of a peer alone. */
 bool mux_flood_peer_spend(_Atomic uint64_t *full_ms, uint64_t now_ms);
 

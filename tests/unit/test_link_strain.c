@@ -231,6 +231,91 @@ static void test_farewells_without_end_are_a_flood(void **state)
     }
 }
 
+static void next_generation(char *frame, unsigned generation)
+{
+    frame[4] = (char)(generation >> 16);
+    frame[5] = (char)(generation >> 8);
+    frame[6] = (char)generation;
+}
+
+static void ended_by_a_flood(struct support_link *e)
+{
+    unsigned type, byte;
+    support_link_said(e, &type, &byte);
+    assert_int_equal(type, LINK_GOAWAY);
+    assert_int_equal(byte, LINK_FLOOD);
+    support_link_free(e);
+}
+
+#define RESET_ID FRAME("\x01", "\x04", ID) "\x02"
+
+/* What crosses GOAWAY is the client's right, once in all places; more is a flood. */
+static void test_requests_behind_goaway_are_bounded(void **state)
+{
+    char open[] = OPEN, reset[] = RESET_ID;
+    unsigned n = 1;
+    (void)state;
+    struct support_link *e = begin(true, SPAN_LIT(HELLO));
+    mux_goaway(e->mux);
+    enum err err = ERR_OK;
+    for (; n < 100000 && err == ERR_OK; n++) {
+        next_generation(open, n);
+        next_generation(reset, n);
+        err = support_link_feed(e, span_of(open, sizeof open - 1), 1000);
+        if (err == ERR_OK) err = support_link_feed(e, span_of(reset, sizeof reset - 1), 1000);
+    }
+    assert_true(n > LINK_PLACES && n < MUX_FLOOD_LATE_MAX);
+    assert_int_equal(e->begun, 0);
+    ended_by_a_flood(e);
+}
+
+static void test_resets_of_what_is_over_are_bounded(void **state)
+{
+    static const struct span reset = {RESET_ID, 9};
+    unsigned n = 0;
+    (void)state;
+    struct support_link *e = begin(true, SPAN_LIT(HELLO OPEN));
+    mux_reset(e->mux, &e->stream[0], MUX_RESET);
+    while (n < 100000 && support_link_feed(e, reset, 1000) == ERR_OK)
+        n++;
+    assert_true(n >= MUX_FLOOD_BURST && n <= MUX_FLOOD_BURST + MUX_FLOOD_LATE_EACH);
+    ended_by_a_flood(e);
+    /* One for each stream crosses its end, however many there were. */
+    e = begin(true, SPAN_LIT(HELLO));
+    for (n = 1; n < 5000; n++) {
+        char open[] = OPEN, cross[] = RESET_ID;
+        next_generation(open, n);
+        next_generation(cross, n);
+        assert_int_equal(support_link_feed(e, span_of(open, sizeof open - 1), 1000), ERR_OK);
+        mux_reset(e->mux, &e->stream[(n - 1) % 4], MUX_RESET);
+        assert_int_equal(support_link_feed(e, span_of(cross, sizeof cross - 1), 1000), ERR_OK);
+        while (mux_wants_write(e->mux))
+            assert_int_equal(mux_pull(e->mux, 65536), ERR_OK);
+        iobuf_clear(&e->wire);
+    }
+    support_link_free(e);
+}
+
+static void test_late_answers_are_bounded(void **state)
+{
+    static const struct span late[] = {
+        {FRAME("\x03", "\x01", ID) "\0\xc8\0", 11}, /* a head */
+        {FRAME("\0", "\x02", ID), 8},               /* trailers */
+        {FRAME("\0", "\x13", ID), 8},               /* the end */
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(late); i++) {
+        unsigned n = 0;
+        struct support_link *e = begin(false, SPAN_LIT(HELLO));
+        support_link_ask(e, 0, "GET");
+        mux_reset(e->mux, &e->stream[0], MUX_CANCELLED);
+        while (n < 100000 && support_link_feed(e, late[i], 1000) == ERR_OK)
+            n++;
+        assert_true(n >= MUX_FLOOD_BURST && n <= MUX_FLOOD_BURST + MUX_FLOOD_LATE_EACH);
+        ended_by_a_flood(e);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +326,9 @@ int main(void)
         cmocka_unit_test(test_a_head_that_would_end_the_connection_is_not_sent),
         cmocka_unit_test(test_late_frames_are_told_when_generations_begin_anew),
         cmocka_unit_test(test_farewells_without_end_are_a_flood),
+        cmocka_unit_test(test_requests_behind_goaway_are_bounded),
+        cmocka_unit_test(test_resets_of_what_is_over_are_bounded),
+        cmocka_unit_test(test_late_answers_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
