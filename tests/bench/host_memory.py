@@ -22,7 +22,10 @@ import fleet
 
 BOUND_KIB = 40 * 1024
 WAVE = 10  # hosts that start at once: two cores start them all
-CONNECTIONS, RATE = 16, 10  # of each upstream: 200 hosts share the cores
+CONNECTIONS = 16  # of each upstream
+# Requests a second, of each upstream, load after load: 200 hosts share the cores, and each of the
+# first requests has a handshake to wait for.
+RATES = (2, 4, 6, 8) + 8 * (10,)
 FIRST_PORT = 9001
 MESH_PORT = 7400
 SERVICE = '[service.s{}]\nlocal = "127.0.0.1:8081"\nhealth = "none"\nallow = ["web"]\n'
@@ -140,11 +143,11 @@ class Load:
     def __init__(self, services):
         self.services = services
 
-    def once(self, seconds):
-        """Requests and failures of all upstreams, called at once for so long."""
+    def once(self, rate, seconds):
+        """All upstreams are called at once for so long."""
         running = []
         for port in range(FIRST_PORT, FIRST_PORT + self.services):
-            argv = [fleet.Parley.binary, "testapp", "load", "--rate", str(RATE)]
+            argv = [fleet.Parley.binary, "testapp", "load", "--rate", str(rate)]
             argv += ["--connections", str(CONNECTIONS), "--for", f"{seconds}s", "--json"]
             argv += ["--url", f"http://127.0.0.1:{port}/"]
             running.append(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True))
@@ -168,20 +171,20 @@ def measure(large):
     quiet = large.memory()
     show("before any request", quiet, large.links())
     load, most, links = Load(large.services), quiet["Rss"], -1
-    for number in range(1, 13):
-        running = load.once(10)
+    for rate in RATES:
+        running = load.once(rate, 10)
         time.sleep(9)
         busy = large.memory()
         opened = large.links()
         done, failed = load.result(running)
-        show(f"load {number}, {done} requests, {len(failed)} failed", busy, opened)
+        show(f"load of {rate} a second each, {done} requests, {len(failed)} failed", busy, opened)
         most = max(most, busy["Rss"])
-        if failed or not done:
-            print("\n".join(failed))
-            return None
         if opened <= links:
             break
         links = opened
+    if failed:
+        print("\n".join(failed))
+        return None
     after = large.memory()
     show("after it", after, large.links())
     if links > 0:
