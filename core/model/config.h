@@ -47,6 +47,7 @@ struct config_service {
     uint32_t weight;
     uint32_t connect_timeout_ms;             /* to the application */
     enum proxy_proto_version proxy_protocol; /* what it is told in front of a connection */
+    bool connect;                            /* it is a proxy: CONNECT is passed on to it */
     uint32_t tag_count;
     struct service_tag *tag;
     const char *file;
@@ -103,6 +104,7 @@ struct config_upstream {
     struct spiffe_id as; /* the identity local applications call with */
     enum service_protocol protocol;
     bool learn;                   /* `protocol` is a guess: what the endpoints announce counts */
+    bool connect;                 /* callers may send CONNECT, which a proxy behind it takes */
     uint32_t tcp_idle_timeout_ms; /* of idle_timeout_ms, once that is tcp */
     enum config_balance balance;
     struct config_affinity affinity;

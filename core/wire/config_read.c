@@ -474,11 +474,27 @@ bool config_read_protocol(const struct config_read_table *t, enum service_protoc
     static const char *const known[] = {"http", "tcp", "h2", "grpc", "tls-passthrough"};
     static const struct config_read_words words = {known, ARRAY_LEN(known), NULL, 0};
     unsigned word = config_read_word(t, "protocol", &words, PROTOCOL_HTTP);
-    bool said = config_read_find(t, "protocol").v != NULL;
+    struct config_read_item connect = config_read_find(t, "connect");
+    /* Who says CONNECT says HTTP. */
+    bool said = config_read_find(t, "protocol").v != NULL ||
+                (connect.v != NULL && connect.v->kind == TOML_BOOL && connect.v->u.boolean);
     if (!said && t->read->last != NULL) t->read->last->value.until_learned = true;
     *tls = word > PROTOCOL_GRPC;
     *out = *tls ? PROTOCOL_TCP : (enum service_protocol)word;
     return said;
+}
+
+bool config_read_connect(const struct config_read_table *t, enum service_protocol protocol)
+{
+    struct config_read_item item = config_read_find(t, "connect");
+    bool on = false;
+    if (protocol == PROTOCOL_HTTP || protocol == PROTOCOL_H2)
+        config_read_bool(t, "connect", false, &on);
+    else if (item.v != NULL)
+        config_read_error(t->read, item.src, &item.v->key_at,
+                          "connect is for http and h2: with tcp all bytes pass, and grpc has no "
+                          "CONNECT");
+    return on;
 }
 
 bool config_read_name(const struct config_read_table *t, const char *key, struct name *out)

@@ -123,9 +123,12 @@ void config_read_bool(const struct config_read_table *t, const char *key, bool n
 /* The index of the word in words->known; `none` when the key is absent. */
 unsigned config_read_word(const struct config_read_table *t, const char *key,
                           const struct config_read_words *words, unsigned none);
-/* The protocol of a service or upstream; "tls-passthrough" is TCP, and said in `*tls`. False: the
- * key is absent, and the protocol is a guess. */
+/* The protocol of a service or upstream; "tls-passthrough" is TCP, and said in `*tls`. False: it is
+ * a guess, for neither the key nor connect = true is there. */
 bool config_read_protocol(const struct config_read_table *t, enum service_protocol *out, bool *tls);
+/* `connect` of a service or upstream of this protocol, false when absent: may CONNECT pass? An
+ * error where the protocol is neither http nor h2. */
+bool config_read_connect(const struct config_read_table *t, enum service_protocol protocol);
 /* One word of a list; false when it is not known (said). */
 bool config_read_index(struct config_read *r, const struct config_read_item *item,
                        const struct config_read_words *words, const char *name, unsigned *out);

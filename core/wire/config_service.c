@@ -72,9 +72,9 @@ static void read_limits(const struct config_read_table *t, struct config_limits 
 void config_service_load(const struct config_read_table *t, const struct config_read_item *place,
                          struct config_service *out)
 {
-    static const char *const known[] = {"local",  "protocol",       "health", "allow",
-                                        "rule",   "tags",           "weight", "proxy_protocol",
-                                        "limits", "connect_timeout"};
+    static const char *const known[] = {
+        "local",  "protocol",       "health", "allow",           "rule",   "tags",
+        "weight", "proxy_protocol", "limits", "connect_timeout", "connect"};
     static const char *const later[] = {"mode", "users", "drain", "faults"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
     static const char *const proxy[] = {"none", "v1", "v2"}; /* enum proxy_proto_version */
@@ -90,6 +90,7 @@ void config_service_load(const struct config_read_table *t, const struct config_
     out->learn = !config_read_protocol(t, &out->protocol, &tls);
     out->proxy_protocol =
         (enum proxy_proto_version)config_read_word(t, "proxy_protocol", &proxies, PROXY_PROTO_NONE);
+    out->connect = config_read_connect(t, out->protocol);
     config_health_load(t, &out->health);
     /* Who is asked in HTTP/1.1 how they are speaks it. */
     if (out->health.kind == CONFIG_HEALTH_HTTP) out->learn = false;

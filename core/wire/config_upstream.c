@@ -252,24 +252,11 @@ static void read_timeouts(const struct config_read_table *t, struct config_upstr
 void config_upstream_load(const struct config_read_table *t, const struct config_read_item *place,
                           struct config_upstream *out)
 {
-    static const char *const known[] = {"listen",
-                                        "as",
-                                        "protocol",
-                                        "proxy_protocol",
-                                        "sni",
-                                        "tls",
-                                        "tags",
-                                        "balance",
-                                        "split",
-                                        "aperture",
-                                        "slow_start",
-                                        "panic",
-                                        "retry",
-                                        "eject",
-                                        "connect_timeout",
-                                        "try_timeout",
-                                        "request_timeout",
-                                        "idle_timeout"};
+    static const char *const known[] = {
+        "listen",      "as",    "protocol", "proxy_protocol",  "sni",         "tls",
+        "connect",     "tags",  "balance",  "split",           "aperture",    "slow_start",
+        "panic",       "retry", "eject",    "connect_timeout", "try_timeout", "request_timeout",
+        "idle_timeout"};
     static const char *const later[] = {"users", "limits", "service", "pool"};
     static const struct config_read_words keys = {known, ARRAY_LEN(known), later, ARRAY_LEN(later)};
     config_read_keys(t, &keys);
@@ -279,6 +266,7 @@ void config_upstream_load(const struct config_read_table *t, const struct config
     read_sni(t, passthrough, out);
     config_read_bool(t, "proxy_protocol", false, &out->proxy_protocol);
     read_tls(t, out);
+    out->connect = config_read_connect(t, out->protocol);
     read_as(t, place, out);
     config_balance_load(t, out);
     config_retry_load(t, out);

@@ -107,13 +107,16 @@ bool headers_hop_name(struct span n)
         return span_eq(n, SPAN_LIT("proxy-connection"));
     case 17:
         return span_eq(n, SPAN_LIT("transfer-encoding"));
-    case 18:
-        return span_eq(n, SPAN_LIT("proxy-authenticate"));
-    case 19:
-        return span_eq(n, SPAN_LIT("proxy-authorization"));
     default:
         return false;
     }
+}
+
+/* Between a client and the proxy that it asks. */
+static bool proxy_name(struct span n)
+{
+    return (n.len == 18 && span_eq(n, SPAN_LIT("proxy-authenticate"))) ||
+           (n.len == 19 && span_eq(n, SPAN_LIT("proxy-authorization")));
 }
 
 static bool hop_field(const struct header *f, struct span unused)
@@ -122,6 +125,12 @@ static bool hop_field(const struct header *f, struct span unused)
     if (f->name.len == 2 && span_eq(f->name, SPAN_LIT("te")))
         return !span_eq_nocase(f->value, SPAN_LIT("trailers"));
     return headers_hop_name(f->name);
+}
+
+static bool proxy_field(const struct header *f, struct span unused)
+{
+    (void)unused;
+    return proxy_name(f->name);
 }
 
 static bool named_by_connection(const struct header *f, struct span list)
@@ -145,6 +154,15 @@ static bool plain_connection(struct span value)
 }
 
 void headers_strip_hop(struct headers *h)
+{
+    size_t i = 0;
+    while (i < h->count && !proxy_name(h->field[i].name))
+        i++;
+    if (i < h->count) remove_where(h, proxy_field, (struct span){NULL, 0});
+    headers_strip_tunnel(h);
+}
+
+void headers_strip_tunnel(struct headers *h)
 {
     /* The lists are kept before the `connection` fields go: they point into the head, not into the
      * table. */

@@ -66,7 +66,11 @@ size_t headers_remove_prefix(struct headers *h, const char *prefix);
  * proxy-connection, te (except trailers), transfer-encoding, upgrade, http2-settings,
  * proxy-authenticate, proxy-authorization. */
 void headers_strip_hop(struct headers *h);
-/* Is it a field that belongs to one connection by its name (as headers_strip_hop, but for `te`)? */
+/* As that, of a CONNECT and its answer: who is asked to be the proxy is the application, and the
+ * last two are between it and the client. */
+void headers_strip_tunnel(struct headers *h);
+/* Is it a field that belongs to one connection by its name (as headers_strip_tunnel, but for `te`;
+ * RFC 9113 8.2.2)? */
 bool headers_hop_name(struct span name);
 /* RFC 9110 6.5.1: may this field stand in a trailer section we forward (A30)? */
 bool headers_trailer_allowed(struct span name);

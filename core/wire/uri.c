@@ -242,3 +242,14 @@ enum err uri_authority(struct span authority, char *out, size_t cap, struct span
     *port = number;
     return ERR_OK;
 }
+
+enum err uri_tunnel(struct span authority, char *out, size_t cap, struct span *host)
+{
+    uint16_t port;
+    enum err err = uri_authority(authority, out, cap, host, &port);
+    if (err != ERR_OK) return err;
+    /* What may follow a host is a port that was checked; an address in brackets has its colons. */
+    bool said =
+        authority.p[authority.len - 1] != ']' && memchr(authority.p, ':', authority.len) != NULL;
+    return said ? ERR_OK : ERR_INVALID;
+}

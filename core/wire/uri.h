@@ -37,5 +37,8 @@ enum err uri_absolute(struct span target, struct span *authority, struct span *r
  * spaces, commas, bad port, empty, empty labels (B14). ERR_TOO_LARGE: over `cap`. */
 enum err uri_authority(struct span authority, char *out, size_t cap, struct span *host,
                        uint16_t *port) MUST_USE;
+/* Authority-form, the target of CONNECT (RFC 9112 3.2.3): as uri_authority, but a port must stand
+ * there. */
+enum err uri_tunnel(struct span authority, char *out, size_t cap, struct span *host) MUST_USE;
 
 #endif

@@ -166,12 +166,13 @@ bool attempt_repeats(struct exchange *ex, unsigned status)
 {
     struct exchange_attempt *at = &ex->attempt;
     struct edge_state *edge = view_edge(ex->view, ex->upstream);
+    bool storm = edge->suspended || ex->again_above || at->final;
     struct filter_attempt result = {.failure = at->failure,
                                     .reached_application = at->reached || status != 0,
                                     .response_begun = ex->responded,
                                     .attempts = at->count,
                                     .replay_safe = ex->req.replay_safe,
-                                    .forbidden = edge->suspended || ex->again_above || at->final,
+                                    .forbidden = storm || ex->req.tunnel,
                                     .try_expired = at->try_expired,
                                     .status = status};
     if (at->not_taken) {
@@ -182,7 +183,7 @@ bool attempt_repeats(struct exchange *ex, unsigned status)
     at->same = at->tried_count >= ex->upstream->endpoint_count || at->tried_count == LB_TRIED_MAX;
     /* The same one again may do better, as Envoy has it too, but not in a storm: a hop further out
      * repeats it, or the host itself has asked for less. */
-    if (at->same && (result.forbidden || at->not_taken)) return false;
+    if (at->same && (storm || at->not_taken)) return false;
     uint64_t now_ms = loop_now_ms(ex->ctx->loop);
     if (ex->deadline_ms != 0 && now_ms >= ex->deadline_ms) return false;
     bool again = chain_attempt_end(&ex->chain, &result, now_ms) == FILTER_RETRY;

@@ -59,11 +59,19 @@ static bool names_other_service(const struct snapshot *s, const struct snapshot_
 static enum reason check_inbound(struct exchange *ex)
 {
     const struct snapshot_service *service = ex->service;
+    /* What it shall reach is the application's to judge, not a service of the mesh. */
+    if (ex->req.tunnel) return service->connect ? REASON_NONE : REASON_METHOD_NOT_ALLOWED;
     if (ex->req.connect != (service->protocol == PROTOCOL_TCP))
         return ex->req.connect ? REASON_METHOD_NOT_ALLOWED : REASON_PROTOCOL_ERROR;
     if (!ex->tcp && names_other_service(ex->view->snapshot, service, ex->req.host))
         return REASON_MISDIRECTED;
     return REASON_NONE;
+}
+
+/* RFC 9110 9.3.6: we are no tunnel to anywhere (F05), only a way to applications that are. */
+static enum reason check_outbound(const struct exchange *ex)
+{
+    return ex->req.tunnel && !ex->upstream->connect ? REASON_METHOD_NOT_ALLOWED : REASON_NONE;
 }
 
 /* Hop-by-hop fields, which went already, do not count. */
@@ -88,7 +96,8 @@ enum exchange_verdict exchange_steps_route(struct exchange *ex)
     if (ex->upstream == NULL && ex->service == NULL) return answer(ex, REASON_NO_ROUTE);
     account_begin(ex);
     reason = check_bounds(ex);
-    if (reason == REASON_NONE && ex->direction == DIRECTION_INBOUND) reason = check_inbound(ex);
+    if (reason == REASON_NONE)
+        reason = ex->direction == DIRECTION_INBOUND ? check_inbound(ex) : check_outbound(ex);
     if (reason == REASON_NONE && ex->hops >= HOPS_MAX) reason = REASON_LOOP_DETECTED;
     if (reason == REASON_NONE) reason = deadline_begin(ex);
     return reason == REASON_NONE ? more(ex, EX_FILTER_REQUEST) : answer(ex, reason);

@@ -75,7 +75,7 @@ static void emit_added(struct exchange *ex, struct strbuf *out)
         h1_emit_field(out, SPAN_LIT("grpc-timeout"),
                       span_of(text, grpc_timeout_format(left_ms, text)));
     }
-    if (ex->req.upgrade) {
+    if (ex->req.upgrade && !ex->req.tunnel) {
         h1_emit_field(out, SPAN_LIT("connection"), SPAN_LIT("upgrade"));
         h1_emit_field(out, SPAN_LIT("upgrade"), ex->req.upgrade_protocol);
     } else if (headers_find(ex->req.headers, "te") != NULL) {
@@ -90,12 +90,13 @@ static enum reason up_send(struct exchange *ex)
     const struct request *req = &ex->req;
     struct strbuf out;
     struct span host = req->authority.len > 0 ? req->authority : span_str(ex->service->name.text);
-    size_t cap = h1_emit_head_bytes(req->headers, req->method.len + req->target.path.len +
-                                                      req->target.query.len + host.len);
+    struct span path = req->tunnel ? req->authority : req->target.path;
+    size_t cap = h1_emit_head_bytes(req->headers,
+                                    req->method.len + path.len + req->target.query.len + host.len);
     char *text = arena_alloc(&ex->arena, cap);
     if (text == NULL) return REASON_INTERNAL;
     strbuf_init_fixed(&out, text, cap);
-    h1_emit_request_line(&out, req->method, req->target.path, req->target.query);
+    h1_emit_request_line(&out, req->method, path, req->target.query);
     h1_emit_field(&out, SPAN_LIT("host"), host);
     h1_emit_headers(&out, req->headers);
     emit_added(ex, &out);

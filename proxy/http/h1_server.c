@@ -280,6 +280,8 @@ static bool say_close(struct h1_server *s, const struct exchange *ex)
 {
     /* A35: what is left of the request is never read as another. */
     if (s->state != SERVER_WAIT) s->keep_alive = false;
+    /* What a client has sent on behind CONNECT is the tunnel's that there is not. */
+    if (ex->req.tunnel) s->keep_alive = false;
     if (s->plain.session.ctx->view->snapshot->draining || s->half_closed) s->keep_alive = false;
     uint32_t most = bounds_of(s)->requests_per_connection;
     if (most > 0 && s->begun >= most) s->keep_alive = false;
@@ -338,8 +340,10 @@ static bool down_respond(struct exchange *ex)
     if (ex->tunnelled) {
         s->state = SERVER_TUNNEL;
         s->keep_alive = s->chunked = false;
-        h1_emit_field(&out, SPAN_LIT("connection"), SPAN_LIT("upgrade"));
-        h1_emit_field(&out, SPAN_LIT("upgrade"), ex->req.upgrade_protocol);
+        if (!ex->req.tunnel) {
+            h1_emit_field(&out, SPAN_LIT("connection"), SPAN_LIT("upgrade"));
+            h1_emit_field(&out, SPAN_LIT("upgrade"), ex->req.upgrade_protocol);
+        }
         if (s->pipeline_paused) conn_resume(s->plain.conn);
         s->pipeline_paused = false;
         return write_head(s, &out);

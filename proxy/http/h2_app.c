@@ -30,7 +30,11 @@ static enum reason back_head(struct exchange *ex, struct mux_head *head)
                               .headers = req->headers,
                               .content_length = req->body_length >= 0 ? req->body_length : -1};
     if (head->authority.len == 0) head->authority = span_str(ex->service->name.text);
-    if (req->upgrade) {
+    if (req->tunnel) {
+        /* RFC 9113 8.5: neither :scheme nor :path. */
+        head->scheme = SPAN_LIT("");
+        head->path = SPAN_LIT("");
+    } else if (req->upgrade) {
         if (!mux_may_upgrade(b->mux)) {
             /* No other host's instance can do better: it is the answer. */
             ex->attempt.reached = true;

@@ -58,8 +58,9 @@ static void front_head(struct mux_front *f, struct exchange *ex, enum reason rea
 {
     (void)f;
     ex->hops = translate_hops(ex->req.headers);
-    /* RFC 9110 9.3.6: we are no tunnel to anywhere (F05). */
-    if (reason == REASON_NONE && ex->req.connect) reason = REASON_METHOD_NOT_ALLOWED;
+    /* The word is one between parleys. */
+    if (reason == REASON_NONE && ex->req.tunnel) reason = REASON_NOT_IMPLEMENTED;
+    if (reason == REASON_NONE && ex->req.connect) reason = translate_tunnel(&ex->req, &ex->arena);
     if (reason == REASON_NONE && ex->req.upgrade && !upgrade_add_key(ex))
         reason = REASON_HEADERS_TOO_LARGE;
     if (reason != REASON_NONE)

@@ -55,7 +55,7 @@ static enum reason back_head(struct exchange *ex, struct mux_head *head)
         return added ? REASON_NONE : REASON_INTERNAL;
     }
     head->scheme = SPAN_LIT("http");
-    head->path = mux_back_path(ex);
+    head->path = ex->req.tunnel ? SPAN_LIT("/") : mux_back_path(ex);
     if (ex->req.upgrade) {
         head->method = SPAN_LIT("CONNECT");
         head->protocol = ex->req.upgrade_protocol;

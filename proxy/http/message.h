@@ -23,7 +23,8 @@ struct request {
     struct headers *headers;
     int64_t body_length; /* or BODY_LENGTH_* */
     bool expect_continue;
-    bool upgrade; /* an HTTP/1.1 upgrade to `upgrade_protocol` */
+    bool upgrade; /* to `upgrade_protocol`, if the answer says so: then bytes go both ways */
+    bool tunnel;  /* an upgrade that was asked for by CONNECT, of an application that is a proxy */
     struct span upgrade_protocol;
     struct span websocket_key;    /* where an end has none (upgrade.h) */
     bool connect;                 /* HTTP/2 CONNECT: a TCP session (RFC 9113 8.5) */

@@ -29,15 +29,39 @@ static void finish_request(struct request *req)
     struct headers *h = req->headers;
     const struct header *trace = headers_find(h, "traceparent");
     req->traceparent = trace != NULL ? trace->value : (struct span){NULL, 0};
-    headers_strip_hop(h);
+    if (req->tunnel)
+        headers_strip_tunnel(h);
+    else
+        headers_strip_hop(h);
     headers_remove(h, "host");
     headers_remove(h, "content-length");
     headers_remove(h, "transfer-encoding"); /* its alias (A21) */
     headers_remove(h, "expect");
+    if (req->tunnel) {
+        /* Bytes of the tunnel are no body, and nothing holds them back. */
+        req->expect_continue = false;
+        req->body_length = BODY_LENGTH_UNKNOWN;
+    }
     bool safe = span_eq(req->method, SPAN_LIT("GET")) || span_eq(req->method, SPAN_LIT("HEAD")) ||
                 span_eq(req->method, SPAN_LIT("OPTIONS"));
     req->replay_safe =
         safe && !req->upgrade && (req->body_length == BODY_LENGTH_NONE || req->body_length == 0);
+}
+
+/* RFC 9110 9.3.6: `authority` is all there is of a target. */
+static enum reason set_tunnel(struct request *req, struct span authority, struct arena *arena)
+{
+    char *text = arena_alloc(arena, authority.len + 1);
+    if (text == NULL) return REASON_INTERNAL;
+    if (uri_tunnel(authority, text, authority.len + 1, &req->host) != ERR_OK)
+        return REASON_BAD_REQUEST;
+    req->authority = authority;
+    req->target = (struct uri_target){.path = SPAN_LIT(""), .query = SPAN_LIT("")};
+    req->connect = req->grpc = false;
+    req->upgrade = req->tunnel = true;
+    req->upgrade_protocol = SPAN_LIT(TRANSLATE_TUNNEL);
+    finish_request(req);
+    return REASON_NONE;
 }
 
 enum reason translate_request_h1(const struct h1_head *head, struct arena *arena,
@@ -49,17 +73,21 @@ enum reason translate_request_h1(const struct h1_head *head, struct arena *arena
     req->body_length = head->body_length;
     req->expect_continue = head->expect_continue;
     grpc_request(req);
-    /* RFC 9110 9.3.6: we are no tunnel to anywhere (F05). */
-    if (span_eq(head->method, SPAN_LIT("CONNECT"))) return REASON_METHOD_NOT_ALLOWED;
     struct span target = head->target, authority = {NULL, 0};
+    bool connect = span_eq(head->method, SPAN_LIT("CONNECT"));
     if (target.len == 0) return REASON_BAD_REQUEST;
-    if (target.p[0] != '/' && target.p[0] != '*' &&
+    if (!connect && target.p[0] != '/' && target.p[0] != '*' &&
         uri_absolute(head->target, &authority, &target) != ERR_OK)
         return REASON_BAD_REQUEST;
     /* RFC 9112 3.2.2: the target's authority wins, but a Host beside it must be one (B14). */
     if (head->host.p != NULL) {
         reason = set_authority(req, head->host, arena);
         if (reason != REASON_NONE) return reason;
+    }
+    if (connect) {
+        /* It has no content, and what stands behind it is the tunnel's. */
+        bool content = head->body_length != BODY_LENGTH_NONE && head->body_length != 0;
+        return content ? REASON_BAD_REQUEST : set_tunnel(req, target, arena);
     }
     if (authority.p != NULL) {
         reason = set_authority(req, authority, arena);
@@ -89,6 +117,11 @@ static enum reason connect_h2(const struct mux_head *head, struct request *req)
     if (head->protocol.p == NULL) {
         req->connect = true;
         return REASON_NONE;
+    }
+    if (span_eq(head->protocol, SPAN_LIT(TRANSLATE_TUNNEL))) {
+        bool whole = span_eq(head->path, SPAN_LIT("/")) && span_eq(head->scheme, SPAN_LIT("http"));
+        req->tunnel = whole;
+        return whole ? REASON_NONE : REASON_BAD_REQUEST;
     }
     if (!span_eq(head->protocol, SPAN_LIT("websocket"))) return REASON_NOT_IMPLEMENTED;
     req->method = SPAN_LIT("GET");
@@ -120,6 +153,7 @@ enum reason translate_request_h2(const struct mux_head *head, bool ended, struct
     struct span authority = head->authority;
     if (host != NULL && authority.p == NULL) authority = host->value;
     if (host != NULL && !span_eq_nocase(host->value, authority)) return REASON_BAD_REQUEST;
+    if (req->tunnel) return set_tunnel(req, authority, arena);
     if (authority.len > 0) reason = set_authority(req, authority, arena);
     if (reason != REASON_NONE || req->connect) return reason;
     if (!span_eq(head->scheme, SPAN_LIT("http")) && !span_eq(head->scheme, SPAN_LIT("https")))
@@ -127,6 +161,11 @@ enum reason translate_request_h2(const struct mux_head *head, bool ended, struct
     reason = set_target(req, head->path, arena);
     if (reason == REASON_NONE) finish_request(req);
     return reason;
+}
+
+enum reason translate_tunnel(struct request *req, struct arena *arena)
+{
+    return set_tunnel(req, req->authority, arena);
 }
 
 void translate_client(const struct headers *h, struct addr *client)
@@ -157,9 +196,22 @@ struct headers *translate_trailers(struct headers *trailers)
 
 /* --- responses --- */
 
-static void finish_response(struct response *resp)
+/* RFC 9110 9.3.6: no length that it states is one. Of all that allow it, to every client the same:
+ * in HTTP/2 nothing could come behind a 204. */
+static void switch_tunnel(struct response *resp)
 {
-    headers_strip_hop(resp->headers);
+    resp->status = 200;
+    resp->upgrade = true;
+    resp->body_length = BODY_LENGTH_UNKNOWN;
+    resp->content_length = -1;
+}
+
+static void finish_response(const struct request *req, struct response *resp)
+{
+    if (req->tunnel)
+        headers_strip_tunnel(resp->headers);
+    else
+        headers_strip_hop(resp->headers);
     headers_remove(resp->headers, "content-length");
     headers_remove(resp->headers, "transfer-encoding");
 }
@@ -173,14 +225,16 @@ enum reason translate_response_h1(const struct h1_head *head, const struct reque
                               .content_length = head->content_length};
     if (head->status == 101) {
         /* RFC 9110 7.8: only to a protocol that was asked for. */
-        if (!req->upgrade || head->upgrade.p == NULL ||
+        if (!req->upgrade || req->tunnel || head->upgrade.p == NULL ||
             !span_eq_nocase(head->upgrade, req->upgrade_protocol))
             return REASON_PROTOCOL_ERROR;
         resp->upgrade = true;
         resp->body_length = BODY_LENGTH_UNKNOWN;
         resp->content_length = -1;
+    } else if (req->tunnel && head->status / 100 == 2) {
+        switch_tunnel(resp);
     }
-    finish_response(resp);
+    finish_response(req, resp);
     return REASON_NONE;
 }
 
@@ -196,13 +250,15 @@ static enum reason response_h2(const struct mux_head *head, bool ended, const st
     /* RFC 9112 6.3 item 1: no framing of a body that cannot come, whoever ends the stream late. */
     if (span_eq(req->method, SPAN_LIT("HEAD")) || head->status == 204 || head->status == 304)
         resp->body_length = BODY_LENGTH_NONE;
-    if (switched) {
+    if (switched && req->tunnel) {
+        switch_tunnel(resp);
+    } else if (switched) {
         resp->status = 101;
         resp->upgrade = true;
         resp->body_length = BODY_LENGTH_UNKNOWN;
         resp->content_length = -1;
     }
-    finish_response(resp);
+    finish_response(req, resp);
     return REASON_NONE;
 }
 

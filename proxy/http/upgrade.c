@@ -8,6 +8,7 @@
 bool upgrade_add_key(struct exchange *ex)
 {
     struct request *req = &ex->req;
+    if (req->tunnel) return true;
     char *key = arena_alloc(&ex->arena, WEBSOCKET_KEY_BYTES + 1);
     if (key == NULL) return false;
     websocket_key(&ex->ctx->rng, key);
@@ -19,6 +20,7 @@ bool upgrade_add_key(struct exchange *ex)
 bool upgrade_check_proof(struct exchange *ex)
 {
     char want[WEBSOCKET_ACCEPT_BYTES + 1];
+    if (ex->req.tunnel) return true;
     const struct header *accept = headers_find(ex->resp.headers, ACCEPT);
     websocket_accept(ex->req.websocket_key, want);
     if (accept == NULL || !span_eq_str(accept->value, want)) return false;
@@ -29,13 +31,14 @@ bool upgrade_check_proof(struct exchange *ex)
 void upgrade_hide_key(struct exchange *ex)
 {
     const struct header *key = headers_find(ex->req.headers, KEY);
-    if (key == NULL) return;
+    if (key == NULL || ex->req.tunnel) return;
     ex->req.websocket_key = key->value;
     headers_remove(ex->req.headers, KEY);
 }
 
 bool upgrade_give_proof(struct exchange *ex)
 {
+    if (ex->req.tunnel) return true;
     headers_remove(ex->resp.headers, ACCEPT);
     if (ex->req.websocket_key.len == 0) return true;
     char *accept = arena_alloc(&ex->arena, WEBSOCKET_ACCEPT_BYTES + 1);

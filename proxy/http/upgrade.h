@@ -7,6 +7,7 @@
  *
  * Worker thread. Between hosts the handshake is that of HTTP/1.1; whoever has HTTP/2 at its edge
  * makes up the difference. An HTTP/1.1 client and an HTTP/1.1 application deal with each other.
+ * CONNECT has no key; nothing is done for it here.
  */
 #ifndef PROXY_HTTP_UPGRADE_H
 #define PROXY_HTTP_UPGRADE_H

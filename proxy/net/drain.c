@@ -10,6 +10,7 @@ static bool still_allowed(struct context *ctx, const struct exchange *ex)
     const struct snapshot_service *s = snapshot_service(now, span_str(ex->service->name.text));
     struct chain chain;
     if (s == NULL || (s->protocol == PROTOCOL_TCP) != ex->tcp) return false;
+    if (ex->req.tunnel && !s->connect) return false;
     struct filter_session session = {.peer = &ex->peer, .service = &s->name};
     struct filter_outcome outcome = {.status = 0};
     uint64_t now_ms = loop_now_ms(ctx->loop);

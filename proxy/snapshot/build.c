@@ -172,6 +172,7 @@ static enum err build_service(struct build *b, const struct config_service *from
     to->identity = identity_of(b, &to->id);
     to->local = from->local;
     to->proxy_protocol = from->proxy_protocol;
+    to->connect = from->connect;
     to->endpoint_id = build_endpoint_id(&b->in->node_id, &from->name);
     to->connect_timeout_ms = from->connect_timeout_ms;
     to->limits = from->limits;
@@ -354,6 +355,7 @@ static enum err build_upstream(struct build *b, const struct config_upstream *fr
     to->as = from->as;
     to->identity = identity_of(b, &from->as);
     to->protocol = upstream_protocol(b, from);
+    to->connect = from->connect;
     to->balance = from->balance;
     to->retry = from->retry;
     to->eject = from->eject;

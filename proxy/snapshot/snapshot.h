@@ -30,6 +30,7 @@ struct snapshot_service { /* an application on this host: where inbound exchange
     struct target local;
     enum service_protocol protocol;
     enum proxy_proto_version proxy_protocol; /* said in front of a connection to `local` */
+    bool connect;                            /* CONNECT is passed on to it */
     uint64_t endpoint_id;                    /* stable id of this instance */
     struct config_limits limits;
     struct gate *gate; /* borrowed from the control thread for as long as workers run; NULL: no
@@ -70,6 +71,7 @@ struct snapshot_upstream { /* a service local applications call through a listen
     struct spiffe_id as;
     struct identity *identity; /* of `as`; NULL until issued; owned reference */
     enum service_protocol protocol;
+    bool connect; /* callers may send CONNECT, for the applications to do */
     enum config_balance balance;
     struct config_affinity affinity;
     struct config_retry retry;

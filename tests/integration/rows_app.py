@@ -78,6 +78,8 @@ class App(Acceptor):
         self.remember(request)
         if script == "events":
             return self.send_events(conn)
+        if method == "CONNECT":
+            return serve_connect(conn, target, reader)
         if script in SCRIPTS:
             return SCRIPTS[script](conn, request, reader)
         text = f"{method} {target}\n".encode()
@@ -161,6 +163,20 @@ def script_few_interims(conn, _request, _reader):
     conn.sendall(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" * 3)
     conn.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
     return True
+
+
+def serve_connect(conn, target, reader):
+    """As a proxy would, but that it only echoes; what it says of a length means nothing."""
+    if not target.startswith("open."):
+        conn.sendall(b"HTTP/1.1 407 No\r\nproxy-authenticate: Basic\r\ncontent-length: 2\r\n\r\nno")
+        return True
+    conn.sendall(b"HTTP/1.1 200 Connected\r\ncontent-length: 2\r\n\r\n")
+    while True:
+        data = reader.read1(4096)
+        if not data:
+            conn.sendall(b"bye")
+            return False
+        conn.sendall(data)
 
 
 def script_websocket(conn, _request, reader):

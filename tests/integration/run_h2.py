@@ -25,6 +25,8 @@ from rows_app import App as H1App
 
 try:
     import h2_wire as h2
+    import h2_tunnels
+    from h2_tunnels import read_exactly, read_head
 except ImportError:
     skip_all("python3-hpack is not installed")
 
@@ -67,6 +69,10 @@ SERVICES = {
     "near-rpc": (NEAR, 8083, "grpc", 9008),
     "narrow": (FAR, 8087, "h2", 9009),
     "sealed": (FAR, 8082, "h2", 9010),  # the application of "new", to callers that speak TLS
+    # Applications that are asked to be proxies.
+    "proxy-old": (FAR, 8081, "http", 9011),
+    "proxy-new": (FAR, 8082, "h2", 9012),
+    "near-proxy": (NEAR, 8081, "http", 9013),
 }
 
 
@@ -78,8 +84,11 @@ def config_of(host, folder):
             text += upstream(name, listen)
         if host == NEAR and name == "sealed":
             text += f'tls = {{ cert = "{folder}/sealed.crt", key = "{folder}/sealed.key" }}\n'
+        if host == NEAR and "proxy" in name:
+            text += "connect = true\n"
         if at == host:
             rules = "" if name == "shut" else 'allow = ["web"]'
+            rules += "\nconnect = true" if "proxy" in name else ""
             text += service(name, at, port, protocol, rules)
     return text
 
@@ -123,16 +132,21 @@ class Apps:
         if call.field(":protocol") == "websocket":
             self.upgrades.append(call)
             call.peer.headers(call.stream, [(":status", "200")])
+        elif call.field(":method") == "CONNECT":
+            if call.field(":authority").startswith("open."):
+                call.peer.headers(call.stream, [(":status", "200")])
+            else:
+                call.respond(407, ("proxy-authenticate", "Basic"), body=b"no")
         elif call.path() == "/early":
             call.respond(200, body=b"early")
 
     def data(self, call, payload):
-        if call.field(":protocol") == "websocket":
+        if call.field(":method") == "CONNECT":
             call.peer.data(call.stream, payload)
 
     def end(self, call):
         path = call.path()
-        if call.field(":protocol") == "websocket":
+        if call.field(":method") == "CONNECT":
             call.peer.data(call.stream, b"bye", end=True)
         elif path == "/pair":
             self.hold(call)
@@ -410,24 +424,7 @@ def h1_websocket(name, path):
     sock = socket.create_connection((NEAR, SERVICES[name][3]), timeout=5)
     head = f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     sock.sendall((head + f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n").encode())
-    data = b""
-    while b"\r\n\r\n" not in data:
-        got = sock.recv(4096)
-        if not got:
-            break
-        data += got
-    head, _, rest = data.partition(b"\r\n\r\n")
-    return sock, head.decode("latin-1").lower(), rest
-
-
-def read_exactly(sock, count):
-    data = b""
-    while len(data) < count:
-        got = sock.recv(count - len(data))
-        if not got:
-            break
-        data += got
-    return data
+    return sock, *read_head(sock)
 
 
 def test_websocket(tap, apps):
@@ -498,6 +495,12 @@ def test_websocket(tap, apps):
     m = c.answer(c.request(foo, end=False))
     tap.ok(m.status() == 501, "F06 :protocol foo is refused", m.heads)
     c.close()
+
+
+def test_connect(tap, apps):
+    names = ("proxy-old", "near-proxy", "proxy-new")
+    proxies = {name: (NEAR, SERVICES[name][3]) for name in names}
+    h2_tunnels.test_connect(tap, proxies, apps.new, apps.old)
 
 
 def test_events(tap, apps):
@@ -574,7 +577,7 @@ def run_all(tap, folder):
         for test in (test_streams, test_translation, test_limits):
             test(tap, apps)
         test_tls(tap, folder)
-        for test in (test_grpc, test_websocket, test_events):
+        for test in (test_grpc, test_websocket, test_connect, test_events):
             test(tap, apps)
         test_grpc_telemetry(tap, one)
         test_drain(tap, apps, one)

@@ -130,6 +130,13 @@ static const struct {
      "HTTP/1.1 200 OK\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
      "Content-Length: 2\r\n\r\nno",
      false},
+    {"closed.example:443",
+     "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 4\r\n\r\nauth", false},
+    {"busy.example:443", "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", false},
+    {"odd.example:443",
+     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: parley-tunnel\r\nConnection: upgrade\r\n"
+     "\r\n",
+     false},
     {"/101",
      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
      "\r\n",
@@ -147,7 +154,16 @@ static bool answer(int fd, const struct request_text *r, struct support_rig *rig
         support_send(fd, canned[i].answer);
         return !canned[i].close;
     }
-    if (strncmp(path, "/die", 4) == 0) return false;
+    if (strncmp(path, "/die", 4) == 0 || strncmp(path, "die.", 4) == 0) return false;
+    if (strncmp(path, "open.", 5) == 0) {
+        /* What it says of a length is to be ignored (RFC 9110 9.3.6). */
+        bool known = strstr(r->head, "proxy-authorization: Basic x\r\n") != NULL;
+        support_send(fd, "HTTP/1.1 204 Connected\r\nContent-Length: 3\r\n");
+        support_send(fd, known ? "Via: 1.1 p\r\n\r\n" : "\r\n");
+        echo_raw(fd);
+        support_send(fd, "bye");
+        return false;
+    }
     if (strncmp(path, "/hang", 5) == 0) {
         char byte;
         return recv(fd, &byte, 1, 0) > 0 && false;

@@ -298,6 +298,9 @@ static void test_the_other_host_tables_are_checked(void **state)
     CHECK_ROWS(row, NODE);
 }
 
+#define CONNECT_ELSEWHERE                                                                          \
+    "connect is for http and h2: with tcp all bytes pass, and grpc has no CONNECT"
+
 static void test_services_are_checked(void **state)
 {
     (void)state;
@@ -319,6 +322,9 @@ static void test_services_are_checked(void **state)
                                    "did you mean \"http\"?"},
         {WEB "proxy_protocol = \"v3\"",
          "proxy_protocol must be \"none\", \"v1\" or \"v2\", not \"v3\""},
+        {WEB "connect = 1", "connect must be a boolean, not an integer"},
+        {WEB "protocol = \"tcp\"\nconnect = true", CONNECT_ELSEWHERE},
+        {WEB "protocol = \"grpc\"\nconnect = true", CONNECT_ELSEWHERE},
         {WEB "limits = 1", "limits must be a table, not an integer"},
         {WEB "limits = { in_fligt = 1 }",
          "unknown key \"in_fligt\" in [service.web.limits]; did you mean \"in_flight\"?"},
@@ -489,6 +495,8 @@ static void test_upstreams_are_checked(void **state)
          "\"[::1]:9001\" or \"unix:/run/api.sock\""},
         {"[upstream.api]\nlisten = \"unix:/x\"\n[upstream.b]\nlisten = \"unix:/x\"",
          "unix:/x is taken by upstream \"api\" at parley.toml:6"},
+        {API "connect = \"yes\"", "connect must be a boolean, not a string"},
+        {API "protocol = \"tls-passthrough\"\nconnect = false", CONNECT_ELSEWHERE},
         {API "proxy_protocol = \"v1\"", "proxy_protocol must be a boolean, not a string"},
         {"[upstream.api]\nlisten = \"0.0.0.0:9001\"",
          "0.0.0.0:9001 would let everyone who reaches this host call as one of its services: "

@@ -191,6 +191,33 @@ static void test_rules_are_read_in_their_order(void **state)
     config_free(c);
 }
 
+/* Who says CONNECT says HTTP: nothing is left to be learned. */
+static void test_connect_is_for_proxies_alone(void **state)
+{
+    (void)state;
+    struct config *c = support_config_one(NODE "[service.web]\n"
+                                               "local = \"127.0.0.1:3128\"\n"
+                                               "connect = true\n"
+                                               "[upstream.api]\n"
+                                               "listen = \"127.0.0.1:9001\"\n"
+                                               "connect = true\n"
+                                               "[upstream.db]\n"
+                                               "listen = \"127.0.0.1:9002\"\n");
+    const struct config_service *web = config_service(c, SPAN_LIT("web"));
+    const struct config_upstream *api = config_upstream(c, SPAN_LIT("api"));
+    const struct config_upstream *db = config_upstream(c, SPAN_LIT("db"));
+    assert_true(web->connect && !web->learn);
+    assert_true(api->connect && !api->learn);
+    assert_true(!db->connect && db->learn);
+    struct strbuf sb;
+    strbuf_init(&sb, 65536);
+    config_load_show(c, &sb);
+    assert_non_null(strstr(sb.p, "service.web.protocol = \"http\"   # default\n"));
+    assert_non_null(strstr(sb.p, "upstream.db.protocol = \"http\"   # default, until learned\n"));
+    strbuf_fini(&sb);
+    config_free(c);
+}
+
 static void test_upstreams_told_apart_by_sni_share_an_address(void **state)
 {
     (void)state;
@@ -393,15 +420,16 @@ static void test_the_hash_follows_every_text(void **state)
     config_free(d);
 }
 
+static const char *const origins[] = {NODE "[defaults]\nidle_timeout = \"90s\"\n"
+                                           "[limits]\nheader_bytes = \"16KiB\"\n",
+                                      "[upstream.api]\n"
+                                      "listen = \"127.0.0.1:9001\"\n"
+                                      "retry = { tries = 2 }\n"};
+
 static void test_effective_values_name_their_origin(void **state)
 {
     (void)state;
-    static const char *const text[] = {NODE "[defaults]\nidle_timeout = \"90s\"\n"
-                                            "[limits]\nheader_bytes = \"16KiB\"\n",
-                                       "[upstream.api]\n"
-                                       "listen = \"127.0.0.1:9001\"\n"
-                                       "retry = { tries = 2 }\n"};
-    struct config *c = support_config_load(text, 2);
+    struct config *c = support_config_load(origins, 2);
     struct strbuf sb;
     strbuf_init(&sb, 65536);
     config_load_show(c, &sb);
@@ -419,6 +447,7 @@ static void test_effective_values_name_their_origin(void **state)
                               "upstream.api.listen = \"127.0.0.1:9001\"   # conf.d/a.toml:2\n"
                               "upstream.api.protocol = \"http\"   # default, until learned\n"
                               "upstream.api.proxy_protocol = false   # default\n"
+                              "upstream.api.connect = false   # default\n"
                               "upstream.api.as = \"node\"   # default\n"
                               "upstream.api.balance = \"least-loaded\"   # default\n"
                               "upstream.api.tags = {}   # default\n"
@@ -532,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_a_service_has_its_defaults),
         cmocka_unit_test(test_every_key_of_a_service_is_read),
         cmocka_unit_test(test_rules_are_read_in_their_order),
+        cmocka_unit_test(test_connect_is_for_proxies_alone),
         cmocka_unit_test(test_upstreams_told_apart_by_sni_share_an_address),
         cmocka_unit_test(test_an_upstream_has_its_defaults),
         cmocka_unit_test(test_every_key_of_an_upstream_is_read),

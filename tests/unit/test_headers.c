@@ -93,6 +93,11 @@ static void test_hop_fields_and_what_connection_names_go(void **state)
     struct headers h = table(fields, ARRAY_LEN(fields));
     headers_strip_hop(&h);
     assert_names(&h, left, ARRAY_LEN(left));
+    static const char *const asked[] = {"x-other", "proxy-authenticate", "proxy-authorization",
+                                        "trailer"};
+    h = table(fields, ARRAY_LEN(fields));
+    headers_strip_tunnel(&h);
+    assert_names(&h, asked, ARRAY_LEN(asked));
     static const char *const te[][2] = {{"te", "Trailers"}};
     h = table(te, 1);
     headers_strip_hop(&h);

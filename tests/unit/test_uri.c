@@ -240,6 +240,25 @@ static void test_doubtful_hosts_are_refused(void **state)
                      ERR_INVALID);
 }
 
+/* RFC 9112 3.2.3; the port has no default that a proxy could know. */
+static void test_tunnels_need_a_port(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"a:80", "a:443", "A.b.:8080", "[::1]:22", "1.2.3.4:1"};
+    static const char *const bad[] = {"",      "a",    "a:", "a:0", "a:65536",     "[::1]",
+                                      "u@a:1", "a:1/", "/",  "*",   "http://a:1/", ":1",
+                                      "a:1:2", "::1:2"};
+    char out[64];
+    struct span host;
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        assert_int_equal(uri_tunnel(span_str(good[i]), out, sizeof(out), &host), ERR_OK);
+    assert_true(span_eq_str(host, "1.2.3.4"));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        enum err err = uri_tunnel(span_str(bad[i]), out, sizeof(out), &host);
+        if (err != ERR_INVALID) fail_msg("%s gave %s", bad[i], err_name(err));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_absolute_form_is_split),
         cmocka_unit_test(test_hosts_have_one_form),
         cmocka_unit_test(test_doubtful_hosts_are_refused),
+        cmocka_unit_test(test_tunnels_need_a_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

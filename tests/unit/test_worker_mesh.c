@@ -38,6 +38,9 @@ static const struct row {
     {"G09", "GET", "http", "db.shop", "/", NULL, 421, "misdirected"},
     {"G09 bare", "GET", "http", "db", "/", NULL, 421, "misdirected"},
     {"CONNECT to http", "CONNECT", NULL, "api.shop", NULL, NULL, 405, "method_not_allowed"},
+    {"no proxy", "CONNECT", "http", "a:1", "/", "parley-tunnel", 405, "method_not_allowed"},
+    {"no port", "CONNECT", "http", "a", "/", "parley-tunnel", 400, "bad_request"},
+    {"path", "CONNECT", "http", "a:1", "/x", "parley-tunnel", 400, "bad_request"},
     {"F06", "CONNECT", "http", "a", "/", "foo", 501, "not_implemented"},
 };
 
