@@ -1,6 +1,9 @@
 /* Pacing: ends the exchange of a client that sends its request's body, or takes its response,
  * slower than [limits] min_rate (security.md O02, O03).
  *
+ * A request's body of no announced length may be sparser, as events are, as long as some of it
+ * comes in each window, memory is not short and half of [limits] connections is left.
+ *
  * Worker thread. Looked at when the exchange's timer is due, so that a body which comes at once
  * costs nothing. Exempt is who has reason to be silent: TCP sessions, upgraded connections, gRPC
  * streams, a client that waits for 100 (Continue), and whoever we do not read from or have nothing

@@ -84,6 +84,17 @@ for s in held:
     codes.append(data[9:12].decode())
 print(sorted(set(codes)))
 """
+# One event of a few bytes every two seconds, of a body that does not say how many there will be.
+EVENTS = """
+import socket, time
+s = socket.create_connection(("127.0.0.1", 9002), timeout=60)
+s.sendall(b"POST / HTTP/1.1\\r\\nHost: a\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
+for i in range(7):
+    s.sendall(b"5\\r\\nevent\\r\\n")
+    time.sleep(2)
+s.sendall(b"0\\r\\n\\r\\n")
+print(s.recv(4096)[9:12].decode())
+"""
 RESETS = """
 import socket, struct
 for i in range(20000):
@@ -145,6 +156,11 @@ def slow_heads(site, tap):
     tap.ok(out == "{'408': 2000} 0", "and each is told 408 and closed", out)
     out = bodies.communicate(timeout=patient(60))[0].strip()
     tap.ok(out == "['408']", "O02: bodies below the least rate are a 408 meanwhile", out)
+
+
+def events(site, tap):
+    out = site.child(EVENTS).communicate(timeout=patient(60))[0].strip()
+    tap.ok(out == "200", "events that come one by one are below the rate and taken", out)
 
 
 def slow_bodies(site, tap):
@@ -238,7 +254,8 @@ def main():
     with Lab(2) as lab:
         site = Site(lab)
         if lab.mesh(tap) and site.start(tap):
-            timed(tap, (pipeline, labels, descriptors_gone, resets, slow_bodies, slow_heads), site)
+            steps = (pipeline, labels, descriptors_gone, resets, events, slow_bodies, slow_heads)
+            timed(tap, steps, site)
             tap.ok(site.well(), "and all is well behind it")
             lab.sound(tap)
     return tap.done()

@@ -12,7 +12,7 @@
 
 static bool look(struct pace *p, bool waits, uint64_t bytes, uint64_t now_ms)
 {
-    return pace_slow(p, waits, bytes, RATE, WINDOW, now_ms);
+    return pace_judge(p, waits, bytes, RATE, WINDOW, now_ms) != PACE_FINE;
 }
 
 static void test_a_body_that_drips_is_slow_after_a_window(void **state)
@@ -56,6 +56,23 @@ static void test_a_fast_beginning_is_no_credit_for_later(void **state)
     assert_true(look(&p, true, 1u << 30, 1000 + 2 * WINDOW));
 }
 
+/* One small event every few seconds is not what a stall is. */
+static void test_a_little_in_each_window_is_sparse(void **state)
+{
+    struct pace p = {0};
+    uint64_t now_ms = 1000;
+    (void)state;
+    assert_int_equal(pace_judge(&p, true, 0, RATE, WINDOW, now_ms), PACE_FINE);
+    for (uint64_t bytes = 20; bytes < 2000; bytes += 20) {
+        now_ms += WINDOW;
+        assert_int_equal(pace_judge(&p, true, bytes, RATE, WINDOW, now_ms), PACE_SPARSE);
+    }
+    now_ms += WINDOW;
+    assert_int_equal(pace_judge(&p, true, 1980, RATE, WINDOW, now_ms), PACE_SLOW);
+    now_ms += WINDOW;
+    assert_int_equal(pace_judge(&p, true, 1980 + 2400, RATE, WINDOW, now_ms), PACE_FINE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -63,6 +80,7 @@ int main(void)
         cmocka_unit_test(test_the_rate_itself_is_enough),
         cmocka_unit_test(test_time_in_which_nobody_waits_does_not_count),
         cmocka_unit_test(test_a_fast_beginning_is_no_credit_for_later),
+        cmocka_unit_test(test_a_little_in_each_window_is_sparse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
