@@ -91,18 +91,19 @@ static void on_child_end(struct loop_io *io, bool readable, bool writable)
     say_end(e, end, why);
     bool ok = end.signum == 0 && end.code == 0 && e->said_bytes <= HEALTH_EXEC_OUTPUT_MAX;
     bool forgotten = e->forgotten;
-    if (forgotten) loop_orphan_remove(&e->orphan);
+    if (forgotten) loop_orphan_remove(e->o.loop, &e->orphan);
     e->magic = MAGIC_POISON;
     free(e);
     if (!forgotten) o.on_end(o.owner, ok, why);
 }
 
 /* The loop ends: what does not die at once is left to init. */
-static void on_loop_free(struct loop_orphan *o)
+static void on_orphan_end(struct loop_orphan *o, bool cut)
 {
     struct health_exec *e = CONTAINER_OF(o, struct health_exec, orphan);
     struct child_end end;
-    loop_orphan_remove(o);
+    (void)cut;
+    loop_orphan_remove(e->o.loop, o);
     loop_io_set(e->o.loop, &e->end, false, false);
     (void)child_reap(&e->child, &end);
     e->magic = MAGIC_POISON;
@@ -122,7 +123,7 @@ enum err health_exec_start(const struct health_exec_options *o, struct health_ex
     }
     e->magic = HEALTH_EXEC_MAGIC;
     e->o = *o;
-    e->orphan.on_loop_free = on_loop_free;
+    e->orphan.on_end = on_orphan_end;
     loop_io_init(&e->output, e->child.out_fd, on_output);
     loop_io_init(&e->end, e->child.end_fd, on_child_end);
     loop_io_set(o->loop, &e->output, true, false);

@@ -15,10 +15,11 @@
 /* performance.md 6: an idle downstream connection is at most 512 bytes, its session included. */
 static_assert(sizeof(struct conn) <= 272, "an idle connection stays small");
 
-static void on_loop_free(struct loop_orphan *o)
+static void on_orphan_end(struct loop_orphan *o, bool cut)
 {
     struct conn *c = CONTAINER_OF(o, struct conn, orphan);
-    loop_orphan_remove(o);
+    loop_orphan_remove(c->loop, o);
+    if (cut) sock_set_abort(c->fd);
     conn_turn_end(c);
 }
 
@@ -237,7 +238,7 @@ void conn_close(struct conn *c, bool abort)
     c->paused = false;
     loop_timer_set(c->loop, &c->timer, loop_now_ms(c->loop) + LINGER_OUTPUT_MS);
     c->orphaned = true;
-    c->orphan = (struct loop_orphan){.on_loop_free = on_loop_free};
+    c->orphan = (struct loop_orphan){.on_end = on_orphan_end};
     loop_orphan_add(c->loop, &c->orphan);
     conn_turn_interest(c);
     conn_turn_again(c);

@@ -91,7 +91,7 @@ void conn_turn_end(struct conn *c)
 void conn_turn_destroy(struct conn *c)
 {
     struct slab *slab = loop_slab(c->loop, sizeof(*c));
-    if (c->orphaned) loop_orphan_remove(&c->orphan);
+    if (c->orphaned) loop_orphan_remove(c->loop, &c->orphan);
     if (c->fd >= 0) close(c->fd);
     iobuf_clear(&c->in);
     iobuf_clear(&c->out);

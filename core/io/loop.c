@@ -22,7 +22,9 @@ struct loop {
     uint64_t wall_us; /* at `now_us` */
     struct heap timers;
     struct list dirty[LOOP_FLUSH_PHASES];
-    struct list orphans;
+    struct list orphans; /* the oldest first */
+    size_t orphan_count;
+    uint64_t orphans_cut;
     struct iobuf_pool pool;
     struct slab slab[LOOP_SLABS_MAX];
     size_t slab_bytes[LOOP_SLABS_MAX]; /* as asked for; 0: unused */
@@ -200,7 +202,7 @@ void loop_free(struct loop *l)
     CHECK_OBJ(l, LOOP_MAGIC);
     for (struct list *node; (node = list_first(&l->orphans)) != NULL;) {
         struct loop_orphan *o = LIST_ENTRY(node, struct loop_orphan, node);
-        o->on_loop_free(o);
+        o->on_end(o, false);
         CHECK(list_first(&l->orphans) != node);
     }
     while (!list_empty(&l->dirty[LOOP_FLUSH_FREE]))
@@ -355,13 +357,28 @@ void loop_flush_clear(struct loop_flush *f)
 
 void loop_orphan_add(struct loop *l, struct loop_orphan *o)
 {
-    CHECK(o->on_loop_free != NULL);
+    CHECK(o->on_end != NULL);
+    if (l->orphan_count == LOOP_ORPHANS_MAX) {
+        struct list *oldest = list_first(&l->orphans);
+        struct loop_orphan *cut = LIST_ENTRY(oldest, struct loop_orphan, node);
+        l->orphans_cut++;
+        cut->on_end(cut, true);
+        CHECK(l->orphan_count < LOOP_ORPHANS_MAX);
+    }
     list_push_back(&l->orphans, &o->node);
+    l->orphan_count++;
 }
 
-void loop_orphan_remove(struct loop_orphan *o)
+void loop_orphan_remove(struct loop *l, struct loop_orphan *o)
 {
+    if (!list_linked(&o->node)) return;
     list_remove(&o->node);
+    l->orphan_count--;
+}
+
+uint64_t loop_orphans_cut(const struct loop *l)
+{
+    return l->orphans_cut;
 }
 
 static void on_async(struct ev_loop *ev, ev_async *w, int revents)

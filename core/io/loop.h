@@ -23,6 +23,8 @@
 #define LOOP_BLOCK_BYTES 16384u /* a block of the pool: one TLS record's plaintext */
 #define LOOP_BLOCKS_MAX  16384u /* 256 MiB a loop */
 #define LOOP_SLABS_MAX   16u    /* object sizes */
+/* They are in nobody's limits any more. */
+#define LOOP_ORPHANS_MAX 1024u
 
 struct loop;
 
@@ -82,14 +84,16 @@ void loop_flush_mark(struct loop *l, struct loop_flush *f, enum loop_flush_phase
 void loop_flush_clear(struct loop_flush *f);
 
 /* Something that ends by itself and has no owner left (a closing connection that lingers);
- * embedded, zero-initialise. loop_free calls `on_loop_free` of each that is still there, which must
- * remove it. */
+ * embedded, zero-initialise. on_end must remove it: loop_free calls it of each that is still there,
+ * loop_orphan_add of the oldest, `cut`, when there are LOOP_ORPHANS_MAX. Removing twice is once. */
 struct loop_orphan {
     struct list node;
-    void (*on_loop_free)(struct loop_orphan *o);
+    void (*on_end)(struct loop_orphan *o, bool cut);
 };
 void loop_orphan_add(struct loop *l, struct loop_orphan *o);
-void loop_orphan_remove(struct loop_orphan *o);
+void loop_orphan_remove(struct loop *l, struct loop_orphan *o);
+/* How many were cut, ever. */
+uint64_t loop_orphans_cut(const struct loop *l);
 
 /* Wakes the loop from another thread: `on_post` runs on the loop's thread soon (posts may merge).
  */

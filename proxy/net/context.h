@@ -61,6 +61,7 @@ struct context {
     struct list tunnels;  /* inbound exchanges judged once */
     size_t session_count;
     size_t session_bytes;                       /* what they stand for, as pressure.h counts */
+    uint64_t cut_seen;                          /* of loop_orphans_cut, in the metrics */
     size_t memory_bytes;                        /* this worker's share of the budget */
     size_t handshake_count[CONTEXT_HANDSHAKES]; /* in flight */
     size_t opening_count[CONTEXT_OPENINGS];

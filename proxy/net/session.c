@@ -97,6 +97,14 @@ void session_give(struct session *s)
     s->client = NULL;
 }
 
+/* The loop has no metrics; sessions are what closes in masses. */
+static void count_cut(struct context *ctx)
+{
+    uint64_t cut = loop_orphans_cut(ctx->loop);
+    metrics_count(ctx->metrics, METRICS_SHED_CLOSING, cut - ctx->cut_seen);
+    ctx->cut_seen = cut;
+}
+
 void session_end(struct session *s)
 {
     CHECK(!s->gone);
@@ -106,6 +114,7 @@ void session_end(struct session *s)
     s->ctx->session_count--;
     s->ctx->session_bytes -= bytes_of(s->ops);
     context_count(&s->ctx->sessions_total, -1);
+    count_cut(s->ctx);
     loop_flush_mark(s->ctx->loop, &s->free, LOOP_FLUSH_FREE);
 }
 

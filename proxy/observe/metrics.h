@@ -67,7 +67,8 @@ enum metrics_count {
     METRICS_SHED_MEMORY,      /* connections and requests */
     METRICS_SHED_CONNECTIONS,
     METRICS_SHED_CLIENT,
-    METRICS_SHED_SHARE, /* HTTP/2 connections and links */
+    METRICS_SHED_CLOSING, /* LOOP_ORPHANS_MAX */
+    METRICS_SHED_SHARE,   /* HTTP/2 connections and links */
     METRICS_ACCEPT_ERRORS,
     METRICS_PLAINTEXT_ON_MESH, /* G17 */
     METRICS_BAD_PREFACE,

@@ -410,6 +410,9 @@ static void render_counts(struct render *r)
                                       "at the limit of connections."},
         [METRICS_SHED_CLIENT] = {"parley_shed_client_connections_total",
                                  "Connections refused because their client had its share."},
+        [METRICS_SHED_CLOSING] = {"parley_shed_closing_total",
+                                  "Closed connections reset before their peer ended its side, "
+                                  "because too many waited for that."},
         [METRICS_SHED_SHARE] = {"parley_shed_share_total",
                                 "HTTP/2 connections and mesh links ended or refused because they, "
                                 "or all of their peer, held too much memory."},

@@ -109,6 +109,46 @@ static void test_loop_ends_with_a_lingering_connection(void **state)
     pair_case_loop_ends_with_lingering(&plain);
 }
 
+static struct loop_orphan later[LOOP_ORPHANS_MAX];
+static struct loop *later_loop;
+
+static void later_ended(struct loop_orphan *o, bool cut)
+{
+    assert_false(cut);
+    loop_orphan_remove(later_loop, o);
+}
+
+static void crowd_event(struct pair_side *s, enum pair_event event)
+{
+    struct pair *p = s->pair;
+    if (s == &p->server && event == PAIR_OPEN) {
+        pair_side_close(s, false);
+        later_loop = p->loop;
+        for (size_t i = 0; i < LOOP_ORPHANS_MAX; i++) {
+            later[i] = (struct loop_orphan){.on_end = later_ended};
+            loop_orphan_add(p->loop, &later[i]);
+        }
+    }
+    if (s == &p->client && event == PAIR_ERROR) {
+        pair_side_close(s, false);
+        loop_stop(p->loop);
+    }
+}
+
+/* It would wait for the end of its peer, which has none in mind. */
+static void test_one_that_lingers_is_reset_when_too_many_do(void **state)
+{
+    struct pair p;
+    (void)state;
+    pair_open(&p, &plain);
+    p.server.on_event = p.client.on_event = crowd_event;
+    pair_connect(&p);
+    pair_run(&p);
+    assert_int_equal(loop_orphans_cut(p.loop), 1);
+    assert_int_equal(p.client.error, ERR_RESET);
+    pair_close(&p);
+}
+
 static void test_warm_loop_takes_no_memory(void **state)
 {
     (void)state;
@@ -379,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_write_over_the_bound_takes_nothing_and_drains_later),
         cmocka_unit_test(test_writes_of_a_turn_leave_together),
         cmocka_unit_test(test_loop_ends_with_a_lingering_connection),
+        cmocka_unit_test(test_one_that_lingers_is_reset_when_too_many_do),
         cmocka_unit_test(test_warm_loop_takes_no_memory),
         cmocka_unit_test(test_half_closed_connection_still_carries_the_answer),
         cmocka_unit_test(test_reads_keep_to_the_limit_of_the_loop),

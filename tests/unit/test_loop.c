@@ -333,7 +333,7 @@ struct orphan {
     struct loop_orphan orphan;
     struct loop_flush flush;
     struct loop *loop;
-    bool freed;
+    bool freed, cut;
 };
 
 static void orphan_freed(struct loop_flush *f)
@@ -341,10 +341,11 @@ static void orphan_freed(struct loop_flush *f)
     CONTAINER_OF(f, struct orphan, flush)->freed = true;
 }
 
-static void orphan_ended(struct loop_orphan *o)
+static void orphan_ended(struct loop_orphan *o, bool cut)
 {
     struct orphan *orphan = CONTAINER_OF(o, struct orphan, orphan);
-    loop_orphan_remove(o);
+    orphan->cut = cut;
+    loop_orphan_remove(orphan->loop, o);
     loop_flush_mark(orphan->loop, &orphan->flush, LOOP_FLUSH_FREE);
 }
 
@@ -354,14 +355,37 @@ static void test_freeing_the_loop_ends_orphans_and_their_free_marks(void **state
     struct world w;
     world_open(&w);
     struct orphan a = {
-        .orphan.on_loop_free = orphan_ended, .flush.on_flush = orphan_freed, .loop = w.loop};
+        .orphan.on_end = orphan_ended, .flush.on_flush = orphan_freed, .loop = w.loop};
     struct orphan b = a;
     loop_orphan_add(w.loop, &a.orphan);
     loop_orphan_add(w.loop, &b.orphan);
-    loop_orphan_remove(&b.orphan);
+    loop_orphan_remove(w.loop, &b.orphan);
+    loop_orphan_remove(w.loop, &b.orphan);
     world_close(&w);
     assert_true(a.freed);
+    assert_false(a.cut);
     assert_false(b.freed);
+}
+
+static void test_the_oldest_orphan_goes_when_there_are_too_many(void **state)
+{
+    static struct orphan o[LOOP_ORPHANS_MAX + 2];
+    (void)state;
+    struct world w;
+    world_open(&w);
+    for (size_t i = 0; i < LOOP_ORPHANS_MAX + 2; i++) {
+        o[i] = (struct orphan){
+            .orphan.on_end = orphan_ended, .flush.on_flush = orphan_freed, .loop = w.loop};
+        loop_orphan_add(w.loop, &o[i].orphan);
+        /* One that has ended by itself makes room. */
+        if (i == 1) loop_orphan_remove(w.loop, &o[1].orphan);
+    }
+    assert_int_equal(loop_orphans_cut(w.loop), 1);
+    assert_true(o[0].cut);
+    assert_false(o[2].cut);
+    world_close(&w);
+    assert_false(o[1].freed);
+    assert_true(o[0].freed && o[2].freed && !o[2].cut);
 }
 
 static void test_slab_is_one_a_size_and_block_pool_is_shared(void **state)
@@ -393,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_post_from_another_thread_wakes_a_sleeping_loop),
         cmocka_unit_test(test_signal_arrives_as_a_callback),
         cmocka_unit_test(test_freeing_the_loop_ends_orphans_and_their_free_marks),
+        cmocka_unit_test(test_the_oldest_orphan_goes_when_there_are_too_many),
         cmocka_unit_test(test_slab_is_one_a_size_and_block_pool_is_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
