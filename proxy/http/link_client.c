@@ -157,12 +157,12 @@ static const struct conn_events conn_events = {.on_open = on_open,
 
 /* --- time --- */
 
-/* A peer that says nothing while streams are open or wait to be, or not even its first word, is
- * asked, then given up. */
+/* A peer that says nothing while streams are open or wait to be, or while those that were given up
+ * keep their places, or not even its first word, is asked, then given up. */
 static bool is_silent(struct link_client *l, uint64_t now)
 {
-    bool asked = !l->spoken || mux_back_load(&l->back) > 0;
-    if (!asked || now - l->heard_ms < LINK_PING_MS) {
+    bool expected = !l->spoken || mux_back_load(&l->back) > 0 || mux_wants_tick(l->back.mux);
+    if (!expected || now - l->heard_ms < LINK_PING_MS) {
         l->pinged_ms = 0;
         return false;
     }

@@ -6,7 +6,8 @@
  *
  *      nothing heard for LINK_PING_MS -> PING; nothing for LINK_DEAD_MS -> dead
  *
- * while streams are open or wait to be, and until its first word.
+ * while streams are open or wait to be, or it is to be told of some that were given up, and until
+ * its first word.
  *
  * A link that dies marks its endpoint as failed and tells the control thread, as a hint to probe
  * it.

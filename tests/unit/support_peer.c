@@ -219,7 +219,7 @@ size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char
     return len;
 }
 
-static void mute(int fd, void *arg, const char *alpn)
+static void mute(int fd, void *arg, const char *alpn, struct span first)
 {
     struct support_mesh *mesh = arg;
     struct identity *self = support_mesh_identity(mesh, IDENTITY_SERVICE, "api");
@@ -237,6 +237,9 @@ static void mute(int fd, void *arg, const char *alpn)
     if (tls_engine_server(&o, &p.tls) == ERR_OK) {
         while (!tls_engine_ready(p.tls))
             if (!turn(&p)) break;
+        on_write(&p, first);
+        tls_engine_flush(p.tls);
+        send_tls(&p);
         while (recv(fd, bytes, sizeof bytes, 0) > 0)
             continue;
         tls_engine_free(p.tls);
@@ -246,10 +249,16 @@ static void mute(int fd, void *arg, const char *alpn)
 
 void support_peer_mute(int fd, void *arg)
 {
-    mute(fd, arg, "h2");
+    mute(fd, arg, "h2", SPAN_LIT(""));
 }
 
 void support_peer_mute_link(int fd, void *arg)
 {
-    mute(fd, arg, LINK_ALPN);
+    mute(fd, arg, LINK_ALPN, SPAN_LIT(""));
+}
+
+void support_peer_settings_only(int fd, void *arg)
+{
+    static const char settings[] = {0, 0, 0, 4, 0, 0, 0, 0, 0};
+    mute(fd, arg, "h2", span_of(settings, sizeof settings));
 }

@@ -48,5 +48,7 @@ size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char
 void support_peer_mute(int fd, void *arg);
 /* As that, by the link frame: not even HELLO comes. */
 void support_peer_mute_link(int fd, void *arg);
+/* As support_peer_mute, after its SETTINGS. */
+void support_peer_settings_only(int fd, void *arg);
 
 #endif
