@@ -97,7 +97,8 @@ void conn_resume(struct conn *c);
 void conn_shutdown(struct conn *c);
 /* Closes. Without `abort` what is queued is still sent (at most 5 s), then FIN (and close_notify),
  * then what the peer still sends is thrown away until its end, at most 2 s: the owner hears nothing
- * of that. Of LOOP_ORPHANS_MAX such the oldest is reset for one more. `abort`: RST, nothing flushed. Before on_open and after on_error: at once. */
+ * of that. Of LOOP_ORPHANS_MAX such the oldest is reset for one more. `abort`: RST, nothing
+ * flushed. Before on_open and after on_error: at once. */
 void conn_close(struct conn *c, bool abort);
 /* As conn_close without `abort`, of a peer that has said that it sends nothing more: a plain
  * connection does not wait for its end. When it has sent more all the same and that was not taken,
