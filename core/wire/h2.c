@@ -434,8 +434,9 @@ static void conn_lost(struct mux *m)
 
 static void conn_ping(struct mux *m)
 {
-    m->quit.pings++;
-    (void)nghttp2_submit_ping(h2_of(m)->session, NGHTTP2_FLAG_NONE, NULL);
+    /* Fails for want of memory: then no answer will come. */
+    int code = nghttp2_submit_ping(h2_of(m)->session, NGHTTP2_FLAG_NONE, NULL);
+    if (code == 0) m->quit.pings++;
 }
 
 static void conn_shutdown_notice(struct mux *m)

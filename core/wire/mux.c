@@ -128,8 +128,9 @@ uint64_t mux_tick(struct mux *m, uint64_t now_ms)
         mux_quit_told(q);
     }
     if (q->asked == 0 && q->count > 0) {
+        uint32_t pings = q->pings;
         m->ops->ping(m);
-        mux_quit_asked(q);
+        if (q->pings != pings) mux_quit_asked(q);
     }
     return q->asked > 0 ? q->due_ms : UINT64_MAX;
 }

@@ -26,7 +26,7 @@ struct mux_ops {
     void (*cancel)(struct mux *m, struct mux_stream *s);
     void (*tell)(struct mux *m, int32_t id); /* resets a stream that was cancelled, if it is open */
     void (*lost)(struct mux *m);
-    void (*ping)(struct mux *m);
+    void (*ping)(struct mux *m); /* counted in `quit`, unless it had no memory */
     void (*shutdown_notice)(struct mux *m);
     void (*goaway)(struct mux *m);
     bool (*may_open)(const struct mux *m);

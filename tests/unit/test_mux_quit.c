@@ -228,6 +228,30 @@ static void test_pings_are_told_apart(void **state)
     nothing_is_left(j);
 }
 
+/* The PING is made when there is memory for it. */
+static void test_a_ping_that_had_no_memory_is_made_later(void **state)
+{
+    struct support_joined *j = *state;
+    void *held[64];
+    size_t count = 0, most = j->alloc.bytes_max;
+    ask(j, 0, false);
+    assert_int_equal(support_joined_pump(j), ERR_OK);
+    cancel(j, 0);
+    j->alloc.bytes_max = 0;
+    for (size_t len = MUX_ALLOC_BLOCK_MAX; len >= 64; len /= 2)
+        while ((held[count] = mux_alloc_get(&j->alloc, len)) != NULL)
+            assert_in_range(++count, 1, ARRAY_LEN(held) - 1);
+    assert_int_equal(mux_tick(j->client.mux, j->now_ms), UINT64_MAX);
+    assert_true(mux_starved(j->client.mux));
+    while (count > 0)
+        mux_alloc_put(&j->alloc, held[--count]);
+    j->alloc.bytes_max = most;
+    pass(j, TOLD_MS);
+    assert_int_equal(j->server.closes, 1);
+    assert_int_equal(j->server.how, MUX_CANCELLED);
+    nothing_is_left(j);
+}
+
 static void test_room_is_bounded(void **state)
 {
     struct mux_alloc alloc;
@@ -263,6 +287,8 @@ int main(void)
         SUPPORT_JOINED_BOTH(test_a_lost_connection_forgets_them),
         SUPPORT_JOINED_BOTH(test_a_server_that_goes_waits_for_them),
         SUPPORT_JOINED_BOTH(test_pings_are_told_apart),
+        cmocka_unit_test_setup_teardown(test_a_ping_that_had_no_memory_is_made_later,
+                                        support_joined_setup_h2, support_joined_teardown),
         cmocka_unit_test(test_room_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
