@@ -25,6 +25,8 @@ static enum err pick(struct exchange *ex)
                              .upstream = ex->upstream,
                              .tried = at->tried,
                              .tried_count = at->tried_count,
+                             .worker = ex->ctx->index,
+                             .workers = ex->view->snapshot->workers,
                              .now_ms = loop_now_ms(ex->ctx->loop),
                              .rng = &ex->ctx->rng};
     size_t idx;

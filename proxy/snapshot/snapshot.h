@@ -57,6 +57,7 @@ struct snapshot_pool {  /* endpoints that draws are made from */
     const uint32_t *at; /* indices into the upstream's endpoints; NULL: all in order */
     uint32_t count;
     uint32_t weight_max; /* the largest of theirs */
+    bool cut;            /* by the aperture: there are more */
 };
 
 struct snapshot_group {     /* of a split; the first is what no part of it names */

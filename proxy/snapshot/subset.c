@@ -57,6 +57,7 @@ static enum err fill(struct subset *s, uint32_t group, bool near, struct snapsho
 {
     const struct snapshot_endpoint *e = s->to->endpoint;
     uint32_t count = 0;
+    bool cut = false;
     for (uint32_t i = 0; i < s->to->endpoint_count; i++) {
         if (e[i].group != group || e[i].near != near || !usable(s->to, &e[i])) continue;
         s->candidate[count++] = (struct candidate){hash_mix(s->self ^ hash_mix(e[i].id)), i};
@@ -64,10 +65,11 @@ static enum err fill(struct subset *s, uint32_t group, bool near, struct snapsho
     if (s->aperture > 0 && count > s->aperture) {
         qsort(s->candidate, count, sizeof(*s->candidate), by_score);
         count = s->aperture;
+        cut = true;
     }
     uint32_t *at = arena_array(s->arena, count, sizeof(*at));
     if (at == NULL) return ERR_NOMEM;
-    *pool = (struct snapshot_pool){.at = at, .count = count};
+    *pool = (struct snapshot_pool){.at = at, .count = count, .cut = cut};
     for (uint32_t i = 0; i < count; i++) {
         at[i] = s->candidate[i].at;
         if (e[at[i]].weight > pool->weight_max) pool->weight_max = e[at[i]].weight;

@@ -10,7 +10,8 @@
  * A pool holds at most `aperture` endpoints, so that the links of a host stay few however many
  * there are: those with the highest rendezvous score of (this node, endpoint) (Thaler and
  * Ravishankar 1998), which spreads callers over endpoints, and changes one of them when one comes
- * or goes. The balancer goes beyond its pools only when nothing in them will do.
+ * or goes. Workers share such a pool out (lb.h). The balancer goes beyond its pools only when
+ * nothing in them will do.
  */
 #ifndef PROXY_SNAPSHOT_SUBSET_H
 #define PROXY_SNAPSHOT_SUBSET_H

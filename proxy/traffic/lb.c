@@ -29,6 +29,7 @@ struct pick {
     const struct snapshot_upstream *upstream;
     const struct snapshot_endpoint *endpoint; /* of the upstream */
     struct endpoint_state *const *state;      /* beside them */
+    const struct snapshot_pool *whole;        /* what its pool is a slice of */
     uint32_t group;
     bool far;
 };
@@ -104,11 +105,12 @@ static struct field survey(const struct pick *p, const struct snapshot_pool *poo
     return field;
 }
 
-/* In the pool when someone there is up and well, else among all. */
+/* In the pool when someone there is up and well, else in what it is a slice of, else among all. */
 static struct field survey_wide(const struct pick *p, const struct snapshot_pool *pool,
                                 const struct snapshot_pool *all)
 {
     struct field field = survey(p, pool);
+    if (field.rank != RANK_BEST && pool->count < p->whole->count) field = survey(p, p->whole);
     return field.rank == RANK_BEST || pool->at == NULL ? field : survey(p, all);
 }
 
@@ -319,6 +321,18 @@ static const struct snapshot_pool *pool_of(struct pick *p, const struct snapshot
     return second->count > 0 ? second : all;
 }
 
+static struct snapshot_pool slice_of(const struct lb_request *req, const struct snapshot_pool *pool)
+{
+    if (!pool->cut || req->workers < 2) return *pool;
+    uint32_t count = (pool->count + req->workers - 1) / req->workers;
+    if (count < LB_SLICE_MIN) count = LB_SLICE_MIN;
+    if (count > pool->count) count = pool->count;
+    uint32_t from = (uint32_t)((uint64_t)pool->count * req->worker / req->workers);
+    if (from > pool->count - count) from = pool->count - count;
+    return (struct snapshot_pool){
+        .at = pool->at + from, .count = count, .weight_max = pool->weight_max};
+}
+
 enum err lb_pick(const struct lb_request *req, size_t *out)
 {
     const struct snapshot_upstream *u = req->upstream;
@@ -331,9 +345,10 @@ enum err lb_pick(const struct lb_request *req, size_t *out)
     if (all.count == 0) return ERR_NO_ENDPOINT;
     p.group = group_of(&p);
     if (!by_hash(&p, &at)) {
-        const struct snapshot_pool *pool = pool_of(&p, &all);
+        p.whole = pool_of(&p, &all);
+        const struct snapshot_pool slice = slice_of(req, p.whole);
         bool in_turn = u->balance == BALANCE_ROUND_ROBIN;
-        err = in_turn ? round_robin(&p, pool, &all, &at) : least_loaded(&p, pool, &all, &at);
+        err = in_turn ? round_robin(&p, &slice, &all, &at) : least_loaded(&p, &slice, &all, &at);
     }
     if (err != ERR_OK) return err;
     p.state[at]->picks_total++;

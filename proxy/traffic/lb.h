@@ -3,7 +3,9 @@
  * One worker's thread; never allocates; no clock. First the group of a split, by lot or by hash;
  * then, for the policies that draw, its near or far pool (snapshot/subset.h). Within it the best
  * rank counts, and where no one of the pool is UP and well, all endpoints of the upstream are
- * looked at, so that there is an answer while any is left:
+ * looked at, so that there is an answer while any is left. A pool that the aperture cut is shared
+ * out among the workers, LB_SLICE_MIN endpoints each at least, since each has links of its own: a
+ * worker looks at its slice, then at the pool, then at all.
  *
  *   UP > UP, but in its avoid time or ejected (circuit.h) > DOWN or UNREACHABLE (a wrong control
  *   plane must not stop traffic) > those, avoided or ejected > DRAINING > those, avoided or
@@ -34,6 +36,7 @@
 #include "proxy/snapshot/view.h"
 
 #define LB_TRIED_MAX 5u
+#define LB_SLICE_MIN 5u /* two draws are to have a choice, and retries */
 
 struct lb_request {
     const struct view *view;
@@ -42,6 +45,7 @@ struct lb_request {
     size_t tried_count;
     bool hashed; /* the request has what a hash policy goes by */
     uint64_t hash;
+    uint32_t worker, workers; /* who asks, of how many; 0 of 0: one who has all to itself */
     uint64_t now_ms;
     struct rng *rng;
 };

@@ -23,6 +23,7 @@ struct rig {
     struct view *view;
     struct arena arena;
     struct rng rng;
+    uint32_t worker, workers;
     unsigned picks[ENDPOINTS];
 };
 
@@ -51,8 +52,12 @@ static void build(uint64_t self)
 static void pick_many(unsigned times)
 {
     assert_int_equal(view_new(&rig.snapshot, &rig.table, 1000, &rig.view), ERR_OK);
-    struct lb_request req = {
-        .view = rig.view, .upstream = &rig.to, .now_ms = 1000, .rng = &rig.rng};
+    struct lb_request req = {.view = rig.view,
+                             .upstream = &rig.to,
+                             .worker = rig.worker,
+                             .workers = rig.workers,
+                             .now_ms = 1000,
+                             .rng = &rig.rng};
     memset(rig.picks, 0, sizeof rig.picks);
     for (unsigned i = 0; i < times; i++) {
         size_t at;
@@ -259,6 +264,66 @@ static void test_tags_must_all_be_there(void **state)
     assert_false(subset_tagged(want, 1, have, 1));
 }
 
+/* What worker `w` of `workers` uses of a large service; noted in `seen`. */
+static unsigned used_by(uint32_t w, uint32_t workers, enum config_balance balance, bool *seen)
+{
+    rig.worker = w;
+    rig.workers = workers;
+    rig.to.balance = balance;
+    pick_many(2000);
+    for (size_t i = 0; i < ENDPOINTS; i++)
+        seen[i] |= rig.picks[i] > 0;
+    return used();
+}
+
+static void test_workers_share_an_aperture_out(void **state)
+{
+    static const enum config_balance balances[] = {BALANCE_LEAST_LOADED, BALANCE_ROUND_ROBIN};
+    (void)state;
+    for (uint32_t workers = 1; workers <= 64; workers *= 2) {
+        for (size_t b = 0; b < ARRAY_LEN(balances); b++) {
+            bool seen[ENDPOINTS] = {false};
+            unsigned all = 0;
+            rig_up(ENDPOINTS);
+            build(1);
+            uint32_t each = CONFIG_APERTURE / workers;
+            if (each < LB_SLICE_MIN) each = LB_SLICE_MIN;
+            for (uint32_t w = 0; w < workers; w++)
+                assert_int_equal(used_by(w, workers, balances[b], seen), each);
+            for (size_t i = 0; i < ENDPOINTS; i++)
+                all += seen[i];
+            assert_int_equal(all, CONFIG_APERTURE);
+            rig_down();
+        }
+    }
+}
+
+/* Where nobody of a worker's own is up, it takes the others' of the pool. */
+static void test_a_worker_whose_slice_is_gone_uses_the_pool(void **state)
+{
+    (void)state;
+    bool seen[ENDPOINTS] = {false}, later[ENDPOINTS] = {false};
+    rig_up(ENDPOINTS);
+    build(1);
+    assert_int_equal(used_by(1, 2, BALANCE_LEAST_LOADED, seen), CONFIG_APERTURE / 2);
+    for (size_t i = 0; i < ENDPOINTS; i++)
+        if (seen[i]) rig.endpoint[i].status = ENDPOINT_DOWN;
+    assert_int_equal(used_by(1, 2, BALANCE_LEAST_LOADED, later), CONFIG_APERTURE / 2);
+    for (size_t i = 0; i < ENDPOINTS; i++)
+        assert_false(seen[i] && later[i]);
+    rig_down();
+}
+
+static void test_a_service_that_fits_is_everybodys(void **state)
+{
+    (void)state;
+    bool seen[ENDPOINTS] = {false};
+    rig_up(CONFIG_APERTURE);
+    build(1);
+    assert_int_equal(used_by(1, 2, BALANCE_LEAST_LOADED, seen), CONFIG_APERTURE);
+    rig_down();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +336,9 @@ int main(void)
         cmocka_unit_test(test_one_that_goes_changes_one_of_an_aperture),
         cmocka_unit_test(test_a_newcomer_has_its_share_at_once),
         cmocka_unit_test(test_tags_must_all_be_there),
+        cmocka_unit_test(test_workers_share_an_aperture_out),
+        cmocka_unit_test(test_a_worker_whose_slice_is_gone_uses_the_pool),
+        cmocka_unit_test(test_a_service_that_fits_is_everybodys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
