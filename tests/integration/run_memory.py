@@ -147,7 +147,8 @@ class Site:
     def shed(self, n):
         argv = ["curl", "-s", "--unix-socket", f"{self.hosts[n].root}/run/parley/parley.sock"]
         text = self.hosts[n].run(*argv, "http://localhost/metrics").stdout
-        names = ("parley_shed_memory_total ", "parley_sessions_refused_total ")
+        kinds = ("shed_memory", "shed_share", "sessions_refused")
+        names = tuple(f"parley_{kind}_total " for kind in kinds)
         return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(names))
 
     def slow_readers(self, tap):
