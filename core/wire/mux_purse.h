@@ -5,7 +5,8 @@
  *      | a peer's connections together: half               | others'             |
  *      | one connection: a quarter  |
  *
- * So what one member does not read, or sends in pieces, never ends the links of another. A purse
+ * So what one member that connects to us does not read, or sends in pieces, never ends the links of
+ * another. Connections that we open have the bound of one each, and no peer's. A purse
  * belongs to its connection's thread. A peer's count is one word that any thread changes, relaxed:
  * steps of MUX_PURSE_STEP_BYTES, on whichever allocator, so that it changes seldom.
  */

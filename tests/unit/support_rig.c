@@ -372,3 +372,33 @@ void support_rig_marker(struct support_rig *r)
     assert_non_null(strstr(r->buf, "GET /marker HTTP/1.1\r\n"));
     assert_non_null(strstr(r->buf, "x-marker: 7\r\n"));
 }
+
+void support_rig_given_up(struct support_rig *r, const char *at, void (*mute)(int fd, void *arg),
+                          const char *upstream, const char *reason)
+{
+    struct worker_message *m;
+    struct timespec ms = {.tv_nsec = 20000000};
+    struct addr addr;
+    char text[ADDR_TEXT_MAX], field[64];
+    bool told = false;
+    support_expand(at, text, sizeof text);
+    snprintf(field, sizeof field, "parley-reason: %s\r\n", reason);
+    assert_int_equal(addr_parse(span_str(text), 0, &addr), ERR_OK);
+    struct support_app *app = support_app_start(text, mute, &r->mesh);
+    r->web.endpoint[0].addr = addr;
+    support_rig_web(r, upstream);
+    support_rig_get(r, "/plain", "");
+    assert_non_null(strstr(r->buf, field));
+    for (unsigned i = 0; i < 3000 && !told; i++) {
+        nanosleep(&ms, NULL);
+        while ((m = worker_receive(r->web.worker)) != NULL) {
+            told |= m->kind == WORKER_DEAD_LINK && addr_eq(&m->peer, &addr);
+            free(m);
+        }
+    }
+    assert_true(told);
+    r->web.endpoint[0].addr = r->api.config->node.addr;
+    support_rig_web(r, "");
+    support_rig_marker(r);
+    support_app_stop(app);
+}

@@ -44,6 +44,11 @@ void support_rig_settle(struct support_rig *r);
 /* A clean request must succeed: nothing is poisoned, nothing hangs. */
 void support_rig_marker(struct support_rig *r);
 
+/* With the host of api, at `at`, served by `mute`, a caller with these upstream keys ends with
+ * `reason`, and then the link itself is given up. */
+void support_rig_given_up(struct support_rig *r, const char *at, void (*mute)(int fd, void *arg),
+                          const char *upstream, const char *reason);
+
 /* The HTTP application: what it does is in the request's path (support_rig.c has the list). `arg`
  * is the rig. */
 void support_rig_http(int fd, void *arg);

@@ -7,10 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -53,31 +50,8 @@ static void test_who_goes_away_takes_nobody_along(void **state)
 /* Streams that were given up wait for its answer too, though nobody else does. */
 static void test_a_silent_host_is_given_up_though_its_callers_are_gone(void **state)
 {
-    struct support_rig *r = *state;
-    struct worker_message *m;
-    struct timespec ms = {.tv_nsec = 20000000};
-    struct addr mute;
-    char text[ADDR_TEXT_MAX];
-    bool told = false;
-    support_expand("@26:17400", text, sizeof text);
-    assert_int_equal(addr_parse(span_str(text), 0, &mute), ERR_OK);
-    struct support_app *app = support_app_start(text, support_peer_settings_only, &r->mesh);
-    r->web.endpoint[0].addr = mute;
-    support_rig_web(r, "request_timeout = \"200ms\"\n");
-    support_rig_get(r, "/plain", "");
-    assert_non_null(strstr(r->buf, "parley-reason: upstream_timeout\r\n"));
-    for (unsigned i = 0; i < 3000 && !told; i++) {
-        nanosleep(&ms, NULL);
-        while ((m = worker_receive(r->web.worker)) != NULL) {
-            told |= m->kind == WORKER_DEAD_LINK && addr_eq(&m->peer, &mute);
-            free(m);
-        }
-    }
-    assert_true(told);
-    r->web.endpoint[0].addr = r->api.config->node.addr;
-    support_rig_web(r, "");
-    support_rig_marker(r);
-    support_app_stop(app);
+    support_rig_given_up(*state, "@26:17400", support_peer_settings_only,
+                         "request_timeout = \"200ms\"\n", "upstream_timeout");
 }
 
 int main(void)

@@ -382,31 +382,8 @@ static void test_host_that_falls_silent_is_given_up(void **state)
 /* No stream can be opened there: its callers end by their own limit, the link by its silence. */
 static void test_host_that_never_says_hello_is_given_up(void **state)
 {
-    struct support_rig *r = *state;
-    struct worker_message *m;
-    struct addr mute;
-    char text[ADDR_TEXT_MAX];
-    struct timespec ms = {.tv_nsec = 20000000};
-    bool told = false;
-    support_expand("@27:17400", text, sizeof text);
-    assert_int_equal(addr_parse(span_str(text), 0, &mute), ERR_OK);
-    struct support_app *app = support_app_start(text, support_peer_mute_link, &r->mesh);
-    r->web.endpoint[0].addr = mute;
-    support_rig_web(r, "connect_timeout = \"1s\"\n");
-    support_rig_get(r, "/plain", "");
-    assert_non_null(strstr(r->buf, "parley-reason: conn_timeout\r\n"));
-    for (unsigned i = 0; i < 3000 && !told; i++) {
-        nanosleep(&ms, NULL);
-        while ((m = worker_receive(r->web.worker)) != NULL) {
-            told |= m->kind == WORKER_DEAD_LINK && addr_eq(&m->peer, &mute);
-            free(m);
-        }
-    }
-    assert_true(told);
-    r->web.endpoint[0].addr = r->api.config->node.addr;
-    support_rig_web(r, "");
-    support_rig_marker(r);
-    support_app_stop(app);
+    support_rig_given_up(*state, "@27:17400", support_peer_mute_link, "connect_timeout = \"1s\"\n",
+                         "conn_timeout");
 }
 
 static uint64_t now_ms(void)
