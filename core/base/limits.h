@@ -54,6 +54,7 @@
 /* One a thread, shared by all its connections. Like the low water, a body of 64 KiB and what comes
  * with it: read and written by one call. */
 #define READ_BUFFER_BYTES         (80u * 1024)
+#define WRITE_BUFFER_BYTES        (66u * 1024) /* four TLS records, sealed and sent at once */
 #define ACCEPT_BATCH_MAX          64u /* accepts a loop turn */
 #define FD_RESERVE                64  /* descriptors that clients never get (O04) */
 #define ACCESS_LOG_LINE_BYTES_MAX 8192u

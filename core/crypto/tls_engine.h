@@ -15,23 +15,21 @@
 
 #include "core/crypto/identity.h"
 #include "core/crypto/tls_cert.h"
+#include "core/crypto/tls_record.h"
 #include "core/crypto/x509_check.h"
 
-#define TLS_CHAIN_MAX        3u
-#define TLS_RECORD_PLAIN_MAX 16384u
-#define TLS_CA_PIN_BYTES     16u
-#define TLS_ALPN_BYTES_MAX   31u
+#define TLS_CHAIN_MAX      3u
+#define TLS_CA_PIN_BYTES   16u
+#define TLS_ALPN_BYTES_MAX 31u
 /* Ciphertext a peer may send before the handshake is done: our longest flight is 3 KiB. */
 #define TLS_HANDSHAKE_BYTES_MAX 65536u
-/* Records in a row without plaintext once it is done: empty ones, warnings, hellos (T13, T16). */
-#define TLS_BARREN_RECORDS_MAX 64u
 
 struct tls_profile; /* immutable: cached implementations (CPUID exits cost 15 us each). Made once,
                        shared by threads. */
 enum err tls_engine_profile_new(struct tls_profile **out) MUST_USE;
 void tls_engine_profile_free(struct tls_profile *p);
 
-struct tls_engine; /* about 40 KiB */
+struct tls_engine; /* 42 KB until it is ready, then 2 and what waits in it */
 
 struct tls_client_options {
     const struct tls_profile *profile;
@@ -68,20 +66,33 @@ enum err tls_engine_local(const struct tls_profile *profile, struct tls_cert *ce
                           struct tls_engine **out) MUST_USE;
 void tls_engine_free(struct tls_engine *e); /* wiped; NULL is fine */
 
-/* Takes ciphertext; the bytes consumed, fewer than `len` only while plaintext waits to be read.
- * After a fault or the peer's close_notify the rest is discarded, and counts as consumed. */
+/* Takes ciphertext, which is copied; the bytes consumed, fewer than `len` only while plaintext
+ * waits to be read, or the handshake's answer to be sent. After a fault or the peer's close_notify
+ * the rest is discarded, and counts as consumed. */
 size_t tls_engine_feed(struct tls_engine *e, const void *p, size_t len);
-/* Ciphertext that waits to be sent, empty when none; borrowed until the next call. */
-struct span tls_engine_out(struct tls_engine *e);
-void tls_engine_sent(struct tls_engine *e, size_t len);
+/* As tls_engine_feed of one record, opened where it lies: what tls_engine_in has then lies in `p`,
+ * until tls_engine_keep. 0: it is not whole, or something waits before it; feed takes it. */
+size_t tls_engine_open(struct tls_engine *e, void *p, size_t len);
+/* The caller needs its memory: plaintext that waits there is copied. ERR_NOMEM: it was not. */
+enum err tls_engine_keep(struct tls_engine *e) MUST_USE;
 /* Plaintext that waits to be read. */
 struct span tls_engine_in(struct tls_engine *e);
 void tls_engine_read(struct tls_engine *e, size_t len);
-/* Puts plaintext into the open record: bytes taken (0 while a finished record waits in
- * tls_engine_out or before the handshake). */
+/* Records are made in memory that the caller lends, TLS_RECORD_BYTES_MAX for each that may wait,
+ * and takes back; what was not sent by then is copied. False: nothing is lent, since something of
+ * before waits in tls_engine_out, or it is not ready. ERR_NOMEM: the connection is lost. */
+bool tls_engine_lend(struct tls_engine *e, void *buf, size_t cap);
+enum err tls_engine_take_back(struct tls_engine *e) MUST_USE;
+/* Bytes that tls_engine_write would take; 0 while nothing is lent. */
+size_t tls_engine_room(const struct tls_engine *e);
+/* Puts plaintext into records: bytes taken. Full ones are sealed. */
 size_t tls_engine_write(struct tls_engine *e, const void *p, size_t len);
-/* Ends the open record so that tls_engine_out offers it. */
+/* Seals the open record too. */
 void tls_engine_flush(struct tls_engine *e);
+/* Sealed records, or the handshake's, that wait to be sent, empty when none; borrowed until the
+ * next call. */
+struct span tls_engine_out(struct tls_engine *e);
+void tls_engine_sent(struct tls_engine *e, size_t len);
 /* Queues close_notify, behind what was written. Plaintext not read yet is dropped. */
 void tls_engine_close(struct tls_engine *e);
 

@@ -160,8 +160,7 @@ size_t conn_room(const struct conn *c)
 {
     if (c->state == CONN_FAILED || c->shut_wanted || c->error != ERR_OK) return 0;
     if (c->tls == NULL) return c->out.len < c->out_max ? c->out_max - c->out.len : 0;
-    if (c->state != CONN_OPEN || c->eof_seen || c->blocked || c->out.len > 0) return 0;
-    return c->record_bytes < TLS_RECORD_PLAIN_MAX ? TLS_RECORD_PLAIN_MAX - c->record_bytes : 0;
+    return conn_tls_room(c);
 }
 
 size_t conn_queued(const struct conn *c)

@@ -17,7 +17,7 @@
  * on_drain comes when it falls to conn_low_water or less after conn_write had brought it over or
  * had answered ERR_FULL. Producing: an owner with its own framer (nghttp2) sets on_flush and calls
  * conn_mark: at flush time on_flush fills by conn_write while conn_room() > 0, so that frames go
- * straight into one TLS record; it is called again until it leaves room.
+ * straight into TLS records; it is called again until it leaves room.
  *
  * Ends: plain TCP has two halves, conn_shutdown ends ours. TLS 1.2 has not (RFC 5246 7.2.1): after
  * the peer's close_notify (on_eof) our writes are ERR_EOF, after ours the peer's bytes are dropped.
@@ -80,8 +80,8 @@ enum err conn_write(struct conn *c, struct span data) MUST_USE;
 /* As conn_write of the first block of `from` (of the loop's pool, not empty), which goes out of
  * `from`: a large one is moved, not copied. `*len`: its bytes. */
 enum err conn_write_front(struct conn *c, struct iobuf *from, size_t *len) MUST_USE;
-/* Bytes that may be written now without queueing beyond one record (TLS) or the out bound (plain).
- */
+/* Bytes that may be written now without queueing beyond what is sent at once (TLS) or the out bound
+ * (plain). */
 size_t conn_room(const struct conn *c);
 size_t conn_queued(const struct conn *c);
 /* A quarter of out_max, at most BODY_LOW_WATER_BYTES. */

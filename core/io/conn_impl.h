@@ -16,7 +16,7 @@
 
 #define CONN_MAGIC             0x636f6e6eu
 #define CONN_READ_BYTES_A_TURN (256u * 1024) /* fairness between connections */
-#define CONN_RECORDS_A_TURN    32u           /* rounds of filling and sending in one flush */
+#define CONN_SENDS_A_TURN      32u           /* rounds of filling and sending in one flush */
 
 enum conn_state {
     CONN_CONNECTING,
@@ -49,7 +49,7 @@ struct conn {
     bool orphaned : 1;    /* `orphan` is on the loop's list, there is no owner */
     bool last : 1;        /* conn_close_last */
     uint32_t out_max;
-    uint32_t record_bytes;  /* plaintext in the engine's record, not all sent */
+    uint32_t record_bytes;  /* plaintext in the engine's records, not all sent */
     struct tls_engine *tls; /* owned */
     struct iobuf in;  /* read from the socket and not taken: plaintext, or ciphertext when TLS */
     struct iobuf out; /* plaintext that waits */
@@ -112,12 +112,15 @@ enum err conn_turn_send_queue(struct conn *c, size_t *sent) MUST_USE;
 
 /* Hands `len` bytes from the socket on; how many were used up. All of them when conn_gone. */
 size_t conn_plain_input(struct conn *c, const char *p, size_t len);
-size_t conn_tls_input(struct conn *c, const char *p, size_t len);
+/* TLS opens records where they are. */
+size_t conn_tls_input(struct conn *c, uint8_t *p, size_t len);
 /* Sends what waits. ERR_OK: nothing waits any more, or `again` is set. ERR_AGAIN: blocked. */
 enum err conn_plain_output(struct conn *c) MUST_USE;
 enum err conn_tls_output(struct conn *c) MUST_USE;
 /* Queues all of `data` behind what waits. ERR_FULL, ERR_NOMEM: nothing is taken. */
 enum err conn_tls_queue(struct conn *c, struct span data) MUST_USE;
+/* conn_room, of a connection that may be written to. */
+size_t conn_tls_room(const struct conn *c);
 /* Plaintext waits in the engine. */
 bool conn_tls_has_plaintext(const struct conn *c);
 

@@ -23,7 +23,7 @@ static enum err send_queued(struct conn *c)
 
 enum err conn_plain_output(struct conn *c)
 {
-    for (unsigned round = 0; round < CONN_RECORDS_A_TURN; round++) {
+    for (unsigned round = 0; round < CONN_SENDS_A_TURN; round++) {
         bool more = conn_turn_produce(c);
         if (c->state == CONN_FAILED || c->state == CONN_CLOSED) return ERR_OK;
         enum err err = send_queued(c);

@@ -176,24 +176,27 @@ enum err conn_turn_send_queue(struct conn *c, size_t *sent)
     struct span run[SEND_RUNS_MAX] UNCLEARED;
     struct iovec iov[SEND_RUNS_MAX] UNCLEARED;
     size_t count = iobuf_runs(&c->out, run, SEND_RUNS_MAX);
-    if (count == 1) return conn_turn_send(c, run[0], false, sent);
+    /* The last bytes and the end behind them go in one segment. */
+    bool more = c->state == CONN_CLOSING && c->last;
+    if (count == 1) return conn_turn_send(c, run[0], more, sent);
+    c->corked = more;
     for (size_t i = 0; i < count; i++)
         iov[i] = (struct iovec){(void *)(uintptr_t)run[i].p, run[i].len};
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = count};
     ssize_t n;
     do
-        n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+        n = sendmsg(c->fd, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     while (n < 0 && errno == EINTR);
     return sent_result(c, n, sent);
 }
 
-static size_t input(struct conn *c, const char *p, size_t len)
+static size_t input(struct conn *c, char *p, size_t len)
 {
-    return c->tls != NULL ? conn_tls_input(c, p, len) : conn_plain_input(c, p, len);
+    return c->tls != NULL ? conn_tls_input(c, (uint8_t *)p, len) : conn_plain_input(c, p, len);
 }
 
 /* What the owner did not take waits in `in`, behind nothing: no read happens before it is empty. */
-static void take_input(struct conn *c, const char *p, size_t len)
+static void take_input(struct conn *c, char *p, size_t len)
 {
     size_t used = input(c, p, len);
     if (conn_gone(c) || used == len) return;
@@ -248,7 +251,7 @@ static void take_blocks(struct conn *c, struct iobuf *got)
     }
     while (got->len > 0 && !conn_gone(c)) {
         struct span front = iobuf_front(got);
-        take_input(c, front.p, front.len);
+        take_input(c, (char *)(uintptr_t)front.p, front.len); /* the block is ours */
         iobuf_consume(got, front.len);
     }
     iobuf_clear(got);
@@ -275,7 +278,7 @@ static bool read_once(struct conn *c, size_t *len)
     if (got.len > 0)
         take_blocks(c, &got);
     else
-        take_input(c, (const char *)loop_read_buffer(c->loop), *len);
+        take_input(c, (char *)loop_read_buffer(c->loop), *len);
     return true;
 }
 
@@ -297,7 +300,7 @@ static void deliver_kept(struct conn *c)
 {
     char *buffer = (char *)loop_read_buffer(c->loop);
     if (c->tls != NULL && c->state == CONN_OPEN && conn_tls_has_plaintext(c))
-        (void)conn_tls_input(c, "", 0);
+        (void)conn_tls_input(c, NULL, 0);
     bool ready = c->state == CONN_HANDSHAKE || conn_may_deliver(c);
     if (!ready || c->in.len == 0) return;
     size_t len = iobuf_peek(&c->in, buffer, READ_BUFFER_BYTES);
@@ -379,6 +382,8 @@ static void close_step(struct conn *c)
         enum err err = output(c);
         bool sent = err == ERR_OK && nothing_waits(c);
         if (sent && !c->last) err = finish_output(c);
+        /* First of all: closing with bytes of the peer's unread throws away what is not sent. */
+        if (sent && c->last && c->corked) (void)!shutdown(c->fd, SHUT_WR);
         if ((sent && c->last) || (err != ERR_OK && err != ERR_AGAIN)) {
             conn_turn_end(c);
             return;

@@ -29,6 +29,7 @@ struct loop {
     struct slab slab[LOOP_SLABS_MAX];
     size_t slab_bytes[LOOP_SLABS_MAX]; /* as asked for; 0: unused */
     uint8_t *read_buffer;              /* owned */
+    uint8_t *write_buffer;             /* owned */
     size_t read_bytes;                 /* of it, for one read */
 };
 
@@ -167,10 +168,11 @@ enum err loop_new(struct loop **out)
     err = heap_reserve(&l->timers, LOOP_TIMERS_MAX);
     if (err != ERR_OK) goto fail_heap;
     l->read_buffer = malloc(READ_BUFFER_BYTES);
+    l->write_buffer = malloc(WRITE_BUFFER_BYTES);
     l->read_bytes = READ_BUFFER_BYTES;
-    if (l->read_buffer == NULL) {
+    if (l->read_buffer == NULL || l->write_buffer == NULL) {
         err = ERR_NOMEM;
-        goto fail_heap;
+        goto fail_buffer;
     }
     /* performance.md 3: epoll; io_uring and linuxaio cost more here. */
     l->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOINOTIFY | EVFLAG_NOTIMERFD);
@@ -190,6 +192,7 @@ enum err loop_new(struct loop **out)
     return ERR_OK;
 fail_buffer:
     free(l->read_buffer);
+    free(l->write_buffer);
 fail_heap:
     heap_fini(&l->timers);
     free(l);
@@ -220,6 +223,7 @@ void loop_free(struct loop *l)
     iobuf_pool_fini(&l->pool);
     heap_fini(&l->timers);
     free(l->read_buffer);
+    free(l->write_buffer);
     l->magic = MAGIC_POISON;
     free(l);
 }
@@ -283,6 +287,11 @@ void loop_limit_reads(struct loop *l, size_t bytes)
 uint8_t *loop_read_buffer(struct loop *l)
 {
     return l->read_buffer;
+}
+
+uint8_t *loop_write_buffer(struct loop *l)
+{
+    return l->write_buffer;
 }
 
 struct iobuf_pool *loop_pool(struct loop *l)

@@ -1,5 +1,7 @@
 #include "tests/unit/support_peer.h"
 
+#include "tests/unit/support_tls.h"
+
 #include "core/wire/h2.h"
 #include "core/wire/link.h"
 
@@ -82,7 +84,7 @@ static void on_write(void *owner, struct span bytes)
 {
     struct support_peer *p = owner;
     while (bytes.len > 0) {
-        size_t n = tls_engine_write(p->tls, bytes.p, bytes.len);
+        size_t n = support_tls_write(p->tls, bytes.p, bytes.len);
         bytes = span_skip(bytes, n);
         if (n == 0 && tls_engine_out(p->tls).len == 0) return;
         if (n == 0) send_tls(p);
@@ -116,7 +118,6 @@ static bool turn(struct support_peer *p)
 {
     uint8_t bytes[16384];
     if (p->mux != NULL && mux_pull(p->mux, 65536) != ERR_OK) return false;
-    tls_engine_flush(p->tls);
     send_tls(p);
     ssize_t n = recv(p->fd, bytes, sizeof bytes, 0);
     if (n <= 0) return false;
@@ -238,7 +239,6 @@ static void mute(int fd, void *arg, const char *alpn, struct span first)
         while (!tls_engine_ready(p.tls))
             if (!turn(&p)) break;
         on_write(&p, first);
-        tls_engine_flush(p.tls);
         send_tls(&p);
         while (recv(fd, bytes, sizeof bytes, 0) > 0)
             continue;

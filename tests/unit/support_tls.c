@@ -2,6 +2,16 @@
 
 #include "core/base/check.h"
 
+size_t support_tls_write(struct tls_engine *e, const void *p, size_t len)
+{
+    static _Thread_local uint8_t record[TLS_RECORD_BYTES_MAX];
+    if (!tls_engine_lend(e, record, sizeof(record))) return 0;
+    size_t n = tls_engine_write(e, p, len);
+    tls_engine_flush(e);
+    CHECK(tls_engine_take_back(e) == ERR_OK);
+    return n;
+}
+
 bool support_tls_move(struct tls_engine *from, struct tls_engine *to, size_t step)
 {
     struct span out = tls_engine_out(from);

@@ -8,6 +8,9 @@
 
 #include "core/crypto/tls_engine.h"
 
+/* Puts plaintext into a sealed record that waits in tls_engine_out: bytes taken, 0 while others
+ * wait. */
+size_t support_tls_write(struct tls_engine *e, const void *p, size_t len);
 /* Moves at most `step` bytes at a time (0: all there is). Plaintext is left unread. True when
  * something moved. */
 bool support_tls_move(struct tls_engine *from, struct tls_engine *to, size_t step);

@@ -175,7 +175,7 @@ static void test_a_link_between_two_parleys_is_small_at_both_ends(void **state)
     support_read(fd, r->buf, sizeof r->buf, "hello\n", NULL);
     int64_t most = grown(before);
     print_message("a link between two parleys, the larger end: %lld bytes\n", (long long)most);
-    assert_in_range(most, 30000, LINK_BYTES_MAX);
+    assert_in_range(most, 10000, LINK_BYTES_MAX);
     close(fd);
     support_rig_settle(r);
 }
