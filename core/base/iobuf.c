@@ -20,16 +20,28 @@ void iobuf_pool_init(struct iobuf_pool *pool, size_t block_bytes, size_t blocks_
         .block_bytes = block_bytes, .blocks_max = blocks_max, .blocks_kept = blocks_max};
 }
 
+static void free_blocks(struct iobuf_pool *pool, size_t count)
+{
+    for (; count > 0; count--) {
+        struct iobuf_block *block = pool->free_list;
+        pool->free_list = block->next;
+        pool->blocks_free--;
+        free(block);
+    }
+}
+
 void iobuf_pool_fini(struct iobuf_pool *pool)
 {
     CHECK(pool->blocks_live == 0);
-    for (struct iobuf_block *block = pool->free_list; block != NULL;) {
-        struct iobuf_block *next = block->next;
-        free(block);
-        block = next;
-    }
-    pool->free_list = NULL;
-    pool->blocks_free = 0;
+    free_blocks(pool, pool->blocks_free);
+}
+
+size_t iobuf_pool_trim(struct iobuf_pool *pool, size_t kept)
+{
+    size_t count = pool->blocks_unused > kept ? pool->blocks_unused - kept : 0;
+    free_blocks(pool, count);
+    pool->blocks_unused = pool->blocks_free;
+    return count * pool->block_bytes;
 }
 
 static struct iobuf_block *block_take(struct iobuf_pool *pool)
@@ -38,6 +50,7 @@ static struct iobuf_block *block_take(struct iobuf_pool *pool)
     if (block != NULL) {
         pool->free_list = block->next;
         pool->blocks_free--;
+        if (pool->blocks_free < pool->blocks_unused) pool->blocks_unused = pool->blocks_free;
         unpoison_bytes(block->data, pool->block_bytes);
     } else {
         block = malloc(sizeof(*block) + pool->block_bytes);

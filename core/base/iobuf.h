@@ -21,6 +21,7 @@ struct iobuf_pool {
     size_t blocks_kept;            /* free ones beyond it go back to the system */
     size_t blocks_live;
     size_t blocks_free;
+    size_t blocks_unused; /* free ones that nobody took since iobuf_pool_trim */
 };
 
 struct iobuf {
@@ -32,6 +33,10 @@ struct iobuf {
 void iobuf_pool_init(struct iobuf_pool *pool, size_t block_bytes, size_t blocks_max);
 /* Every chain must be empty. */
 void iobuf_pool_fini(struct iobuf_pool *pool);
+
+/* Frees the free blocks that were not needed since the last call, all but `kept` of them; how many
+ * bytes. */
+size_t iobuf_pool_trim(struct iobuf_pool *pool, size_t kept);
 
 void iobuf_init(struct iobuf *b, struct iobuf_pool *pool);
 /* Drops all bytes. The iobuf stays usable. */

@@ -49,10 +49,14 @@ static inline void list_remove(struct list *node)
     node->next->prev = node->prev;
     node->next = node->prev = NULL;
 }
-/* First node, or NULL. */
+/* First or last node, or NULL. */
 static inline struct list *list_first(const struct list *head)
 {
     return head->next == head ? NULL : head->next;
+}
+static inline struct list *list_last(const struct list *head)
+{
+    return head->prev == head ? NULL : head->prev;
 }
 
 /* Moves all nodes of `from` to `to`, in order; what `to` was is lost. For a loop whose body may

@@ -53,6 +53,8 @@ struct context {
     struct list returning; /* snapshots that the full return ring refused, as context_return */
     struct list idle_exchanges;
     size_t idle_exchange_count;
+    size_t idle_exchange_least; /* at any moment since they were trimmed */
+    uint64_t exchanges_trimmed_ms;
     struct list listeners;
     struct list sessions; /* downstream connections */
     struct list links;    /* mesh links out */
