@@ -54,7 +54,7 @@ FUZZ        := $(sort $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c
 FUZZ_SUP    := $(sort $(wildcard tests/fuzz/support_*.c))
 TIDY_SRC    := $(sort $(wildcard tests/tidy/*.c))
 BENCH       := $(sort $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c)))
-BENCH_SUP   := tests/bench/rounds.c
+BENCH_SUP   := tests/bench/rounds.c tests/bench/stall.c
 
 # style.md 26: every warning, an error in each flavour.
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \

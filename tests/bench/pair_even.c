@@ -10,12 +10,16 @@
  * one. So the load costs little beside what it measures, no proxy pays for waking it, and its own
  * waking is in nobody's figure. That it sends late is, and is told beside it.
  *
+ * Requests that were under way while a core of the machine stood still (stall.h) are in no
+ * percentile: `stalled` says how many.
+ *
  * usage: pair_even 127.0.0.2:9000 /1k RATE SECONDS CONNECTIONS
- * Prints JSON: requests, failed, p50_us, p99_us, max_us, late_p99_us, load_cpu_us (its own, a
- * request). One thread. Exit 1: it cannot connect.
+ * Prints JSON: requests, failed, stalled, p50_us, p99_us, max_us, late_p99_us, load_cpu_us (its
+ * own, a request). One thread beside the witnesses. Exit 1: it cannot connect.
  */
 #include "core/base/check.h"
 #include "core/io/sock.h"
+#include "tests/bench/stall.h"
 
 #include <asm/socket.h>
 #include <errno.h>
@@ -53,6 +57,8 @@ struct even {
     int epoll;
     struct line *line, *free_first, *free_last;
     uint32_t *latency_ns, *late_ns; /* of the request sent, or ended, as the n-th */
+    uint64_t *from_ns;              /* when that which ended as the n-th was due */
+    struct stalls stalls;
     char request[512];
     size_t request_len;
 };
@@ -96,6 +102,7 @@ static uint32_t distance(uint64_t to_ns, uint64_t from_ns)
 
 static void ended(struct even *e, struct line *l, uint64_t at_ns, bool good)
 {
+    e->from_ns[e->ended] = l->due_ns;
     e->latency_ns[e->ended++] = distance(at_ns, l->due_ns);
     e->failed += !good;
     e->busy--;
@@ -227,18 +234,28 @@ static double at_share_us(const uint32_t *ns, uint64_t count, double q)
     return ns[(uint64_t)((double)(count - 1) * q)] / 1e3;
 }
 
-static void report(const struct even *e)
+/* Moves the latencies of requests that no stall met to the front; how many. */
+static uint64_t unstalled(struct even *e)
 {
-    double cpu_us = (double)now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e3;
-    uint64_t unsent = e->total - e->sent, unanswered = e->sent - e->ended;
-    qsort(e->latency_ns, e->ended, sizeof(*e->latency_ns), compare);
+    uint64_t kept = 0;
+    for (uint64_t i = 0; i < e->ended; i++)
+        if (!stalls_between(&e->stalls, e->from_ns[i], e->from_ns[i] + e->latency_ns[i]))
+            e->latency_ns[kept++] = e->latency_ns[i];
+    return kept;
+}
+
+static void report(struct even *e, double cpu_us)
+{
+    uint64_t unsent = e->total - e->sent, unanswered = e->sent - e->ended, kept = unstalled(e);
+    qsort(e->latency_ns, kept, sizeof(*e->latency_ns), compare);
     qsort(e->late_ns, e->sent, sizeof(*e->late_ns), compare);
-    printf("{\"requests\": %llu, \"failed\": %llu, ", (unsigned long long)e->ended,
-           (unsigned long long)(e->failed + unsent + unanswered));
-    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, ", at_share_us(e->latency_ns, e->ended, 0.5),
-           at_share_us(e->latency_ns, e->ended, 0.99));
+    printf("{\"requests\": %llu, \"failed\": %llu, \"stalled\": %llu, ",
+           (unsigned long long)e->ended, (unsigned long long)(e->failed + unsent + unanswered),
+           (unsigned long long)(e->ended - kept));
+    printf("\"p50_us\": %.1f, \"p99_us\": %.1f, ", at_share_us(e->latency_ns, kept, 0.5),
+           at_share_us(e->latency_ns, kept, 0.99));
     printf("\"max_us\": %.1f, \"late_p99_us\": %.1f, \"load_cpu_us\": %.1f}\n",
-           at_share_us(e->latency_ns, e->ended, 1), at_share_us(e->late_ns, e->sent, 0.99),
+           at_share_us(e->latency_ns, kept, 1), at_share_us(e->late_ns, e->sent, 0.99),
            e->ended > 0 ? cpu_us / (double)e->ended : 0);
 }
 
@@ -269,16 +286,22 @@ int main(int argc, char **argv)
     e.line = calloc(e.connections, sizeof(*e.line));
     e.latency_ns = malloc(e.total * sizeof(*e.latency_ns));
     e.late_ns = malloc(e.total * sizeof(*e.late_ns));
-    CHECK(e.epoll >= 0 && e.line != NULL && e.latency_ns != NULL && e.late_ns != NULL);
+    e.from_ns = malloc(e.total * sizeof(*e.from_ns));
+    CHECK(e.epoll >= 0 && e.line != NULL && e.latency_ns != NULL && e.late_ns != NULL &&
+          e.from_ns != NULL);
     /* Every page is there before the first request is due. */
     memset(e.latency_ns, 0xff, e.total * sizeof(*e.latency_ns));
     memset(e.late_ns, 0xff, e.total * sizeof(*e.late_ns));
+    memset(e.from_ns, 0xff, e.total * sizeof(*e.from_ns));
     for (size_t i = 0; i < e.connections; i++) {
         if (open_line(&e, &e.line[i])) continue;
         fprintf(stderr, "pair_even: cannot connect to %s\n", argv[1]);
         return 1;
     }
+    bool watched = stalls_start(&e.stalls);
     run(&e);
-    report(&e);
+    double cpu_us = (double)now_ns(CLOCK_THREAD_CPUTIME_ID) / 1e3;
+    if (watched) stalls_stop(&e.stalls);
+    report(&e, cpu_us);
     return 0;
 }

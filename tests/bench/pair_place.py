@@ -11,10 +11,9 @@ AWAKE = {"allow_shrink": "N", "grow_start": "200000", "ns": "200000"}
 
 @contextlib.contextmanager
 def awake():
-    """The idle cores of a virtual machine look out for work for 200 us before they halt, as those of
-    a host that is to answer fast do without deep sleep: a halted one costs who wakes it 15 us and
-    runs 30 us later, four times a request, whichever proxy it is. Nothing where the kernel cannot.
-    """
+    """The idle cores of a virtual machine look out for work for 200 us before they halt, as on a
+    host that is to answer fast, without deep sleep: a halted one costs who wakes it 15 us and runs
+    30 us later, four times a request, whichever proxy it is. Nothing where the kernel cannot."""
     before = {}
     with contextlib.suppress(OSError):
         for name, value in AWAKE.items():
