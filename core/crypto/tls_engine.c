@@ -494,6 +494,12 @@ void tls_engine_flush(struct tls_engine *e)
     if (e->ready && !e->failed) tls_stream_flush(&e->stream);
 }
 
+bool tls_engine_worn(const struct tls_engine *e)
+{
+    CHECK_OBJ(e, ENGINE_MAGIC);
+    return e->ready && tls_record_worn(&e->stream.keys);
+}
+
 void tls_engine_close(struct tls_engine *e)
 {
     CHECK_OBJ(e, ENGINE_MAGIC);

@@ -93,6 +93,8 @@ void tls_engine_flush(struct tls_engine *e);
  * next call. */
 struct span tls_engine_out(struct tls_engine *e);
 void tls_engine_sent(struct tls_engine *e, size_t len);
+/* Ready, and so much has gone over it that another should take its place (tls_record.h). */
+bool tls_engine_worn(const struct tls_engine *e);
 /* Queues close_notify, behind what was written. Plaintext not read yet is dropped. */
 void tls_engine_close(struct tls_engine *e);
 

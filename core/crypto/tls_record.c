@@ -21,6 +21,12 @@ void tls_record_take_keys(struct tls_record_keys *k, const br_ssl_engine_context
     k->head_bytes = TLS_RECORD_HEADER_BYTES + (gcm ? GCM_NONCE_BYTES : 0);
 }
 
+bool tls_record_worn(const struct tls_record_keys *k)
+{
+    bool gcm = k->head_bytes == TLS_RECORD_HEAD_MAX;
+    return gcm && (k->in.gcm.seq >= TLS_RECORD_WORN || k->out.gcm.seq >= TLS_RECORD_WORN);
+}
+
 size_t tls_record_seal(struct tls_record_keys *k, enum tls_content type, uint8_t *record,
                        size_t len)
 {

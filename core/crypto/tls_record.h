@@ -24,6 +24,10 @@
 /* RFC 5246 6.2.1. */
 enum tls_content { TLS_CHANGE_CIPHER_SPEC = 20, TLS_ALERT = 21, TLS_HANDSHAKE = 22, TLS_DATA = 23 };
 
+/* RFC 8446 5.5: AES-GCM is to protect no more than 2^24.5 full records under one key, and TLS 1.2
+ * cannot change it. */
+#define TLS_RECORD_WORN (UINT64_C(1) << 24)
+
 /* Both directions of one connection. Secret: to be wiped. */
 struct tls_record_keys {
     union {
@@ -42,6 +46,9 @@ struct tls_record_keys {
 /* The engine's handshake is done and it is in the middle of no record; it is not to be used for
  * records any more. */
 void tls_record_take_keys(struct tls_record_keys *k, const br_ssl_engine_context *eng);
+
+/* So many records went either way that the connection should be replaced. */
+bool tls_record_worn(const struct tls_record_keys *k);
 
 /* The content, `len` <= TLS_RECORD_PLAIN_MAX bytes, lies at record + head_bytes; room for the tag
  * is behind it. The record's length. */

@@ -5,10 +5,10 @@
  *      | a peer's connections together: half               | others'             |
  *      | one connection: a quarter  |
  *
- * So what one member that connects to us does not read, or sends in pieces, never ends the links of
- * another. Connections that we open have the bound of one each, and no peer's. A purse
- * belongs to its connection's thread. A peer's count is one word that any thread changes, relaxed:
- * steps of MUX_PURSE_STEP_BYTES, on whichever allocator, so that it changes seldom.
+ * So what one member does not read, or sends in pieces, never ends the links of another, whichever
+ * of the two has connected. Connections to applications have the bound of one each, and no peer's.
+ * A purse belongs to its connection's thread. A peer's count is one word that any thread changes,
+ * relaxed: steps of MUX_PURSE_STEP_BYTES, on whichever allocator, so that it changes seldom.
  */
 #ifndef CORE_WIRE_MUX_PURSE_H
 #define CORE_WIRE_MUX_PURSE_H

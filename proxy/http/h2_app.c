@@ -121,7 +121,7 @@ static void on_open(struct conn *c, void *owner)
     struct h2_app *a = owner;
     (void)c;
     a->connected = true;
-    (void)!mux_back_start(&a->back, false);
+    (void)!mux_back_start(&a->back, false, NULL);
 }
 
 static void on_error(struct conn *c, void *owner, enum err err)

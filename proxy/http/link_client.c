@@ -6,6 +6,7 @@
 #include "core/wire/link.h"
 #include "proxy/http/deadline.h"
 #include "proxy/http/translate.h"
+#include "proxy/net/clients.h"
 
 static_assert(offsetof(struct link_client, back) == 0, "the back frees the whole object");
 
@@ -114,7 +115,8 @@ static void on_open(struct conn *c, void *owner)
     metrics_handshake(ctx->metrics, false, "ok", loop_now_us(ctx->loop) - l->begun_us);
     bool link_frame = strcmp(tls_engine_alpn(conn_engine(c)), LINK_ALPN) == 0;
     metrics_count(ctx->metrics, METRICS_LINKS_HTTP2, !link_frame);
-    if (!mux_back_start(&l->back, link_frame)) return;
+    _Atomic uint32_t *steps = clients_peer_steps(ctx->clients, &l->addr);
+    if (!mux_back_start(&l->back, link_frame, steps)) return;
     ctx->handshake_count[CONTEXT_HANDSHAKE_TO_PEER]--;
     l->heard_ms = loop_now_ms(ctx->loop);
     mux_back_opened(&l->back);
@@ -188,6 +190,8 @@ static void on_expire(struct loop_timer *t)
         mux_back_close(&l->back, false);
         return;
     }
+    /* New requests find, or open, another. */
+    if (l->back.mux != NULL && tls_engine_worn(conn_engine(l->back.conn))) l->back.draining = true;
     loop_timer_set(l->back.ctx->loop, &l->back.timer, now + LINK_TICK_MS);
     mux_back_expired(&l->back);
 }

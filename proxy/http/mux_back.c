@@ -31,10 +31,10 @@ void mux_back_close(struct mux_back *b, bool abort)
     b->gone = true;
     list_remove(&b->node);
     list_remove(&b->by_state);
-    endpoint_state_settle(&ctx->endpoints, b->state);
     loop_timer_clear(ctx->loop, &b->timer);
     b->ops->closed(b);
     mux_free(b->mux);
+    endpoint_state_settle(&ctx->endpoints, b->state);
     conn_close(b->conn, abort);
     b->free.on_flush = on_free;
     loop_flush_mark(ctx->loop, &b->free, LOOP_FLUSH_FREE);
@@ -321,7 +321,7 @@ static const struct mux_events mux_events = {.on_begin = on_begin,
 
 /* --- the connection --- */
 
-bool mux_back_start(struct mux_back *b, bool link_frame)
+bool mux_back_start(struct mux_back *b, bool link_frame, _Atomic uint32_t *peer_steps)
 {
     struct context *ctx = b->ctx;
     struct mux_options o = {.events = &mux_events,
@@ -330,6 +330,7 @@ bool mux_back_start(struct mux_back *b, bool link_frame)
                             .streams_max = LINK_STREAMS_MAX,
                             .stream_window_bytes = LINK_STREAM_WINDOW_BYTES,
                             .connection_window_bytes = LINK_WINDOW_BYTES,
+                            .peer_steps = peer_steps,
                             .now_ms = loop_now_ms(ctx->loop)};
     enum err err = link_frame ? link_new(&o, &b->mux) : h2_new(&o, &b->mux);
     if (err != ERR_OK) {

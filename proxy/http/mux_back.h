@@ -51,7 +51,7 @@ struct mux_back {
 };
 
 /* The connection is made: starts HTTP/2, or the link frame. False: no memory, it has died. */
-bool mux_back_start(struct mux_back *b, bool link_frame);
+bool mux_back_start(struct mux_back *b, bool link_frame, _Atomic uint32_t *peer_steps);
 /* Streams may begin: of those that wait as many as the peer allows. */
 void mux_back_opened(struct mux_back *b);
 /* Its exchanges fail, those that wait for `reason`, and it is closed. */

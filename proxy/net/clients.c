@@ -49,6 +49,11 @@ _Atomic uint32_t *clients_steps(struct clients *c, struct clients_cell *cell)
     return cell == NULL || cell == &c->cell[OWN_CELL] ? NULL : &cell->steps;
 }
 
+_Atomic uint32_t *clients_peer_steps(struct clients *c, const struct addr *peer)
+{
+    return c == NULL ? NULL : clients_steps(c, cell_of(c, peer));
+}
+
 uint32_t clients_room(const struct clients *c, uint32_t most)
 {
     uint32_t open = atomic_load_explicit(&c->open, memory_order_relaxed);

@@ -43,6 +43,8 @@ void clients_leave(struct clients *c, struct clients_cell *cell);
 _Atomic uint64_t *clients_floods(struct clients *c, struct clients_cell *cell);
 /* What its connections hold together (core/wire/mux_purse.h); NULL as above. */
 _Atomic uint32_t *clients_steps(struct clients *c, struct clients_cell *cell);
+/* The same of a peer that we connect to, one count with its own connections; `c` may be NULL. */
+_Atomic uint32_t *clients_peer_steps(struct clients *c, const struct addr *peer);
 /* How many more of all there may be. */
 uint32_t clients_room(const struct clients *c, uint32_t most);
 

@@ -94,6 +94,19 @@ static void test_what_a_client_floods_is_not_held_against_its_host(void **state)
 }
 
 /* RFC 4291 2.5.4: whoever has one address of a /64 has them all. */
+static void test_what_a_peer_holds_counts_whoever_connected(void **state)
+{
+    struct clients *c = *state;
+    struct addr a = addr_of("10.0.0.9"), other = addr_of("10.0.0.8"), own = addr_of("127.0.0.1");
+    struct clients_cell *cell = clients_enter(c, &a, 5, 3);
+    a.port = 7946;
+    assert_non_null(clients_steps(c, cell));
+    assert_ptr_equal(clients_peer_steps(c, &a), clients_steps(c, cell));
+    assert_ptr_not_equal(clients_peer_steps(c, &other), clients_steps(c, cell));
+    assert_null(clients_peer_steps(c, &own));
+    assert_null(clients_peer_steps(NULL, &a));
+}
+
 static void test_an_ip6_network_is_one_client(void **state)
 {
     struct clients *c = *state;
@@ -155,6 +168,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_this_host_has_no_limit_of_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_a_client_floods_is_not_held_against_its_host,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_a_peer_holds_counts_whoever_connected, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_an_ip6_network_is_one_client, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_every_connection_does_is_no_flood, setup,
                                         teardown),

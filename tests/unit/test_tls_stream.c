@@ -355,6 +355,24 @@ static void test_data_right_behind_the_clients_finished_arrives(void **state)
     tls_engine_free(e);
 }
 
+static void test_keys_wear_out(void **state)
+{
+    (void)state;
+    struct tls_record_keys k;
+    struct tls_engine *e = open_with_rogue();
+    assert_false(tls_engine_worn(e));
+    tls_record_take_keys(&k, rogue.eng);
+    assert_false(tls_record_worn(&k));
+    k.out.gcm.seq = TLS_RECORD_WORN;
+    assert_true(tls_record_worn(&k));
+    k.out.gcm.seq = 0;
+    k.in.gcm.seq = TLS_RECORD_WORN - 1;
+    assert_false(tls_record_worn(&k));
+    k.in.gcm.seq++;
+    assert_true(tls_record_worn(&k));
+    tls_engine_free(e);
+}
+
 #define PAIR(test) cmocka_unit_test_setup_teardown(test, open_pair, close_pair)
 
 int main(void)
@@ -368,6 +386,7 @@ int main(void)
         PAIR(test_a_record_is_taken_once_and_in_order),
         PAIR(test_headers_that_no_record_has_end_it),
         cmocka_unit_test(test_records_without_data),
+        cmocka_unit_test(test_keys_wear_out),
         cmocka_unit_test(test_data_right_behind_the_clients_finished_arrives),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
