@@ -65,6 +65,8 @@ enum err tls_engine_server(const struct tls_server_options *o, struct tls_engine
 enum err tls_engine_local(const struct tls_profile *profile, struct tls_cert *cert,
                           struct tls_engine **out) MUST_USE;
 void tls_engine_free(struct tls_engine *e); /* wiped; NULL is fine */
+/* What it holds is counted in `*bytes`, which outlives it. Once, at its beginning. */
+void tls_engine_count(struct tls_engine *e, size_t *bytes);
 
 /* Takes ciphertext, which is copied; the bytes consumed, fewer than `len` only while plaintext
  * waits to be read, or the handshake's answer to be sent. After a fault or the peer's close_notify

@@ -15,25 +15,45 @@
 /* Bulk brings a part with every read; once so many records came whole that is over. */
 #define WHOLE_MAX 16u
 
-void tls_stream_init(struct tls_stream *s, const br_ssl_engine_context *eng)
+void tls_stream_init(struct tls_stream *s, const br_ssl_engine_context *eng, size_t *held)
 {
     memset(s, 0, sizeof(*s));
+    s->held = held;
     tls_record_take_keys(&s->keys, eng);
+}
+
+static uint8_t *hold(struct tls_stream *s, size_t bytes)
+{
+    uint8_t *p = malloc(bytes);
+    if (p != NULL && s->held != NULL) *s->held += bytes;
+    return p;
+}
+
+static void let_go(struct tls_stream *s, uint8_t *p, size_t bytes)
+{
+    if (p != NULL && s->held != NULL) *s->held -= bytes;
+    free(p);
 }
 
 static void drop_out(struct tls_stream *s)
 {
-    if (s->out_owned) free(s->out);
+    if (s->out_owned) let_go(s, s->out, s->out_cap);
     s->out = NULL;
     s->out_owned = false;
     s->out_cap = s->out_gone = s->out_sealed = s->out_plain = 0;
 }
 
+static void drop_part(struct tls_stream *s)
+{
+    let_go(s, s->part, s->part_cap);
+    s->part = NULL;
+    s->part_cap = 0;
+}
+
 void tls_stream_fini(struct tls_stream *s)
 {
     drop_out(s);
-    free(s->part);
-    s->part = NULL;
+    drop_part(s);
 }
 
 /* --- out --- */
@@ -42,7 +62,7 @@ void tls_stream_fini(struct tls_stream *s)
 static enum err own_out(struct tls_stream *s, size_t more)
 {
     size_t waits = s->out_sealed - s->out_gone;
-    uint8_t *p = malloc(waits + more);
+    uint8_t *p = hold(s, waits + more);
     CHECK(s->out_plain == 0);
     if (p == NULL) return ERR_NOMEM;
     if (waits > 0) memcpy(p, s->out + s->out_gone, waits);
@@ -196,9 +216,9 @@ static enum err part_room(struct tls_stream *s, size_t bytes)
 {
     if (s->part_cap >= bytes) return ERR_OK;
     size_t cap = bytes <= PART_BYTES_SMALL ? PART_BYTES_SMALL : TLS_RECORD_BYTES_MAX;
-    uint8_t *p = malloc(cap);
+    uint8_t *p = hold(s, cap);
     if (p == NULL) return ERR_NOMEM;
-    free(s->part);
+    drop_part(s);
     s->part = p;
     s->part_cap = cap;
     return ERR_OK;
@@ -246,11 +266,7 @@ enum err tls_stream_open(struct tls_stream *s, uint8_t *p, size_t len, size_t *u
     if (bytes == 0) return refuse(s, BR_ERR_BAD_LENGTH);
     if (len < bytes) return ERR_OK;
     *used = bytes;
-    if (++s->whole > WHOLE_MAX && s->part != NULL) {
-        free(s->part);
-        s->part = NULL;
-        s->part_cap = 0;
-    }
+    if (++s->whole > WHOLE_MAX) drop_part(s);
     return open_record(s, p);
 }
 

@@ -30,11 +30,12 @@ struct tls_stream {
     bool out_owned;
     bool closing;     /* close_notify is queued: the peer's data is dropped */
     bool peer_closed; /* it sent close_notify */
+    size_t *held;     /* borrowed: where its memory is counted; NULL: nowhere */
     int detail;       /* of the error returned: BearSSL's number for it */
 };
 
-/* All zero but the keys, which the caller takes. */
-void tls_stream_init(struct tls_stream *s, const br_ssl_engine_context *eng);
+/* Takes the engine's keys. */
+void tls_stream_init(struct tls_stream *s, const br_ssl_engine_context *eng, size_t *held);
 void tls_stream_fini(struct tls_stream *s); /* the caller wipes it */
 
 /* As in tls_engine. ERR_PROTOCOL; ERR_NOMEM; ERR_RESET: the peer's fatal alert. Each is the end. */

@@ -30,7 +30,8 @@ struct loop {
     size_t slab_bytes[LOOP_SLABS_MAX]; /* as asked for; 0: unused */
     uint8_t *read_buffer;              /* owned */
     uint8_t *write_buffer;             /* owned */
-    size_t read_bytes;                 /* of it, for one read */
+    size_t held_bytes;
+    size_t read_bytes; /* of it, for one read */
 };
 
 static bool any_dirty(const struct loop *l)
@@ -287,6 +288,11 @@ void loop_limit_reads(struct loop *l, size_t bytes)
 uint8_t *loop_read_buffer(struct loop *l)
 {
     return l->read_buffer;
+}
+
+size_t *loop_held_bytes(struct loop *l)
+{
+    return &l->held_bytes;
 }
 
 uint8_t *loop_write_buffer(struct loop *l)

@@ -46,6 +46,8 @@ uint64_t loop_wall_at(const struct loop *l, uint64_t now_us);
 uint64_t loop_wall_us(const struct loop *l);
 /* The thread's shared read buffer (READ_BUFFER_BYTES) and block pool. */
 uint8_t *loop_read_buffer(struct loop *l);
+/* What TLS connections hold beside blocks of the pool, as their engines count it. */
+size_t *loop_held_bytes(struct loop *l);
 /* The one that output is made in, WRITE_BUFFER_BYTES. */
 uint8_t *loop_write_buffer(struct loop *l);
 struct iobuf_pool *loop_pool(struct loop *l);

@@ -518,26 +518,19 @@ static void on_error(struct conn *c, void *owner, enum err err)
     plain_server_on_error(c, &s->plain, err);
 }
 
-#define PLAIN_OPS(tls_bytes)                                                                       \
-    {                                                                                              \
-        .session = {.size = sizeof(struct h1_server),                                              \
-                    .bytes = tls_bytes,                                                            \
-                    .close = plain_server_close},                                                  \
-        .events = {.on_open = on_open,                                                             \
-                   .on_data = on_data,                                                             \
-                   .on_eof = on_eof,                                                               \
-                   .on_error = on_error,                                                           \
-                   .on_drain = on_drain},                                                          \
-        .end = end                                                                                 \
-    }
-
-static const struct plain_ops plain_ops = PLAIN_OPS(0);
-static const struct plain_ops tls_ops = PLAIN_OPS(PLAIN_TLS_BYTES + SESSION_BYTES);
+static const struct plain_ops plain_ops = {
+    .session = {.size = sizeof(struct h1_server), .close = plain_server_close},
+    .events = {.on_open = on_open,
+               .on_data = on_data,
+               .on_eof = on_eof,
+               .on_error = on_error,
+               .on_drain = on_drain},
+    .end = end};
 
 void h1_server_open(struct context *ctx, const struct plain_accepted *take, uint64_t listener_id)
 {
     bool tls = take->tls != NULL;
-    struct plain_server *plain = plain_server_open(ctx, take, tls ? &tls_ops : &plain_ops);
+    struct plain_server *plain = plain_server_open(ctx, take, &plain_ops);
     if (plain == NULL) return;
     struct h1_server *s = CONTAINER_OF(plain, struct h1_server, plain);
     s->in_handshake = tls;

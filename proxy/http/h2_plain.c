@@ -149,10 +149,6 @@ static void session_close(struct session *session)
 
 static const struct session_ops session_ops = {
     .size = sizeof(struct h2_plain), .refresh = session_refresh, .close = session_close};
-static const struct session_ops tls_ops = {.size = sizeof(struct h2_plain),
-                                           .bytes = PLAIN_TLS_BYTES + SESSION_BYTES,
-                                           .refresh = session_refresh,
-                                           .close = session_close};
 
 void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listener_id,
                    struct span behind)
@@ -161,8 +157,7 @@ void h2_plain_open(struct session *old, struct conn *take_conn, uint64_t listene
                                             .stream_window_bytes = STREAM_WINDOW_BYTES,
                                             .connection_window_bytes = CONNECTION_WINDOW_BYTES};
     struct loop *loop = old->ctx->loop;
-    struct h2_plain *s =
-        session_replace(old, conn_engine(take_conn) != NULL ? &tls_ops : &session_ops);
+    struct h2_plain *s = session_replace(old, &session_ops);
     if (s == NULL) {
         conn_close(take_conn, true);
         return;

@@ -10,8 +10,8 @@
 #include "proxy/http/translate.h"
 
 #define HANDSHAKE_TIMEOUT_MS 5000u
-/* Its TLS engine (performance.md 6); its streams' state is counted by itself. */
-#define LINK_BYTES (48u * 1024)
+/* What TLS and its streams hold is counted by itself. */
+#define LINK_BYTES (sizeof(struct link_server) + SESSION_BYTES)
 
 struct link_server {
     struct mux_front front; /* its mux is NULL before the handshake is done */

@@ -35,7 +35,6 @@ struct plain_accepted {
 
 /* Of a caller that speaks TLS. */
 #define PLAIN_HANDSHAKE_TIMEOUT_MS 5000u
-#define PLAIN_TLS_BYTES            (44u * 1024) /* performance.md 6 */
 
 /* Takes the descriptor: a session on a connection. NULL: no room or no memory, all is closed. */
 struct plain_server *plain_server_open(struct context *ctx, const struct plain_accepted *take,

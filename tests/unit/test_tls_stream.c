@@ -355,6 +355,39 @@ static void test_data_right_behind_the_clients_finished_arrives(void **state)
     tls_engine_free(e);
 }
 
+static void test_what_it_holds_is_counted(void **state)
+{
+    (void)state;
+    static uint8_t data[TLS_RECORD_PLAIN_MAX];
+    size_t held = 0;
+    struct tls_engine *e = our_server();
+    tls_engine_count(e, &held);
+    assert_in_range(held, BR_SSL_BUFSIZE_BIDI, 50000);
+    begin_rogue();
+    support_rogue_shuttle(&rogue, e);
+    assert_true(tls_engine_ready(e));
+    size_t idle = held;
+    assert_in_range(idle, 1, 4096);
+    /* The start of a record, which stays. */
+    memcpy(wire, "\x17\x03\x03\x40\x18", TLS_RECORD_HEADER_BYTES);
+    assert_int_equal(tls_engine_feed(e, wire, 1000), 1000);
+    assert_int_equal(held, idle + TLS_RECORD_BYTES_MAX);
+    /* Sealed records that do not leave. */
+    assert_true(tls_engine_lend(e, lent, sizeof(lent)));
+    assert_int_equal(tls_engine_write(e, data, sizeof(data)), sizeof(data));
+    assert_int_equal(held, idle + TLS_RECORD_BYTES_MAX);
+    assert_int_equal(tls_engine_take_back(e), ERR_OK);
+    assert_int_equal(held, idle + 2 * TLS_RECORD_BYTES_MAX);
+    tls_engine_sent(e, tls_engine_out(e).len);
+    assert_int_equal(held, idle + TLS_RECORD_BYTES_MAX);
+    tls_engine_free(e);
+    assert_int_equal(held, 0);
+    e = our_server();
+    tls_engine_count(e, &held);
+    tls_engine_free(e);
+    assert_int_equal(held, 0);
+}
+
 static void test_keys_wear_out(void **state)
 {
     (void)state;
@@ -386,6 +419,7 @@ int main(void)
         PAIR(test_a_record_is_taken_once_and_in_order),
         PAIR(test_headers_that_no_record_has_end_it),
         cmocka_unit_test(test_records_without_data),
+        cmocka_unit_test(test_what_it_holds_is_counted),
         cmocka_unit_test(test_keys_wear_out),
         cmocka_unit_test(test_data_right_behind_the_clients_finished_arrives),
     };
