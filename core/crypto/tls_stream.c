@@ -191,7 +191,7 @@ static enum err take_content(struct tls_stream *s, enum tls_content type, struct
         return take_alert(s, content);
     case TLS_HANDSHAKE:
         /* RFC 5246 7.4.1.1: who does not want to negotiate again says so. */
-        if (content.len == 0) break;
+        if (content.len == 0 || ++s->hellos > TLS_HELLOS_MAX) break;
         return s->closing ? ERR_OK : queue_alert(s, ALERT_LEVEL_WARNING, ALERT_NO_RENEGOTIATION);
     case TLS_CHANGE_CIPHER_SPEC:
         break;

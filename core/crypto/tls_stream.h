@@ -14,6 +14,9 @@
 
 /* Records in a row without plaintext: empty ones, warnings, hellos (security.md T13, T16). */
 #define TLS_BARREN_RECORDS_MAX 64u
+/* Records of another handshake on one connection: each is answered, and the answers wait in memory
+ * while the peer reads none (T13). */
+#define TLS_HELLOS_MAX 64u
 
 struct tls_stream {
     struct tls_record_keys keys;
@@ -23,7 +26,7 @@ struct tls_stream {
     uint8_t *part;             /* owned: a record that comes in parts, from its header */
     size_t part_cap, part_len; /* `part_len` counts the header's bytes too */
     unsigned whole;            /* records opened in place since `part` was needed */
-    unsigned barren;
+    unsigned barren, hellos;
     /* Out: [ gone | sealed | open record ] in `out`. */
     uint8_t *out; /* lent, or owned when `out_owned`; NULL: none */
     size_t out_cap, out_gone, out_sealed, out_plain;
