@@ -6,6 +6,7 @@
 #include "tests/unit/support_conn.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -369,6 +370,80 @@ static void test_answer_before_a_reset_is_read_although_sending_fails_first(void
     answer_before_reset(READ_BUFFER_BYTES);
 }
 
+/* The server answers its peer's last request; the peer has sent `more` by the time it closes. */
+struct farewell {
+    struct pair p;
+    int fd; /* of the peer */
+    uint64_t answer;
+    struct span more;
+};
+
+static void last_event(struct pair_side *s, enum pair_event event)
+{
+    struct farewell *f = CONTAINER_OF(s->pair, struct farewell, p);
+    assert_true(event == PAIR_OPEN || event == PAIR_DATA);
+    if (event != PAIR_DATA) return;
+    s->to_send = f->answer;
+    pair_side_pump(s);
+    assert_int_equal(s->sent, f->answer);
+    assert_int_equal(send(f->fd, f->more.p, f->more.len, MSG_NOSIGNAL), f->more.len);
+    conn_close_last(s->conn);
+    s->closed = true;
+    s->conn = NULL;
+    loop_stop(s->pair->loop);
+}
+
+/* What comes until the end, which is clean. */
+static size_t read_answer(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    uint8_t bytes[4096];
+    size_t len = 0;
+    for (;;) {
+        assert_int_equal(poll(&p, 1, 20000), 1);
+        ssize_t n = recv(fd, bytes, sizeof(bytes), 0);
+        assert_true(n >= 0);
+        if (n == 0) return len;
+        for (size_t i = 0; i < (size_t)n; i++)
+            assert_int_equal(bytes[i], pair_pattern(len + i));
+        len += (size_t)n;
+    }
+}
+
+static void close_last(uint64_t answer, struct span more)
+{
+    struct farewell f = {.answer = answer, .more = more};
+    bool done;
+    pair_open(&f.p, &plain);
+    f.p.out_max = MIB;
+    f.p.server.on_event = last_event;
+    assert_int_equal(sock_connect(&f.p.target, &f.fd, &done), ERR_OK);
+    const uint8_t request = pair_pattern(0);
+    struct pollfd p = {.fd = f.fd, .events = POLLOUT};
+    assert_int_equal(poll(&p, 1, 20000), 1);
+    assert_int_equal(send(f.fd, &request, 1, MSG_NOSIGNAL), 1);
+    pair_run(&f.p);
+    assert_int_equal(read_answer(f.fd), answer);
+    /* It has not waited for the peer's end: what comes now is answered with RST. */
+    (void)!send(f.fd, "x", 1, MSG_NOSIGNAL);
+    p.events = 0;
+    assert_int_equal(poll(&p, 1, 20000), 1);
+    assert_true((p.revents & POLLHUP) != 0);
+    close(f.fd);
+    pair_close(&f.p);
+}
+
+static void test_the_last_answer_arrives_whatever_the_peer_sent_behind_its_request(void **state)
+{
+    (void)state;
+    static const uint64_t answers[] = {10, 20000}; /* in one block and several */
+    close_last(0, span_of("", 0));
+    for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+        close_last(answers[i], span_of("", 0));
+        close_last(answers[i], SPAN_LIT("nobody reads it"));
+    }
+}
+
 static void test_idle_connection_holds_no_buffers(void **state)
 {
     (void)state;
@@ -428,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_unix_socket_connects_and_a_missing_one_is_not_found),
         cmocka_unit_test(test_connect_that_nobody_answers_times_out),
         cmocka_unit_test(test_answer_before_a_reset_is_read_although_sending_fails_first),
+        cmocka_unit_test(test_the_last_answer_arrives_whatever_the_peer_sent_behind_its_request),
         cmocka_unit_test(test_idle_connection_holds_no_buffers),
         cmocka_unit_test(test_what_the_kernel_holds_is_known_before_it_is_read),
     };

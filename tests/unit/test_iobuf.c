@@ -84,6 +84,46 @@ static void test_read_blocks_go_back_to_the_pool(void **state)
     iobuf_pool_fini(&pool);
 }
 
+static void hold(struct iobuf_pool *pool, size_t blocks)
+{
+    static const char bytes[100];
+    struct iobuf b;
+    iobuf_init(&b, pool);
+    assert_int_equal(iobuf_append(&b, bytes, blocks * pool->block_bytes), ERR_OK);
+    iobuf_clear(&b);
+}
+
+static void test_trim_frees_what_nobody_needed_since_the_last(void **state)
+{
+    (void)state;
+    struct iobuf_pool pool;
+    struct iobuf b;
+    iobuf_pool_init(&pool, 10, 10);
+    assert_int_equal(iobuf_pool_trim(&pool, 0), 0);
+    hold(&pool, 10);
+    /* All were needed. */
+    assert_int_equal(iobuf_pool_trim(&pool, 2), 0);
+    assert_int_equal(pool.blocks_free, 10);
+    hold(&pool, 3);
+    hold(&pool, 4);
+    assert_int_equal(iobuf_pool_trim(&pool, 2), 4 * 10);
+    assert_int_equal(pool.blocks_free, 6);
+    /* What is in use is not free, and was needed. */
+    iobuf_init(&b, &pool);
+    assert_int_equal(iobuf_append(&b, "x", 1), ERR_OK);
+    assert_int_equal(iobuf_pool_trim(&pool, 2), 3 * 10);
+    assert_int_equal(pool.blocks_free, 2);
+    assert_int_equal(pool.blocks_live, 1);
+    iobuf_clear(&b);
+    /* Fewer than are kept. */
+    assert_int_equal(iobuf_pool_trim(&pool, 3), 0);
+    assert_int_equal(pool.blocks_free, 3);
+    assert_int_equal(iobuf_pool_trim(&pool, 0), 3 * 10);
+    hold(&pool, 10);
+    assert_int_equal(pool.blocks_free, 10);
+    iobuf_pool_fini(&pool);
+}
+
 static void test_move_joins_chains_without_copying(void **state)
 {
     (void)state;
@@ -199,6 +239,7 @@ int main(void)
         cmocka_unit_test(test_bytes_come_out_as_they_went_in),
         cmocka_unit_test(test_append_is_all_or_nothing_at_the_bound),
         cmocka_unit_test(test_read_blocks_go_back_to_the_pool),
+        cmocka_unit_test(test_trim_frees_what_nobody_needed_since_the_last),
         cmocka_unit_test(test_move_joins_chains_without_copying),
         cmocka_unit_test(test_room_is_filled_in_order_and_the_rest_goes_back),
         cmocka_unit_test(test_first_block_moves_alone_and_runs_show_the_rest),

@@ -25,11 +25,14 @@ static void test_order_is_as_pushed(void **state)
     list_init(&head);
     assert_true(list_empty(&head));
     assert_null(list_first(&head));
+    assert_null(list_last(&head));
     list_push_back(&head, &item[1].link);
+    assert_ptr_equal(list_last(&head), list_first(&head));
     list_push_back(&head, &item[2].link);
     list_push_front(&head, &item[0].link);
     list_push_back(&head, &item[3].link);
     assert_int_equal(value_of(list_first(&head)), 0);
+    assert_int_equal(value_of(list_last(&head)), 3);
     LIST_EACH(pos, tmp, &head)
     assert_int_equal(value_of(pos), expected++);
     assert_int_equal(expected, 4);

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -388,7 +389,7 @@ static void test_the_oldest_orphan_goes_when_there_are_too_many(void **state)
     assert_true(o[0].freed && o[2].freed && !o[2].cut);
 }
 
-static void test_slab_is_one_a_size_and_block_pool_is_shared(void **state)
+static void test_slab_is_one_a_size_and_block_pool_and_buffers_are_shared(void **state)
 {
     (void)state;
     struct world w;
@@ -400,7 +401,11 @@ static void test_slab_is_one_a_size_and_block_pool_is_shared(void **state)
     assert_non_null(object);
     slab_put(small, object);
     assert_int_equal(loop_pool(w.loop)->block_bytes, LOOP_BLOCK_BYTES);
-    loop_read_buffer(w.loop)[READ_BUFFER_BYTES - 1] = 1;
+    /* What is read stays while what answers it is made. */
+    memset(loop_read_buffer(w.loop), 'r', READ_BUFFER_BYTES);
+    memset(loop_write_buffer(w.loop), 'w', WRITE_BUFFER_BYTES);
+    for (size_t i = 0; i < READ_BUFFER_BYTES; i++)
+        assert_int_equal(loop_read_buffer(w.loop)[i], 'r');
     world_close(&w);
 }
 
@@ -418,7 +423,7 @@ int main(void)
         cmocka_unit_test(test_signal_arrives_as_a_callback),
         cmocka_unit_test(test_freeing_the_loop_ends_orphans_and_their_free_marks),
         cmocka_unit_test(test_the_oldest_orphan_goes_when_there_are_too_many),
-        cmocka_unit_test(test_slab_is_one_a_size_and_block_pool_is_shared),
+        cmocka_unit_test(test_slab_is_one_a_size_and_block_pool_and_buffers_are_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
