@@ -484,7 +484,10 @@ bool tls_engine_lend(struct tls_engine *e, void *buf, size_t cap)
 enum err tls_engine_take_back(struct tls_engine *e)
 {
     CHECK_OBJ(e, ENGINE_MAGIC);
-    return e->ready ? tls_stream_take_back(&e->stream) : ERR_OK;
+    if (!e->ready) return ERR_OK;
+    enum err err = tls_stream_take_back(&e->stream);
+    if (err != ERR_OK) fail_stream(e, err);
+    return err;
 }
 
 size_t tls_engine_room(const struct tls_engine *e)

@@ -107,9 +107,9 @@ enum err tls_stream_take_back(struct tls_stream *s)
 {
     if (s->out_owned) return ERR_OK;
     tls_stream_flush(s);
-    if (s->out_sealed > s->out_gone) return own_out(s, 0);
-    drop_out(s);
-    return ERR_OK;
+    enum err err = s->out_sealed > s->out_gone ? own_out(s, 0) : ERR_OK;
+    if (!s->out_owned) drop_out(s);
+    return err;
 }
 
 /* Content that the records which still fit can take, the open one among them. */
