@@ -212,7 +212,7 @@ void conn_resume(struct conn *c)
     if (!c->paused) return;
     c->paused = false;
     if (c->state != CONN_OPEN) return;
-    if (c->in.len > 0 || (c->tls != NULL && conn_tls_has_plaintext(c))) conn_turn_again(c);
+    if (c->in.len > 0 || (c->tls != NULL && conn_tls_has_input(c))) conn_turn_again(c);
     conn_turn_interest(c);
 }
 

@@ -121,7 +121,7 @@ enum err conn_tls_output(struct conn *c) MUST_USE;
 enum err conn_tls_queue(struct conn *c, struct span data) MUST_USE;
 /* conn_room, of a connection that may be written to. */
 size_t conn_tls_room(const struct conn *c);
-/* Plaintext waits in the engine. */
-bool conn_tls_has_plaintext(const struct conn *c);
+/* Plaintext waits in the engine, or the peer's end is still to be told. */
+bool conn_tls_has_input(const struct conn *c);
 
 #endif

@@ -76,9 +76,10 @@ size_t conn_tls_input(struct conn *c, uint8_t *p, size_t len)
     return used;
 }
 
-bool conn_tls_has_plaintext(const struct conn *c)
+bool conn_tls_has_input(const struct conn *c)
 {
-    return tls_engine_in(c->tls).len > 0;
+    bool end = tls_engine_peer_closed(c->tls) && !c->eof_seen;
+    return end || tls_engine_in(c->tls).len > 0;
 }
 
 /* Sends finished records. While some wait no other is open, so with the last one gone all plaintext

@@ -205,7 +205,9 @@ static void take_input(struct conn *c, char *p, size_t len)
         conn_turn_fail(c, err);
         return;
     }
-    if (!c->paused) conn_turn_again(c);
+    /* A handshake goes on when its answer has left. */
+    bool stuck = c->state == CONN_HANDSHAKE && c->blocked;
+    if (!c->paused && !stuck) conn_turn_again(c);
 }
 
 static ssize_t recv_some(struct conn *c)
@@ -299,7 +301,7 @@ static void read_socket(struct conn *c)
 static void deliver_kept(struct conn *c)
 {
     char *buffer = (char *)loop_read_buffer(c->loop);
-    if (c->tls != NULL && c->state == CONN_OPEN && conn_tls_has_plaintext(c))
+    if (c->tls != NULL && c->state == CONN_OPEN && conn_tls_has_input(c))
         (void)conn_tls_input(c, NULL, 0);
     bool ready = c->state == CONN_HANDSHAKE || conn_may_deliver(c);
     if (!ready || c->in.len == 0) return;

@@ -3,12 +3,14 @@
 #include "core/base/check.h"
 #include "core/io/sock.h"
 #include "tests/unit/support_conn.h"
+#include "tests/unit/support_tls.h"
 #include "tests/unit/support_x509.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -281,12 +283,17 @@ static void test_listener_that_never_answers_the_hello_times_out(void **state)
     pair_close(&p);
 }
 
+static void raw_pair(int fd[2])
+{
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+}
+
 /* A server side over one end of a socket pair; the test holds the other. */
 static int raw_peer(struct pair *p, const struct pair_kind *kind, struct span seen)
 {
     int fd[2];
     struct conn_options o = pair_options(p, &p->server);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
+    raw_pair(fd);
     struct tls_engine *tls = kind->server(kind->context);
     assert_int_equal(conn_accept(&o, fd[0], tls, seen, &p->server.conn), ERR_OK);
     return fd[1];
@@ -316,6 +323,101 @@ static void test_end_in_the_handshake_is_a_reset(void **state)
     pair_run(&p);
     assert_int_equal(p.server.error, ERR_RESET);
     pair_close(&p);
+}
+
+static unsigned turns;
+
+/* Stands before libc's: the loop calls it once a turn. */
+int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
+{
+    turns++;
+    return epoll_pwait(fd, events, max, timeout, NULL);
+}
+
+/* The answer cannot leave, and what came behind the hello cannot be taken before it has. */
+static void test_handshake_that_cannot_be_answered_waits_without_spinning(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct tls_engine *client = kind.client(kind.context);
+    struct pair p;
+    uint8_t hello[2048];
+    int fd[2];
+    size_t len = support_tls_drain(client, hello, sizeof(hello) - 1);
+    hello[len++] = 0x16;
+    pair_open(&p, &kind);
+    raw_pair(fd);
+    while (send(fd[0], hello, sizeof(hello), 0) > 0)
+        continue;
+    p.server.on_event = stop_at_error;
+    p.open_deadline_ms = loop_now_ms(p.loop) + 100;
+    struct conn_options o = pair_options(&p, &p.server);
+    struct tls_engine *tls = kind.server(kind.context);
+    assert_int_equal(conn_accept(&o, fd[0], tls, span_of(hello, len), &p.server.conn), ERR_OK);
+    turns = 0;
+    pair_run(&p);
+    assert_int_equal(p.server.error, ERR_TIMEOUT);
+    /* A few; spinning makes thousands. */
+    assert_in_range(turns, 1, 20);
+    pair_close(&p);
+    tls_engine_free(client);
+    close(fd[1]);
+}
+
+/* A server of our own that the test drives: it sends its Finished and close_notify at once. */
+struct hasty {
+    struct pair pair; /* first: sides lead here */
+    struct loop_io io;
+    struct tls_engine *tls;
+    int fd;
+};
+
+static void hasty_ready(struct loop_io *io, bool readable, bool writable)
+{
+    struct hasty *h = CONTAINER_OF(io, struct hasty, io);
+    uint8_t bytes[8192];
+    (void)readable;
+    (void)writable;
+    ssize_t n = recv(h->fd, bytes, sizeof(bytes), 0);
+    if (n <= 0) return;
+    assert_int_equal(tls_engine_feed(h->tls, bytes, (size_t)n), n);
+    size_t len = support_tls_drain(h->tls, bytes, sizeof(bytes));
+    if (tls_engine_ready(h->tls)) tls_engine_close(h->tls);
+    len += support_tls_drain(h->tls, bytes + len, sizeof(bytes) - len);
+    assert_int_equal(send(h->fd, bytes, len, MSG_NOSIGNAL), len);
+}
+
+static void pause_when_open(struct pair_side *s, enum pair_event event)
+{
+    struct pair *p = s->pair;
+    if (event == PAIR_OPEN) {
+        conn_pause(s->conn);
+        loop_timer_set(p->loop, &s->resume, loop_now_ms(p->loop));
+    }
+    if (event == PAIR_EOF || event == PAIR_ERROR) loop_stop(p->loop);
+}
+
+static void test_end_that_came_with_the_handshake_is_told_after_a_pause(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct hasty h = {.tls = kind.server(kind.context)};
+    int fd[2];
+    pair_open(&h.pair, &kind);
+    raw_pair(fd);
+    h.fd = fd[1];
+    loop_io_init(&h.io, h.fd, hasty_ready);
+    loop_io_set(h.pair.loop, &h.io, true, false);
+    h.pair.client.on_event = pause_when_open;
+    struct conn_options o = pair_options(&h.pair, &h.pair.client);
+    struct tls_engine *tls = kind.client(kind.context);
+    struct span none = span_of(NULL, 0);
+    assert_int_equal(conn_accept(&o, fd[0], tls, none, &h.pair.client.conn), ERR_OK);
+    pair_run(&h.pair);
+    assert_true(h.pair.client.ended);
+    assert_int_equal(h.pair.client.error, ERR_OK);
+    loop_io_set(h.pair.loop, &h.io, false, false);
+    pair_close(&h.pair);
+    tls_engine_free(h.tls);
+    close(h.fd);
 }
 
 /* T17: the client's process dies: its kernel ends the stream without close_notify. */
@@ -446,6 +548,8 @@ int main(void)
         cmocka_unit_test(test_listener_that_never_answers_the_hello_times_out),
         cmocka_unit_test(test_plaintext_is_a_protocol_error),
         cmocka_unit_test(test_end_in_the_handshake_is_a_reset),
+        cmocka_unit_test(test_handshake_that_cannot_be_answered_waits_without_spinning),
+        cmocka_unit_test(test_end_that_came_with_the_handshake_is_told_after_a_pause),
         cmocka_unit_test(test_end_without_close_notify_is_a_reset),
         cmocka_unit_test(test_hello_that_was_peeked_is_fed_first),
         cmocka_unit_test(test_bytes_after_our_own_end_are_dropped_and_the_end_is_clean),
