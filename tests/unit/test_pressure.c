@@ -8,15 +8,14 @@
 
 #include <cmocka.h>
 
-/* Half heads, and answers that nobody reads. */
+/* Half heads, and answers that nobody reads; over TLS what is sealed of them, too. */
 static void test_what_connections_hold_for_their_streams_counts(void **state)
 {
-    struct iobuf_pool pool;
     struct context *ctx = calloc(1, sizeof *ctx);
     (void)state;
     assert_non_null(ctx);
-    iobuf_pool_init(&pool, 16384, 16);
-    ctx->pool = &pool;
+    assert_int_equal(loop_new(&ctx->loop), ERR_OK);
+    ctx->pool = loop_pool(ctx->loop);
     ctx->memory_bytes = (size_t)1 << 20;
     mux_alloc_init(&ctx->mux_alloc, ctx->memory_bytes);
     assert_int_equal(pressure_now(ctx), PRESSURE_NONE);
@@ -25,10 +24,14 @@ static void test_what_connections_hold_for_their_streams_counts(void **state)
     void *rest = mux_alloc_get(&ctx->mux_alloc, ctx->memory_bytes / 2);
     assert_int_equal(pressure_now(ctx), PRESSURE_FULL);
     mux_alloc_put(&ctx->mux_alloc, half);
+    assert_int_equal(pressure_now(ctx), PRESSURE_HIGH);
+    *loop_held_bytes(ctx->loop) += ctx->memory_bytes / 2;
+    assert_int_equal(pressure_now(ctx), PRESSURE_FULL);
+    *loop_held_bytes(ctx->loop) -= ctx->memory_bytes / 2;
     mux_alloc_put(&ctx->mux_alloc, rest);
     assert_int_equal(pressure_now(ctx), PRESSURE_NONE);
     mux_alloc_fini(&ctx->mux_alloc);
-    iobuf_pool_fini(&pool);
+    loop_free(ctx->loop);
     free(ctx);
 }
 
