@@ -46,7 +46,7 @@ struct tls_engine {
     struct handshake *hs;       /* owned, until ready; kept when it failed */
     br_ssl_engine_context *eng; /* in `hs`: the first member of either context */
     struct tls_stream stream;   /* when ready */
-    size_t *held;               /* borrowed; NULL: nobody counts */
+    struct held *held;          /* borrowed; NULL: nobody counts */
     enum err error;
     enum x509_fault fault;
     int detail;
@@ -148,7 +148,7 @@ static void become_ready(struct tls_engine *e)
         e->pinned = tls_verify_take_ca(hs->verify, &e->pinned_len);
     }
     tls_stream_init(&e->stream, e->eng, e->held);
-    if (e->held != NULL) *e->held -= sizeof(*hs);
+    if (e->held != NULL) e->held->bytes -= sizeof(*hs);
     handshake_free(hs);
     e->hs = NULL;
     e->eng = NULL;
@@ -342,19 +342,19 @@ const char *tls_engine_alpn(const struct tls_engine *e)
     return e->ready ? e->alpn : NULL;
 }
 
-void tls_engine_count(struct tls_engine *e, size_t *bytes)
+void tls_engine_count(struct tls_engine *e, struct held *held)
 {
     CHECK_OBJ(e, ENGINE_MAGIC);
     CHECK(e->held == NULL && e->hs != NULL);
-    e->held = bytes;
-    *bytes += sizeof(*e) + sizeof(*e->hs);
+    e->held = held;
+    held->bytes += sizeof(*e) + sizeof(*e->hs);
 }
 
 void tls_engine_free(struct tls_engine *e)
 {
     if (e == NULL) return;
     CHECK_OBJ(e, ENGINE_MAGIC);
-    if (e->held != NULL) *e->held -= sizeof(*e) + (e->hs != NULL ? sizeof(*e->hs) : 0);
+    if (e->held != NULL) e->held->bytes -= sizeof(*e) + (e->hs != NULL ? sizeof(*e->hs) : 0);
     handshake_free(e->hs);
     tls_stream_fini(&e->stream);
     free(e->pinned);

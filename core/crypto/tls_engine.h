@@ -13,6 +13,7 @@
 #ifndef CORE_CRYPTO_TLS_ENGINE_H
 #define CORE_CRYPTO_TLS_ENGINE_H
 
+#include "core/base/held.h"
 #include "core/crypto/identity.h"
 #include "core/crypto/tls_cert.h"
 #include "core/crypto/tls_record.h"
@@ -65,8 +66,9 @@ enum err tls_engine_server(const struct tls_server_options *o, struct tls_engine
 enum err tls_engine_local(const struct tls_profile *profile, struct tls_cert *cert,
                           struct tls_engine **out) MUST_USE;
 void tls_engine_free(struct tls_engine *e); /* wiped; NULL is fine */
-/* What it holds is counted in `*bytes`, which outlives it. Once, at its beginning. */
-void tls_engine_count(struct tls_engine *e, size_t *bytes);
+/* What it holds is counted in `held`, which outlives it. Once, at its beginning. Parts of records
+ * and sealed ones wait there, and end it with ERR_NOMEM when there is no room for them. */
+void tls_engine_count(struct tls_engine *e, struct held *held);
 
 /* Takes ciphertext, which is copied; the bytes consumed, fewer than `len` only while plaintext
  * waits to be read, or the handshake's answer to be sent. After a fault or the peer's close_notify

@@ -15,7 +15,7 @@
 /* Bulk brings a part with every read; once so many records came whole that is over. */
 #define WHOLE_MAX 16u
 
-void tls_stream_init(struct tls_stream *s, const br_ssl_engine_context *eng, size_t *held)
+void tls_stream_init(struct tls_stream *s, const br_ssl_engine_context *eng, struct held *held)
 {
     memset(s, 0, sizeof(*s));
     s->held = held;
@@ -24,14 +24,15 @@ void tls_stream_init(struct tls_stream *s, const br_ssl_engine_context *eng, siz
 
 static uint8_t *hold(struct tls_stream *s, size_t bytes)
 {
+    if (s->held != NULL && !held_take(s->held, bytes)) return NULL;
     uint8_t *p = malloc(bytes);
-    if (p != NULL && s->held != NULL) *s->held += bytes;
+    if (p == NULL && s->held != NULL) held_give(s->held, bytes);
     return p;
 }
 
 static void let_go(struct tls_stream *s, uint8_t *p, size_t bytes)
 {
-    if (p != NULL && s->held != NULL) *s->held -= bytes;
+    if (p != NULL && s->held != NULL) held_give(s->held, bytes);
     free(p);
 }
 

@@ -10,6 +10,7 @@
 #define CORE_CRYPTO_TLS_STREAM_H
 
 #include "core/base/err.h"
+#include "core/base/held.h"
 #include "core/crypto/tls_record.h"
 
 /* Records in a row without plaintext: empty ones, warnings, hellos (security.md T13, T16). */
@@ -31,14 +32,14 @@ struct tls_stream {
     uint8_t *out; /* lent, or owned when `out_owned`; NULL: none */
     size_t out_cap, out_gone, out_sealed, out_plain;
     bool out_owned;
-    bool closing;     /* close_notify is queued: the peer's data is dropped */
-    bool peer_closed; /* it sent close_notify */
-    size_t *held;     /* borrowed: where its memory is counted; NULL: nowhere */
-    int detail;       /* of the error returned: BearSSL's number for it */
+    bool closing;      /* close_notify is queued: the peer's data is dropped */
+    bool peer_closed;  /* it sent close_notify */
+    struct held *held; /* borrowed: where its memory is counted; NULL: nowhere */
+    int detail;        /* of the error returned: BearSSL's number for it */
 };
 
 /* Takes the engine's keys. */
-void tls_stream_init(struct tls_stream *s, const br_ssl_engine_context *eng, size_t *held);
+void tls_stream_init(struct tls_stream *s, const br_ssl_engine_context *eng, struct held *held);
 void tls_stream_fini(struct tls_stream *s); /* the caller wipes it */
 
 /* As in tls_engine. ERR_PROTOCOL; ERR_NOMEM; ERR_RESET: the peer's fatal alert. Each is the end. */

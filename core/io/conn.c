@@ -35,7 +35,7 @@ static struct conn *make(const struct conn_options *o, struct tls_engine *tls)
     c->events = o->events;
     c->owner = o->owner;
     c->tls = tls;
-    if (tls != NULL) tls_engine_count(tls, loop_held_bytes(o->loop));
+    if (tls != NULL) tls_engine_count(tls, loop_held(o->loop));
     CHECK(o->out_max <= UINT32_MAX);
     c->out_max = o->out_max != 0 ? (uint32_t)o->out_max : BODY_HIGH_WATER_BYTES * 4;
     c->flush.on_flush = conn_turn_on_flush;

@@ -30,7 +30,7 @@ struct loop {
     size_t slab_bytes[LOOP_SLABS_MAX]; /* as asked for; 0: unused */
     uint8_t *read_buffer;              /* owned */
     uint8_t *write_buffer;             /* owned */
-    size_t held_bytes;
+    struct held held;
     size_t read_bytes; /* of it, for one read */
 };
 
@@ -171,6 +171,7 @@ enum err loop_new(struct loop **out)
     l->read_buffer = malloc(READ_BUFFER_BYTES);
     l->write_buffer = malloc(WRITE_BUFFER_BYTES);
     l->read_bytes = READ_BUFFER_BYTES;
+    l->held.waiting_max = SIZE_MAX;
     if (l->read_buffer == NULL || l->write_buffer == NULL) {
         err = ERR_NOMEM;
         goto fail_buffer;
@@ -290,9 +291,9 @@ uint8_t *loop_read_buffer(struct loop *l)
     return l->read_buffer;
 }
 
-size_t *loop_held_bytes(struct loop *l)
+struct held *loop_held(struct loop *l)
 {
-    return &l->held_bytes;
+    return &l->held;
 }
 
 uint8_t *loop_write_buffer(struct loop *l)

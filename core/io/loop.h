@@ -11,6 +11,7 @@
 #include <ev.h>
 
 #include "core/base/heap.h"
+#include "core/base/held.h"
 #include "core/base/iobuf.h"
 #include "core/base/list.h"
 #include "core/base/slab.h"
@@ -47,7 +48,7 @@ uint64_t loop_wall_us(const struct loop *l);
 /* The thread's shared read buffer (READ_BUFFER_BYTES) and block pool. */
 uint8_t *loop_read_buffer(struct loop *l);
 /* What TLS connections hold beside blocks of the pool, as their engines count it. */
-size_t *loop_held_bytes(struct loop *l);
+struct held *loop_held(struct loop *l);
 /* The one that output is made in, WRITE_BUFFER_BYTES. */
 uint8_t *loop_write_buffer(struct loop *l);
 struct iobuf_pool *loop_pool(struct loop *l);

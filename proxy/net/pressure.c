@@ -40,6 +40,8 @@ void pressure_refresh(struct context *ctx)
     size_t blocks = ctx->memory_bytes / pool->block_bytes + SPARE_BLOCKS;
     pool->blocks_max = blocks < LOOP_BLOCKS_MAX ? blocks : LOOP_BLOCKS_MAX;
     pool->blocks_kept = pool->blocks_max / KEPT_PART;
+    /* Connections that were let in when they held little may all come to hold much. */
+    loop_held(ctx->loop)->waiting_max = ctx->memory_bytes;
     size_t h2 = ctx->memory_bytes / H2_PART;
     ctx->mux_alloc.bytes_max = h2 < CONTEXT_H2_BYTES_MAX ? h2 : CONTEXT_H2_BYTES_MAX;
 }

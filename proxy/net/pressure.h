@@ -28,7 +28,7 @@ enum pressure { PRESSURE_NONE, PRESSURE_HIGH, PRESSURE_FULL };
 static inline size_t pressure_in_use(const struct context *ctx)
 {
     uint64_t exchanges = atomic_load_explicit(&ctx->in_flight, memory_order_relaxed);
-    return ctx->session_bytes + ctx->mux_alloc.bytes_held + *loop_held_bytes(ctx->loop) +
+    return ctx->session_bytes + ctx->mux_alloc.bytes_held + loop_held(ctx->loop)->bytes +
            ctx->pool->blocks_live * ctx->pool->block_bytes +
            ((size_t)exchanges + ctx->idle_exchange_count) * PRESSURE_EXCHANGE_BYTES;
 }

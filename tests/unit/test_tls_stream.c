@@ -379,33 +379,67 @@ static void test_what_it_holds_is_counted(void **state)
 {
     (void)state;
     static uint8_t data[TLS_RECORD_PLAIN_MAX];
-    size_t held = 0;
+    struct held held = {.waiting_max = SIZE_MAX};
     struct tls_engine *e = our_server();
     tls_engine_count(e, &held);
-    assert_in_range(held, BR_SSL_BUFSIZE_BIDI, 50000);
+    assert_in_range(held.bytes, BR_SSL_BUFSIZE_BIDI, 50000);
     begin_rogue();
     support_rogue_shuttle(&rogue, e);
     assert_true(tls_engine_ready(e));
-    size_t idle = held;
+    size_t idle = held.bytes;
     assert_in_range(idle, 1, 4096);
     /* The start of a record, which stays. */
     memcpy(wire, "\x17\x03\x03\x40\x18", TLS_RECORD_HEADER_BYTES);
     assert_int_equal(tls_engine_feed(e, wire, 1000), 1000);
-    assert_int_equal(held, idle + TLS_RECORD_BYTES_MAX);
+    assert_int_equal(held.bytes, idle + TLS_RECORD_BYTES_MAX);
     /* Sealed records that do not leave. */
     assert_true(tls_engine_lend(e, lent, sizeof(lent)));
     assert_int_equal(tls_engine_write(e, data, sizeof(data)), sizeof(data));
-    assert_int_equal(held, idle + TLS_RECORD_BYTES_MAX);
+    assert_int_equal(held.bytes, idle + TLS_RECORD_BYTES_MAX);
     assert_int_equal(tls_engine_take_back(e), ERR_OK);
-    assert_int_equal(held, idle + 2 * TLS_RECORD_BYTES_MAX);
+    assert_int_equal(held.bytes, idle + 2 * TLS_RECORD_BYTES_MAX);
     tls_engine_sent(e, tls_engine_out(e).len);
-    assert_int_equal(held, idle + TLS_RECORD_BYTES_MAX);
+    assert_int_equal(held.bytes, idle + TLS_RECORD_BYTES_MAX);
     tls_engine_free(e);
-    assert_int_equal(held, 0);
+    assert_int_equal(held.bytes, 0);
     e = our_server();
     tls_engine_count(e, &held);
     tls_engine_free(e);
-    assert_int_equal(held, 0);
+    assert_int_equal(held.bytes, 0);
+}
+
+/* 5,000 connections that each send the start of a record: who asks for more than there is goes. */
+static void test_what_waits_is_bounded_for_all_together(void **state)
+{
+    (void)state;
+    static uint8_t data[100];
+    struct held held = {.waiting_max = TLS_RECORD_BYTES_MAX};
+    struct tls_engine *e[2];
+    for (size_t i = 0; i < 2; i++) {
+        e[i] = our_server();
+        tls_engine_count(e[i], &held);
+        begin_rogue();
+        support_rogue_shuttle(&rogue, e[i]);
+        assert_true(tls_engine_ready(e[i]));
+    }
+    memcpy(wire, "\x17\x03\x03\x40\x18", TLS_RECORD_HEADER_BYTES);
+    for (size_t i = 0; i < 2; i++)
+        (void)tls_engine_feed(e[i], wire, 1000);
+    assert_true(tls_engine_ready(e[0]));
+    assert_int_equal(tls_engine_error(e[1]), ERR_NOMEM);
+    assert_int_equal(held.waiting, TLS_RECORD_BYTES_MAX);
+    /* Nor is there room for what does not leave: no lent memory is left behind. */
+    assert_true(tls_engine_lend(e[0], lent, sizeof(lent)));
+    assert_int_equal(tls_engine_write(e[0], data, sizeof(data)), sizeof(data));
+    assert_int_equal(tls_engine_take_back(e[0]), ERR_NOMEM);
+    assert_int_equal(tls_engine_error(e[0]), ERR_NOMEM);
+    assert_int_equal(tls_engine_out(e[0]).len, 0);
+    tls_engine_close(e[0]);
+    assert_int_equal(tls_engine_out(e[0]).len, 0);
+    tls_engine_free(e[0]);
+    tls_engine_free(e[1]);
+    assert_int_equal(held.bytes, 0);
+    assert_int_equal(held.waiting, 0);
 }
 
 static void test_keys_wear_out(void **state)
@@ -440,6 +474,7 @@ int main(void)
         PAIR(test_headers_that_no_record_has_end_it),
         cmocka_unit_test(test_records_without_data),
         cmocka_unit_test(test_what_it_holds_is_counted),
+        cmocka_unit_test(test_what_waits_is_bounded_for_all_together),
         cmocka_unit_test(test_keys_wear_out),
         cmocka_unit_test(test_hellos_without_end_are_cut_off),
         cmocka_unit_test(test_data_right_behind_the_clients_finished_arrives),
