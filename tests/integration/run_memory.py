@@ -93,15 +93,20 @@ class Site:
     def __init__(self, lab, groups):
         self.hosts = {1: lab.host[1], 2: lab.host[2]}
         self.groups = groups
+        self.mesh = lab.host[2].addr
         self.folder = lab.folder
         self.net = Net(lab.host[1], "127.0.0.1")
 
     def confine(self, tap, n):
         """Starts the agent of this host anew inside its group."""
+        self.hosts[n].kill()
+        self.enter(tap, n, [binary(), "up", "--root", self.hosts[n].root])
+
+    def enter(self, tap, n, agent):
+        """Starts what serves this host inside its group."""
         h, group = self.hosts[n], self.groups[n]
-        h.kill()
         # Unlike `ip netns exec` this leaves /sys as it is, where the limit is read.
-        argv = ["nsenter", f"--net=/var/run/netns/{h.netns}", binary(), "up", "--root", h.root]
+        argv = ["nsenter", f"--net=/var/run/netns/{h.netns}", *agent]
         with open(os.path.join(self.folder, f"{h.name}.log"), "ab") as out:
             h.agent = subprocess.Popen(
                 group.enter(argv),
@@ -112,7 +117,7 @@ class Site:
             )
         h.lab.processes.append(h.agent)
         up = wait_for(lambda: h.parley("ready").returncode == 0, 15)
-        tap.ok(up, f"{h.name} is ready in a group of 64 MiB", h.log()[-2000:])
+        return tap.ok(up, f"{h.name} is ready in a group of 64 MiB", h.log()[-2000:])
 
     def start(self, tap, limits):
         argv = [binary(), "testapp", "echo", "--listen", "127.0.0.1:8081"]
@@ -157,22 +162,28 @@ class Site:
         after = self.flood(tap, READERS)
         each = [(b - a) * 1024 // READERS[1] for a, b in zip(before, after)]
         tap.ok(max(each) <= 64, "O03: a slow reader takes 64 KiB at most", f"{each} KiB")
-        tap.note(f"a slow reader takes {each} KiB, of the caller's parley and of the other")
+        tap.note(f"a slow reader takes {each} KiB, of each process on its way")
+
+    def budgets(self, tap):
         for n, text in ((1, WEB), (2, API)):
             self.hosts[n].config(text)
             r = self.hosts[n].parley("reload", "--wait")
             tap.ok(r.returncode == 0, "and the budget is the group's again", r.stdout + r.stderr)
 
-    def flood(self, tap, row):
-        kind, count, target, wants_more, what = row
+    def identity(self):
+        """The files of the key and of the chain that the flood shows."""
         key = os.path.join(self.folder, "web.pem")
         state = os.path.join(self.hosts[1].root, "var/lib/parley/services")
         with open(key, "w") as f:
             f.write(key_pem(f"{state}/web.key"))
+        return key, f"{state}/web.crt"
+
+    def flood(self, tap, row):
+        kind, count, target, wants_more, what = row
         before = self.shed(target)
-        argv = [sys.executable, "-c", FLOOD, kind, str(count), self.hosts[2].addr, key]
+        argv = [sys.executable, "-c", FLOOD, kind, str(count), self.mesh, *self.identity()]
         p = subprocess.Popen(
-            self.hosts[1].prefix() + argv + [f"{state}/web.crt"],
+            self.hosts[1].prefix() + argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -223,6 +234,7 @@ def main():
             site = Site(lab, groups)
             if lab.mesh(tap) and site.start(tap, ROOMY):
                 site.slow_readers(tap)
+                site.budgets(tap)
                 for row in ROWS:
                     site.flood(tap, row)
                 most = [g.most() >> 20 for g in groups.values()]
