@@ -94,13 +94,14 @@ static enum reason mesh_reason(const struct response *resp)
     return field != NULL ? reply_reason(field->value) : REASON_NONE;
 }
 
-/* 500 is about a request; these are about who answers it. */
+/* 500 is about a request; these are about who answers it, but those of an application that is a
+ * proxy about the target of its tunnel. */
 static bool answers_badly(const struct exchange *ex)
 {
     unsigned status = ex->resp.status;
     if (ex->tcp || status < 502 || status > 504) return false;
     enum reason why = mesh_reason(&ex->resp);
-    return why == REASON_NONE || blames(why);
+    return why == REASON_NONE ? !ex->req.tunnel : blames(why);
 }
 
 static bool not_taken(const struct response *resp)

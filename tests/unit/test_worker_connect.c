@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -176,6 +177,36 @@ static void test_what_was_sent_is_never_sent_again(void **state)
     support_rig_marker(r);
 }
 
+/* A proxy's 503 is about the target: it is no reason to leave the proxy for others. */
+static void test_answer_about_the_target_opens_no_circuit(void **state)
+{
+    struct support_rig *r = *state;
+    struct worker_message *m;
+    unsigned opened = 0;
+    support_rig_web(r, "connect = true\neject = { after = 3 }");
+    while ((m = worker_receive(r->web.worker)) != NULL)
+        free(m);
+    for (unsigned i = 0; i < 10; i++) {
+        ask(r, CONNECT("busy.example:443") "\r\n");
+        assert_non_null(strstr(r->buf, "HTTP/1.1 503 "));
+    }
+    while ((m = worker_receive(r->web.worker)) != NULL) {
+        opened += m->kind == WORKER_CIRCUIT && m->open;
+        free(m);
+    }
+    assert_int_equal(opened, 0);
+    for (unsigned i = 0; i < 3; i++)
+        ask(r, CONNECT("die.example:443") "\r\n");
+    while ((m = worker_receive(r->web.worker)) != NULL) {
+        opened += m->kind == WORKER_CIRCUIT && m->open;
+        free(m);
+    }
+    assert_int_equal(opened, 1);
+    support_rig_web(r, "connect = true");
+    close(open_tunnel(r));
+    support_rig_marker(r);
+}
+
 #define RULE "connect = true\n[[service.api.rule]]\nname = \"r\"\nfrom = [\"web\"]\n"
 
 static void test_rules_see_the_method_and_no_path(void **state)
@@ -216,6 +247,7 @@ int main(void)
         cmocka_unit_test(test_another_answer_is_passed_on_and_nothing_is_read_behind_it),
         cmocka_unit_test(test_target_is_a_host_and_a_port),
         cmocka_unit_test(test_what_was_sent_is_never_sent_again),
+        cmocka_unit_test(test_answer_about_the_target_opens_no_circuit),
         cmocka_unit_test(test_rules_see_the_method_and_no_path),
         cmocka_unit_test(test_tunnel_ends_when_its_host_is_no_longer_willing),
     };
