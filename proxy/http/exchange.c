@@ -1,22 +1,16 @@
 #include "proxy/http/exchange.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 
 #include "core/base/check.h"
 #include "proxy/http/attempt.h"
+#include "proxy/http/exchange_idle.h"
 #include "proxy/http/exchange_steps.h"
 #include "proxy/http/grpc.h"
 #include "proxy/http/pacing.h"
 #include "proxy/net/pressure.h"
 
-#define EXCHANGE_MAGIC    0x65786368u
-#define EXCHANGE_IDLE_MAX 512u
-/* What stays idle all this time, blocks of the pool too, was for a peak that is over; so many of
- * each are kept all the same. */
-#define EXCHANGE_TRIM_MS     5000u
-#define EXCHANGE_KEPT        16u
-#define EXCHANGE_TRIM_BYTES  (512u * 1024)
+#define EXCHANGE_MAGIC       0x65786368u
 #define EXCHANGE_ARENA_CHUNK 4096u
 /* Two heads, two trailer sections, what filters and the forwarded heads take. */
 #define EXCHANGE_ARENA_BYTES_MAX (6u * HEADER_BYTES_MAX)
@@ -26,54 +20,13 @@
 
 /* --- life --- */
 
-static void give_back(struct exchange *ex)
-{
-    arena_fini(&ex->arena);
-    ex->magic = MAGIC_POISON;
-    free(ex);
-}
-
-static void drop_idle(struct context *ctx, size_t count)
-{
-    for (; count > 0; count--) {
-        struct exchange *ex = LIST_ENTRY(list_last(&ctx->idle_exchanges), struct exchange, node);
-        list_remove(&ex->node);
-        ctx->idle_exchange_count--;
-        give_back(ex);
-    }
-}
-
-/* The longest idle go first. */
-static void trim_idle(struct context *ctx)
-{
-    uint64_t now = loop_now_ms(ctx->loop);
-    if (now - ctx->exchanges_trimmed_ms < EXCHANGE_TRIM_MS) return;
-    size_t least = ctx->idle_exchange_least;
-    size_t count = least > EXCHANGE_KEPT ? least - EXCHANGE_KEPT : 0;
-    drop_idle(ctx, count);
-    size_t bytes = count * sizeof(struct exchange) + iobuf_pool_trim(ctx->pool, EXCHANGE_KEPT);
-    /* glibc gives pages back only from its end, unless it is asked. */
-    if (bytes >= EXCHANGE_TRIM_BYTES) (void)malloc_trim(0);
-    ctx->idle_exchange_least = ctx->idle_exchange_count;
-    ctx->exchanges_trimmed_ms = now;
-}
-
 static void on_free(struct loop_flush *f)
 {
     struct exchange *ex = CONTAINER_OF(f, struct exchange, free);
-    struct context *ctx = ex->ctx;
     iobuf_clear(&ex->req_body.buf);
     iobuf_clear(&ex->resp_body.buf);
     iobuf_clear(&ex->replay);
-    bool keep = ctx->idle_exchange_count < EXCHANGE_IDLE_MAX && !ctx->stopping;
-    if (keep && pressure_now(ctx) == PRESSURE_NONE) {
-        arena_reset(&ex->arena);
-        ctx->idle_exchange_count++;
-        list_push_front(&ctx->idle_exchanges, &ex->node);
-        trim_idle(ctx);
-        return;
-    }
-    give_back(ex);
+    exchange_idle_put(ex->ctx, ex);
 }
 
 static void on_expire(struct loop_timer *t);
@@ -94,15 +47,9 @@ static void reset(struct exchange *ex)
 
 static struct exchange *idle_or_fresh(struct context *ctx)
 {
-    struct list *node = list_first(&ctx->idle_exchanges);
-    if (node != NULL) {
-        list_remove(node);
-        ctx->idle_exchange_count--;
-        if (ctx->idle_exchange_count < ctx->idle_exchange_least)
-            ctx->idle_exchange_least = ctx->idle_exchange_count;
-        return LIST_ENTRY(node, struct exchange, node);
-    }
-    struct exchange *ex = malloc(sizeof *ex);
+    struct exchange *ex = exchange_idle_take(ctx);
+    if (ex != NULL) return ex;
+    ex = malloc(sizeof *ex);
     if (ex != NULL) arena_init(&ex->arena, EXCHANGE_ARENA_CHUNK, EXCHANGE_ARENA_BYTES_MAX);
     return ex;
 }
@@ -151,11 +98,6 @@ void exchange_name(struct exchange *ex)
 {
     request_id_make(ex->begun_wall_us, &ex->ctx->rng, ex->id);
     ex->req.id = span_of(ex->id, REQUEST_ID_BYTES);
-}
-
-void exchange_free_idle(struct context *ctx)
-{
-    drop_idle(ctx, ctx->idle_exchange_count);
 }
 
 static void active(struct exchange *ex)

@@ -194,7 +194,5 @@ void exchange_arm(struct exchange *ex);
 /* Ends the attempt in progress towards its endpoint. */
 void exchange_drop_attempt(struct exchange *ex);
 bool exchange_request_ended(const struct exchange *ex);
-/* Frees the idle ones. For the worker's end. */
-void exchange_free_idle(struct context *ctx);
 
 #endif

@@ -1,21 +1,42 @@
 #include "proxy/net/context.h"
 
 #include "core/base/check.h"
-#include "proxy/http/exchange.h"
+#include "proxy/http/exchange_idle.h"
 #include "proxy/net/pressure.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define CONTEXT_MAGIC       0x63747801u
 #define SCRATCH_CHUNK_BYTES 4096u
 #define SCRATCH_BYTES_MAX   65536u
+/* What nobody needs all this time is given back, but for so many exchanges and blocks. */
+#define TRIM_MS   5000u
+#define TRIM_KEPT 16u
+/* glibc gives pages back only from its heap's end unless it is asked, which has to be worth it. */
+#define TRIM_BYTES_MIN (512u * 1024)
 
 /* A snapshot that waits for room in the return ring. */
 struct returning {
     struct list node;
     struct snapshot *snapshot;
 };
+
+static void on_trim(struct loop_timer *t)
+{
+    struct context *c = CONTAINER_OF(t, struct context, trim);
+    size_t bytes = exchange_idle_trim(c, TRIM_KEPT) + iobuf_pool_trim(c->pool, TRIM_KEPT);
+    if (bytes >= TRIM_BYTES_MIN) (void)malloc_trim(0);
+    context_trim_later(c);
+}
+
+void context_trim_later(struct context *c)
+{
+    if (c->trim.node.pos != 0) return;
+    if (c->idle_exchange_count <= TRIM_KEPT && c->pool->blocks_free <= TRIM_KEPT) return;
+    loop_timer_set(c->loop, &c->trim, loop_now_ms(c->loop) + TRIM_MS);
+}
 
 enum err context_init(struct context *c, const struct worker_options *o)
 {
@@ -28,7 +49,8 @@ enum err context_init(struct context *c, const struct worker_options *o)
                           .lineage = o->lineage,
                           .clients = o->clients,
                           .memory_bytes = SIZE_MAX,
-                          .control_post = o->control_post};
+                          .control_post = o->control_post,
+                          .trim.on_expire = on_trim};
     rng_seed(&c->rng, o->seed);
     list_init(&c->returning);
     list_init(&c->idle_exchanges);
@@ -70,8 +92,9 @@ void context_fini(struct context *c)
     CHECK_OBJ(c, CONTEXT_MAGIC);
     CHECK(list_empty(&c->sessions) && list_empty(&c->links) && list_empty(&c->h2_apps) &&
           c->view == NULL);
+    loop_timer_clear(c->loop, &c->trim);
     loop_free(c->loop);
-    exchange_free_idle(c);
+    exchange_idle_free(c);
     arena_fini(&c->scratch);
     mux_alloc_fini(&c->mux_alloc);
     endpoint_state_table_fini(&c->endpoints);

@@ -54,7 +54,7 @@ struct context {
     struct list idle_exchanges;
     size_t idle_exchange_count;
     size_t idle_exchange_least; /* at any moment since they were trimmed */
-    uint64_t exchanges_trimmed_ms;
+    struct loop_timer trim;     /* while more is idle than is kept */
     struct list listeners;
     struct list sessions; /* downstream connections */
     struct list links;    /* mesh links out */
@@ -95,6 +95,10 @@ static inline bool context_may_handshake(const struct context *c, enum context_h
 void context_unpin(struct context *c, struct view *v);
 /* Drops the current view. For the worker's end. */
 void context_drop_view(struct context *c);
+
+/* Something has become idle: what stays so, exchanges and blocks of the pool, was for a peak that
+ * is over, and goes back to the system after a while, also when nothing happens any more. */
+void context_trim_later(struct context *c);
 
 /* Wakes the control thread's loop: there is something for it in a ring. */
 void context_wake_control(struct context *c);
