@@ -135,7 +135,8 @@ static enum err send_rest(struct conn *c, bool *go)
     enum err err = send_records(c, false);
     *go = false;
     if (err != ERR_OK) return err;
-    /* The end that answers last is ready when its answer has left. */
+    /* The end that answers last is ready when its answer has left, or not: T15. */
+    if (c->state == CONN_HANDSHAKE) settle(c);
     if (c->state == CONN_HANDSHAKE && tls_engine_ready(c->tls)) conn_turn_opened(c);
     if (c->state < CONN_OPEN || c->state == CONN_FAILED || c->state == CONN_CLOSED) return ERR_OK;
     *go = !c->eof_seen && !tls_engine_closed(c->tls);

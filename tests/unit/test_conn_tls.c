@@ -3,6 +3,7 @@
 #include "core/base/check.h"
 #include "core/io/sock.h"
 #include "tests/unit/support_conn.h"
+#include "tests/unit/support_rogue.h"
 #include "tests/unit/support_tls.h"
 #include "tests/unit/support_x509.h"
 
@@ -16,6 +17,7 @@
 #include <cmocka.h>
 
 #define MIB (1024u * 1024u)
+#define RAW (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 /* TLS 1.2 with AES-128-GCM: header 5, explicit nonce 8, tag 16 (RFC 5288 3). */
 #define RECORD_OVERHEAD 29u
 
@@ -25,6 +27,7 @@ struct tls_world {
     struct identity *client, *server;
     struct spiffe_id expect;
     const char *client_alpn;
+    bool anonymous; /* no certificate is asked for */
 };
 
 static struct tls_engine *make_client(void *context)
@@ -48,6 +51,7 @@ static struct tls_engine *make_server(void *context)
     const struct tls_server_options o = {.profile = w->profile,
                                          .self = w->server,
                                          .trust = w->trust,
+                                         .anonymous_clients = w->anonymous,
                                          .alpn = "h2",
                                          .now_s = SUPPORT_X509_NOW};
     struct tls_engine *e = NULL;
@@ -283,17 +287,12 @@ static void test_listener_that_never_answers_the_hello_times_out(void **state)
     pair_close(&p);
 }
 
-static void raw_pair(int fd[2])
-{
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-}
-
 /* A server side over one end of a socket pair; the test holds the other. */
 static int raw_peer(struct pair *p, const struct pair_kind *kind, struct span seen)
 {
     int fd[2];
     struct conn_options o = pair_options(p, &p->server);
-    raw_pair(fd);
+    assert_int_equal(socketpair(AF_UNIX, RAW, 0, fd), 0);
     struct tls_engine *tls = kind->server(kind->context);
     assert_int_equal(conn_accept(&o, fd[0], tls, seen, &p->server.conn), ERR_OK);
     return fd[1];
@@ -345,19 +344,18 @@ static void test_handshake_that_cannot_be_answered_waits_without_spinning(void *
     size_t len = support_tls_drain(client, hello, sizeof(hello) - 1);
     hello[len++] = 0x16;
     pair_open(&p, &kind);
-    raw_pair(fd);
+    assert_int_equal(socketpair(AF_UNIX, RAW, 0, fd), 0);
     while (send(fd[0], hello, sizeof(hello), 0) > 0)
         continue;
     p.server.on_event = stop_at_error;
     p.open_deadline_ms = loop_now_ms(p.loop) + 100;
     struct conn_options o = pair_options(&p, &p.server);
-    struct tls_engine *tls = kind.server(kind.context);
-    assert_int_equal(conn_accept(&o, fd[0], tls, span_of(hello, len), &p.server.conn), ERR_OK);
+    struct tls_engine *server = kind.server(kind.context);
+    assert_int_equal(conn_accept(&o, fd[0], server, span_of(hello, len), &p.server.conn), ERR_OK);
     turns = 0;
     pair_run(&p);
     assert_int_equal(p.server.error, ERR_TIMEOUT);
-    /* A few; spinning makes thousands. */
-    assert_in_range(turns, 1, 20);
+    assert_in_range(turns, 1, 20); /* spinning makes thousands */
     pair_close(&p);
     tls_engine_free(client);
     close(fd[1]);
@@ -375,9 +373,8 @@ static void hasty_ready(struct loop_io *io, bool readable, bool writable)
 {
     struct hasty *h = CONTAINER_OF(io, struct hasty, io);
     uint8_t bytes[8192];
-    (void)readable;
     (void)writable;
-    ssize_t n = recv(h->fd, bytes, sizeof(bytes), 0);
+    ssize_t n = readable ? recv(h->fd, bytes, sizeof(bytes), 0) : 0;
     if (n <= 0) return;
     assert_int_equal(tls_engine_feed(h->tls, bytes, (size_t)n), n);
     size_t len = support_tls_drain(h->tls, bytes, sizeof(bytes));
@@ -402,22 +399,66 @@ static void test_end_that_came_with_the_handshake_is_told_after_a_pause(void **s
     struct hasty h = {.tls = kind.server(kind.context)};
     int fd[2];
     pair_open(&h.pair, &kind);
-    raw_pair(fd);
+    assert_int_equal(socketpair(AF_UNIX, RAW, 0, fd), 0);
     h.fd = fd[1];
     loop_io_init(&h.io, h.fd, hasty_ready);
     loop_io_set(h.pair.loop, &h.io, true, false);
     h.pair.client.on_event = pause_when_open;
     struct conn_options o = pair_options(&h.pair, &h.pair.client);
     struct tls_engine *tls = kind.client(kind.context);
-    struct span none = span_of(NULL, 0);
-    assert_int_equal(conn_accept(&o, fd[0], tls, none, &h.pair.client.conn), ERR_OK);
+    assert_int_equal(conn_accept(&o, fd[0], tls, SPAN_LIT(""), &h.pair.client.conn), ERR_OK);
     pair_run(&h.pair);
-    assert_true(h.pair.client.ended);
-    assert_int_equal(h.pair.client.error, ERR_OK);
+    assert_true(h.pair.client.ended && h.pair.client.error == ERR_OK);
     loop_io_set(h.pair.loop, &h.io, false, false);
     pair_close(&h.pair);
     tls_engine_free(h.tls);
     close(h.fd);
+}
+
+/* A client that shows no certificate and offers no protocol, on the other end of a socket pair. */
+struct rogue_end {
+    struct support_rogue rogue;
+    struct loop_io io;
+    int fd;
+};
+
+static void rogue_ready(struct loop_io *io, bool readable, bool writable)
+{
+    struct rogue_end *r = CONTAINER_OF(io, struct rogue_end, io);
+    size_t len;
+    (void)writable;
+    unsigned char *buf = br_ssl_engine_recvrec_buf(r->rogue.eng, &len);
+    ssize_t n = readable && buf != NULL ? recv(r->fd, buf, len, 0) : 0;
+    if (n > 0) br_ssl_engine_recvrec_ack(r->rogue.eng, (size_t)n);
+    while ((buf = br_ssl_engine_sendrec_buf(r->rogue.eng, &len)) != NULL) {
+        assert_int_equal(send(r->fd, buf, len, MSG_NOSIGNAL), len);
+        br_ssl_engine_sendrec_ack(r->rogue.eng, len);
+    }
+}
+
+/* T15: known only when our own Finished has left, which no more bytes of the peer's follow. */
+static void test_client_without_a_protocol_is_refused_at_once(void **state)
+{
+    struct pair_kind kind = kind_of(state);
+    struct tls_world w = *(struct tls_world *)*state;
+    struct support_rogue_options o = {.profile = w.profile};
+    static struct rogue_end r;
+    struct pair p;
+    w.anonymous = true;
+    kind.context = &w;
+    pair_open(&p, &kind);
+    p.server.on_event = stop_at_error;
+    r.fd = raw_peer(&p, &kind, span_of(NULL, 0));
+    support_rogue_client(&r.rogue, &o);
+    support_rogue_start(&r.rogue, false);
+    loop_io_init(&r.io, r.fd, rogue_ready);
+    loop_io_set(p.loop, &r.io, true, false);
+    rogue_ready(&r.io, false, true);
+    pair_run(&p);
+    assert_int_equal(p.server.error, ERR_PROTOCOL);
+    loop_io_set(p.loop, &r.io, false, false);
+    pair_close(&p);
+    close(r.fd);
 }
 
 /* T17: the client's process dies: its kernel ends the stream without close_notify. */
@@ -549,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_plaintext_is_a_protocol_error),
         cmocka_unit_test(test_end_in_the_handshake_is_a_reset),
         cmocka_unit_test(test_handshake_that_cannot_be_answered_waits_without_spinning),
+        cmocka_unit_test(test_client_without_a_protocol_is_refused_at_once),
         cmocka_unit_test(test_end_that_came_with_the_handshake_is_told_after_a_pause),
         cmocka_unit_test(test_end_without_close_notify_is_a_reset),
         cmocka_unit_test(test_hello_that_was_peeked_is_fed_first),
