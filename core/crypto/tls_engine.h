@@ -1,4 +1,5 @@
-/* TLS engine: one end of a TLS 1.2 connection without I/O, over BearSSL's byte ports.
+/* TLS engine: one end of a TLS 1.2 connection without I/O. BearSSL's engine does
+ * the handshake, tls_stream the records of the open connection.
  *
  *      socket  -> feed ->  [ engine ]  -> in/read  -> plaintext
  *      socket <- out/sent <- [ engine ] <- write   <- plaintext
@@ -30,7 +31,7 @@ struct tls_profile; /* immutable: cached implementations (CPUID exits cost 15 us
 enum err tls_engine_profile_new(struct tls_profile **out) MUST_USE;
 void tls_engine_profile_free(struct tls_profile *p);
 
-struct tls_engine; /* 42 KB until it is ready, then 2 and what waits in it */
+struct tls_engine; /* 42 KB until it is ready, then 1 and what waits in it */
 
 struct tls_client_options {
     const struct tls_profile *profile;
@@ -102,7 +103,7 @@ bool tls_engine_worn(const struct tls_engine *e);
 /* Queues close_notify, behind what was written. Plaintext not read yet is dropped. */
 void tls_engine_close(struct tls_engine *e);
 
-/* The protocol that ALPN chose, static or the engine's; NULL: the client offered none, or before
+/* The protocol that ALPN chose, a constant; NULL: the client offered none, or before
  * ready. */
 const char *tls_engine_alpn(const struct tls_engine *e);
 /* Handshake complete, peer verified, ALPN agreed. */

@@ -16,7 +16,7 @@
 
 #define CONN_MAGIC             0x636f6e6eu
 #define CONN_READ_BYTES_A_TURN (256u * 1024) /* fairness between connections */
-#define CONN_SENDS_A_TURN      32u           /* rounds of filling and sending in one flush */
+#define CONN_SENDS_A_TURN      32u           /* in one flush, of a TLS record each or what waits */
 
 enum conn_state {
     CONN_CONNECTING,

@@ -1,9 +1,12 @@
 #include "core/base/limits.h"
 #include "core/io/conn_impl.h"
 
+#include <assert.h>
+
 /* Records with less room than this are full: a frame and its content did not fit any more. */
 #define RECORD_SLACK_BYTES 512u
 #define RECORDS_AT_ONCE    (WRITE_BUFFER_BYTES / TLS_RECORD_BYTES_MAX)
+static_assert(RECORDS_AT_ONCE == 4, "as limits.h says");
 
 /* A fault, or the peer's close_notify, that the engine has met by now. */
 static void settle(struct conn *c)

@@ -145,7 +145,8 @@ class Calls(Wrk):
 class Even(Load):
     """Half of what a rig reaches with a closed loop, as an even open loop (pair_even.c), and the
     origin alone at that rate right behind it: the difference is what the rig adds. Both loops run
-    in the same place: pair_place.two_hosts."""
+    in the same place, pair_place.two_hosts, whichever rig it is. `stalled` requests met a stall of
+    the machine (stall.h) and are in no percentile."""
 
     programs = ("wrk",)
     origin = None  # the rigs' Origin, once it runs

@@ -37,6 +37,7 @@ def figures(r):
         out["p50_us"], out["p99_us"] = r["p50_us"], r["p99_us"]
         if "direct_p99_us" in r:
             out["direct_us"] = r["direct_p99_us"]
+            out["stalled"] = 100 * r["stalled"] / requests if (requests := r["requests"]) else 0
     elif "bytes" in r:
         out["cpu_s_gb"] = r["cpu_us"] / 1e6 / (r["bytes"] / 1e9) if r["bytes"] else math.inf
         out["mb_s"] = r["bytes"] / r["seconds"] / 1e6
@@ -66,6 +67,7 @@ COLUMNS = {
     "p50_us": ("p50 us", 0),
     "p99_us": ("p99 us", 0),
     "direct_us": ("direct p99", 0),
+    "stalled": ("stalled %", 2),
     "cpu_s_gb": ("CPU s/GB", 2),
     "mb_s": ("MB/s", 0),
     "more_kib": ("more KiB", 0),
@@ -135,7 +137,7 @@ def judge(cases):
 
 
 def judge_calls(case, judged):
-    """Sends of either end, and waits of both. A record of a link is a send of its own."""
+    """Sends of either end, and waits of both. What a turn gives a link is a send of its own."""
     rounds = case.rounds.get("parley") if case else None
     if not rounds or not all(rounds[0]["calls"]):
         return

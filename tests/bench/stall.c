@@ -24,10 +24,11 @@ static void *witness(void *arg)
 {
     struct stall_core *c = arg;
     (void)!prctl(PR_SET_TIMERSLACK, 1ul);
-    for (uint64_t woke = now_ns(), due = woke + PERIOD_NS; !c->all->over; due = woke + PERIOD_NS) {
+    uint64_t woke = now_ns();
+    while (!atomic_load_explicit(&c->all->over, memory_order_relaxed)) {
+        uint64_t before = woke, due = woke + PERIOD_NS;
         struct timespec at = {.tv_sec = (time_t)(due / SECOND_NS),
                               .tv_nsec = (long)(due % SECOND_NS)};
-        uint64_t before = woke;
         (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
         woke = now_ns();
         if (woke - due < STALL_LATE_NS || c->count == STALL_MOST) continue;
@@ -69,7 +70,7 @@ bool stalls_start(struct stalls *s)
 
 void stalls_stop(struct stalls *s)
 {
-    s->over = true;
+    atomic_store_explicit(&s->over, true, memory_order_relaxed);
     for (size_t i = 0; i < s->count; i++)
         pthread_join(s->thread[i], NULL);
 }

@@ -2,8 +2,10 @@
  *
  * On a shared host a virtual core stands still for milliseconds, several times a second, and with
  * it whatever a latency is measured of. A witness a core, of a higher real-time priority than
- * anything measured, wakes every millisecond; when it wakes late, nothing of ours could run there
- * either.
+ * anything measured, wakes every millisecond; when it wakes late, no process of ours could run
+ * there either. What the kernel does at a stretch, interrupts and the network's work behind them,
+ * counts too when it takes so long, for whomever it does it: who compares rigs compares how many
+ * requests of each were stalled.
  *
  *   witness   |      |      |      .      .   |         late by more than STALL_LATE_NS
  *   stall                   [=================]======]  and as long again, for what had piled up
@@ -13,6 +15,7 @@
 #ifndef TESTS_BENCH_STALL_H
 #define TESTS_BENCH_STALL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,13 +34,14 @@ struct stall_core {
 };
 
 struct stalls {
-    volatile bool over;
+    _Atomic bool over; /* relaxed: it orders nothing */
     size_t count;
     unsigned long thread[STALL_CORES];
     struct stall_core core[STALL_CORES];
 };
 
-/* False: real-time threads are not allowed here; then there are no stalls. */
+/* `s` is all zero. False: real-time threads are not allowed here; then there are no stalls. Cores
+ * behind the first that this process may not use have no witness. */
 bool stalls_start(struct stalls *s);
 void stalls_stop(struct stalls *s);
 /* Whether any core stalled between the two, on the monotonic clock. */
