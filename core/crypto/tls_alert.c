@@ -49,6 +49,8 @@ enum err tls_alert_error(enum x509_fault f)
         return ERR_UNTRUSTED;
     case ALERT_ACCESS_DENIED:
         return ERR_MISMATCH;
+    case ALERT_CLOSE_NOTIFY:
+    case ALERT_NO_RENEGOTIATION:
     case ALERT_HANDSHAKE_FAILURE:
     case ALERT_BAD_CERTIFICATE:
     case ALERT_UNSUPPORTED_CERTIFICATE:

@@ -1,5 +1,5 @@
-/* TLS alerts of RFC 5246 7.2.2 about certificates: which one a fault is told by, and what one that
- * comes means.
+/* TLS alerts that we send or understand (RFC 5246 7.2): which one a certificate's fault is told by,
+ * and what one that comes means.
  *
  * Any thread. core/crypto/ only.
  */
@@ -9,7 +9,10 @@
 #include "core/base/err.h"
 #include "core/crypto/x509_check.h"
 
+enum tls_alert_level { ALERT_WARNING = 1, ALERT_FATAL = 2 };
+
 enum tls_alert {
+    ALERT_CLOSE_NOTIFY = 0,
     ALERT_HANDSHAKE_FAILURE = 40,
     ALERT_BAD_CERTIFICATE = 42,
     ALERT_UNSUPPORTED_CERTIFICATE = 43,
@@ -17,7 +20,8 @@ enum tls_alert {
     ALERT_CERTIFICATE_UNKNOWN = 46,
     ALERT_UNKNOWN_CA = 48,
     ALERT_ACCESS_DENIED = 49,
-    ALERT_DECRYPT_ERROR = 51
+    ALERT_DECRYPT_ERROR = 51,
+    ALERT_NO_RENEGOTIATION = 100
 };
 
 /* The one that a peer with this fault in its certificate is sent. */

@@ -12,8 +12,6 @@
 
 #define ENGINE_MAGIC       0x715e4914u
 #define ALERT_RECORD_BYTES 7u
-#define ALERT_RECORD_TYPE  21u
-#define ALERT_FATAL        2u
 #define SNI_MAX            255u
 
 /* What only the handshake needs: BearSSL's engine with all it points to. */
@@ -89,8 +87,7 @@ static void fail_certificate(struct tls_engine *e, enum x509_fault fault)
     fail(e, tls_alert_error(fault));
     e->fault = fault;
     const uint8_t record[ALERT_RECORD_BYTES] = {
-        ALERT_RECORD_TYPE,           BR_TLS12 >> 8, BR_TLS12 & 0xff, 0, 2, ALERT_FATAL,
-        (uint8_t)tls_alert_of(fault)};
+        TLS_ALERT, BR_TLS12 >> 8, BR_TLS12 & 0xff, 0, 2, ALERT_FATAL, (uint8_t)tls_alert_of(fault)};
     memcpy(e->alert, record, sizeof(record));
     e->alert_len = sizeof(record);
 }
@@ -162,7 +159,7 @@ static void adopt_alert(struct tls_engine *e)
     size_t len;
     const unsigned char *record = br_ssl_engine_sendrec_buf(e->eng, &len);
     if (record == NULL || len != ALERT_RECORD_BYTES) return;
-    if (record[0] != ALERT_RECORD_TYPE || record[5] != ALERT_FATAL) return;
+    if (record[0] != TLS_ALERT || record[5] != ALERT_FATAL) return;
     memcpy(e->alert, record, ALERT_RECORD_BYTES);
     e->alert_len = ALERT_RECORD_BYTES;
     fail(e, ERR_PROTOCOL);

@@ -1,15 +1,12 @@
 #include "core/crypto/tls_stream.h"
 
 #include "core/base/check.h"
+#include "core/crypto/tls_alert.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define ALERT_BYTES            2u
-#define ALERT_LEVEL_WARNING    1u
-#define ALERT_LEVEL_FATAL      2u
-#define ALERT_CLOSE_NOTIFY     0u
-#define ALERT_NO_RENEGOTIATION 100u
+#define ALERT_BYTES 2u
 /* Memory for a record in parts is of one of two sizes. */
 #define PART_BYTES_SMALL 4096u
 /* Bulk brings a part with every read; once so many records came whole that is over. */
@@ -157,7 +154,7 @@ enum err tls_stream_close(struct tls_stream *s)
     if (s->closing) return ERR_OK;
     s->closing = true;
     s->plain = span_of(NULL, 0);
-    return queue_alert(s, ALERT_LEVEL_WARNING, ALERT_CLOSE_NOTIFY);
+    return queue_alert(s, ALERT_WARNING, ALERT_CLOSE_NOTIFY);
 }
 
 /* --- in --- */
@@ -178,8 +175,8 @@ static enum err take_alert(struct tls_stream *s, struct span content)
         s->out_plain = 0;
         return tls_stream_close(s);
     }
-    if (level == ALERT_LEVEL_FATAL) return refuse(s, BR_ERR_RECV_FATAL_ALERT + what);
-    return level == ALERT_LEVEL_WARNING ? ERR_OK : refuse(s, BR_ERR_BAD_ALERT);
+    if (level == ALERT_FATAL) return refuse(s, BR_ERR_RECV_FATAL_ALERT + what);
+    return level == ALERT_WARNING ? ERR_OK : refuse(s, BR_ERR_BAD_ALERT);
 }
 
 static enum err take_content(struct tls_stream *s, enum tls_content type, struct span content)
@@ -193,7 +190,7 @@ static enum err take_content(struct tls_stream *s, enum tls_content type, struct
     case TLS_HANDSHAKE:
         /* RFC 5246 7.4.1.1: who does not want to negotiate again says so. */
         if (content.len == 0 || ++s->hellos > TLS_HELLOS_MAX) break;
-        return s->closing ? ERR_OK : queue_alert(s, ALERT_LEVEL_WARNING, ALERT_NO_RENEGOTIATION);
+        return s->closing ? ERR_OK : queue_alert(s, ALERT_WARNING, ALERT_NO_RENEGOTIATION);
     case TLS_CHANGE_CIPHER_SPEC:
         break;
     }

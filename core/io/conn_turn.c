@@ -302,7 +302,7 @@ static void deliver_kept(struct conn *c)
 {
     char *buffer = (char *)loop_read_buffer(c->loop);
     if (c->tls != NULL && c->state == CONN_OPEN && conn_tls_has_input(c))
-        (void)conn_tls_input(c, NULL, 0);
+        (void)conn_tls_input(c, (uint8_t *)buffer, 0);
     bool ready = c->state == CONN_HANDSHAKE || conn_may_deliver(c);
     if (!ready || c->in.len == 0) return;
     size_t len = iobuf_peek(&c->in, buffer, READ_BUFFER_BYTES);

@@ -21,16 +21,17 @@ from inside import Net, get, read_all
 from lab import Lab, binary, patient, wait_for
 from memory_group import MemoryGroup
 
-CONFIG = """
-global
-    maxconn 8000
-    stats socket {folder}/haproxy.sock level admin
-defaults
+DEFAULTS = """defaults
     mode http
     timeout connect 2s
     timeout client 30s
     timeout server 30s
-    timeout http-keep-alive 60s
+"""
+CONFIG = """
+global
+    maxconn 8000
+    stats socket {folder}/haproxy.sock level admin
+{defaults}    timeout http-keep-alive 60s
     option http-buffer-request
 frontend api
     bind 127.0.0.1:9001
@@ -56,12 +57,7 @@ global
     stats socket {folder}/haproxy.sock level admin
     tune.ssl.cachesize 1000
     ssl-default-bind-options ssl-min-ver TLSv1.2
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-    timeout http-request 10s
+{defaults}    timeout http-request 10s
 frontend api
     bind 127.0.0.1:9001
     tcp-request connection reject if {{ fe_conn gt 1200 }}
@@ -79,12 +75,7 @@ CHAIN = """
 global
     maxconn 4000
     stats socket {folder}/haproxy.sock level admin
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-    retries 1
+{defaults}    retries 1
     retry-on 503 conn-failure empty-response
     option redispatch
     default-server check inter 10s observe layer7 error-limit 5 on-error mark-down
@@ -197,7 +188,7 @@ def echo(host):
 def configure(lab, text):
     path = os.path.join(lab.folder, "haproxy.cfg")
     with open(path, "w") as f:
-        f.write(text.format(folder=lab.folder))
+        f.write(text.format(folder=lab.folder, defaults=DEFAULTS))
     return path
 
 

@@ -42,7 +42,6 @@ STAGES = {
 TOTAL_US = 30.0
 # A sixth of what the budgets' own measurement calls noise.
 NOISE_US = 0.5
-# The first that matches "file:function" has it; files of libraries are named by their objects.
 # The first that matches "file:function" has it; files of libraries are named by their objects. The
 # budgets are those of a prototype that knew one way and no failure: all that it had not is "mesh".
 # What nghttp2 did for it, streams and fields with their memory, is "frame" wherever it is done now.
