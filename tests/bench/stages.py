@@ -2,13 +2,15 @@
 """Where a request's time goes in a pair of parleys: GET of 1 KiB at 32 connections, by stage, each
 against its budget.
 
-The pair of pair_rigs.py runs with everything on under wrk. What it costs is the scheduler's time;
-what part of it each stage takes is what perf samples, by function (STAGE_OF below). The same pair
-under valgrind --tool=callgrind then counts the instructions of each stage, without the kernel's,
-and who calls what is shared; where perf is missing its shares of the time in user mode are judged.
-The budgets are microseconds of a machine on which nginx's pair takes 56.5: they are scaled by what
-it takes here, in turns with ours, each in its quietest round. Exit 1 when a stage or their sum is
-over by more than the noise. Needs root, a minute.
+The pair of pair_rigs.py runs with everything on under wrk. It is build/rel/bench/parley, in which
+each function is where its name says; the shipped program is optimized as a whole and takes less.
+What it costs is the scheduler's time; what part of it each stage takes is what perf samples, by
+function (STAGE_OF below). The same pair under valgrind --tool=callgrind then counts the
+instructions of each stage, without the kernel's, and who calls what is shared; where perf is
+missing its shares of the time in user mode are judged. The budgets are microseconds of a machine on
+which nginx's pair takes 56.5: they are scaled by what it takes here, in turns with ours, each in
+its quietest round. Exit 1 when a stage or their sum is over by more than the noise. Needs root, a
+minute.
 
 usage: stages.py [--rounds 5] [--seconds 2] [--functions N] [--json FILE]
 --functions: also the N dearest of each stage.
@@ -370,7 +372,7 @@ def main():
     if not given.inside:
         return subprocess.call(["unshare", "-n", sys.executable, *sys.argv, "--inside"])
     given.turns = range(given.rounds)
-    os.environ.setdefault("PARLEY", os.path.join(rigs.ROOT, "build/parley.debug"))
+    os.environ.setdefault("PARLEY", os.path.join(rigs.ROOT, "build/rel/bench/parley"))
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     rigs.prepare_limits()
     folder = tempfile.mkdtemp(prefix="stages")

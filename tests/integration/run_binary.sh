@@ -28,7 +28,7 @@ shows_no()
 # $1 a pattern of a name that must be undefined in them
 objects_refer_to()
 {
-    nm -u build/rel/libparley.a 2>/dev/null | grep -E " U $1\$" | sort | uniq -c
+    nm --plugin=/dev/null -u build/rel/libparley.a 2>/dev/null | grep -E " U $1\$" | sort | uniq -c
     return "${PIPESTATUS[1]}"
 }
 

@@ -33,6 +33,8 @@ bool object_check_symbol(const char *path, struct span line, struct rule_report 
         field[i] = span_trim(span_cut(rest, '|', &rest));
     }
     if (field[2].len != 1 || field[0].len == 0) return false;
+    /* What the optimizer keeps for the link is no data of the program. */
+    if (span_starts(field[6], SPAN_LIT(".gnu.debuglto_"))) return true;
     struct span name = field[0];
     char class = field[2].p[0];
     if (strchr("TDBRCVWGSui", class) != NULL && !has_prefix(name, stem_of(path)))
@@ -51,7 +53,9 @@ enum err object_check(const char *path, const char *object, struct rule_report *
     if (strspn(object, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./") !=
         strlen(object))
         return ERR_IO;
-    int n = snprintf(command, sizeof(command), "nm --format=sysv %s 2>&1", object);
+    /* Without its plugin for link-time optimization, which knows no sections. */
+    int n = snprintf(command, sizeof(command), "nm --plugin=/dev/null --format=sysv %s 2>&1",
+                     object);
     if (n < 0 || (size_t)n >= sizeof(command)) return ERR_IO;
     FILE *nm = popen(command, "r");
     if (nm == NULL) return ERR_IO;
