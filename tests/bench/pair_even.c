@@ -14,8 +14,9 @@
  * percentile: `stalled` says how many.
  *
  * usage: pair_even 127.0.0.2:9000 /1k RATE SECONDS CONNECTIONS
- * Prints JSON: requests, failed, stalled, p50_us, p99_us, max_us, late_p99_us, load_cpu_us (its
- * own, a request). One thread beside the witnesses. Exit 1: it cannot connect.
+ * Prints JSON: requests, a_second (from the first sent to the last answered), failed, stalled,
+ * p50_us, p99_us, max_us, late_p99_us, load_cpu_us (its own, a request). One thread beside the
+ * witnesses. Exit 1: it cannot connect.
  */
 #include "core/base/check.h"
 #include "core/io/sock.h"
@@ -52,7 +53,7 @@ struct line {
 struct even {
     struct target to;
     const char *path;
-    uint64_t rate, total, sent, ended, failed, started_ns;
+    uint64_t rate, total, sent, ended, failed, started_ns, last_ns;
     size_t connections, busy;
     int epoll;
     struct line *line, *free_first, *free_last;
@@ -104,6 +105,7 @@ static void ended(struct even *e, struct line *l, uint64_t at_ns, bool good)
 {
     e->from_ns[e->ended] = l->due_ns;
     e->latency_ns[e->ended++] = distance(at_ns, l->due_ns);
+    e->last_ns = at_ns;
     e->failed += !good;
     e->busy--;
     l->busy = false;
@@ -191,7 +193,7 @@ static void look(struct even *e, int wait_ms)
 
 static void run(struct even *e)
 {
-    e->started_ns = now_ns(CLOCK_MONOTONIC);
+    e->started_ns = e->last_ns = now_ns(CLOCK_MONOTONIC);
     while (e->sent < e->total) {
         uint64_t due = due_ns(e, e->sent), now = now_ns(CLOCK_MONOTONIC);
         /* A backlog waits for a connection: looked for once a period. */
@@ -249,8 +251,9 @@ static void report(struct even *e, double cpu_us)
     uint64_t unsent = e->total - e->sent, unanswered = e->sent - e->ended, kept = unstalled(e);
     qsort(e->latency_ns, kept, sizeof(*e->latency_ns), compare);
     qsort(e->late_ns, e->sent, sizeof(*e->late_ns), compare);
-    printf("{\"requests\": %llu, \"failed\": %llu, \"stalled\": %llu, ",
-           (unsigned long long)e->ended, (unsigned long long)(e->failed + unsent + unanswered),
+    double took_s = (double)(e->last_ns - e->started_ns) / 1e9;
+    printf("{\"requests\": %llu, \"a_second\": %.0f, \"failed\": %llu, \"stalled\": %llu, ",
+           (unsigned long long)e->ended, took_s > 0 ? (double)e->ended / took_s : 0, (unsigned long long)(e->failed + unsent + unanswered),
            (unsigned long long)(e->ended - kept));
     printf("\"p50_us\": %.1f, \"p99_us\": %.1f, ", at_share_us(e->latency_ns, kept, 0.5),
            at_share_us(e->latency_ns, kept, 0.99));

@@ -143,8 +143,9 @@ class Calls(Wrk):
 
 
 class Even(Load):
-    """Half of what a rig reaches with a closed loop, as an even open loop (pair_even.c), and the
-    origin alone at that rate right behind it: the difference is what the rig adds. Both loops run
+    """Half of the even open loop (pair_even.c) that a rig can carry, and the origin alone at that
+    rate right behind it: the difference is what the rig adds. What it can carry is what comes
+    through of an even loop of more than that, as much as a closed one of batches brings it to; all
     in the same place, pair_place.two_hosts, whichever rig it is. `stalled` requests met a stall of
     the machine (stall.h) and are in no percentile."""
 
@@ -157,20 +158,25 @@ class Even(Load):
         self.rate = {}  # of a rig
 
     def run(self, rig, seconds):
+        front = (rig.host, rig.port(self.kind))
         with pair_place.two_hosts(rig, self.origin) as beside_load:
             self.beside = beside_load
             if rig.name not in self.rate:
-                closed = Wrk(self.path, self.connections)
-                closed.beside = beside_load
-                done = closed.run(rig, seconds)
-                self.rate[rig.name] = int(done["requests"] / done["seconds"] / 2)
-            self.to = (rig.host, rig.port(self.kind), self.rate[rig.name])
+                self.rate[rig.name] = int(self.saturation(rig, front, seconds) / 2)
+            self.to = (*front, self.rate[rig.name])
             result = super().run(rig, seconds)
             self.to = (pair_rigs.ORIGIN, pair_rigs.ORIGIN_HTTP, self.rate[rig.name])
             alone = super().run(rig, seconds)
         result["errors"] += alone["errors"]
         result.update({f"direct_{key}": alone.get(key) for key in ("p50_us", "p99_us")})
         return result
+
+    def saturation(self, rig, front, seconds):
+        closed = Wrk(self.path, self.connections)
+        closed.beside = self.beside
+        done = closed.run(rig, seconds)
+        self.to = (*front, int(done["requests"] / done["seconds"]))
+        return super().run(rig, seconds)["a_second"]
 
     def argv(self, rig, seconds):
         host, port, rate = self.to
