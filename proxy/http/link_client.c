@@ -7,6 +7,7 @@
 #include "proxy/http/deadline.h"
 #include "proxy/http/translate.h"
 #include "proxy/net/clients.h"
+#include "proxy/net/pressure.h"
 
 static_assert(offsetof(struct link_client, back) == 0, "the back frees the whole object");
 
@@ -146,7 +147,11 @@ static void on_error(struct conn *c, void *owner, enum err err)
                     "side=client to=%s result=%s detail=%d", addr_format(&l->addr, to), word,
                     tls_engine_detail(conn_engine(c)));
     }
-    blame(l);
+    /* Our own want says nothing of the host. */
+    if (err == ERR_NOMEM)
+        pressure_shed(ctx, "connection");
+    else
+        blame(l);
     mux_back_die(&l->back, reason);
 }
 

@@ -220,7 +220,8 @@ size_t support_peer_hello(struct support_mesh *mesh, const char *sni, const char
     return len;
 }
 
-static void mute(int fd, void *arg, const char *alpn, struct span first)
+/* Completes the handshake, says `first`, then `raw` as it is, and listens. */
+static void mute(int fd, void *arg, const char *alpn, struct span first, struct span raw)
 {
     struct support_mesh *mesh = arg;
     struct identity *self = support_mesh_identity(mesh, IDENTITY_SERVICE, "api");
@@ -240,6 +241,7 @@ static void mute(int fd, void *arg, const char *alpn, struct span first)
             if (!turn(&p)) break;
         on_write(&p, first);
         send_tls(&p);
+        (void)!send(fd, raw.p, raw.len, MSG_NOSIGNAL);
         while (recv(fd, bytes, sizeof bytes, 0) > 0)
             continue;
         tls_engine_free(p.tls);
@@ -249,16 +251,28 @@ static void mute(int fd, void *arg, const char *alpn, struct span first)
 
 void support_peer_mute(int fd, void *arg)
 {
-    mute(fd, arg, "h2", SPAN_LIT(""));
+    mute(fd, arg, "h2", SPAN_LIT(""), SPAN_LIT(""));
 }
 
 void support_peer_mute_link(int fd, void *arg)
 {
-    mute(fd, arg, LINK_ALPN, SPAN_LIT(""));
+    mute(fd, arg, LINK_ALPN, SPAN_LIT(""), SPAN_LIT(""));
 }
 
 void support_peer_settings_only(int fd, void *arg)
 {
     static const char settings[] = {0, 0, 0, 4, 0, 0, 0, 0, 0};
-    mute(fd, arg, "h2", span_of(settings, sizeof settings));
+    mute(fd, arg, "h2", span_of(settings, sizeof settings), SPAN_LIT(""));
+}
+
+void support_peer_part_of_a_record(int fd, void *arg)
+{
+    static const char part[] = {23, 3, 3, 0x40, 0, 'p', 'a', 'r', 't'};
+    mute(fd, arg, LINK_ALPN, SPAN_LIT(""), span_of(part, sizeof part));
+}
+
+void support_peer_hang_up(int fd, void *arg)
+{
+    (void)arg;
+    (void)shutdown(fd, SHUT_RDWR);
 }

@@ -50,5 +50,9 @@ void support_peer_mute(int fd, void *arg);
 void support_peer_mute_link(int fd, void *arg);
 /* As support_peer_mute, after its SETTINGS. */
 void support_peer_settings_only(int fd, void *arg);
+/* As support_peer_mute_link, after the first bytes of a record. */
+void support_peer_part_of_a_record(int fd, void *arg);
+/* Ends the connection at once. */
+void support_peer_hang_up(int fd, void *arg);
 
 #endif
