@@ -54,7 +54,8 @@ void pressure_refresh(struct context *ctx);
 /* Counts, and says in the log now and then, that a connection with `peer` was ended or refused:
  * it, all of its client or all of the worker held as much as they may (core/wire/mux_purse.h). */
 void pressure_share(struct context *ctx, const struct addr *peer);
-/* Counts, and says in the log now and then, that something was refused for want of memory. */
+/* Counts, and says in the log now and then, that something was refused, or a link ended, for want
+ * of memory. */
 void pressure_shed(struct context *ctx, const char *what);
 
 #endif

@@ -143,11 +143,11 @@ class Calls(Wrk):
 
 
 class Even(Load):
-    """Half of the even open loop (pair_even.c) that a rig can carry, and the origin alone at that
-    rate right behind it: the difference is what the rig adds. What it can carry is what comes
-    through of an even loop of more than that, as much as a closed one of batches brings it to; all
-    in the same place, pair_place.two_hosts, whichever rig it is. `stalled` requests met a stall of
-    the machine (stall.h) and are in no percentile."""
+    """An even open loop (pair_even.c) at half of a rig's saturation, and the origin alone at that
+    rate right behind it: the difference is what the rig adds. Saturation is what comes through of
+    an even loop of too much: of the rate that a closed loop reaches, which sends in batches and so
+    costs less. All in the same place, pair_place.two_hosts, whichever rig it is. `stalled` requests
+    met a stall of the machine (stall.h) and are in no percentile."""
 
     programs = ("wrk",)
     origin = None  # the rigs' Origin, once it runs
